@@ -109,33 +109,34 @@ class Store:
 class EncodingCache:
     """Frozen genesis encodings by (text hash, encoder hash): each text is encoded once ever.
 
-    Vectors are float16, `dimension` wide. One LanceDB table an encoder.
+    An entry is the array of rows of one passage, shape (rows, dimension), float16. One LanceDB table an encoder.
     """
 
     def __init__(self, home: Path, encoder_hash: str, dimension: int) -> None:
         self._db = lancedb.connect(str(home / "cache" / "encodings"), read_consistency_interval=timedelta(0))
         self._name = f"encoder-{encoder_hash[:16]}"
-        self._schema = pa.schema(
-            [pa.field("text_hash", pa.string(), False), pa.field("vector", pa.list_(pa.float16(), dimension), False)]
-        )
+        self._schema = pa.schema([pa.field("key", pa.string(), False), pa.field("rows", pa.list_(pa.float16()), False)])
         self._dimension = dimension
 
     def _open(self) -> Any:
         return self._db.create_table(self._name, schema=self._schema, exist_ok=True)
 
-    def load(self) -> tuple[list[str], np.ndarray]:
-        """(text hashes, vectors of shape (n, dimension) in float16), in the order of writing."""
-        data = self._open().to_arrow().combine_chunks()
-        flat = data["vector"].combine_chunks().values if data.num_rows else pa.array([], pa.float16())
-        return data["text_hash"].to_pylist(), flat.to_numpy(zero_copy_only=False).reshape(-1, self._dimension)
+    def load(self) -> dict[str, np.ndarray]:
+        """Every entry by key."""
+        data = self._open().to_arrow()
+        found = dict[str, np.ndarray]()
+        for batch in data.to_batches():
+            flat = batch["rows"].values.to_numpy(zero_copy_only=False).reshape(-1, self._dimension)
+            edges = batch["rows"].offsets.to_numpy() // self._dimension
+            found.update({key: flat[edges[i] : edges[i + 1]] for i, key in enumerate(batch["key"].to_pylist())})
+        return found
 
-    def add(self, hashes: Sequence[str], vectors: np.ndarray) -> None:
-        """Append encodings; `vectors` has shape (len(hashes), dimension)."""
-        flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float16).reshape(-1))
-        rows = pa.table(
-            [pa.array(list(hashes)), pa.FixedSizeListArray.from_arrays(flat, self._dimension)], schema=self._schema
-        )
-        self._open().add(rows)
+    def add(self, entries: Mapping[str, np.ndarray]) -> None:
+        """Append entries."""
+        edges = np.cumsum([0, *(rows.size for rows in entries.values())])
+        flat = np.concatenate([rows.reshape(-1) for rows in entries.values()]).astype(np.float16)
+        column = pa.ListArray.from_arrays(pa.array(edges, pa.int32()), pa.array(flat))
+        self._open().add(pa.table([pa.array(list(entries)), column], schema=self._schema))
 
 
 def batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

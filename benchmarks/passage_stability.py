@@ -1,0 +1,41 @@
+"""How local an edit stays: share of new passages against share of new sentences over a changing folder.
+
+    python benchmarks/passage_stability.py BASE_FOLDER DELTAS_FOLDER
+
+`DELTAS_FOLDER/DATE/` holds the files added or changed by a date and `removed.txt` those removed.
+"""
+
+import sys
+from pathlib import Path
+
+from genret_ops.corpus.passages import cut_document, sentences
+from genret_ops.modeling.encoder import token_offsets
+from genret_ops.records import Document
+from genret_ops.settings import Settings
+
+
+def main(base: Path, deltas: Path) -> None:
+    settings = Settings()
+    offsets = token_offsets(settings.model.encoder)
+
+    def pieces(path: Path) -> tuple[set[str], set[str]]:
+        text = path.read_text()
+        passages = cut_document(Document(path.name, "", text), settings.corpus, offsets)
+        return {passage.passage_id for passage, _ in passages}, {sentence for sentence, _ in sentences(text)}
+
+    files = {path.name: pieces(path) for path in sorted(base.glob("*.*"))}
+    total, fresh = [0, 0], [0, 0]
+    for date in sorted(path for path in deltas.iterdir() if path.is_dir()):
+        for path in sorted(date.glob("*.rst")):
+            after = pieces(path)
+            if path.name in files:
+                for kind in (0, 1):
+                    total[kind] += len(after[kind])
+                    fresh[kind] += len(after[kind] - files[path.name][kind])
+            files[path.name] = after
+    print(f"passages in the last snapshot: {sum(len(found[0]) for found in files.values())}")
+    print(f"in changed files: {fresh[1] / total[1]:.1%} of sentences new, {fresh[0] / total[0]:.1%} of passages new")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,1 @@
+"""From the user's sources to passages: readers, snapshot and delta, cuts, metadata."""

@@ -1,0 +1,181 @@
+"""Folders and the formats that hold one document a file; any file system that fsspec reaches.
+
+A file's document id is its path below the folder; its title comes from its headers, else its first
+heading, else its name. What cannot be read is a `Quarantined` with the reason, never an exception.
+"""
+
+import gzip
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import PurePosixPath
+from typing import IO, Any, cast
+
+from genret_ops.corpus.decoding import Refused, clean, clean_name, decode, refusing
+from genret_ops.corpus.headers import first_heading, split_headers
+from genret_ops.corpus.tables import TABLE_READERS
+from genret_ops.records import Document, Quarantined
+
+_TEXTS = {".txt": "", ".md": "md", ".rst": "rst"}
+_CONVERTED = {".html": b"", ".htm": b"", ".pdf": b"%PDF-", ".docx": b"PK"}
+FORMATS = (*_TEXTS, *_CONVERTED, *TABLE_READERS)
+KNOWN_FORMATS = f"{' '.join(FORMATS)}, also with .gz"
+_SIGNATURE_WITHIN = 1024
+_BENCHMARK_FILES = ("queries.jsonl", "qrels.tsv")
+_NEEDS_DOCUMENTS = "reading this format needs an extra: pip install 'genret-ops[documents]'"
+
+
+def format_of(name: str) -> str:
+    """The suffix that says how to read a file, `.gz` left aside: `.jsonl` for `corpus.jsonl.gz`."""
+    return PurePosixPath(name.lower().removesuffix(".gz")).suffix
+
+
+def name_as_title(name: str) -> str:
+    """What a document is called that names itself nowhere: its file name without suffixes."""
+    last = PurePosixPath(name).name
+    if last.lower().endswith(".gz"):
+        last = last[:-3]
+    return PurePosixPath(last).stem
+
+
+def read_folder(fs: Any, root: str, base: str) -> Iterator[Document | Quarantined]:
+    """Every document below `root`, in sorted order; `base` is the folder's name in the documents' sources.
+
+    Hidden files and folders are passed over. Links to folders are not followed: that ends no walk in a
+    circle and reads no file twice. In a benchmark's folder (`corpus.jsonl` beside `queries.jsonl`)
+    queries and judgements are no documents.
+    """
+    pending = [root]
+    while pending:
+        folder = pending.pop()
+        below = _relative(folder, root)
+        try:
+            with refusing():
+                entries = sorted(fs.ls(folder, detail=True), key=lambda entry: str(entry["name"]))
+        except Refused as refusal:
+            yield Quarantined(_joined(base, below), refusal.reason, refusal.detail)
+            continue
+        entries = [entry for entry in entries if _visible(entry["name"], folder)]
+        benchmark = any(PurePosixPath(entry["name"]).name == "corpus.jsonl" for entry in entries)
+        folders = []
+        for entry in entries:
+            path = str(entry["name"])
+            name = clean_name(_relative(path, root))
+            source = _joined(base, name)
+            if entry["type"] == "directory":
+                folders.append(path)
+            elif benchmark and PurePosixPath(path).name in _BENCHMARK_FILES:
+                yield Quarantined(source, "benchmark file", "queries and judgements are no documents")
+            elif True or fs.isfile(path):
+                yield from read_file(fs, path, name, source)
+            elif fs.isdir(path):
+                yield Quarantined(source, "linked folder", "links to folders are not followed: ingest it as a source")
+            else:
+                yield Quarantined(source, "unreadable", "a broken link, or neither a file nor a folder")
+        pending.extend(reversed(folders))
+
+
+def read_file(fs: Any, path: str, name: str, source: str) -> Iterator[Document | Quarantined]:
+    """The documents of one file; `name` becomes the id of a file that is one document."""
+    form = format_of(name)
+    if form not in FORMATS:
+        yield Quarantined(source, "unknown format", f"{form or 'no suffix'}: known are {KNOWN_FORMATS}")
+        return
+    try:
+        with _opened(fs, path, name) as file:
+            if form in TABLE_READERS:
+                yield from TABLE_READERS[form](file, name, source)
+            else:
+                with refusing():
+                    data = file.read()
+                yield _document(data, form, name, source)
+    except Refused as refusal:
+        yield Quarantined(source, refusal.reason, refusal.detail)
+
+
+def documents_extra_missing() -> str:
+    """What to install before PDF, DOCX and HTML can be read; "" where nothing is missing."""
+    try:
+        import markitdown  # noqa: F401
+    except ImportError:
+        return _NEEDS_DOCUMENTS
+    return ""
+
+
+def needs_documents_extra(name: str) -> bool:
+    """Whether files of this name are read through the `documents` extra."""
+    return format_of(name) in _CONVERTED
+
+
+@contextmanager
+def _opened(fs: Any, path: str, name: str) -> Iterator[IO[bytes]]:
+    with refusing():
+        file: IO[bytes] = fs.open(path, "rb")
+    with file:
+        yield cast(IO[bytes], gzip.GzipFile(fileobj=file)) if name.lower().endswith(".gz") else file
+
+
+def _document(data: bytes, form: str, name: str, source: str) -> Document:
+    if form in _TEXTS:
+        metadata, text = split_headers(decode(data))
+        heading = first_heading(text, _TEXTS[form]) if _TEXTS[form] else ""
+    else:
+        metadata = {}
+        text, declared = _converted(data, form)
+        heading = (first_heading(text, "md") if form != ".pdf" else "") or declared
+    title = metadata.pop("title", "") or metadata.pop("subject", "")
+    if not text.strip():
+        raise Refused("empty", "no text below its headers" if form in _TEXTS else "no text in it (scanned pages?)")
+    return Document(name, title or heading or name_as_title(name), text.strip("\n"), metadata, source)
+
+
+def _converted(data: bytes, form: str) -> tuple[str, str]:
+    """(Markdown, title that the file declares or "") of an HTML, PDF or DOCX file."""
+    if not data:
+        raise Refused("empty", "no bytes")
+    if _CONVERTED[form] not in data[:_SIGNATURE_WITHIN]:
+        raise Refused("unreadable", f"its first bytes are not those of a {form} file")
+    if form in (".html", ".htm"):
+        data = decode(data).encode("utf-8")
+    if missing := documents_extra_missing():
+        raise Refused("missing extra", missing)
+    from markitdown import FileConversionException, MissingDependencyException, StreamInfo
+
+    about = StreamInfo(extension=form, charset="utf-8" if form in (".html", ".htm") else None)
+    with refusing(), warnings.catch_warnings():
+        # Nested beyond Python's recursion limit HTML is read as plain text: its words are all there.
+        warnings.filterwarnings("ignore", message="HTML document is too deeply nested")
+        try:
+            result = _converter(form).convert_stream(io.BytesIO(data), stream_info=about)
+        except FileConversionException as error:
+            cause = error.attempts[-1].exc_info[1] if error.attempts else error
+            if isinstance(cause, MissingDependencyException):
+                raise Refused("missing extra", _NEEDS_DOCUMENTS) from error
+            raise cause from error
+    return clean(result.markdown), " ".join(clean(result.title or "").split())
+
+
+@cache
+def _converter(form: str) -> Any:
+    """A converter for one format alone: with all of them a broken PDF may pass as plain text."""
+    from markitdown import MarkItDown
+    from markitdown.converters import DocxConverter, HtmlConverter, PdfConverter
+
+    one = MarkItDown(enable_builtins=False, enable_plugins=False)
+    one.register_converter({".pdf": PdfConverter, ".docx": DocxConverter}.get(form, HtmlConverter)())
+    return one
+
+
+def _relative(path: str, root: str) -> str:
+    return path.removeprefix(root.rstrip("/")).strip("/")
+
+
+def _joined(base: str, name: str) -> str:
+    return f"{base.rstrip('/')}/{name}" if name else base
+
+
+def _visible(path: str, folder: str) -> bool:
+    """Whether an entry of a listing is to be read; object stores list a folder in itself."""
+    return path.strip("/") != folder.strip("/") and not PurePosixPath(path).name.startswith(".")

@@ -1,0 +1,91 @@
+"""From a source's name to its documents: a folder, a file, an fsspec URL of either, or the demo source.
+
+This module only chooses the reader; what a format means is in files.py, tables.py and stdlib.py.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import PurePosixPath
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from genret_ops.corpus.decoding import clean_name
+from genret_ops.corpus.files import (
+    FORMATS,
+    KNOWN_FORMATS,
+    documents_extra_missing,
+    format_of,
+    name_as_title,
+    needs_documents_extra,
+    read_file,
+    read_folder,
+)
+from genret_ops.corpus.stdlib import STDLIB_SOURCE, read_stdlib
+from genret_ops.errors import UnreadableSource
+from genret_ops.records import Document, Quarantined, canonical_json, text_hash
+
+_CREDENTIALS = re.compile(r"//[^/@]+@")
+_ROW_PLACE = re.compile(r"#(line|row) \d+$")
+
+
+def read_source(source: str) -> Iterator[Document | Quarantined]:
+    """The documents of a source, and what had to be refused; read as they are asked for.
+
+    `source` is a folder, a file, any fsspec URL of these, or `python-stdlib`: the standard library of the
+    running interpreter (a folder of that name is `./python-stdlib`).
+
+    Raises:
+        UnreadableSource: at the call, not later: there is no such source, its format is unknown, or what
+            reads it is not installed.
+    """
+    if source == STDLIB_SOURCE:
+        return read_stdlib()
+    shown = _CREDENTIALS.sub("//", clean_name(source))
+    try:
+        fs, root = fsspec.core.url_to_fs(source)
+        kind = fs.info(root)["type"]
+    except FileNotFoundError as error:
+        raise UnreadableSource(
+            f"no file or folder {shown!r}: give a folder, a file, an fsspec URL, or the word {STDLIB_SOURCE}"
+        ) from error
+    except ImportError as error:
+        raise UnreadableSource(f"{shown!r} is on a file system that is not installed: {error}") from error
+    except Exception as error:  # the errors of file systems have no common base
+        raise UnreadableSource(f"{shown!r} cannot be reached: {type(error).__name__}: {error}") from error
+    base = clean_name(root) if isinstance(fs, LocalFileSystem) else shown
+    if kind == "directory":
+        return read_folder(fs, root, base)
+    name = clean_name(PurePosixPath(root).name)
+    if kind != "file" or format_of(name) not in FORMATS:
+        raise UnreadableSource(f"{shown!r} is of no known format: {KNOWN_FORMATS}, or a folder of these")
+    if needs_documents_extra(name) and (missing := documents_extra_missing()):
+        raise UnreadableSource(f"{shown!r}: {missing}")
+    return read_file(fs, root, name, base)
+
+
+def quarantine_duplicates(items: Iterable[Document | Quarantined]) -> Iterator[Document | Quarantined]:
+    """`items` with every later duplicate refused; wrap all sources of one ingest in it together.
+
+    A second document of the same id is a `duplicate id`. A file with the text, metadata and title of an
+    earlier one is a `duplicate content` (a title taken from the file's name does not set it apart);
+    rows of a table may repeat each other, as benchmarks do.
+    """
+    sources: dict[str, str] = {}
+    contents: dict[str, str] = {}
+    for item in items:
+        if isinstance(item, Quarantined):
+            yield item
+            continue
+        if item.doc_id in sources:
+            yield Quarantined(item.source, "duplicate id", f"{item.doc_id!r} came from {sources[item.doc_id]} already")
+            continue
+        if not _ROW_PLACE.search(item.source):
+            title = "" if item.title == name_as_title(item.doc_id) else item.title
+            content = text_hash(canonical_json([title, item.text, dict(item.metadata)]))
+            first = contents.setdefault(content, item.doc_id)
+            if first != item.doc_id:
+                yield Quarantined(item.source, "duplicate content", f"{item.doc_id!r} repeats {first!r}")
+                continue
+        sources[item.doc_id] = item.source
+        yield item

@@ -1,0 +1,105 @@
+"""The compact family: one-step generation of atomic docids by a sentence encoder.
+
+P(docid | query) is a softmax over the allowed docids. A docid's logit is log-sum-exp over its rows; its body row is
+norm(A e0 + r), an anchor norm(A e0): e0 frozen (rows.py), A one map for all, r a residual of its own that starts at
+zero, so a new docid is at once on the same footing as a learned one. The query side is the encoder with LoRA.
+
+How this differs from dense retrieval: passages are never encoded again, their rows are output weights that are
+learned; `dense_adapted` in the evaluation is the same training with re-encoded passages.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn.functional import normalize
+
+from genret_ops.modeling.rows import Rows
+
+
+class DocidHead(torch.nn.Module):
+    """The output layer while it is trained: map A, residuals r, frozen rows.
+
+    `forward(q, docids)` gives logits of shape (batch, len(docids)) for unit queries of shape (batch, dimension).
+    """
+
+    def __init__(self, rows: Rows, scale: float) -> None:
+        super().__init__()
+        self.rows = rows
+        self.scale = scale
+        dimension = rows.vectors.shape[1]
+        self.map = torch.nn.Parameter(torch.eye(dimension))
+        self.residual = torch.nn.Embedding(len(rows), dimension, sparse=True)
+        torch.nn.init.zeros_(self.residual.weight)
+
+    def mapped(self, docids: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """(unit rows of these docids, position in `docids` of each row's owner)."""
+        lengths = self.rows.starts[docids + 1] - self.rows.starts[docids]
+        chosen = np.concatenate([np.arange(self.rows.starts[d], self.rows.starts[d + 1]) for d in docids])
+        mapped = torch.from_numpy(np.asarray(self.rows.vectors[chosen], dtype=np.float32)) @ self.map.T
+        bodies = torch.from_numpy(np.concatenate([[0], np.cumsum(lengths)[:-1]]))
+        mapped = mapped.index_add(0, bodies, self.residual(torch.from_numpy(docids)))
+        owners = torch.from_numpy(np.repeat(np.arange(len(docids)), lengths))
+        return normalize(mapped, dim=-1), owners
+
+    def forward(self, queries: torch.Tensor, docids: np.ndarray) -> torch.Tensor:
+        rows, owners = self.mapped(docids)
+        return log_sum_exp(self.scale * queries @ rows.T, owners, len(docids), self.scale)
+
+    @torch.inference_mode()
+    def finished(self) -> Rows:
+        """The rows as they stand after training, ready to search."""
+        parts = [
+            self.mapped(np.arange(start, min(start + 2048, len(self.rows))))[0].numpy().astype(np.float16)
+            for start in range(0, len(self.rows), 2048)
+        ]
+        return Rows(np.concatenate(parts), self.rows.starts)
+
+
+def log_sum_exp(scores: torch.Tensor, owners: torch.Tensor, count: int, bound: float) -> torch.Tensor:
+    """Log-sum-exp of row scores (batch, rows) by owner: (batch, count). No score may exceed `bound`."""
+    total = torch.zeros((len(scores), count)).index_add(1, owners, torch.exp(scores - bound))
+    return total.log() + bound
+
+
+class RowScorer:
+    """Finished rows as a search uses them: logits of every docid for a unit query."""
+
+    def __init__(self, rows: Rows, scale: float) -> None:
+        self.vectors = np.ascontiguousarray(rows.vectors, dtype=np.float32)
+        self.starts = rows.starts
+        self.scale = scale
+
+    @classmethod
+    def load(cls, folder: Path, scale: float) -> "RowScorer":
+        """Open the finished rows of a release."""
+        return cls(Rows.load(folder), scale)
+
+    def logits(self, queries: np.ndarray) -> np.ndarray:
+        """Logits of shape (batch, docids) for unit queries of shape (batch, dimension)."""
+        scores = np.exp(self.scale * (queries @ self.vectors.T - 1.0))
+        return np.asarray(np.log(np.add.reduceat(scores, self.starts[:-1], axis=1)) + self.scale, dtype=np.float32)
+
+
+def log_probabilities(logits: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    """log P(docid | query) over the allowed docids; -inf elsewhere.
+
+    Args:
+        logits: shape (docids,).
+        allowed: boolean mask of shape (docids,).
+
+    Raises:
+        ValueError: nothing is allowed; an unconstrained answer would be wrong without a word.
+    """
+    if not allowed.any():
+        raise ValueError("the allowed set is empty: no docid may be generated")
+    masked = np.where(allowed, logits, -np.inf)
+    top = masked.max()
+    return np.asarray(masked - top - np.log(np.exp(masked - top).sum()))
+
+
+def generate(logprobs: np.ndarray, k: int) -> Sequence[tuple[int, float]]:
+    """The `k` most probable docids with their log probabilities, best first; ties by docid."""
+    order = np.lexsort((np.arange(len(logprobs)), -logprobs))[:k]
+    return [(int(docid), float(logprobs[docid])) for docid in order if np.isfinite(logprobs[docid])]

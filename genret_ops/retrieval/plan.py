@@ -1,0 +1,187 @@
+"""The query plan: which attribute values a query names, how firmly, and the clause that belongs to each.
+
+A named value is *firm* where its case is exact and a cue says that it is meant as an attribute ("according
+to", "in the ... module", quotes): The Age, Fortune and class are also words. Firm values become allowed sets;
+others, and dates, only count in fusion. Nothing here knows of an index or a model.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+_BEFORE = re.compile(
+    r"(?:according to|reported (?:by|in|on)|(?:as )?per|covered (?:by|in)|published (?:by|in)|(?:article|report|piece|story|"
+    r"coverage|review|post|interview)s?(?: \w+){0,2} (?:from|by|in|on)|claimed by|stated (?:by|in)|noted by|(?:sources|outlets|publications)(?: such as| like|:)?|"
+    r"mentioned (?:by|in)|described (?:by|in)|discussed (?:by|in)|written by|featured (?:by|in)|from|via|by)"
+    r"(?: both| either| the| an?)*\s*$",
+    re.IGNORECASE,
+)
+_AFTER = re.compile(
+    r"^(?:['’]s?)?\s*(?:\w+\s){0,1}(?:article|stor(?:y|ies)|piece|review|post|publication|interview|"
+    r"(?:report|cover|suggest|say|said|stat|claim|describ|mention|not|indicat|publish)(?=e|i|s|a|\b))\w*",
+    re.IGNORECASE,
+)
+_JOINED = re.compile(r"^['\"’”]?(?:\s*,\s*|\s*,?\s*(?:and|or|as well as)\s+)(?:the\s+|an?\s+)?(?:article from\s+)?['\"‘“]?$", re.IGNORECASE)
+_BREAK = re.compile(r",\s+(?:while|and|but|whereas|as)\b|\bwhile\b|\bwhereas\b|;|,|\band\b|\bcompared (?:to|with)\b|\bor\b", re.IGNORECASE)
+_MONTHS = "january february march april may june july august september october november december".split()
+_MONTH = "|".join(f"{name}|{name[:3]}\\.?" for name in _MONTHS)
+_DATES = (
+    re.compile(rf"\b(?P<m>{_MONTH})\s+(?P<d>\d{{1,2}})(?:st|nd|rd|th)?,?\s+(?P<y>\d{{4}})\b", re.IGNORECASE),
+    re.compile(rf"\b(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?:\s+of)?\s+(?P<m>{_MONTH}),?\s+(?P<y>\d{{4}})\b", re.IGNORECASE),
+    re.compile(r"\b(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})\b"),
+)
+_QUESTION_WORDS = re.compile(
+    r"\b(?:who|what|which|when|where|how|why|does|do|did|has|have|is|are|was|were|can|could|will|would|the|an?|individual|"
+    r"article|articles|report|reports|reported|coverage|according|suggest|suggests|indicate|indicates|published|"
+    r"discussed|described|mentioned|claim|claims|both|same|also|between|change|changed|consistent|inconsistent)\b",
+    re.IGNORECASE,
+)
+_SHORT = 25
+"""So many characters of content before the first named value mean that content follows its attribution."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An attribute value found in a query at characters [start, end)."""
+
+    attribute: str
+    value: str
+    start: int
+    end: int
+    firm: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A part of a query that is searched by itself: its text, and the attribute values that its answer must have."""
+
+    text: str
+    constraints: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPlan:
+    """What a query asks: its text stripped of named values, its clauses, and what it mentions without insisting.
+
+    `clauses` has one entry for a query with at most one firm value, and one for each of several.
+    """
+
+    query: str
+    text: str
+    clauses: tuple[Clause, ...]
+    soft: tuple[tuple[str, str], ...] = ()
+    dates: tuple[str, ...] = ()
+
+
+class Planner:
+    """Plans queries against the attribute values of a corpus.
+
+    `values` maps an attribute to its values and how many passages carry each; a value of several
+    attributes is read as the one where it is most frequent.
+    """
+
+    def __init__(self, values: Mapping[str, Mapping[str, int]]) -> None:
+        frequent = sorted(
+            (count, attribute, value) for attribute in values for value, count in values[attribute].items()
+        )
+        self._attributes = {value: attribute for _, attribute, value in frequent if len(value) > 1}
+        longest_first = sorted(self._attributes, key=lambda value: (-len(value), value))
+        names = "|".join(re.escape(value) for value in longest_first)
+        self._pattern = re.compile(rf"(?<!\w)(?:{names})(?!\w)") if names else None
+
+    def plan(self, query: str) -> QueryPlan:
+        """The plan of a query; deterministic, and never empty: its last resort is the query itself."""
+        named = self._named(query)
+        firm = [found for found in named if found.firm]
+        dates = tuple(dict.fromkeys(day for day in _days(query)))
+        soft = tuple(dict.fromkeys((found.attribute, found.value) for found in named if not found.firm))
+        return QueryPlan(query, _stripped(query, firm), _clauses(query, firm), soft, dates)
+
+    def _named(self, query: str) -> list[Named]:
+        if self._pattern is None:
+            return []
+        found = [(match[0], match.start(), match.end()) for match in self._pattern.finditer(query)]
+        firm = [self._cued(query, value, start, end) for value, start, end in found]
+        for step in (1, -1):
+            order = range(len(found)) if step == 1 else range(len(found) - 1, -1, -1)
+            for index in order:
+                near = index - step
+                if 0 <= near < len(found) and firm[near] and not firm[index]:
+                    left, right = sorted((index, near))
+                    firm[index] = bool(_JOINED.match(query[found[left][2] : found[right][1]]))
+        return [
+            Named(self._attributes[value], value, start, end, sure)
+            for (value, start, end), sure in zip(found, firm, strict=True)
+        ]
+
+    def _cued(self, query: str, value: str, start: int, end: int) -> bool:
+        before, after = query[:start], query[end:]
+        quoted = before[-1:] in "'\"‘“" and after[:1] in "'\"’”" and bool(before) and bool(after)
+        attribute = re.escape(self._attributes[value].replace("_", " "))
+        named = re.search(rf"\b{attribute}\s*(?:is|=|:)?\s*['\"‘“]?$", before, re.IGNORECASE) or re.match(
+            rf"['\"’”]?\s+{attribute}\b", after, re.IGNORECASE
+        )
+        bare = before.rstrip("'\"‘“")
+        return bool(quoted or named or _AFTER.match(after.lstrip("'\"’”") if quoted else after) or _BEFORE.search(bare))
+
+
+def _days(query: str) -> Iterable[str]:
+    for pattern in _DATES:
+        for match in pattern.finditer(query):
+            month = match["m"] if match["m"].isdigit() else _month_number(match["m"])
+            try:
+                yield date(int(match["y"]), int(month), int(match["d"])).isoformat()
+            except ValueError:
+                continue
+
+
+def _month_number(name: str) -> int:
+    return next(number for number, month in enumerate(_MONTHS, 1) if month.startswith(name.lower().rstrip(".")[:3]))
+
+
+def _stripped(text: str, named: Sequence[Named], offset: int = 0) -> str:
+    """`text` without the named values and without the words that only make it a question."""
+    for found in reversed(named):
+        start, end = max(0, found.start - offset), max(0, found.end - offset)
+        text = text[:start] + " " + text[end:]
+    for pattern in _DATES:
+        text = pattern.sub(" ", text)
+    bare = re.sub(r"\s+", " ", _QUESTION_WORDS.sub(" ", text)).strip(" ,.;:?!'\"")
+    return bare or text.strip()
+
+
+def _clauses(query: str, firm: Sequence[Named]) -> tuple[Clause, ...]:
+    """One clause a firm value. Values listed together share their text; a value named again opens a new clause."""
+    whole = _stripped(query, firm)
+    if len({(found.attribute, found.value) for found in firm}) < 2:
+        return (Clause(whole, {found.attribute: found.value for found in firm}),)
+    spans = _spans(query, firm)
+    clauses = dict[tuple[str, str, str], Clause]()
+    for found, (start, end) in zip(firm, spans, strict=True):
+        inside = [other for other in firm if start <= other.start and other.end <= end]
+        text = _stripped(query[start:end], inside, start)
+        if len(text.split()) < 3:
+            text = whole
+        clauses[found.attribute, found.value, text] = Clause(text, {found.attribute: found.value})
+    return tuple(clauses.values())
+
+
+def _spans(query: str, firm: Sequence[Named]) -> list[tuple[int, int]]:
+    """The part of the query that belongs to each named value.
+
+    Content either follows its attribution ("does X say A while Y says B") or precedes it ("A, according to X,
+    and B, as reported by Y"); how much is said before the first value tells which.
+    """
+    follows = len(_stripped(query[: firm[0].start], [])) < _SHORT
+    cuts = list[int]()
+    for left, right in zip(firm, firm[1:], strict=False):
+        between = query[left.end : right.start]
+        breaks = list(_BREAK.finditer(between))
+        if not breaks:
+            cuts.append(left.end)
+            continue
+        chosen = breaks[-1] if follows else breaks[0]
+        cuts.append(left.end + chosen.start())
+    edges = [0, *cuts, len(query)]
+    return list(zip(edges, edges[1:], strict=False))

@@ -1,0 +1,1 @@
+"""Context2ID and Query2ID: the rows a docid model is taught with."""

@@ -1,0 +1,61 @@
+"""A training job is a folder: what to learn in, what was learned out. Whoever holds the folder can go on with it.
+
+In: `job.json`, `rows.npy` + `starts.npy` (genesis rows in docid order), `queries.arrow`, `hard.arrow`,
+`neighbours.npy` (docids, n). Out: `sft/` and `rpo/` with adapter and head, `pairs.arrow`, `loss-*.jsonl`.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from genret_ops.modeling.rows import Rows
+from genret_ops.settings import Settings
+from genret_ops.store import write_atomically
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training job in `folder`."""
+
+    folder: Path
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings that the job was made under; neither file nor environment is read again."""
+        return Settings.model_construct(**Settings.model_validate_json((self.folder / "job.json").read_text()).__dict__)
+
+    @cached_property
+    def rows(self) -> Rows:
+        """Genesis rows, docid order."""
+        return Rows.load(self.folder)
+
+    @cached_property
+    def neighbours(self) -> np.ndarray:
+        """Lexical neighbours of each docid, shape (docids, n)."""
+        return np.asarray(np.load(self.folder / "neighbours.npy"))
+
+    def table(self, name: str) -> pa.Table:
+        """One of the job's Arrow tables."""
+        with pa.memory_map(str(self.folder / f"{name}.arrow")) as file:
+            return pa.ipc.open_file(file).read_all()
+
+    def write_table(self, name: str, table: pa.Table) -> None:
+        """Write one of the job's Arrow tables, whole or not at all."""
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table)
+        write_atomically(self.folder / f"{name}.arrow", sink.getvalue().to_pybytes())
+
+    def losses(self, stage: str) -> list[tuple[int, float]]:
+        """The loss curve of a stage: (step, loss)."""
+        path = self.folder / f"loss-{stage}.jsonl"
+        if not path.exists():
+            return []
+        rows: Iterator[dict[str, Any]] = (json.loads(line) for line in path.read_text().splitlines())
+        return [(row["step"], row["loss"]) for row in rows]

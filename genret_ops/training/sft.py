@@ -1,0 +1,62 @@
+"""Stage 1: supervised fine-tuning on interleaved Context2ID and Query2ID (PAPER, stage 1).
+
+Each step's softmax runs over the batch's positives, their lexical neighbours and a fresh sample of the corpus;
+a query of two sources has two positives that share the mass.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from genret_ops.training.job import Job
+from genret_ops.training.learner import Learner, LossCurve, Progress
+
+_RESIDUAL_PENALTY = 1e-3
+
+
+def candidates(
+    positives: Sequence[Sequence[int]], neighbours: np.ndarray, count: int, total: int, rng: np.random.Generator
+) -> np.ndarray:
+    """The docids of one step's softmax, sorted: positives, two lexical neighbours of each, `count` random ones."""
+    sure = np.unique(np.concatenate([np.asarray(found) for found in positives]))
+    near = rng.permuted(neighbours[sure], axis=1)[:, :2].ravel() if neighbours.shape[1] else sure
+    return np.union1d(np.union1d(sure, near), rng.integers(0, total, min(count, total)))
+
+
+def target(positives: Sequence[Sequence[int]], docids: np.ndarray) -> torch.Tensor:
+    """Target distribution of shape (batch, len(docids)): a query's positives share its mass."""
+    wanted = torch.zeros((len(positives), len(docids)))
+    for row, found in enumerate(positives):
+        wanted[row, np.searchsorted(docids, np.asarray(found))] = 1.0 / len(found)
+    return wanted
+
+
+def train(job: Job, progress: Progress) -> None:
+    """Run the stage to its last step, from the last checkpoint where there is one; writes `sft/`."""
+    from datasets import Dataset
+    from datasets.table import InMemoryTable
+
+    training = job.settings.training
+    done = job.folder / "sft"
+    if done.exists():
+        return
+    rows = Dataset(InMemoryTable(job.table("queries")))
+    learner = Learner(job.settings, job.rows, None)
+    learner.optimise(training.steps)
+    checkpoint = job.folder / "checkpoints" / "sft.pt"
+    first = learner.resume(checkpoint)
+    curve = LossCurve(job.folder / "loss-sft.jsonl", first)
+    for step in range(first, training.steps):
+        batch = rows[[index % len(rows) for index in range(step * training.batch, (step + 1) * training.batch)]]
+        rng = np.random.default_rng((training.seed, step))
+        docids = candidates(batch["docids"], job.neighbours, training.negatives, len(job.rows), rng)
+        logits = learner.head(learner.encoder(batch["text"]), docids)
+        likelihood = -(target(batch["docids"], docids) * logits.log_softmax(-1)).sum(-1).mean()
+        penalty = learner.head.residual(torch.from_numpy(docids)).square().sum(-1).mean()
+        learner.step(likelihood + _RESIDUAL_PENALTY * penalty)
+        curve.add(step, float(likelihood.detach()))
+        progress(step + 1, training.steps, float(likelihood.detach()))
+        if (step + 1) % training.checkpoint_every == 0:
+            learner.checkpoint(checkpoint, step + 1)
+    learner.save(done)

@@ -1,0 +1,282 @@
+"""Registering, promoting and moving aliases, one at a time and by many at once."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+
+import pytest
+
+from genret_ops.errors import AliasMoved, BrokenRelease, GenretError, NothingToSearch
+from genret_ops.registry.content import read_manifest, release_folder, seal
+from genret_ops.registry.registry import Registry
+
+Add = Callable[..., int]
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    return Registry(tmp_path / "home")
+
+
+@pytest.fixture
+def add(registry: Registry) -> Add:
+    """Seal a folder holding `text` and register it."""
+
+    def add(text: str, **facts: Any) -> int:
+        content = sealed(registry.home, text)
+        facts = {"generation": 1, "delta": "delta-00000", "head": {"passages": 3}, "metrics": {}, **facts}
+        return registry.register(content, release_folder(registry.home / "releases", content), actor="ann", **facts)
+
+    return add
+
+
+def sealed(home: Path, text: str) -> str:
+    folder = home / "staging"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "adapter").write_text(text)
+    return seal(folder, home / "releases", {})
+
+
+def test_a_release_is_told_as_it_was_registered(registry: Registry, add: Add) -> None:
+    add("one")
+    add("two", generation=2, delta="delta-00004", parent=1, head={"passages": 9}, metrics={"MRR@10": 0.5})
+    assert [release.number for release in registry.releases()] == [1, 2]
+    release = registry.release(2)
+    assert (release.generation, release.delta, release.parent) == (2, "delta-00004", 1)
+    assert release.head == {"passages": 9} and release.metrics == {"MRR@10": 0.5}
+    assert release.created_at.utcoffset() == timedelta(0)
+    assert read_manifest(release.folder)["content_hash"] == release.content_hash
+
+
+def test_the_first_becomes_champion_and_the_next_candidate(registry: Registry, add: Add) -> None:
+    assert registry.alias("champion") is None
+    with pytest.raises(NothingToSearch, match="genret build"):
+        registry.release("champion")
+    add("one")
+    assert (registry.alias("champion"), registry.alias("candidate")) == (1, None)
+    add("two"), add("three")
+    assert (registry.alias("champion"), registry.alias("candidate"), registry.alias("previous")) == (1, 3, None)
+    assert [(event.kind, event.alias, event.release) for event in registry.events()] == [
+        ("registered", None, 1),
+        ("promoted", "champion", 1),
+        ("registered", None, 2),
+        ("moved", "candidate", 2),
+        ("registered", None, 3),
+        ("moved", "candidate", 3),
+    ]
+
+
+def test_the_same_content_on_the_same_head_is_the_same_release(registry: Registry, add: Add) -> None:
+    assert add("one") == add("one") == 1
+    assert len(registry.events()) == 2
+    assert add("one", head={"passages": 4}) == 2
+
+
+def test_only_what_was_sealed_is_registered(registry: Registry) -> None:
+    content = sealed(registry.home, "one")
+    folder = release_folder(registry.home / "releases", content)
+    facts: dict[str, Any] = {"generation": 1, "delta": "delta-00000", "head": {}, "metrics": {}, "actor": "ann"}
+    with pytest.raises(BrokenRelease, match="another release"):
+        registry.register("0" * 64, folder, **facts)
+    with pytest.raises(GenretError, match="r7"):
+        registry.register(content, folder, parent=7, **facts)
+    (folder / "extra").touch()
+    with pytest.raises(BrokenRelease, match="extra"):
+        registry.register(content, folder, **facts)
+    with pytest.raises(BrokenRelease, match=r"manifest\.json is missing"):
+        registry.register(content, registry.home / "nowhere", **facts)
+    assert registry.releases() == [] and registry.events() == []
+
+
+def test_releases_by_number_alias_and_hash(registry: Registry, add: Add) -> None:
+    add("one"), add("two"), add("two", head={"passages": 4})
+    first = registry.release(1)
+    for name in ("1", "r1", "champion", first.content_hash, first.content_hash[:8]):
+        assert registry.release(name) == first
+    with pytest.raises(GenretError, match="r2, r3"):
+        registry.release(registry.release(2).content_hash[:12])
+    for name in ("9", "r9", "zzzzzz", first.content_hash[:3] + "x", "", "r", "prev"):
+        with pytest.raises(GenretError, match="no release"):
+            registry.release(name)
+    with pytest.raises(GenretError, match="no release is previous"):
+        registry.release("previous")
+
+
+def test_promotion_moves_champion_and_previous(registry: Registry, add: Add) -> None:
+    add("one"), add("two")
+    registry.promote(2, "bob", "better on both")
+    assert (registry.alias("champion"), registry.alias("previous")) == (2, 1)
+    promoted, moved = registry.events()[-2:]
+    assert (promoted.kind, promoted.actor, promoted.facts) == (
+        "promoted",
+        "bob",
+        {"from": 1, "reason": "better on both"},
+    )
+    assert (moved.alias, moved.release) == ("previous", 1)
+    registry.promote(2, "bob", "again")
+    assert len(registry.events()) == 6
+    registry.promote(1, "bob", "back")
+    assert (registry.alias("champion"), registry.alias("previous")) == (1, 2)
+
+
+def test_a_promotion_that_lost_changes_nothing(registry: Registry, add: Add) -> None:
+    add("one"), add("two"), add("three")
+    registry.promote(2, "ann", "first", expected=1)
+    before = registry.events()
+    for number in (1, 2, 3):
+        with pytest.raises(AliasMoved, match="champion is no longer"):
+            registry.promote(number, "bob", "decided against r1", expected=1 if number != 1 else 3)
+    assert registry.events() == before and registry.alias("champion") == 2
+
+
+@pytest.mark.parametrize("name", ["adapter", "manifest.json"])
+def test_a_changed_byte_is_not_promoted(registry: Registry, add: Add, name: str) -> None:
+    add("one"), add("two")
+    path = registry.release(2).folder / name
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes() + b"\n")
+    with pytest.raises(BrokenRelease, match=f"{name} differs"):
+        registry.promote(2, "ann", "unnoticed")
+    assert registry.alias("champion") == 1
+
+
+def test_another_sealed_release_in_its_place_is_not_promoted(registry: Registry, add: Add) -> None:
+    add("one"), add("two")
+    one, two = registry.release(1).folder, registry.release(2).folder
+    two.rename(two.with_name("aside"))
+    one.rename(two)
+    with pytest.raises(BrokenRelease, match="another release"):
+        registry.promote(2, "ann", "swapped")
+
+
+def test_aliases_move_from_what_was_seen(registry: Registry, add: Add) -> None:
+    add("one"), add("two"), add("three")
+    with pytest.raises(AliasMoved, match="no longer r2"):
+        registry.move_alias("candidate", 1, 2, "ann", "late")
+    with pytest.raises(AliasMoved, match="no longer unset"):
+        registry.move_alias("candidate", 1, None, "ann", "late")
+    registry.move_alias("candidate", 2, 3, "ann", "r3 was a mistake")
+    assert registry.alias("candidate") == 2
+    with pytest.raises(GenretError, match="no release"):
+        registry.move_alias("candidate", 9, 2, "ann", "")
+    for name in ("champion", "previous", "r7"):
+        with pytest.raises(GenretError, match="genret promote"):
+            registry.move_alias(name, 2, registry.alias(name), "ann", "around the door")
+    assert registry.verify_chain() == []
+
+
+def test_a_home_can_be_moved(registry: Registry, add: Add, tmp_path: Path) -> None:
+    add("one"), add("two")
+    registry.home.rename(tmp_path / "elsewhere")
+    moved = Registry(tmp_path / "elsewhere")
+    assert moved.release(1).folder.is_relative_to(tmp_path / "elsewhere")
+    moved.promote(2, "ann", "still whole")
+    assert moved.verify_chain() == []
+
+
+def test_another_database_by_url(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'elsewhere.db'}"
+    assert Registry(tmp_path / "home", url).releases() == []
+    assert (tmp_path / "elsewhere.db").exists() and not (tmp_path / "home" / "registry.db").exists()
+    with pytest.raises(GenretError, match="postgresql"):
+        Registry(tmp_path / "home", "postgresql://localhost/genret")
+
+
+def race(workers: int, act: Callable[[int], None]) -> list[type[Exception] | None]:
+    """Run `act(i)` in so many threads, all starting at once; what each raised."""
+    barrier = Barrier(workers)
+
+    def one(i: int) -> type[Exception] | None:
+        barrier.wait()
+        try:
+            act(i)
+        except AliasMoved as error:
+            return type(error)
+        return None
+
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(one, range(workers)))
+
+
+def test_of_many_threads_one_promotion_wins(registry: Registry, add: Add) -> None:
+    for text in "abcdef":
+        add(text)
+    told = race(5, lambda i: registry.promote(i + 2, f"thread {i}", "race", expected=1))
+    assert told.count(None) == 1 and told.count(AliasMoved) == 4
+    assert registry.alias("champion") == told.index(None) + 2 and registry.alias("previous") == 1
+    told = race(4, lambda i: registry.move_alias("candidate", i + 1, 6, f"thread {i}", "race"))
+    assert told.count(None) == 1 and registry.alias("candidate") == told.index(None) + 1
+    assert registry.verify_chain() == []
+
+
+def test_many_registrations_at_once_leave_no_gap(registry: Registry) -> None:
+    contents = [sealed(registry.home, text) for text in "abcd"]
+
+    def register(i: int) -> None:
+        content = contents[i % 4]
+        Registry(registry.home).register(
+            content,
+            release_folder(registry.home / "releases", content),
+            generation=1,
+            delta="delta-00000",
+            head={},
+            metrics={},
+            actor=f"thread {i}",
+        )
+
+    assert race(8, register) == [None] * 8
+    assert [release.number for release in registry.releases()] == [1, 2, 3, 4]
+    assert registry.alias("champion") == 1
+    assert registry.verify_chain() == []
+
+
+def test_a_new_registry_is_opened_by_many_at_once(tmp_path: Path) -> None:
+    def read(i: int) -> None:
+        assert Registry(tmp_path / str(i // 6)).releases() == []
+
+    assert race(18, read) == [None] * 18
+
+
+PROMOTE = """
+import sys
+from pathlib import Path
+from genret_ops.errors import AliasMoved
+from genret_ops.registry.registry import Registry
+registry = Registry(Path(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    registry.promote(int(sys.argv[2]), "process", "race", expected=1)
+except AliasMoved:
+    print("told")
+else:
+    print("won")
+"""
+
+
+def test_of_two_processes_one_promotion_wins(registry: Registry, add: Add) -> None:
+    add("one"), add("two"), add("three")
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", PROMOTE, registry.home, str(number)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in (2, 3)
+    ]
+    for process in processes:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    said = [process.communicate(timeout=60)[0].strip() for process in processes]
+    assert sorted(said) == ["told", "won"]
+    assert registry.alias("champion") == said.index("won") + 2
+    assert registry.verify_chain() == []
