@@ -100,6 +100,7 @@ def test_a_row_with_too_few_or_many_fields_costs_one_row(tmp_path: Path) -> None
     bad = refusals(path)
     assert list(bad) == [f"{path}#line {number}" for number in (3, 4, 7)]
     assert bad[f"{path}#line 3"].detail == "line 3: 1 fields where the header names 2"
+    assert bad[f"{path}#line 7"].detail.startswith("line 7: ")
 
 
 def test_rows_before_a_broken_end_are_kept(tmp_path: Path) -> None:
@@ -158,8 +159,7 @@ def test_links_pipes_and_circles_are_survived(tmp_path: Path) -> None:
 
 def test_file_names_that_are_not_utf8_are_survived(tmp_path: Path) -> None:
     for name in (b"caf\xe9.txt", b"pict\xff.png"):
-        with open(os.fsencode(tmp_path) + b"/" + name, "wb") as file:
-            file.write(b"good")
+        (tmp_path / os.fsdecode(name)).write_bytes(b"good")
     document, refused = read_source(str(tmp_path))
     assert isinstance(document, Document) and isinstance(refused, Quarantined)
     assert (document.doc_id, document.title) == ("caf\ufffd.txt", "caf\ufffd")

@@ -155,14 +155,17 @@ def test_text_from_outside_is_escaped_and_shown(result: dict[str, Any], tmp_path
 def test_the_best_of_each_column_is_bold_ties_included(result: dict[str, Any], tmp_path: Path) -> None:
     text, _ = page_of(result, tmp_path)
     headline = text[text.index("<table>") : text.index("</table>")]
-    assert re.findall(r"<strong>([\d.]+)</strong>", headline) == ["85.0", "37.4", "84.2", "95.1", "37.4", "67.1"][
-        :1
-    ] + [
-        "37.4",
-        "95.1",
-        "37.4",
-        "67.1",
-    ]
+    bold = [re.findall(r"<strong>([\d.]+)</strong>", row) for row in headline.split("</tr>")]
+    assert bold[1:6] == [[], ["85.0"], ["37.4"], ["95.1", "37.4", "67.1"], []]
+
+
+def test_only_an_interval_off_zero_is_called_a_difference(result: dict[str, Any], tmp_path: Path) -> None:
+    text, _ = page_of(result, tmp_path)
+    for verdict, shown in (("above", "+7.1 [4.2, 10.0]"), ("below", "−3.0 [−5.0, −1.0]"), ("open", "−0.8 [−2.0, 0.5]")):
+        assert f'<span class="{verdict}">{shown}</span>' in text
+    plot = text[text.index("<svg viewBox", text.index("<figcaption>HIT@4")) :].partition("</svg>")[0]
+    assert plot.count("fill: var(--paper)") == 1
+    assert "fill: var(--warn)" in plot and "fill: var(--accent)" not in plot
 
 
 def test_a_plot_tells_its_figures_in_words(result: dict[str, Any], tmp_path: Path) -> None:
@@ -191,9 +194,9 @@ def test_text_table(result: dict[str, Any]) -> None:
         "hybrid                 84.2    95.1    37.4    67.1",
         "zeta_first             10.0    20.0     5.0    10.0",
         "",
-        "hybrid minus                       HIT@4            HIT@10",
-        "bm25                  -3.0 [-5.0, -1.0]                 -",
-        "hybrid_without_model   -0.8 [-2.0, 0.5]   +3.1 [1.1, 5.0]",
+        "hybrid minus                      HIT@4           HIT@10",
+        "bm25                  -3.0 [-5.0, -1.0]                -",
+        "hybrid_without_model   -0.8 [-2.0, 0.5]  +3.1 [1.1, 5.0]",
         "",
         "hybrid minus                   MAP@10              MRR@10",
         "bm25                                -  +19.1 [16.0, 22.0]",
@@ -205,10 +208,11 @@ def test_text_table(result: dict[str, Any]) -> None:
 def test_text_table_of_a_textbook_result_fits_a_terminal() -> None:
     metrics = ("HIT@1", "HIT@4", "HIT@10", "MRR@10", "MAP@10", "nDCG@10", "Recall@4", "Recall@10", "Recall@100")
     systems = dict.fromkeys(SYSTEMS, dict.fromkeys(metrics, 1.0))
-    paired = {f"hybrid-{name}": dict.fromkeys(metrics, [-0.5, -0.75, -0.25]) for name in SYSTEMS if name != "hybrid"}
+    paired = {f"hybrid-{name}": dict.fromkeys(metrics, (-0.5, -0.75, -0.25)) for name in SYSTEMS if name != "hybrid"}
     table = text_table({"protocol": "textbook", "systems": systems, "paired": paired})
     assert max(map(len, table.splitlines())) <= 90
-    assert table.splitlines()[0].split() == "system HIT@1 HIT@4 MRR@10 nDCG@10 Recall@10 Recall@100".split()
+    shown = ["HIT@1", "HIT@4", "MRR@10", "nDCG@10", "Recall@10", "Recall@100"]
+    assert table.splitlines()[0].split() == ["system", *shown]
     assert [line.split()[0] for line in table.splitlines()[1:9]] == list(SYSTEMS)
     assert table.count("hybrid minus") == 2
 

@@ -32,7 +32,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
 def test_whole_groups_are_resampled() -> None:
     """Twenty copies of each of thirty queries know no more than the thirty do; taken singly they seem to."""
     values = np.random.default_rng(3).normal(size=30)
-    a, groups = np.repeat(values, 20).tolist(), [f"d{number}" for number in range(30) for _ in range(20)]
+    a, groups = np.repeat(values, 20).tolist(), [f"d{number:02d}" for number in range(30) for _ in range(20)]
     zero = [0.0] * len(a)
 
     def width(interval: tuple[float, float, float]) -> float:
@@ -90,5 +90,5 @@ def test_shuffled_labels_are_seen() -> None:
     ],
 )
 def test_what_cannot_be_compared_is_refused(a: list[float], b: list[float], groups: list[str] | None) -> None:
-    with pytest.raises(ValueError, match="same queries|at least two|not finite"):
+    with pytest.raises(ValueError, match=r"same queries|at least two|not finite"):
         paired_bootstrap(a, b, groups)

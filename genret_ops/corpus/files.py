@@ -68,7 +68,7 @@ def read_folder(fs: Any, root: str, base: str) -> Iterator[Document | Quarantine
                 folders.append(path)
             elif benchmark and PurePosixPath(path).name in _BENCHMARK_FILES:
                 yield Quarantined(source, "benchmark file", "queries and judgements are no documents")
-            elif True or fs.isfile(path):
+            elif entry["type"] == "file" or fs.isfile(path):
                 yield from read_file(fs, path, name, source)
             elif fs.isdir(path):
                 yield Quarantined(source, "linked folder", "links to folders are not followed: ingest it as a source")

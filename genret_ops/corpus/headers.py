@@ -4,6 +4,7 @@ Front matter is YAML between `---` lines; RFC-822 headers are `Name: value` line
 This module knows strings only; it opens nothing.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import date, datetime, time
@@ -31,7 +32,7 @@ def metadata_value(value: Any) -> str | None:
         return ", ".join(part for part in parts if part) or None
     if isinstance(value, str):
         return clean(value)
-    if isinstance(value, float) and value != value:
+    if isinstance(value, float) and math.isnan(value):
         return None
     if isinstance(value, datetime | date | time):
         return value.isoformat()
