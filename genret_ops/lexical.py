@@ -50,6 +50,14 @@ class Bm25:
             return np.zeros(self._index.scores["num_docs"], dtype=np.float32)
         return np.asarray(self._index.get_scores(known), dtype=np.float32)
 
+    def rarity(self, word: str) -> float:
+        """Inverse document frequency of a stem, BM25's; 0 for one that the index does not know."""
+        number = self._vocabulary.get(word)
+        if number is None:
+            return 0.0
+        frequency = self._index.scores["indptr"][number + 1] - self._index.scores["indptr"][number]
+        return float(np.log(1 + (self._index.scores["num_docs"] - frequency + 0.5) / (frequency + 0.5)))
+
     def save(self, folder: Path) -> None:
         """Write the index into `folder`."""
         self._index.save(str(folder), show_progress=False)

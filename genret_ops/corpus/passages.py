@@ -9,6 +9,7 @@ and the cuts further on fall back into step. Measured by benchmarks/passage_stab
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from genret_ops.records import Document, Occurrence, Passage, text_hash
 from genret_ops.settings import CorpusSettings
@@ -18,9 +19,10 @@ TokenOffsets = Callable[[str], Sequence[tuple[int, int]]]
 
 _MARKDOWN_HEADING = re.compile(r"^#{1,6}\s+(\S.*)$")
 _UNDERLINE = re.compile(r"^([=\-~^\"'`#*+:.])\1{2,}\s*$")
-_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-Z0-9])|(?<=[。！？])")
+_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+(?=[\"'“‘(\[]*[A-Z0-9])|(?<=\s[.!?])\s+|(?<=[。！？])")
 _PARAGRAPH_END = re.compile(r"\n\s*\n")
 _LONG_WORD = re.compile(r"\S{201,}")
+_WORD = re.compile(r"\s*\S+")
 _SMALLEST = 0.6
 """A passage that is cut (and not ended by its section) fills at least this share of `max_tokens`."""
 
@@ -33,15 +35,20 @@ class _Sentence:
 
 
 def sections(text: str) -> Iterator[tuple[str, str]]:
-    """(heading, body) for every section under a Markdown or underlined heading; the heading opens its body."""
+    """(heading, body) for every section under a Markdown or underlined heading; the heading opens its body.
+
+    What stands before the first heading is a section too; a heading alone is none: it joins the one below.
+    """
     lines = text.split("\n")
-    heading, body = "", list[str]()
-    for index, line in enumerate(lines):
-        title = _heading(line, lines[index + 1] if index + 1 < len(lines) else "")
-        if title and _has_prose(body, heading):
+    heading, body, prose = "", list[str](), False
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        title = _heading(line, following)
+        if title and prose:
+            overline = [body.pop()] if _UNDERLINE.match(body[-1]) else []
             yield heading, "\n".join(body)
-            body = []
+            body, prose = overline, False
         heading = title or heading
+        prose = prose or bool(line.strip() and not title and not _UNDERLINE.match(line))
         body.append(line)
     yield heading, "\n".join(body)
 
@@ -53,32 +60,40 @@ def _heading(line: str, following: str) -> str:
     return line.strip() if underlined and line.strip() and not _UNDERLINE.match(line) else ""
 
 
-def _has_prose(body: Sequence[str], heading: str) -> bool:
-    """A heading alone is no section: it joins the one below."""
-    return any(line.strip() and heading not in line and not _UNDERLINE.match(line) for line in body)
-
-
 def sentences(text: str) -> list[tuple[str, bool]]:
     """(sentence, whether it opens a paragraph), in order; white space inside is kept as it stands."""
     found = list[tuple[str, bool]]()
     for paragraph in _PARAGRAPH_END.split(text):
-        pieces = (piece.strip() for piece in _SENTENCE_END.split(paragraph))
+        ends = [match.end() for match in _SENTENCE_END.finditer(paragraph)]
+        pieces = (paragraph[start:end].strip() for start, end in pairwise([0, *ends, len(paragraph)]))
         found.extend((piece, position == 0) for position, piece in enumerate(piece for piece in pieces if piece))
     return found
 
 
 def _measured(text: str, limit: int, offsets: TokenOffsets) -> Iterator[_Sentence]:
-    """Sentences with their token counts; one longer than `limit` tokens is cut between tokens."""
-    for sentence, opens in sentences(text):
-        sentence = _LONG_WORD.sub(lambda match: " ".join(re.findall(r".{1,200}", match[0])), sentence)
-        spans = offsets(sentence)
-        if len(spans) <= limit:
-            yield _Sentence(sentence, len(spans), opens)
+    """Sentences with their token counts; one longer than `limit` tokens is cut at white space as passages are."""
+    for found, opens in sentences(text):
+        sentence = _LONG_WORD.sub(lambda match: " ".join(re.findall(r".{1,200}", match[0])), found)
+        tokens = len(offsets(sentence))
+        if tokens <= limit:
+            yield _Sentence(sentence, tokens, opens)
             continue
-        starts = [spans[index][0] for index in range(0, len(spans), limit)] + [len(sentence)]
-        for part, (start, end) in enumerate(zip(starts, starts[1:], strict=False)):
-            if piece := sentence[start:end].strip():
-                yield _Sentence(piece, min(limit, len(spans) - part * limit), opens and part == 0)
+        words = [word for match in _WORD.finditer(sentence) for word in _fitting(match[0], limit, offsets)]
+        for part, run in enumerate(_cut(words, limit)):
+            piece = "".join(word.text for word in run).lstrip()
+            yield _Sentence(piece, sum(word.tokens for word in run), opens and part == 0)
+
+
+def _fitting(word: str, limit: int, offsets: TokenOffsets) -> Iterator[_Sentence]:
+    """A word with the white space before it; one of more than `limit` tokens in halves, and so on."""
+    tokens = len(offsets(word))
+    bare = word.lstrip()
+    if tokens <= limit or len(bare) < 2:
+        yield _Sentence(word, tokens, False)
+        return
+    middle = len(bare) // 2
+    yield from _fitting(" " + bare[:middle], limit, offsets)
+    yield from _fitting(" " + bare[middle:], limit, offsets)
 
 
 def _strength(left: _Sentence, right: _Sentence) -> tuple[bool, str]:

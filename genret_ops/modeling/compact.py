@@ -81,6 +81,10 @@ class RowScorer:
         scores = np.exp(self.scale * (queries @ self.vectors.T - 1.0))
         return np.asarray(np.log(np.add.reduceat(scores, self.starts[:-1], axis=1)) + self.scale, dtype=np.float32)
 
+    def bodies(self, queries: np.ndarray) -> np.ndarray:
+        """Cosine with the body row of each docid, shape (..., docids), for unit queries (..., dimension)."""
+        return np.asarray(queries @ self.vectors[self.starts[:-1]].T)
+
 
 def log_probabilities(logits: np.ndarray, allowed: np.ndarray) -> np.ndarray:
     """log P(docid | query) over the allowed docids; -inf elsewhere.

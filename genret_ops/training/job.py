@@ -1,7 +1,7 @@
 """A training job is a folder: what to learn in, what was learned out. Whoever holds the folder can go on with it.
 
 In: `job.json`, `rows.npy` + `starts.npy` (genesis rows in docid order), `queries.arrow`, `hard.arrow`,
-`neighbours.npy` (docids, n). Out: `sft/` and `rpo/` with adapter and head, `pairs.arrow`, `loss-*.jsonl`.
+`neighbours.npy` (docids, n), `documents.npy` (docids,). Out: `sft/` and `rpo/` with adapter and head, `pairs.arrow`, `loss-*.jsonl`.
 """
 
 import json
@@ -28,7 +28,7 @@ class Job:
     @cached_property
     def settings(self) -> Settings:
         """The settings that the job was made under; neither file nor environment is read again."""
-        return Settings.model_construct(**Settings.model_validate_json((self.folder / "job.json").read_text()).__dict__)
+        return Settings.model_validate_json((self.folder / "job.json").read_text())
 
     @cached_property
     def rows(self) -> Rows:
@@ -39,6 +39,11 @@ class Job:
     def neighbours(self) -> np.ndarray:
         """Lexical neighbours of each docid, shape (docids, n)."""
         return np.asarray(np.load(self.folder / "neighbours.npy"))
+
+    @cached_property
+    def documents(self) -> np.ndarray:
+        """The document number of each docid, shape (docids,)."""
+        return np.asarray(np.load(self.folder / "documents.npy"))
 
     def table(self, name: str) -> pa.Table:
         """One of the job's Arrow tables."""

@@ -1,0 +1,101 @@
+"""A delta: what was added, changed and removed between two snapshots.
+
+Documents are compared by id. What a change means for passages is decided by their body text alone
+(passages.py), so a document that only moved to another id is removed and added here, and renews no passage.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from genret_ops.corpus.snapshot import read_documents
+from genret_ops.records import Document
+from genret_ops.store import Store
+
+_NAME = re.compile(r"delta-(\d{5,})")
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """Document ids, each in one of four sorted tuples.
+
+    `changed` documents have another body; `redescribed` ones only another title, metadata or source, which
+    renews no passage.
+    """
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    redescribed: tuple[str, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        """Whether the two snapshots are equal."""
+        return not (self.added or self.changed or self.removed or self.redescribed)
+
+
+def diff(before: Iterable[Document], after: Iterable[Document]) -> Delta:
+    """What leads from one snapshot to the other; the order of the documents means nothing.
+
+    Raises:
+        ValueError: a snapshot holds an id twice.
+    """
+    old, new = _by_id(before), _by_id(after)
+    shared = [doc_id for doc_id in old if doc_id in new and old[doc_id] != new[doc_id]]
+    return Delta(
+        added=tuple(sorted(new.keys() - old.keys())),
+        changed=tuple(sorted(doc_id for doc_id in shared if old[doc_id].text != new[doc_id].text)),
+        removed=tuple(sorted(old.keys() - new.keys())),
+        redescribed=tuple(sorted(doc_id for doc_id in shared if old[doc_id].text == new[doc_id].text)),
+    )
+
+
+def apply(before: Iterable[Document], delta: Delta, after: Iterable[Document]) -> list[Document]:
+    """The snapshot that `delta` makes of `before`, by id; only the documents it names are taken from `after`.
+
+    Raises:
+        KeyError: the delta does not fit: it names a document that is not there.
+        ValueError: a snapshot holds an id twice.
+    """
+    documents, new = _by_id(before), _by_id(after)
+    for doc_id in delta.removed:
+        del documents[doc_id]
+    for doc_id in (*delta.added, *delta.changed, *delta.redescribed):
+        documents[doc_id] = new[doc_id]
+    return [documents[doc_id] for doc_id in sorted(documents)]
+
+
+def between(store: Store, before: str | None, documents_version: int) -> Delta:
+    """From the committed snapshot `before` to a version of the documents table; without one, all is added.
+
+    Raises:
+        GenretError: nothing was committed under `before`.
+    """
+    after = read_documents(store, documents_version)
+    if before is None:
+        return diff((), after)
+    return diff(read_documents(store, store.committed(before)["tables"]["documents"]), after)
+
+
+def next_delta_name(names: Sequence[str]) -> str:
+    """The name after the highest of `names`, in any order: `delta-00000` first, and no number left out.
+
+    Raises:
+        ValueError: one of them is no name of a delta.
+    """
+    return f"delta-{max(map(_number, names), default=-1) + 1:05d}"
+
+
+def _number(name: str) -> int:
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise ValueError(f"{name!r} is no name of a delta: they read delta-00000, delta-00001, ...")
+    return int(match[1])
+
+
+def _by_id(documents: Iterable[Document]) -> dict[str, Document]:
+    found = dict[str, Document]()
+    for document in documents:
+        if found.setdefault(document.doc_id, document) is not document:
+            raise ValueError(f"document id {document.doc_id!r} occurs twice in a snapshot")
+    return found

@@ -1,0 +1,207 @@
+"""The corpus head: the live set of passages in docid order, as everything downstream reads it.
+
+`cut_snapshot` writes the passages of a snapshot; `CorpusHead` reads a committed one. This module knows
+docids as numbers in a table; how they are given is identifiers' business, what is searched retrieval's.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from genret_ops.corpus.metadata import is_url
+from genret_ops.corpus.passages import TokenOffsets, cut_document
+from genret_ops.corpus.snapshot import read_documents
+from genret_ops.errors import GenretError
+from genret_ops.records import Document, Occurrence, Passage, to_arrow
+from genret_ops.settings import CorpusSettings
+from genret_ops.store import Store
+
+_HEADING_ATTRIBUTES = ("source", "module")
+"""Where a document comes from, if it says so: the first of these stands in its passages' headings."""
+_TABLES = ("documents", "passages", "occurrences", "docids")
+
+
+@dataclass(frozen=True, slots=True)
+class CutFacts:
+    """What cutting a snapshot gave: `new` passages are in no row of the table as it was before.
+
+    `without_passages` counts documents with no text to retrieve; `tables` holds the versions written.
+    """
+
+    documents: int
+    passages: int
+    occurrences: int
+    new: int
+    without_passages: int
+    tables: Mapping[str, int]
+
+
+def cut_snapshot(store: Store, settings: CorpusSettings, offsets: TokenOffsets, documents_version: int) -> CutFacts:
+    """Make the passages of a version of `documents` the whole tables `passages` and `occurrences`.
+
+    Occurrences are ordered by document id and place; a passage has one row, where it first occurs.
+    """
+    documents = read_documents(store, documents_version)
+    passages, occurrences, cut = dict[str, Passage](), list[Occurrence](), 0
+    for document in documents:
+        found = cut_document(document, settings, offsets)
+        cut += bool(found)
+        for passage, occurrence in found:
+            passages.setdefault(passage.passage_id, passage)
+            occurrences.append(occurrence)
+    known = set(store.read("passages")["passage_id"].to_pylist())
+    tables = {
+        "passages": store.replace("passages", to_arrow("passages", passages.values())),
+        "occurrences": store.replace("occurrences", to_arrow("occurrences", occurrences)),
+    }
+    new = len(passages.keys() - known)
+    return CutFacts(len(documents), len(passages), len(occurrences), new, len(documents) - cut, tables)
+
+
+class CorpusHead:
+    """Passages by docid: every list and array has one entry a docid ever given.
+
+    `live[docid]` says whether the passage is in the snapshot. One that left keeps its number, its id and its
+    label, and has no text and no occurrences. `occurrences` of a docid are ordered by document id and place.
+    """
+
+    def __init__(
+        self,
+        passages: list[Passage],
+        labels: list[str],
+        occurrences: list[tuple[Occurrence, ...]],
+        documents: Mapping[str, Document],
+    ) -> None:
+        self.passages = passages
+        self.labels = labels
+        self.occurrences = occurrences
+        self.live = np.array([bool(places) for places in occurrences], dtype=bool)
+        self._documents = documents
+
+    @classmethod
+    def load(cls, store: Store, record: Mapping[str, Any]) -> "CorpusHead":
+        """The head of a committed snapshot; `record` is what `Store.committed` gives.
+
+        Raises:
+            GenretError: the record lacks a table, or its tables do not belong together.
+        """
+        missing = [name for name in _TABLES if name not in record["tables"]]
+        if missing:
+            raise GenretError(f"the snapshot has no {', '.join(missing)}: run `genret build` to complete it")
+        versions: Mapping[str, int] = record["tables"]
+        docids = store.read("docids", versions["docids"]).sort_by("docid")
+        if not np.array_equal(docids["docid"].to_numpy(), np.arange(docids.num_rows)):
+            raise GenretError("docids do not count from 0 without a gap: restore an earlier version of that table")
+        ids: list[str] = docids["passage_id"].to_pylist()
+        live = _read_passages(store.read("passages", versions["passages"]))
+        places = _read_occurrences(store.read("occurrences", versions["occurrences"]))
+        documents = {document.doc_id: document for document in read_documents(store, versions["documents"])}
+        _check(set(ids), live, places, documents)
+        return cls(
+            passages=[live.get(passage_id) or Passage(passage_id, "", ()) for passage_id in ids],
+            labels=docids["label"].to_pylist(),
+            occurrences=[tuple(places.get(passage_id, ())) for passage_id in ids],
+            documents=documents,
+        )
+
+    def __len__(self) -> int:
+        """Number of docids, live or not."""
+        return len(self.passages)
+
+    @property
+    def documents(self) -> Mapping[str, Document]:
+        """Every document of the snapshot by id, those without passages too."""
+        return self._documents
+
+    def document(self, doc_id: str) -> Document:
+        """A document of the snapshot.
+
+        Raises:
+            KeyError: it holds none of that id.
+        """
+        return self._documents[doc_id]
+
+    def first_document(self, docid: int) -> Document:
+        """The document that stands for a passage: the first, by id, in which it occurs.
+
+        Raises:
+            LookupError: the docid is not live.
+        """
+        if not self.occurrences[docid]:
+            raise LookupError(f"docid {docid} is not live: its passage has left the corpus")
+        return self._documents[self.occurrences[docid][0].doc_id]
+
+    def documents_of(self, docid: int) -> list[str]:
+        """Ids of the documents in which a passage occurs, each once; none if it is not live."""
+        return list(dict.fromkeys(occurrence.doc_id for occurrence in self.occurrences[docid]))
+
+    def attribute(self, name: str) -> np.ndarray:
+        """(docids,) of strings (dtype object): the first document's value, "" where there is none."""
+        values = np.full(len(self), "", dtype=object)
+        for docid in np.flatnonzero(self.live).tolist():
+            values[docid] = self.first_document(docid).metadata.get(name, "")
+        return values
+
+    def heading(self, docid: int) -> str:
+        """What the encoder reads before a passage: its document's title, and where that comes from if it says so.
+
+        Volatile attributes stay out, so that their change renews no encoding; "" if the docid is not live.
+        """
+        if not self.live[docid]:
+            return ""
+        document = self.first_document(docid)
+        named = (document.metadata[name] for name in _HEADING_ATTRIBUTES if document.metadata.get(name))
+        return ". ".join(filter(None, (document.title, next(named, ""))))
+
+    def lexical_text(self, docid: int) -> str:
+        """What lexical retrieval reads of a passage: title, section, attributes but addresses, then the body.
+
+        "" if the docid is not live.
+        """
+        if not self.live[docid]:
+            return ""
+        document, passage = self.first_document(docid), self.passages[docid]
+        values = (value for value in document.metadata.values() if value != document.title and not is_url(value))
+        parts = (document.title, self.occurrences[docid][0].section, *values, passage.text)
+        return " ".join(filter(None, parts))
+
+
+def _read_passages(rows: pa.Table) -> dict[str, Passage]:
+    ids, texts = rows["passage_id"].to_pylist(), rows["text"].to_pylist()
+    return {
+        passage_id: Passage(passage_id, text, sentences)
+        for passage_id, text, sentences in zip(ids, texts, _lists(rows["sentences"]), strict=True)
+    }
+
+
+def _lists(column: pa.ChunkedArray) -> Iterator[tuple[str, ...]]:
+    """A column of lists of strings, several times faster than its own `to_pylist`."""
+    for chunk in column.chunks:
+        flat, edges = chunk.values.to_pylist(), chunk.offsets.to_pylist()
+        yield from (tuple(flat[start:stop]) for start, stop in pairwise(edges))
+
+
+def _read_occurrences(rows: pa.Table) -> dict[str, list[Occurrence]]:
+    columns = (rows[name].to_pylist() for name in ("passage_id", "doc_id", "ordinal", "section"))
+    found = dict[str, list[Occurrence]]()
+    for occurrence in sorted(map(Occurrence, *columns), key=lambda place: (place.doc_id, place.ordinal)):
+        found.setdefault(occurrence.passage_id, []).append(occurrence)
+    return found
+
+
+def _check(
+    known: set[str],
+    passages: Mapping[str, Passage],
+    places: Mapping[str, list[Occurrence]],
+    documents: Mapping[str, Document],
+) -> None:
+    if nameless := passages.keys() - known:
+        raise GenretError(f"{len(nameless)} passages have no docid, such as {min(nameless)}: run `genret build` again")
+    if passages.keys() != places.keys():
+        raise GenretError("passages and occurrences are of different snapshots: run `genret build` again")
+    if any(place.doc_id not in documents for found in places.values() for place in found):
+        raise GenretError("occurrences name documents that the snapshot does not hold: run `genret build` again")

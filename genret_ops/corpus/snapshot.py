@@ -1,0 +1,79 @@
+"""A snapshot: all documents at one time, and beside it the inputs that were refused.
+
+This module writes tables and commits nothing: the record that makes a snapshot exist is written when all
+its tables are (store.py). What changed since another snapshot is delta.py's question.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from genret_ops.errors import GenretError
+from genret_ops.records import Document, Quarantined, to_arrow
+from genret_ops.store import Store
+
+_REASONS_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotFacts:
+    """What one reading of the sources gave.
+
+    `reasons` counts the refused inputs by reason, commonest first; `tables` holds the versions written.
+    """
+
+    documents: int
+    quarantined: int
+    reasons: Mapping[str, int]
+    tables: Mapping[str, int]
+
+
+def take_snapshot(store: Store, items: Iterable[Document | Quarantined], delta: str) -> SnapshotFacts:
+    """Make the documents of `items` the whole table `documents`, by id, and its refusals those of `delta`.
+
+    `items` come from `readers.quarantine_duplicates`: which of two documents of one id counts is decided there.
+
+    Raises:
+        GenretError: not one document is left; both tables stay as they were.
+        ValueError: two documents have the same id.
+    """
+    documents, refused = dict[str, Document](), list[Quarantined]()
+    for item in items:
+        if isinstance(item, Quarantined):
+            refused.append(item)
+        elif item.doc_id in documents:
+            raise ValueError(f"document id {item.doc_id!r} occurs twice: quarantine duplicates first")
+        else:
+            documents[item.doc_id] = item
+    reasons = dict(Counter(item.reason for item in refused).most_common())
+    if not documents:
+        raise GenretError(_nothing_left(refused))
+    rows = to_arrow("documents", sorted(documents.values(), key=lambda document: document.doc_id))
+    tables = {
+        "documents": store.replace("documents", rows),
+        "quarantine": store.replace_where("quarantine", "delta", delta, to_arrow("quarantine", refused, delta=delta)),
+    }
+    return SnapshotFacts(len(documents), len(refused), reasons, tables)
+
+
+def read_documents(store: Store, version: int | None = None) -> list[Document]:
+    """The documents of a version of the table (as it stands: None), by id."""
+    rows = store.read("documents", version)
+    columns = (rows[name].to_pylist() for name in ("doc_id", "title", "text", "metadata", "source"))
+    found = [
+        Document(doc_id, title, text, json.loads(metadata), source)
+        for doc_id, title, text, metadata, source in zip(*columns, strict=True)
+    ]
+    return sorted(found, key=lambda document: document.doc_id)
+
+
+def _nothing_left(refused: list[Quarantined]) -> str:
+    if not refused:
+        return "the sources hold no documents: name a folder, a file or a URL that does"
+    shown = "; ".join(
+        f"{item.source}: {item.reason}" + (f" ({item.detail})" if item.detail else "")
+        for item in refused[:_REASONS_SHOWN]
+    )
+    more = f"; and {len(refused) - _REASONS_SHOWN} more" if len(refused) > _REASONS_SHOWN else ""
+    return f"no document could be read, {len(refused)} inputs were refused: {shown}{more}"

@@ -1,0 +1,124 @@
+"""Fusion weights and the default mode, learned on held-out synthetic queries.
+
+A tuning query must not be trivial for word matching, so the sentence that it was made from is withheld: from the
+lexical text, and from the rows, which are encoded again without it. Half of the queries are withheld so; the other
+half see the whole passage, as a user's query does whose words are partly the text's own.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from genret_ops.corpus.head import CorpusHead
+from genret_ops.modeling.compact import RowScorer
+from genret_ops.modeling.encoder import Encoder
+from genret_ops.modeling.rows import Rows
+from genret_ops.records import SyntheticQuery
+from genret_ops.retrieval.features import FEATURES, LEXICAL
+from genret_ops.retrieval.fusion import Fusion, fit
+from genret_ops.retrieval.index import Index, build_lexical
+from genret_ops.retrieval.ranking import ClauseCandidates, candidates, merge
+from genret_ops.settings import RetrievalSettings
+
+_DEFAULT_MODES = ("hybrid", "generative", "lexical")
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """What tuning found; `mrr` is MRR@10 by mode on the half of the queries that weights were not fitted on."""
+
+    fusion: Fusion
+    lexical_fusion: Fusion
+    default_mode: str
+    mrr: Mapping[str, float]
+    queries: int
+
+
+def withheld_sentences(
+    head: CorpusHead, queries: Sequence[SyntheticQuery], docid_of: Mapping[str, int]
+) -> dict[int, frozenset[str]]:
+    """Sentences to withhold by docid: those of every second query, where the passage has others left."""
+    found = dict[int, set[str]]()
+    for query in queries[::2]:
+        for positive in query.positives:
+            docid = docid_of[positive]
+            own = set(head.passages[docid].sentences)
+            taken = found.get(docid, set()) | (own & set(query.withheld))
+            if taken and len(taken) < len(own):
+                found[docid] = taken
+    return {docid: frozenset(sentences) for docid, sentences in found.items()}
+
+
+def tune(
+    head: CorpusHead,
+    queries: Sequence[SyntheticQuery],
+    encoder: Encoder,
+    rows_without: Callable[[Mapping[int, frozenset[str]]], Rows],
+    scale: float,
+    settings: RetrievalSettings,
+) -> Tuned:
+    """Fit both fusions and choose the default mode.
+
+    Args:
+        queries: the held-out ones.
+        encoder: the trained query encoder.
+        rows_without: finished rows of every docid with these sentences withheld.
+    """
+    docid_of = {passage.passage_id: docid for docid, passage in enumerate(head.passages)}
+    without = withheld_sentences(head, queries, docid_of)
+    index = Index(head, settings, build_lexical(head, without))
+    scorer = RowScorer(rows_without(without), scale)
+    lists = [_lists(index, query, encoder, scorer) for query in queries]
+    gold = [{docid_of[positive] for positive in query.positives} for query in queries]
+    fitted, held = _halves(queries)
+    fusions = {
+        "hybrid": _fitted(lists, gold, fitted, FEATURES),
+        "lexical": _fitted(lists, gold, fitted, LEXICAL),
+    }
+    mrr = {mode: _mrr(lists, gold, held, fusions.get(mode)) for mode in _DEFAULT_MODES}
+    best = max(_DEFAULT_MODES, key=lambda mode: mrr[mode])
+    everything = list(range(len(queries)))
+    return Tuned(
+        fusion=_fitted(lists, gold, everything, FEATURES),
+        lexical_fusion=_fitted(lists, gold, everything, LEXICAL),
+        default_mode=best,
+        mrr=mrr,
+        queries=len(queries),
+    )
+
+
+def _lists(index: Index, query: SyntheticQuery, encoder: Encoder, scorer: RowScorer) -> list[ClauseCandidates]:
+    plan = index.planner.plan(query.text)
+    texts = [plan.text, *(clause.text for clause in plan.clauses)]
+    scores = index.scores(texts, scorer.logits(encoder.encode(texts)))
+    return candidates(index, plan, scores[0], scores[1:], index.head.live)
+
+
+def _halves(queries: Sequence[SyntheticQuery]) -> tuple[list[int], list[int]]:
+    """Two halves by passage, so that no passage is on both sides."""
+    sides = [int(query.positives[0][:8], 16) % 2 for query in queries]
+    first = [number for number, side in enumerate(sides) if side == 0]
+    second = [number for number, side in enumerate(sides) if side == 1]
+    return (first, second) if first and second else (first or second, first or second)
+
+
+def _fitted(
+    lists: Sequence[Sequence[ClauseCandidates]], gold: Sequence[set[int]], chosen: Sequence[int], names: Sequence[str]
+) -> Fusion:
+    pairs = [
+        (clause.matrix, np.isin(clause.docids, list(gold[number]))) for number in chosen for clause in lists[number]
+    ]
+    return fit([matrix for matrix, _ in pairs], [right for _, right in pairs], names)
+
+
+def _mrr(
+    lists: Sequence[Sequence[ClauseCandidates]], gold: Sequence[set[int]], chosen: Sequence[int], fusion: Fusion | None
+) -> float:
+    total = 0.0
+    for number in chosen:
+        found = lists[number]
+        scores = [clause.generated if fusion is None else fusion.scores(clause.matrix) for clause in found]
+        ranked = merge(found, scores, 10)
+        total += next((1 / rank for rank, item in enumerate(ranked, 1) if item.docid in gold[number]), 0.0)
+    return total / len(chosen)

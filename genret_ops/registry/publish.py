@@ -1,0 +1,114 @@
+"""The stage that makes a release: files laid out, sealed by content, registered on the corpus head."""
+
+import shutil
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genret_ops.corpus.head import CorpusHead
+from genret_ops.evaluation.tuning import Tuned
+from genret_ops.home import Home
+from genret_ops.modeling.encoder import encoder_hash
+from genret_ops.modeling.rows import Rows
+from genret_ops.registry.card import write_card
+from genret_ops.registry.content import git_revision, library_versions, release_folder, seal
+from genret_ops.registry.registry import Registry, Release
+from genret_ops.retrieval.model import SearchSettings, write_model
+from genret_ops.training.job import Job
+
+LIBRARIES = ("torch", "transformers", "peft", "lancedb", "bm25s", "numpy", "pyarrow")
+_LIMITS = (
+    "Queries were made from the corpus's own words by the extractive generator; a language model writes better ones.",
+    "Passages that came after the training are found by words and by the shared map alone, and are marked fresh.",
+)
+
+
+def publish(
+    home: Home,
+    record: Mapping[str, Any],
+    head: CorpusHead,
+    job: Job,
+    rows: Rows,
+    tuned: Tuned,
+    run_id: str,
+    actor: str,
+) -> Release:
+    """Seal and register the model of a finished job on a committed head; the first release becomes champion.
+
+    Args:
+        record: the committed snapshot, as `Store.committed` gives it.
+        rows: finished rows, in docid order.
+    """
+    settings = job.settings
+    staging = home.path / "work" / f"staging-{record['snapshot']}"
+    shutil.rmtree(staging, ignore_errors=True)
+    search = SearchSettings(
+        encoder=settings.model.encoder,
+        encoder_hash=encoder_hash(settings.model.encoder),
+        query_tokens=settings.model.query_tokens,
+        scale=settings.model.scale,
+        fusion=tuned.fusion.weights,
+        lexical_fusion=tuned.lexical_fusion.weights,
+        default_mode=tuned.default_mode,
+        learned=len(head),
+    )
+    write_model(job.folder / "rpo", staging, rows, [passage.passage_id for passage in head.passages], search)
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    versions = library_versions(LIBRARIES)
+    revision = git_revision(Path(__file__).parent)
+    manifest = {
+        "head": dict(record),
+        "settings": settings.model_dump(mode="json"),
+        "settings_hash": settings.hash(),
+        "seeds": {"training": settings.training.seed},
+        "versions": versions,
+        "git_revision": revision,
+        "run_id": run_id,
+        "created_at": created,
+    }
+    content = seal(staging, home.releases, manifest)
+    folder = release_folder(home.releases, content)
+    registry = Registry(home.path)
+    metrics = {f"heldout MRR@10 {mode}": value for mode, value in tuned.mrr.items()}
+    number = registry.register(
+        content, folder, generation=0, delta=record["snapshot"], head=record, metrics=metrics, actor=actor
+    )
+    release = registry.release(number)
+    write_card(folder, _facts(release, manifest, head, job, tuned))
+    return release
+
+
+def _facts(release: Release, manifest: Mapping[str, Any], head: CorpusHead, job: Job, tuned: Tuned) -> dict[str, Any]:
+    losses = job.losses("sft")
+    training = job.settings.training
+    return {
+        "name": f"r{release.number}",
+        "content_hash": release.content_hash,
+        "generation": release.generation,
+        "delta": release.delta,
+        "parent": release.parent,
+        "created_at": manifest["created_at"],
+        "encoder": job.settings.model.encoder,
+        "corpus": {"documents": len(head.documents), "passages": int(np.count_nonzero(head.live))},
+        "training": {
+            "steps": training.steps,
+            "seed": training.seed,
+            "loss_first": losses[0][1],
+            "loss_last": losses[-1][1],
+            "RPO steps": training.rpo_steps,
+            "preference pairs": job.table("pairs").num_rows,
+        },
+        "evaluation": {
+            "queries": f"{tuned.queries} held-out synthetic queries, weights fitted on one half, scored on the other",
+            "systems": {mode: {"MRR@10": value} for mode, value in tuned.mrr.items()},
+        },
+        "fusion": {"mode": tuned.default_mode, "weights": dict(tuned.fusion.weights)},
+        "limits": list(_LIMITS),
+        "versions": manifest["versions"],
+        "settings_hash": manifest["settings_hash"],
+        "git_revision": manifest["git_revision"],
+        "run_id": manifest["run_id"],
+    }

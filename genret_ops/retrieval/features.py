@@ -1,0 +1,107 @@
+"""What fusion sees of a candidate: how each ranker likes it, for the whole query and for its clause.
+
+Lexical scores are shares of the best allowed score; generative ones the distance of the log probability from the
+best. `uncovered` (how little of the clause the best sentence holds) says when words will not do, and multiplies
+the model's part. The names in `MODEL` are the model's; the fusion of `hybrid_without_model` has none of them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+LEXICAL = (
+    "passage_whole",
+    "passage_clause",
+    "sentence_whole",
+    "sentence_clause",
+    "document_whole",
+    "document_clause",
+    "named",
+    "dated",
+)
+MODEL = (
+    "generative_whole",
+    "generative_clause",
+    "generative_document",
+    "generative_first",
+    "generative_uncovered",
+)
+FEATURES = LEXICAL + MODEL
+_REACH = 12.0
+"""Log probability below the best at which a candidate counts as not generated at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Every ranker's scores of every docid for one text, each of shape (docids,)."""
+
+    passage: np.ndarray
+    sentence: np.ndarray
+    generative: np.ndarray
+    coverage: float
+
+
+def _share(scores: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    best = float(scores[allowed].max(initial=0.0))
+    return scores / best if best > 0 else np.zeros_like(scores)
+
+
+def _nearness(logits: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    best = float(logits[allowed].max())
+    return np.clip(1.0 + (logits - best) / _REACH, 0.0, 1.0)
+
+
+def _of_document(values: np.ndarray, documents: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    """The best allowed value in each docid's document."""
+    best = np.zeros(int(documents.max()) + 1, dtype=values.dtype)
+    np.maximum.at(best, documents[allowed], values[allowed])
+    return best[documents]
+
+
+def pool(whole: Scores, clause: Scores, allowed: np.ndarray, size: int) -> np.ndarray:
+    """Candidates: the union of the `size` best allowed docids of each ranker, in docid order."""
+    found = set[int]()
+    inside = np.flatnonzero(allowed)
+    for scores in (whole, clause):
+        for ranking in (scores.passage, scores.sentence, scores.generative):
+            values = ranking[inside]
+            best = np.argpartition(-values, min(size, len(values) - 1))[:size]
+            found.update(inside[best].tolist())
+    return np.array(sorted(found), dtype=np.int64)
+
+
+def features(
+    whole: Scores,
+    clause: Scores,
+    allowed: np.ndarray,
+    documents: np.ndarray,
+    named: np.ndarray,
+    dated: np.ndarray,
+    candidates: np.ndarray,
+) -> np.ndarray:
+    """Feature matrix of shape (candidates, len(FEATURES)), float32.
+
+    Args:
+        allowed: boolean mask of shape (docids,).
+        documents: each docid's document number, shape (docids,).
+        named: share of the softly named values that each docid carries, shape (docids,).
+        dated: whether a docid's date is named, shape (docids,).
+        candidates: docids to describe.
+    """
+    passage = [_share(scores.passage, allowed) for scores in (whole, clause)]
+    sentence = [_share(scores.sentence, allowed) for scores in (whole, clause)]
+    generative = [_nearness(scores.generative, allowed) for scores in (whole, clause)]
+    mean = (generative[0] + generative[1]) / 2
+    uncovered = 1.0 - min(1.0, max(whole.coverage, clause.coverage))
+    columns = [
+        *passage,
+        *sentence,
+        *(_of_document(share, documents, allowed) for share in passage),
+        named,
+        dated,
+        *generative,
+        _of_document(mean, documents, allowed),
+        np.exp((mean - mean[allowed].max()) * _REACH),
+        mean * uncovered,
+    ]
+    return np.stack([column[candidates] for column in columns], axis=1).astype(np.float32)

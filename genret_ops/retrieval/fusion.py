@@ -1,0 +1,61 @@
+"""Learned fusion: one weight a feature, fitted on held-out synthetic queries, stored in the release.
+
+A candidate's fused score is linear in its features (features.py); within a clause the scores make a softmax over
+the candidates, and the weights maximise the likelihood of the right ones (listwise, ListNet with binary targets).
+Weights are not negative: no ranker's liking may count against a candidate.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import logsumexp
+
+from genret_ops.retrieval.features import FEATURES
+
+_RIDGE = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """Weights by feature; a feature that is not named has none."""
+
+    weights: Mapping[str, float]
+
+    def scores(self, matrix: np.ndarray) -> np.ndarray:
+        """Fused scores, shape (candidates,), of a (candidates, len(FEATURES)) matrix."""
+        return np.asarray(matrix @ np.array([self.weights.get(name, 0.0) for name in FEATURES], dtype=np.float32))
+
+
+def fit(lists: Sequence[np.ndarray], targets: Sequence[np.ndarray], names: Sequence[str]) -> Fusion:
+    """Weights for the features in `names` from candidate lists.
+
+    Args:
+        lists: one (candidates, len(FEATURES)) matrix a clause.
+        targets: one boolean array a clause, which candidates are right; lists without any are left out.
+        names: the features to use; the others get no weight.
+
+    Raises:
+        ValueError: no list holds a right candidate.
+    """
+    columns = [FEATURES.index(name) for name in names]
+    kept = [(matrix[:, columns], right) for matrix, right in zip(lists, targets, strict=True) if right.any()]
+    if not kept:
+        raise ValueError("no tuning list holds a right candidate: fusion cannot be learned")
+    flat = np.concatenate([matrix for matrix, _ in kept]).astype(np.float64)
+    edges = np.cumsum([0, *(len(matrix) for matrix, _ in kept)])
+    right = np.concatenate([found for _, found in kept])
+    share = np.concatenate([found / found.sum() for _, found in kept])
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        scores = flat @ weights
+        total = np.concatenate([np.full(b - a, logsumexp(scores[a:b])) for a, b in zip(edges, edges[1:], strict=False)])
+        value = -(share * (scores - total)).sum() / len(kept) + _RIDGE * weights @ weights
+        slope = (flat * (np.exp(scores - total) - share)[:, None]).sum(0) / len(kept) + 2 * _RIDGE * weights
+        return float(value), slope
+
+    start = np.ones(len(columns))
+    assert right.any()
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * len(columns))
+    return Fusion({name: round(float(weight), 6) for name, weight in zip(names, found.x, strict=True)})

@@ -1,0 +1,129 @@
+"""Everything that a search needs of one release on one corpus head, loaded once and never changed.
+
+`Index` holds what depends on the corpus alone (lexical scores, attributes, dates); `Model` what comes from a
+model release (encoder, finished rows, fusion). A service swaps one reference to a complete pair.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from genret_ops.corpus.head import CorpusHead
+from genret_ops.corpus.metadata import date_attributes, detectable, profile
+from genret_ops.lexical import LexicalIndex, tokens
+from genret_ops.modeling.compact import RowScorer
+from genret_ops.modeling.encoder import Encoder
+from genret_ops.retrieval.features import Scores
+from genret_ops.retrieval.fusion import Fusion
+from genret_ops.retrieval.plan import Clause, Planner
+from genret_ops.settings import RetrievalSettings
+
+
+@dataclass(frozen=True)
+class Model:
+    """The learned part: queries to logits of every docid.
+
+    `fusion` weighs every feature, `lexical_fusion` those of words alone; `learned` is how many docids the
+    training knew (later ones are fresh). `default_mode` was chosen on held-out queries.
+    """
+
+    encoder: Encoder
+    scorer: RowScorer
+    fusion: Fusion
+    lexical_fusion: Fusion
+    default_mode: str
+    learned: int
+
+
+class Index:
+    """The corpus side. Arrays have one entry a docid of `head`."""
+
+    def __init__(self, head: CorpusHead, settings: RetrievalSettings, lexical: LexicalIndex) -> None:
+        self.head = head
+        self.lexical = lexical
+        self.pool = settings.pool
+        found = profile(head.documents.values())
+        self.attributes = {name: head.attribute(name) for name in found}
+        self.planner = Planner(detectable(found, settings, len(head.documents)))
+        numbers = {doc_id: number for number, doc_id in enumerate(head.documents)}
+        self.documents = np.array(
+            [numbers[head.first_document(docid).doc_id] if head.live[docid] else 0 for docid in range(len(head))]
+        )
+        self._days = [_days(self.attributes[name]) for name in date_attributes(found)]
+        self._rarity = lexical.passages.rarity
+
+    @classmethod
+    def open(cls, head: CorpusHead, settings: RetrievalSettings, folder: Path) -> "Index":
+        """The index over a head, its lexical part built into `folder` at the first call and memory-mapped after."""
+        if not (folder / "starts.npy").exists():
+            build_lexical(head).save(folder)
+        return cls(head, settings, LexicalIndex.load(folder))
+
+    def coverage(self, text: str, sentence_scores: np.ndarray) -> float:
+        """How much of a text's weight in words its best sentence carries, about 0 to 1."""
+        ideal = sum(self._rarity(word) for word in tokens([text])[0])
+        return float(sentence_scores.max() / (2 * ideal)) if ideal > 0 else 0.0
+
+    def scores(self, texts: Sequence[str], logits: np.ndarray) -> list[Scores]:
+        """Scores of every docid for each text; `logits` has shape (texts, docids)."""
+        found = list[Scores]()
+        for text, row in zip(texts, logits, strict=True):
+            passage, sentence = self.lexical.scores(text)
+            found.append(Scores(passage, sentence, row, self.coverage(text, sentence)))
+        return found
+
+    def filtered(self, filters: Mapping[str, str]) -> np.ndarray:
+        """The live docids with all these attribute values, as a mask: a guarantee, possibly empty."""
+        allowed = self.head.live.copy()
+        for name, value in filters.items():
+            allowed &= self._equal(name, value)
+        return allowed
+
+    def _equal(self, name: str, value: str) -> np.ndarray:
+        if name not in self.attributes:
+            return np.zeros(len(self.head), dtype=bool)
+        return np.asarray(self.attributes[name] == value, dtype=bool)
+
+    def allowed(self, clause: Clause, filtered: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
+        """(mask, constraints given up): a clause's constraints inside the filters, relaxed where nothing is left."""
+        allowed, relaxed = filtered, list[str]()
+        for name, value in clause.constraints.items():
+            narrower = allowed & self._equal(name, value)
+            if narrower.any():
+                allowed = narrower
+            else:
+                relaxed.append(f"{name}={value}")
+        return allowed, tuple(relaxed)
+
+    def named(self, soft: Sequence[tuple[str, str]]) -> np.ndarray:
+        """Share of softly named values that each docid carries, shape (docids,)."""
+        carried = np.zeros(len(self.head), dtype=np.float32)
+        for name, value in soft:
+            carried += self._equal(name, value)
+        return carried / max(1, len(soft))
+
+    def dated(self, days: Sequence[str]) -> np.ndarray:
+        """Which docids carry one of these dates, shape (docids,)."""
+        matches = np.zeros(len(self.head), dtype=np.float32)
+        for column in self._days:
+            matches = np.maximum(matches, np.isin(column, list(days)))
+        return matches
+
+
+def _days(column: np.ndarray) -> np.ndarray:
+    return np.array([value[:10] for value in column])
+
+
+def build_lexical(head: CorpusHead, without: Mapping[int, frozenset[str]] | None = None) -> LexicalIndex:
+    """The lexical index of a head; `without` withholds sentences of a docid, as tuning does."""
+    texts, sentences = list[str](), list[Sequence[str]]()
+    for docid, passage in enumerate(head.passages):
+        text, kept = head.lexical_text(docid), passage.sentences
+        for sentence in (without or {}).get(docid, ()):
+            text = text.replace(sentence, " ")
+            kept = tuple(other for other in kept if other != sentence)
+        texts.append(text)
+        sentences.append(kept)
+    return LexicalIndex.build(texts, sentences)

@@ -1,0 +1,76 @@
+"""A model release as files: what `Model` needs, written by training and read by search.
+
+`adapter/` (LoRA), `head.safetensors` (map A and residuals), `rows.npy` + `starts.npy` (finished rows), `docids.json`
+(passage ids by docid) and `search.json` (encoder, scale, fusion, default mode).
+"""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from genret_ops.errors import BrokenRelease
+from genret_ops.modeling.compact import RowScorer
+from genret_ops.modeling.encoder import Encoder, encoder_hash
+from genret_ops.modeling.rows import Rows
+from genret_ops.records import canonical_json
+from genret_ops.retrieval.fusion import Fusion
+from genret_ops.retrieval.index import Model
+
+SEARCH_FILE = "search.json"
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSettings:
+    """What a release fixes for every search: stored as `search.json`, part of the content hash."""
+
+    encoder: str
+    encoder_hash: str
+    query_tokens: int
+    scale: float
+    fusion: Mapping[str, float]
+    lexical_fusion: Mapping[str, float]
+    default_mode: str
+    learned: int
+
+
+def write_model(trained: Path, folder: Path, rows: Rows, passage_ids: Sequence[str], search: SearchSettings) -> None:
+    """Lay out a model release in `folder` from a training output (adapter and head) and finished rows."""
+    import torch
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True)
+    (folder / "adapter").mkdir()
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        shutil.copyfile(trained / "adapter" / name, folder / "adapter" / name)
+    head = torch.load(trained / "head.pt", weights_only=True)
+    save_file({name: weight.contiguous() for name, weight in head.items()}, folder / "head.safetensors")
+    rows.save(folder)
+    (folder / "docids.json").write_text(json.dumps(list(passage_ids)))
+    settings = {name: getattr(search, name) for name in SearchSettings.__slots__}
+    (folder / SEARCH_FILE).write_text(canonical_json(settings))
+
+
+def load_model(folder: Path) -> Model:
+    """The model of a release folder.
+
+    Raises:
+        BrokenRelease: the encoder at hand is not the one that the release was trained on.
+    """
+    search = SearchSettings(**json.loads((folder / SEARCH_FILE).read_text()))
+    if encoder_hash(search.encoder) != search.encoder_hash:
+        raise BrokenRelease(
+            f"{folder.name} was trained on other weights of {search.encoder} than those installed: "
+            "install the version in constraints.txt, or build again"
+        )
+    encoder = Encoder.load(search.encoder, search.query_tokens)
+    encoder.add_adapter(folder / "adapter")
+    return Model(
+        encoder=encoder,
+        scorer=RowScorer.load(folder, search.scale),
+        fusion=Fusion(search.fusion),
+        lexical_fusion=Fusion(search.lexical_fusion),
+        default_mode=search.default_mode,
+        learned=search.learned,
+    )

@@ -1,0 +1,81 @@
+"""Ranking: one list from the clauses of a plan, in the mode asked for.
+
+Every clause ranks its own allowed candidates and gives them probabilities (a softmax over the clause); clauses
+share the list by probability, so the clause that is surest comes first and each one gets its turn.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import log_softmax
+
+from genret_ops.modeling.compact import log_probabilities
+from genret_ops.retrieval.features import FEATURES, Scores, features, pool
+from genret_ops.retrieval.index import Index
+from genret_ops.retrieval.plan import QueryPlan
+
+MODES = ("hybrid", "generative", "lexical", "dense")
+_EXPLAINED = ("passage_whole", "sentence_clause", "generative_whole", "generative_clause")
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseCandidates:
+    """A clause's candidates: docids of shape (n,), features (n, len(FEATURES)), log P of generation (n,)."""
+
+    docids: np.ndarray
+    matrix: np.ndarray
+    generated: np.ndarray
+    relaxed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A docid in the final list; `score` is its probability within its clause (dense: its cosine)."""
+
+    docid: int
+    score: float
+    found_by: Mapping[str, tuple[int, float]]
+    relaxed: tuple[str, ...]
+
+
+def candidates(
+    index: Index, plan: QueryPlan, whole: Scores, clauses: Sequence[Scores], filtered: np.ndarray
+) -> list[ClauseCandidates]:
+    """Candidates of every clause of a plan; none where the filters leave nothing."""
+    if not filtered.any():
+        return []
+    named, dated = index.named(plan.soft), index.dated(plan.dates)
+    found = list[ClauseCandidates]()
+    for clause, scores in zip(plan.clauses, clauses, strict=True):
+        allowed, relaxed = index.allowed(clause, filtered)
+        docids = pool(whole, scores, allowed, index.pool)
+        matrix = features(whole, scores, allowed, index.documents, named, dated, docids)
+        generated = log_probabilities((whole.generative + scores.generative) / 2, allowed)[docids]
+        found.append(ClauseCandidates(docids, matrix, generated, relaxed))
+    return found
+
+
+def merge(clauses: Iterable[ClauseCandidates], scores: Iterable[np.ndarray], k: int) -> list[Ranked]:
+    """The first `k` of all clauses' candidates by probability within their clause; ties by docid."""
+    items = list[tuple[float, int, int, ClauseCandidates]]()
+    for clause, values in zip(clauses, scores, strict=True):
+        shares = log_softmax(values.astype(np.float64))
+        best = np.lexsort((clause.docids, -shares))[:k]
+        items.extend((-float(shares[place]), int(clause.docids[place]), int(place), clause) for place in best)
+    items.sort(key=lambda item: item[:2])
+    found = dict[int, Ranked]()
+    for cost, docid, place, clause in items:
+        if docid not in found and len(found) < k:
+            found[docid] = Ranked(docid, float(np.exp(-cost)), _found_by(clause, place), clause.relaxed)
+    return list(found.values())
+
+
+def _found_by(clause: ClauseCandidates, place: int) -> dict[str, tuple[int, float]]:
+    """Rank (from 0) and value of a candidate under the rankers that an explanation shows."""
+    account = dict[str, tuple[int, float]]()
+    for name in _EXPLAINED:
+        column = clause.matrix[:, FEATURES.index(name)]
+        if column[place] > 0:
+            account[name] = (int((column > column[place]).sum()), round(float(column[place]), 4))
+    return account

@@ -1,0 +1,124 @@
+"""Search: query, plan, rankers, fusion, accounted hits."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from genret_ops.errors import GenretError
+from genret_ops.records import Hit
+from genret_ops.retrieval.index import Index, Model
+from genret_ops.retrieval.plan import Clause, QueryPlan
+from genret_ops.retrieval.ranking import MODES, ClauseCandidates, Ranked, candidates, merge
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Hits, best first, with the plan they follow, the mode, and seconds by stage."""
+
+    query: str
+    mode: str
+    plan: QueryPlan
+    hits: tuple[Hit, ...]
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+class Retriever:
+    """Searches one release on one corpus head; holds no state between queries."""
+
+    def __init__(self, index: Index, model: Model) -> None:
+        self.index = index
+        self.model = model
+
+    def search(
+        self, query: str, k: int = 10, mode: str | None = None, filters: Mapping[str, str] | None = None
+    ) -> Answer:
+        """The `k` best passages for a query.
+
+        Args:
+            mode: one of `hybrid`, `generative`, `lexical`, `dense`; None: the release's own.
+            filters: attribute values that every hit has; where no passage has them, there is no hit.
+
+        Raises:
+            GenretError: an empty query, an unknown mode, an attribute that no document has, or k below 1.
+        """
+        started = time.perf_counter()
+        mode = mode or self.model.default_mode
+        self._check(query, k, mode, filters or {})
+        plan = self.index.planner.plan(query)
+        texts = [query, plan.text, *(clause.text for clause in plan.clauses)]
+        vectors = self.model.encoder.encode(texts)
+        encoded = time.perf_counter()
+        filtered = self.index.filtered(filters or {})
+        if mode == "dense":
+            ranked = self._dense(vectors[0], filtered, k)
+        else:
+            logits = self.model.scorer.logits(vectors[1:])
+            scores = self.index.scores(texts[1:], logits)
+            found = candidates(self.index, plan, scores[0], scores[1:], filtered)
+            ranked = merge(found, self.rank(found, mode), k)
+        seconds = {"encoder": encoded - started, "total": time.perf_counter() - started}
+        return Answer(query, mode, plan, tuple(self._hit(item) for item in ranked), seconds)
+
+    def rank(self, clauses: Sequence[ClauseCandidates], mode: str) -> list[np.ndarray]:
+        """Scores of each clause's candidates in a mode that has clauses."""
+        if mode == "generative":
+            return [clause.generated for clause in clauses]
+        fusion = self.model.fusion if mode == "hybrid" else self.model.lexical_fusion
+        return [fusion.scores(clause.matrix) for clause in clauses]
+
+    def _dense(self, vector: np.ndarray, filtered: np.ndarray, k: int) -> list[Ranked]:
+        similar = np.where(filtered, self.model.scorer.bodies(vector), -np.inf)
+        best = np.lexsort((np.arange(len(similar)), -similar))[:k]
+        return [
+            Ranked(int(docid), float(similar[docid]), {"dense": (rank, round(float(similar[docid]), 4))}, ())
+            for rank, docid in enumerate(best)
+            if np.isfinite(similar[docid])
+        ]
+
+    def _check(self, query: str, k: int, mode: str, filters: Mapping[str, str]) -> None:
+        if not query.strip():
+            raise GenretError("the query is empty: ask for something")
+        if k < 1:
+            raise GenretError(f"k is {k}: ask for at least one hit")
+        if mode not in MODES:
+            raise GenretError(f"no mode {mode!r}: there are {', '.join(MODES)}")
+        for name in filters:
+            if name not in self.index.attributes:
+                known = ", ".join(self.index.attributes) or "none"
+                raise GenretError(f"no document has an attribute {name!r}: there are {known}")
+
+    def _hit(self, item: Ranked) -> Hit:
+        head = self.index.head
+        document = head.first_document(item.docid)
+        passage = head.passages[item.docid]
+        return Hit(
+            passage_id=passage.passage_id,
+            doc_id=document.doc_id,
+            title=document.title,
+            text=passage.text,
+            metadata=document.metadata,
+            docid=item.docid,
+            label=head.labels[item.docid],
+            score=item.score,
+            found_by=item.found_by,
+            relaxed=item.relaxed,
+            state="learned" if item.docid < self.model.learned else "fresh",
+        )
+
+
+def describe(plan: QueryPlan) -> str:
+    """A plan in one line, for people."""
+    parts = [_clause(clause) for clause in plan.clauses]
+    if plan.soft:
+        parts.append("also names " + ", ".join(f"{name}={value}" for name, value in plan.soft))
+    if plan.dates:
+        parts.append("dated " + ", ".join(plan.dates))
+    return " | ".join(parts)
+
+
+def _clause(clause: Clause) -> str:
+    named = ", ".join(f"{name}={value}" for name, value in clause.constraints.items())
+    return f"[{named}] {clause.text}" if named else clause.text
+

@@ -1,0 +1,104 @@
+"""The stage that writes synthetic queries: what the generator reads of a corpus head, and the three splits.
+
+`train` teaches SFT, `hard` is mined for preference pairs, `heldout` is never trained on and tunes fusion. Splits are
+by document.
+"""
+
+import math
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from genret_ops.corpus.head import CorpusHead
+from genret_ops.corpus.metadata import date_attributes, detectable, profile
+from genret_ops.lexical import LexicalIndex, tokens
+from genret_ops.records import SyntheticQuery
+from genret_ops.settings import RetrievalSettings, Settings
+from genret_ops.synthesis.extractive import Extractive, Source
+
+NEIGHBOURS = 8
+_WORDS = re.compile(r"[^\W_][\w'’.&-]*[^\W_]|[^\W_]")
+_NEIGHBOUR_WORDS = 60
+
+
+def neighbours(
+    head: CorpusHead, lexical: LexicalIndex, progress: Callable[[int, int], None] = lambda done, total: None
+) -> np.ndarray:
+    """The lexical neighbours of each docid in other documents, shape (docids, at most 8)."""
+    documents = document_numbers(head)
+    width = min(NEIGHBOURS, max(0, len(set(documents)) - 1))
+    found = np.zeros((len(head), width), dtype=np.int64)
+    for docid, words in enumerate(tokens([passage.text for passage in head.passages])):
+        scores = lexical.passages.scores(list(dict.fromkeys(words))[:_NEIGHBOUR_WORDS])
+        scores[(documents == documents[docid]) | ~head.live] = -1.0
+        best = np.argpartition(-scores, width - 1)[:width] if width else np.empty(0, dtype=np.int64)
+        found[docid] = best[np.lexsort((best, -scores[best]))]
+        progress(docid + 1, len(head))
+    return found
+
+
+def document_numbers(head: CorpusHead) -> np.ndarray:
+    """A number for the document of each docid, shape (docids,); docids that are not live share -1."""
+    numbers = {doc_id: number for number, doc_id in enumerate(head.documents)}
+    return np.array(
+        [numbers[head.first_document(docid).doc_id] if head.live[docid] else -1 for docid in range(len(head))]
+    )
+
+
+def heldout_docids(head: CorpusHead, settings: Settings) -> np.ndarray:
+    """Mask of the docids whose documents are held out, chosen by seed; at least one document, never all."""
+    documents = document_numbers(head)
+    numbers = sorted(set(documents[head.live].tolist()))
+    count = min(max(1, round(settings.synthesis.heldout * len(numbers))), max(1, len(numbers) - 1))
+    chosen = random.Random(f"heldout/{settings.training.seed}").sample(numbers, count)
+    return np.isin(documents, chosen)
+
+
+def write_queries(
+    head: CorpusHead, near: np.ndarray, settings: Settings, related: Mapping[str, Sequence[str]]
+) -> list[SyntheticQuery]:
+    """Every synthetic query of a build, split `train`, `hard` or `heldout`; deterministic by seed."""
+    generator = Extractive(sources(head, near, settings.retrieval), settings.synthesis, _rarity(head), related, settings.training.seed)
+    held = heldout_docids(head, settings)
+    members = np.flatnonzero(head.live & ~held).tolist()
+    training = settings.training
+    train = list(generator.stream(members, training.steps * training.batch))
+    hard = [row for row in generator.epoch(0, members, "hard", hard=True) if row.kind != "context"]
+    tuning = list[SyntheticQuery]()
+    for number in range(100):
+        rows = generator.epoch(number, np.flatnonzero(held & head.live).tolist(), "heldout")
+        tuning.extend(row for row in rows if row.kind != "context")
+        if len(tuning) >= settings.synthesis.heldout_queries or not rows:
+            break
+    return train + hard[: 2 * training.rpo_steps * training.batch] + tuning[: settings.synthesis.heldout_queries]
+
+
+def sources(head: CorpusHead, near: np.ndarray, settings: RetrievalSettings) -> list[Source]:
+    """The head as the generator reads it, in docid order; attributes are those that queries can name."""
+    found = profile(head.documents.values())
+    names = {name: set(values) for name, values in detectable(found, settings, len(head.documents)).items()}
+    dates = date_attributes(found)
+    rows = list[Source]()
+    for docid, passage in enumerate(head.passages):
+        if not head.live[docid]:
+            rows.append(Source(passage.passage_id, "", "", "", (), {}))
+            continue
+        document = head.first_document(docid)
+        attributes = {
+            name: value
+            for name, value in document.metadata.items()
+            if name in dates or value in names.get(name, ())
+        }
+        text, title = passage.text, document.title
+        rows.append(
+            Source(passage.passage_id, document.doc_id, title, text, passage.sentences, attributes, tuple(near[docid]))
+        )
+    return rows
+
+
+def _rarity(head: CorpusHead) -> dict[str, float]:
+    counts = Counter(word for passage in head.passages for word in {w.lower() for w in _WORDS.findall(passage.text)})
+    return {word: math.log(len(head) / count) for word, count in counts.items()}

@@ -1,0 +1,34 @@
+"""Start a training stage in a process of its own, and end it with its parent."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from genret_ops.errors import GenretError
+
+
+def run_stage(stage: str, folder: Path) -> None:
+    """Run `stage` (sft, negatives, rpo) of the job in `folder`; its progress goes to standard error.
+
+    A stage that is done does nothing; one that was killed goes on from its last checkpoint.
+
+    Raises:
+        GenretError: the process failed; what it wrote is in `stage.log` of the folder.
+        KeyboardInterrupt: passed on after the process has ended.
+    """
+    log = folder / f"{stage}.log"
+    command = [sys.executable, "-m", "genret_ops.training", stage, str(folder)]
+    with log.open("w") as out:
+        process = subprocess.Popen(command, stdout=out)
+        try:
+            code = process.wait()
+        except BaseException:
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+            raise
+    if code != 0:
+        raise GenretError(
+            f"training stage {stage} ended with code {code} (messages above and in {log}); "
+            "the same command goes on from its last checkpoint"
+        )
