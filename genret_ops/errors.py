@@ -6,7 +6,7 @@ class GenretError(Exception):
 
 
 class UnreadableSource(GenretError):
-    """A source as a whole cannot be read (no such path, missing extra); single bad documents are quarantined instead."""
+    """A source as a whole cannot be read (no such path, missing extra); a single bad document is quarantined."""
 
 
 class BrokenRelease(GenretError):

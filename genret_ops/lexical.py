@@ -24,9 +24,7 @@ def _stemmer() -> Any:
 
 def tokens(texts: Sequence[str]) -> list[list[str]]:
     """Lower-cased English stems without stop words, one list a text."""
-    return list(
-        bm25s.tokenize(list(texts), stopwords="en", stemmer=_stemmer(), return_ids=False, show_progress=False)
-    )
+    return list(bm25s.tokenize(list(texts), stopwords="en", stemmer=_stemmer(), return_ids=False, show_progress=False))
 
 
 class Bm25:
@@ -102,5 +100,7 @@ class LexicalIndex:
     def load(cls, folder: Path) -> "LexicalIndex":
         """Open saved indexes, memory-mapped."""
         return cls(
-            Bm25.load(folder / "passages"), Bm25.load(folder / "sentences"), np.load(folder / "starts.npy", mmap_mode="r")
+            Bm25.load(folder / "passages"),
+            Bm25.load(folder / "sentences"),
+            np.load(folder / "starts.npy", mmap_mode="r"),
         )

@@ -12,6 +12,7 @@ ORDER = (
     "records",
     "settings",
     "store",
+    "home",
     "lexical",
     "corpus",
     "identifiers",

@@ -6,21 +6,16 @@
 (feature -> weight), `latency`, `settings`, `versions` (mappings, nested as may be) and `notes` (sentences).
 Scores and differences are fractions in `result`; a reader sees percentages and percentage points.
 
-Plots are drawn by matplotlib without pyplot, so that nothing global is touched, at a width that still reads on a phone,
-in stand-in colours that become the page's CSS variables: so one drawing serves light and dark.
-
 This module knows no model and measures nothing: what is not in `result` is not on the page.
 """
 
-import html
-import io
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from genret_ops.evaluation.metrics import OFFICIAL, TEXTBOOK
+from genret_ops.evaluation.plots import Dot, dot_plot, loss_plot, typeset
 from genret_ops.store import write_atomically
 
 Result = Mapping[str, Any]
@@ -38,9 +33,6 @@ SYSTEMS = {
 }
 _MAIN = {"official": OFFICIAL, "textbook": ("HIT@1", "HIT@4", "MRR@10", "nDCG@10", "Recall@10", "Recall@100")}
 _LEAD = ("MRR@10", "nDCG@10")
-_WIDTH, _ROW = 400, 25
-_COLOURS = {name: f"#0{i}f1e{i}" for i, name in enumerate(("ink", "muted", "rule", "accent", "warn", "paper"))}
-_OF_VERDICT = {"above": "accent", "below": "warn", "open": "muted"}
 _FACTS = ("dataset", "protocol", "queries", "passages", "seed", "steps", "build_seconds", "peak_memory_mb")
 
 
@@ -141,11 +133,6 @@ def _interval(triple: Sequence[float] | None) -> str:
     return f"{difference:+.1f} [{low:.1f}, {high:.1f}]"
 
 
-def _typeset(text: str) -> str:
-    """Hyphens before digits as minus signs, a missing score as a dash."""
-    return "–" if text == "-" else text.replace("-", "−")
-
-
 def _verdict(triple: Sequence[float]) -> str:
     """Where the interval lies: wholly "above" zero, wholly "below", or "open"."""
     return "above" if triple[1] > 0 else "below" if triple[2] < 0 else "open"
@@ -170,7 +157,7 @@ def _page(result: Result) -> dict[str, Any]:
         "lead": lead,
         "types": [_type_plot(name, scores, lead) for name, scores in by_type.items()],
         "type_tables": [(name.replace("_", " "), _score_table(scores, metrics)) for name, scores in by_type.items()],
-        "loss": _loss_plot(result["loss_curve"]) if result.get("loss_curve") else None,
+        "loss": loss_plot(result["loss_curve"]) if result.get("loss_curve") else None,
         "fusion": _fusion_plot(result["fusion"]) if result.get("fusion") else None,
         "latency": _flat(result.get("latency", {})),
         "settings": _flat(result.get("settings", {})),
@@ -212,7 +199,7 @@ def _strip(result: Result, metrics: Sequence[str]) -> list[dict[str, Any]]:
         {
             "metric": metric,
             "value": _percent(result["systems"]["hybrid"][metric]),
-            "gain": _typeset(_interval(gains[metric])) if metric in gains else "",
+            "gain": typeset(_interval(gains[metric])) if metric in gains else "",
             "verdict": _verdict(gains[metric]) if metric in gains else "",
         }
         for metric in shown
@@ -230,7 +217,7 @@ def _score_table(
         scores = systems[name]
         cells = [
             {
-                "text": _typeset(_percent(scores.get(m))),
+                "text": typeset(_percent(scores.get(m))),
                 "best": m in scores and _points(scores[m]) == best[m],
                 "share": round(scores.get(m, 0.0), 3),
             }
@@ -245,20 +232,9 @@ def _paired_table(result: Result, metrics: Sequence[str]) -> dict[str, Any]:
     rows = []
     for first, second in _pairs(result):
         triples = [result["paired"][f"{first}-{second}"].get(metric) for metric in metrics]
-        cells = [{"text": _typeset(_interval(t)), "verdict": _verdict(t) if t else ""} for t in triples]
+        cells = [{"text": typeset(_interval(t)), "verdict": _verdict(t) if t else ""} for t in triples]
         rows.append({"label": f"{_label(first)} − {_label(second)}", "cells": cells})
     return {"columns": list(metrics), "rows": rows}
-
-
-class _Dot(NamedTuple):
-    """A dot at `value` on a bar from `low` to `high`, filled unless its verdict is "open"."""
-
-    label: str
-    value: float
-    low: float
-    high: float
-    text: str
-    verdict: str
 
 
 def _forests(result: Result, metrics: Sequence[str]) -> list[dict[str, Any]]:
@@ -270,10 +246,10 @@ def _forests(result: Result, metrics: Sequence[str]) -> list[dict[str, Any]]:
         dots = []
         for name in (name for name in paired if metric in paired[name]):
             value, low, high = map(_points, paired[name][metric])
-            dots.append(_Dot(_label(name), value, low, high, f"{value:+.1f}", _verdict(paired[name][metric])))
+            dots.append(Dot(_label(name), value, low, high, f"{value:+.1f}", _verdict(paired[name][metric])))
         if dots:
             title = f"Hybrid minus each other system in {metric}, percentage points"
-            svg = _dot_plot(f"paired-{metric}", dots, (min(ends), max(ends)), title)
+            svg = dot_plot(f"paired-{metric}", dots, (min(ends), max(ends)), title)
             plots.append({"caption": metric, "svg": svg})
     return plots
 
@@ -282,84 +258,13 @@ def _type_plot(name: str, systems: Mapping[str, Mapping[str, float]], lead: str)
     """A dot plot of every system's lead metric on one question type."""
     caption = name.replace("_", " ")
     values = {n: _points(systems[n][lead]) for n in _ordered(systems)}
-    dots = [_Dot(_label(n), v, v, v, f"{v:.1f}", "above" if n == "hybrid" else "open") for n, v in values.items()]
-    return {"caption": caption, "svg": _dot_plot(f"type-{name}", dots, (0.0, 100.0), f"{lead} on {caption}, percent")}
+    dots = [Dot(_label(n), v, v, v, f"{v:.1f}", "above" if n == "hybrid" else "open") for n, v in values.items()]
+    return {"caption": caption, "svg": dot_plot(f"type-{name}", dots, (0.0, 100.0), f"{lead} on {caption}, percent")}
 
 
 def _fusion_plot(weights: Mapping[str, float]) -> str:
     """Stems from zero, the heaviest feature on top."""
     ranked = sorted(weights.items(), key=lambda item: -abs(item[1]))
-    dots = [_Dot(n.replace("_", " "), w, min(w, 0.0), max(w, 0.0), f"{w:+.2f}", "above") for n, w in ranked]
+    dots = [Dot(n.replace("_", " "), w, min(w, 0.0), max(w, 0.0), f"{w:+.2f}", "above") for n, w in ranked]
     limits = (min(0.0, *weights.values()), max(0.0, *weights.values()))
-    return _dot_plot("fusion", dots, limits, "Weight of each feature in the fusion")
-
-
-def _dot_plot(name: str, dots: Sequence[_Dot], limits: tuple[float, float], title: str) -> str:
-    """Rows of dots on one scale, label on the left and text on the right; `name` is unique on the page."""
-    left, right = 20 + 6 * max(len(dot.label) for dot in dots), 48
-    inner = _WIDTH - left - right
-    figure, axes = _canvas(_ROW * len(dots), left, right)
-    room = 0.03 * ((limits[1] - limits[0]) or 1.0)
-    axes.set(xlim=(limits[0] - room, limits[1] + room), ylim=(len(dots) - 0.5, -0.5), yticks=[])
-    axes.axvline(0, color=_COLOURS["muted"], linewidth=1)
-    write = {"va": "center_baseline", "ha": "right", "transform": axes.get_yaxis_transform(), "fontsize": 11}
-    for y, dot in enumerate(dots):
-        colour = _COLOURS[_OF_VERDICT[dot.verdict]]
-        fill = _COLOURS["paper"] if dot.verdict == "open" else colour
-        axes.axhline(y, color=_COLOURS["rule"], linewidth=0.6, zorder=0)
-        axes.plot([dot.low, dot.high], [y, y], color=colour, linewidth=2, solid_capstyle="round")
-        axes.plot([dot.value], [y], "o", color=colour, markersize=7, markerfacecolor=fill, markeredgewidth=1.6)
-        for x, text in ((-8 / inner, dot.label), (1 + (right - 4) / inner, _typeset(dot.text))):
-            axes.text(x, y, text, color=_COLOURS["ink"], parse_math=False, **write)
-    ranges = (f", {dot.low:.1f} to {dot.high:.1f}" if dot.low < dot.value < dot.high else "" for dot in dots)
-    told = "; ".join(f"{dot.label}: {dot.text}{span}" for dot, span in zip(dots, ranges, strict=True))
-    return _svg(figure, name, title, told)
-
-
-def _loss_plot(curve: Sequence[tuple[float, float]]) -> str:
-    """Loss by step: every point faint, over it the centred moving mean that a reader follows."""
-    figure, axes = _canvas(190, left=40, right=12)
-    steps, losses = zip(*curve, strict=True)
-    reach = len(losses) // 25
-    windows = (losses[max(0, i - reach) : i + reach + 1] for i in range(len(losses)))
-    smooth = [sum(window) / len(window) for window in windows]
-    axes.plot(steps, losses, color=_COLOURS["accent"], linewidth=0.8, alpha=0.4)
-    axes.plot(steps, smooth, color=_COLOURS["accent"], linewidth=2)
-    axes.grid(axis="y", color=_COLOURS["rule"], linewidth=0.6)
-    axes.set(xmargin=0, ylim=(min(0.0, *losses), None))
-    axes.tick_params(axis="y", length=0, labelcolor=_COLOURS["muted"], labelsize=10)
-    told = f"From {losses[0]:.3g} at step {steps[0]:g} to {losses[-1]:.3g} at step {steps[-1]:g}."
-    return _svg(figure, "loss", "Training loss by step", told)
-
-
-def _canvas(height: int, left: int, right: int) -> tuple[Any, Any]:
-    """A figure with one bare axes of `height` points, and room under it for the scale."""
-    from matplotlib.figure import Figure
-
-    total = height + 30
-    figure = Figure(figsize=(_WIDTH / 72, total / 72), dpi=72)
-    axes = figure.add_axes((left / _WIDTH, 22 / total, (_WIDTH - left - right) / _WIDTH, height / total))
-    axes.spines[:].set_visible(False)
-    axes.set_axisbelow(True)
-    axes.tick_params(axis="x", length=0, labelcolor=_COLOURS["muted"], labelsize=10)
-    axes.locator_params(axis="x", nbins=5)
-    return figure, axes
-
-
-def _svg(figure: Any, name: str, title: str, told: str) -> str:
-    """The figure as SVG for inside a page: ids of its own, the page's colours, a title and a description."""
-    import matplotlib
-
-    buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
-    unique = "plot-" + re.sub(r"\W+", "-", name).strip("-")
-    drawn = buffer.getvalue().partition("<svg")[2].partition(">")[2]
-    drawn = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", drawn, flags=re.DOTALL)
-    drawn = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{unique}-", drawn)
-    for colour, stand_in in _COLOURS.items():
-        drawn = drawn.replace(stand_in, f"var(--{colour})")
-    width, height = (72 * inches for inches in figure.get_size_inches())
-    head = f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-labelledby="{unique}-t {unique}-d"'
-    names = f'<title id="{unique}-t">{html.escape(title)}</title><desc id="{unique}-d">{html.escape(told)}</desc>'
-    return f"{head}>{names}{drawn}"
+    return dot_plot("fusion", dots, limits, "Weight of each feature in the fusion")

@@ -17,8 +17,9 @@ from genret_ops.modeling.rows import Rows
 from genret_ops.records import SyntheticQuery
 from genret_ops.retrieval.features import FEATURES, LEXICAL
 from genret_ops.retrieval.fusion import Fusion, fit
-from genret_ops.retrieval.index import Index, build_lexical
-from genret_ops.retrieval.ranking import ClauseCandidates, candidates, merge
+from genret_ops.retrieval.index import Index, Model, build_lexical
+from genret_ops.retrieval.ranking import ClauseCandidates, candidates
+from genret_ops.retrieval.retriever import Retriever
 from genret_ops.settings import RetrievalSettings
 
 _DEFAULT_MODES = ("hybrid", "generative", "lexical")
@@ -72,11 +73,9 @@ def tune(
     lists = [_lists(index, query, encoder, scorer) for query in queries]
     gold = [{docid_of[positive] for positive in query.positives} for query in queries]
     fitted, held = _halves(queries)
-    fusions = {
-        "hybrid": _fitted(lists, gold, fitted, FEATURES),
-        "lexical": _fitted(lists, gold, fitted, LEXICAL),
-    }
-    mrr = {mode: _mrr(lists, gold, held, fusions.get(mode)) for mode in _DEFAULT_MODES}
+    model = Model(encoder, scorer, _fitted(lists, gold, fitted, FEATURES), _fitted(lists, gold, fitted, LEXICAL), "", 0)
+    retriever = Retriever(index, model)
+    mrr = {mode: _mrr(lists, gold, held, retriever, mode) for mode in _DEFAULT_MODES}
     best = max(_DEFAULT_MODES, key=lambda mode: mrr[mode])
     everything = list(range(len(queries)))
     return Tuned(
@@ -106,19 +105,24 @@ def _halves(queries: Sequence[SyntheticQuery]) -> tuple[list[int], list[int]]:
 def _fitted(
     lists: Sequence[Sequence[ClauseCandidates]], gold: Sequence[set[int]], chosen: Sequence[int], names: Sequence[str]
 ) -> Fusion:
-    pairs = [
-        (clause.matrix, np.isin(clause.docids, list(gold[number]))) for number in chosen for clause in lists[number]
-    ]
-    return fit([matrix for matrix, _ in pairs], [right for _, right in pairs], names)
+    clauses = [(_seen(clause, names), gold[number]) for number in chosen for clause in lists[number]]
+    right = [np.isin(clause.docids, list(found)) for clause, found in clauses]
+    return fit([clause.matrix for clause, _ in clauses], right, names)
+
+
+def _seen(clause: ClauseCandidates, names: Sequence[str]) -> ClauseCandidates:
+    return clause.without_model() if names is LEXICAL else clause
 
 
 def _mrr(
-    lists: Sequence[Sequence[ClauseCandidates]], gold: Sequence[set[int]], chosen: Sequence[int], fusion: Fusion | None
+    lists: Sequence[Sequence[ClauseCandidates]],
+    gold: Sequence[set[int]],
+    chosen: Sequence[int],
+    retriever: Retriever,
+    mode: str,
 ) -> float:
     total = 0.0
     for number in chosen:
-        found = lists[number]
-        scores = [clause.generated if fusion is None else fusion.scores(clause.matrix) for clause in found]
-        ranked = merge(found, scores, 10)
+        ranked = retriever.ranked(lists[number], mode, 10)
         total += next((1 / rank for rank, item in enumerate(ranked, 1) if item.docid in gold[number]), 0.0)
     return total / len(chosen)

@@ -7,6 +7,7 @@ an anchor those of its sentence, so an anchor knows its context and costs nothin
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,7 @@ def _groups(count: int, budget: int) -> list[range]:
     """Sentences shared out over at most `budget` anchors, neighbours together."""
     anchors = min(count, budget)
     edges = [round(index * count / anchors) for index in range(anchors + 1)] if anchors else []
-    return [range(start, end) for start, end in zip(edges, edges[1:], strict=False)]
+    return [range(start, end) for start, end in pairwise(edges)]
 
 
 @torch.inference_mode()

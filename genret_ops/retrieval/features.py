@@ -5,6 +5,7 @@ best. `uncovered` (how little of the clause the best sentence holds) says when w
 the model's part. The names in `MODEL` are the model's; the fusion of `hybrid_without_model` has none of them.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,19 +56,14 @@ def _of_document(values: np.ndarray, documents: np.ndarray, allowed: np.ndarray)
     """The best allowed value in each docid's document."""
     best = np.zeros(int(documents.max()) + 1, dtype=values.dtype)
     np.maximum.at(best, documents[allowed], values[allowed])
-    return best[documents]
+    return np.asarray(best[documents])
 
 
-def pool(whole: Scores, clause: Scores, allowed: np.ndarray, size: int) -> np.ndarray:
-    """Candidates: the union of the `size` best allowed docids of each ranker, in docid order."""
-    found = set[int]()
+def pool(rankings: Sequence[np.ndarray], allowed: np.ndarray, size: int) -> np.ndarray:
+    """The union of the `size` best allowed docids of each ranking, in docid order."""
     inside = np.flatnonzero(allowed)
-    for scores in (whole, clause):
-        for ranking in (scores.passage, scores.sentence, scores.generative):
-            values = ranking[inside]
-            best = np.argpartition(-values, min(size, len(values) - 1))[:size]
-            found.update(inside[best].tolist())
-    return np.array(sorted(found), dtype=np.int64)
+    found = [inside[np.argpartition(-scores[inside], min(size, len(inside)) - 1)[:size]] for scores in rankings]
+    return np.unique(np.concatenate(found))
 
 
 def features(

@@ -7,6 +7,7 @@ Weights are not negative: no ranker's liking may count against a candidate.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.optimize import minimize
@@ -50,7 +51,7 @@ def fit(lists: Sequence[np.ndarray], targets: Sequence[np.ndarray], names: Seque
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         scores = flat @ weights
-        total = np.concatenate([np.full(b - a, logsumexp(scores[a:b])) for a, b in zip(edges, edges[1:], strict=False)])
+        total = np.concatenate([np.full(b - a, logsumexp(scores[a:b])) for a, b in pairwise(edges)])
         value = -(share * (scores - total)).sum() / len(kept) + _RIDGE * weights @ weights
         slope = (flat * (np.exp(scores - total) - share)[:, None]).sum(0) / len(kept) + 2 * _RIDGE * weights
         return float(value), slope

@@ -9,12 +9,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import pairwise
 
 _BEFORE = re.compile(
-    r"(?:according to|reported (?:by|in|on)|(?:as )?per|covered (?:by|in)|published (?:by|in)|(?:article|report|piece|story|"
-    r"coverage|review|post|interview)s?(?: \w+){0,2} (?:from|by|in|on)|claimed by|stated (?:by|in)|noted by|(?:sources|outlets|publications)(?: such as| like|:)?|"
-    r"mentioned (?:by|in)|described (?:by|in)|discussed (?:by|in)|written by|featured (?:by|in)|from|via|by)"
-    r"(?: both| either| the| an?)*\s*$",
+    r"(?:according to|reported (?:by|in|on)|(?:as )?per|covered (?:by|in)|published (?:by|in)|claimed by|noted by|"
+    r"(?:article|report|piece|story|coverage|review|post|interview)s?(?: \w+){0,2} (?:from|by|in|on)|"
+    r"(?:sources|outlets|publications)(?: such as| like|:)?|stated (?:by|in)|mentioned (?:by|in)|written by|"
+    r"described (?:by|in)|discussed (?:by|in)|featured (?:by|in)|from|via|by)(?: both| either| the| an?)*\s*$",
     re.IGNORECASE,
 )
 _AFTER = re.compile(
@@ -22,9 +23,28 @@ _AFTER = re.compile(
     r"(?:report|cover|suggest|say|said|stat|claim|describ|mention|not|indicat|publish)(?=e|i|s|a|\b))\w*",
     re.IGNORECASE,
 )
-_JOINED = re.compile(r"^['\"’”]?(?:\s*,\s*|\s*,?\s*(?:and|or|as well as)\s+)(?:the\s+|an?\s+)?(?:article from\s+)?['\"‘“]?$", re.IGNORECASE)
-_BREAK = re.compile(r",\s+(?:while|and|but|whereas|as)\b|\bwhile\b|\bwhereas\b|;|,|\band\b|\bcompared (?:to|with)\b|\bor\b", re.IGNORECASE)
-_MONTHS = "january february march april may june july august september october november december".split()
+_JOINED = re.compile(
+    r"^['\"’”]?(?:\s*,\s*|\s*,?\s*(?:and|or|as well as)\s+)(?:the\s+|an?\s+)?(?:article from\s+)?['\"‘“]?$",
+    re.IGNORECASE,
+)
+_BREAK = re.compile(
+    r",\s+(?:while|and|but|whereas|as)\b|\bwhile\b|\bwhereas\b|;|,|\band\b|\bcompared (?:to|with)\b|\bor\b",
+    re.IGNORECASE,
+)
+_MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
 _MONTH = "|".join(f"{name}|{name[:3]}\\.?" for name in _MONTHS)
 _DATES = (
     re.compile(rf"\b(?P<m>{_MONTH})\s+(?P<d>\d{{1,2}})(?:st|nd|rd|th)?,?\s+(?P<y>\d{{4}})\b", re.IGNORECASE),
@@ -175,7 +195,7 @@ def _spans(query: str, firm: Sequence[Named]) -> list[tuple[int, int]]:
     """
     follows = len(_stripped(query[: firm[0].start], [])) < _SHORT
     cuts = list[int]()
-    for left, right in zip(firm, firm[1:], strict=False):
+    for left, right in pairwise(firm):
         between = query[left.end : right.start]
         breaks = list(_BREAK.finditer(between))
         if not breaks:
@@ -184,4 +204,4 @@ def _spans(query: str, firm: Sequence[Named]) -> list[tuple[int, int]]:
         chosen = breaks[-1] if follows else breaks[0]
         cuts.append(left.end + chosen.start())
     edges = [0, *cuts, len(query)]
-    return list(zip(edges, edges[1:], strict=False))
+    return list(pairwise(edges))

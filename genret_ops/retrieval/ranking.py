@@ -21,12 +21,23 @@ _EXPLAINED = ("passage_whole", "sentence_clause", "generative_whole", "generativ
 
 @dataclass(frozen=True, slots=True)
 class ClauseCandidates:
-    """A clause's candidates: docids of shape (n,), features (n, len(FEATURES)), log P of generation (n,)."""
+    """A clause's candidates: docids of shape (n,), features (n, len(FEATURES)), log P of generation (n,).
+
+    `by_words` (n,) marks those that a lexical ranker proposed; the others only the model did.
+    """
 
     docids: np.ndarray
     matrix: np.ndarray
     generated: np.ndarray
+    by_words: np.ndarray
     relaxed: tuple[str, ...]
+
+    def without_model(self) -> "ClauseCandidates":
+        """The candidates as they would be if there were no model."""
+        kept = self.by_words
+        return ClauseCandidates(
+            self.docids[kept], self.matrix[kept], self.generated[kept], self.by_words[kept], self.relaxed
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +60,17 @@ def candidates(
     found = list[ClauseCandidates]()
     for clause, scores in zip(plan.clauses, clauses, strict=True):
         allowed, relaxed = index.allowed(clause, filtered)
-        docids = pool(whole, scores, allowed, index.pool)
+        by_words = pool([*_word_rankings(whole), *_word_rankings(scores)], allowed, index.pool)
+        by_model = pool([whole.generative, scores.generative], allowed, index.pool)
+        docids = np.union1d(by_words, by_model)
         matrix = features(whole, scores, allowed, index.documents, named, dated, docids)
         generated = log_probabilities((whole.generative + scores.generative) / 2, allowed)[docids]
-        found.append(ClauseCandidates(docids, matrix, generated, relaxed))
+        found.append(ClauseCandidates(docids, matrix, generated, np.isin(docids, by_words), relaxed))
     return found
+
+
+def _word_rankings(scores: Scores) -> tuple[np.ndarray, np.ndarray]:
+    return scores.passage, scores.sentence
 
 
 def merge(clauses: Iterable[ClauseCandidates], scores: Iterable[np.ndarray], k: int) -> list[Ranked]:

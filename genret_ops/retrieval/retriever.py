@@ -57,16 +57,18 @@ class Retriever:
             logits = self.model.scorer.logits(vectors[1:])
             scores = self.index.scores(texts[1:], logits)
             found = candidates(self.index, plan, scores[0], scores[1:], filtered)
-            ranked = merge(found, self.rank(found, mode), k)
+            ranked = self.ranked(found, mode, k)
         seconds = {"encoder": encoded - started, "total": time.perf_counter() - started}
         return Answer(query, mode, plan, tuple(self._hit(item) for item in ranked), seconds)
 
-    def rank(self, clauses: Sequence[ClauseCandidates], mode: str) -> list[np.ndarray]:
-        """Scores of each clause's candidates in a mode that has clauses."""
+    def ranked(self, clauses: Sequence[ClauseCandidates], mode: str, k: int) -> list[Ranked]:
+        """The `k` best of a plan's candidates in a mode that has clauses."""
         if mode == "generative":
-            return [clause.generated for clause in clauses]
+            return merge(clauses, [clause.generated for clause in clauses], k)
+        if mode == "lexical":
+            clauses = [clause.without_model() for clause in clauses]
         fusion = self.model.fusion if mode == "hybrid" else self.model.lexical_fusion
-        return [fusion.scores(clause.matrix) for clause in clauses]
+        return merge(clauses, [fusion.scores(clause.matrix) for clause in clauses], k)
 
     def _dense(self, vector: np.ndarray, filtered: np.ndarray, k: int) -> list[Ranked]:
         similar = np.where(filtered, self.model.scorer.bodies(vector), -np.inf)
@@ -121,4 +123,3 @@ def describe(plan: QueryPlan) -> str:
 def _clause(clause: Clause) -> str:
     named = ", ".join(f"{name}={value}" for name, value in clause.constraints.items())
     return f"[{named}] {clause.text}" if named else clause.text
-

@@ -100,7 +100,8 @@ class Extractive:
 
     def _query(self, kind: str, index: int, split: str, rng: random.Random, drop: float) -> SyntheticQuery | None:
         source = self._sources[index]
-        positives, constraints = (source.passage_id,), dict[str, str]()
+        positives: tuple[str, ...] = (source.passage_id,)
+        constraints = dict[str, str]()
         if kind == "context":
             return self._row(self._context(source, rng), kind, split, positives)
         if kind == "chunk":

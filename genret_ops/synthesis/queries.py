@@ -61,7 +61,9 @@ def write_queries(
     head: CorpusHead, near: np.ndarray, settings: Settings, related: Mapping[str, Sequence[str]]
 ) -> list[SyntheticQuery]:
     """Every synthetic query of a build, split `train`, `hard` or `heldout`; deterministic by seed."""
-    generator = Extractive(sources(head, near, settings.retrieval), settings.synthesis, _rarity(head), related, settings.training.seed)
+    generator = Extractive(
+        sources(head, near, settings.retrieval), settings.synthesis, _rarity(head), related, settings.training.seed
+    )
     held = heldout_docids(head, settings)
     members = np.flatnonzero(head.live & ~held).tolist()
     training = settings.training
@@ -88,9 +90,7 @@ def sources(head: CorpusHead, near: np.ndarray, settings: RetrievalSettings) -> 
             continue
         document = head.first_document(docid)
         attributes = {
-            name: value
-            for name, value in document.metadata.items()
-            if name in dates or value in names.get(name, ())
+            name: value for name, value in document.metadata.items() if name in dates or value in names.get(name, ())
         }
         text, title = passage.text, document.title
         rows.append(

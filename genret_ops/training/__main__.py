@@ -1,5 +1,6 @@
 """`python -m genret_ops.training STAGE FOLDER`: one stage of a job, in a process of its own."""
 
+import math
 import sys
 import warnings
 from pathlib import Path
@@ -22,7 +23,7 @@ def main(stage: str, folder: Path) -> None:
         task = bar.add_task(LABELS[stage], total=None, loss="")
 
         def shown(done: int, total: int, loss: float) -> None:
-            bar.update(task, completed=done, total=total, loss="" if loss != loss else f"loss {loss:.3f}")
+            bar.update(task, completed=done, total=total, loss="" if math.isnan(loss) else f"loss {loss:.3f}")
 
         STAGES[stage](Job(folder), shown)
 

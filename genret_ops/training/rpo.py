@@ -15,7 +15,12 @@ from genret_ops.training.sft import candidates
 
 
 def rpo_loss(
-    logits: torch.Tensor, reference: torch.Tensor, chosen: torch.Tensor, rejected: torch.Tensor, beta: float, alpha: float
+    logits: torch.Tensor,
+    reference: torch.Tensor,
+    chosen: torch.Tensor,
+    rejected: torch.Tensor,
+    beta: float,
+    alpha: float,
 ) -> torch.Tensor:
     """Mean RPO loss of a batch.
 

@@ -1,0 +1,102 @@
+"""Plots as SVG inside a page: drawn by matplotlib without pyplot, so that nothing global is touched.
+
+Their width still reads on a phone; stand-in colours become the page's CSS variables, so one drawing serves light
+and dark.
+"""
+
+import html
+import io
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+_WIDTH, _ROW = 400, 25
+_COLOURS = {name: f"#0{i}f1e{i}" for i, name in enumerate(("ink", "muted", "rule", "accent", "warn", "paper"))}
+_OF_VERDICT = {"above": "accent", "below": "warn", "open": "muted"}
+
+
+class Dot(NamedTuple):
+    """A dot at `value` on a bar from `low` to `high`, filled unless its verdict is "open"."""
+
+    label: str
+    value: float
+    low: float
+    high: float
+    text: str
+    verdict: str
+
+
+def typeset(text: str) -> str:
+    """Hyphens before digits as minus signs, a missing score as a dash."""
+    return "–" if text == "-" else text.replace("-", "−")
+
+
+def dot_plot(name: str, dots: Sequence[Dot], limits: tuple[float, float], title: str) -> str:
+    """Rows of dots on one scale, label on the left and text on the right; `name` is unique on the page."""
+    left, right = 20 + 6 * max(len(dot.label) for dot in dots), 48
+    inner = _WIDTH - left - right
+    figure, axes = _canvas(_ROW * len(dots), left, right)
+    room = 0.03 * ((limits[1] - limits[0]) or 1.0)
+    axes.set(xlim=(limits[0] - room, limits[1] + room), ylim=(len(dots) - 0.5, -0.5), yticks=[])
+    axes.axvline(0, color=_COLOURS["muted"], linewidth=1)
+    write = {"va": "center_baseline", "ha": "right", "transform": axes.get_yaxis_transform(), "fontsize": 11}
+    for y, dot in enumerate(dots):
+        colour = _COLOURS[_OF_VERDICT[dot.verdict]]
+        fill = _COLOURS["paper"] if dot.verdict == "open" else colour
+        axes.axhline(y, color=_COLOURS["rule"], linewidth=0.6, zorder=0)
+        axes.plot([dot.low, dot.high], [y, y], color=colour, linewidth=2, solid_capstyle="round")
+        axes.plot([dot.value], [y], "o", color=colour, markersize=7, markerfacecolor=fill, markeredgewidth=1.6)
+        for x, text in ((-8 / inner, dot.label), (1 + (right - 4) / inner, typeset(dot.text))):
+            axes.text(x, y, text, color=_COLOURS["ink"], parse_math=False, **write)
+    ranges = (f", {dot.low:.1f} to {dot.high:.1f}" if dot.low < dot.value < dot.high else "" for dot in dots)
+    told = "; ".join(f"{dot.label}: {dot.text}{span}" for dot, span in zip(dots, ranges, strict=True))
+    return _svg(figure, name, title, told)
+
+
+def loss_plot(curve: Sequence[tuple[float, float]]) -> str:
+    """Loss by step: every point faint, over it the centred moving mean that a reader follows."""
+    figure, axes = _canvas(190, left=40, right=12)
+    steps, losses = zip(*curve, strict=True)
+    reach = len(losses) // 25
+    windows = (losses[max(0, i - reach) : i + reach + 1] for i in range(len(losses)))
+    smooth = [sum(window) / len(window) for window in windows]
+    axes.plot(steps, losses, color=_COLOURS["accent"], linewidth=0.8, alpha=0.4)
+    axes.plot(steps, smooth, color=_COLOURS["accent"], linewidth=2)
+    axes.grid(axis="y", color=_COLOURS["rule"], linewidth=0.6)
+    axes.set(xmargin=0, ylim=(min(0.0, *losses), None))
+    axes.tick_params(axis="y", length=0, labelcolor=_COLOURS["muted"], labelsize=10)
+    told = f"From {losses[0]:.3g} at step {steps[0]:g} to {losses[-1]:.3g} at step {steps[-1]:g}."
+    return _svg(figure, "loss", "Training loss by step", told)
+
+
+def _canvas(height: int, left: int, right: int) -> tuple[Any, Any]:
+    """A figure with one bare axes of `height` points, and room under it for the scale."""
+    from matplotlib.figure import Figure
+
+    total = height + 30
+    figure = Figure(figsize=(_WIDTH / 72, total / 72), dpi=72)
+    axes = figure.add_axes((left / _WIDTH, 22 / total, (_WIDTH - left - right) / _WIDTH, height / total))
+    axes.spines[:].set_visible(False)
+    axes.set_axisbelow(True)
+    axes.tick_params(axis="x", length=0, labelcolor=_COLOURS["muted"], labelsize=10)
+    axes.locator_params(axis="x", nbins=5)
+    return figure, axes
+
+
+def _svg(figure: Any, name: str, title: str, told: str) -> str:
+    """The figure as SVG for inside a page: ids of its own, the page's colours, a title and a description."""
+    import matplotlib
+
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    unique = "plot-" + re.sub(r"\W+", "-", name).strip("-")
+    drawn = buffer.getvalue().partition("<svg")[2].partition(">")[2]
+    drawn = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", drawn, flags=re.DOTALL)
+    drawn = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{unique}-", drawn)
+    for colour, stand_in in _COLOURS.items():
+        drawn = drawn.replace(stand_in, f"var(--{colour})")
+    width, height = (72 * inches for inches in figure.get_size_inches())
+    head = f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-labelledby="{unique}-t {unique}-d"'
+    names = f'<title id="{unique}-t">{html.escape(title)}</title><desc id="{unique}-d">{html.escape(told)}</desc>'
+    return f"{head}>{names}{drawn}"

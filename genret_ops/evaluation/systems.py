@@ -1,0 +1,92 @@
+"""The systems that a benchmark compares, each a function from a query to ranked docids.
+
+They share one index, one plan and one trained model, so that a difference between two rows of the table is the
+difference between the two systems and nothing else:
+
+- `bm25` body only; `bm25_metadata` title, section and attributes in front; `bm25_constraints` the same within the
+  sources that the query names, taking turns.
+- `hybrid_without_model` plan, clauses, sentence evidence and learned fusion with the generative part left out.
+- `dense` the untrained encoder, one vector a passage, no plan; `dense_adapted` the trained query encoder and plan
+  of `generative`, with rows that the trained encoder wrote itself (no map, no residual).
+- `generative` the model with constraints honoured and no lexical part; `hybrid` all of it.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from genret_ops.lexical import Bm25, tokens
+from genret_ops.modeling.compact import RowScorer
+from genret_ops.modeling.encoder import Encoder
+from genret_ops.retrieval.index import Index, Model
+from genret_ops.retrieval.plan import QueryPlan
+from genret_ops.retrieval.ranking import candidates
+from genret_ops.retrieval.retriever import Retriever
+
+DEPTH = 300
+"""Passages a system returns: enough for Recall@100 over documents."""
+
+Runs = dict[str, list[int]]
+
+
+class Systems:
+    """Every system over one index.
+
+    Args:
+        model: the release.
+        genesis: the untrained encoder; `genesis_bodies` its body rows, shape (docids, dimension).
+        adapted: rows that the trained encoder wrote, or None to leave `dense_adapted` out.
+    """
+
+    def __init__(
+        self, index: Index, model: Model, genesis: Encoder, genesis_bodies: np.ndarray, adapted: RowScorer | None
+    ) -> None:
+        self._index = index
+        self._model = model
+        self._retriever = Retriever(index, model)
+        self._genesis = genesis
+        self._bodies = genesis_bodies
+        self._adapted = adapted
+        head = index.head
+        self._body = Bm25.build([passage.text for passage in head.passages])
+        self._live = head.live
+
+    def run(self, query: str) -> Runs:
+        """Ranked docids of every system for one query."""
+        plan = self._index.planner.plan(query)
+        texts = [plan.text, *(clause.text for clause in plan.clauses)]
+        vectors = self._model.encoder.encode(texts)
+        words = tokens([query])[0]
+        metadata = self._index.lexical.passages.scores(words)
+        runs: Runs = {
+            "bm25": self._best(self._body.scores(words)),
+            "bm25_metadata": self._best(metadata),
+            "bm25_constraints": self._in_turn(plan, metadata),
+            "dense": self._best(self._genesis.encode([query])[0] @ self._bodies.T),
+        }
+        runs |= self._planned(plan, texts, self._model.scorer.logits(vectors))
+        if self._adapted is not None:
+            runs["dense_adapted"] = self._planned(plan, texts, self._adapted.logits(vectors))["generative"]
+        return runs
+
+    def _planned(self, plan: QueryPlan, texts: Sequence[str], logits: np.ndarray) -> Runs:
+        scores = self._index.scores(texts, logits)
+        found = candidates(self._index, plan, scores[0], scores[1:], self._live)
+        modes = {"hybrid_without_model": "lexical", "generative": "generative", "hybrid": "hybrid"}
+        return {
+            name: [item.docid for item in self._retriever.ranked(found, mode, DEPTH)] for name, mode in modes.items()
+        }
+
+    def _best(self, scores: np.ndarray, allowed: np.ndarray | None = None) -> list[int]:
+        masked = np.where(self._live if allowed is None else allowed, scores, -np.inf)
+        best = np.lexsort((np.arange(len(masked)), -masked))[:DEPTH]
+        return [int(docid) for docid in best if np.isfinite(masked[docid])]
+
+    def _in_turn(self, plan: QueryPlan, scores: np.ndarray) -> list[int]:
+        masks = {
+            tuple(clause.constraints.items()): self._index.allowed(clause, self._live)[0] for clause in plan.clauses
+        }
+        lists = [self._best(scores, mask) for mask in masks.values()]
+        longest = max(len(found) for found in lists)
+        turns = [found[place] for place in range(longest) for found in lists if place < len(found)]
+        return list(dict.fromkeys(turns))[:DEPTH]
