@@ -1,11 +1,17 @@
 """A home: the folder in which one index lives, and where in it everything lies. Two homes share nothing."""
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from genret_ops.settings import Settings
-from genret_ops.store import Store
+from pydantic import BaseModel
+
+from genret_ops.settings import SETTINGS_FILE, Settings
+
+if TYPE_CHECKING:
+    from genret_ops.store import Store
 
 
 @dataclass(frozen=True)
@@ -20,8 +26,10 @@ class Home:
         return Settings.load(self.path)
 
     @cached_property
-    def store(self) -> Store:
+    def store(self) -> "Store":
         """The LanceDB workspace."""
+        from genret_ops.store import Store
+
         return Store(self.path)
 
     @property
@@ -41,3 +49,24 @@ class Home:
     def lexical(self, snapshot: str, documents_version: int) -> Path:
         """The lexical index of a corpus head; built again when missing."""
         return self.path / "cache" / "lexical" / f"{snapshot}-{documents_version}"
+
+
+def make_home(path: Path) -> bool:
+    """Make a home with a `genret.toml` that names every setting; False where one is there already."""
+    if (path / SETTINGS_FILE).exists():
+        return False
+    path.mkdir(parents=True, exist_ok=True)
+    (path / SETTINGS_FILE).write_text(settings_text(), encoding="utf-8")
+    return True
+
+
+def settings_text() -> str:
+    """The text of a `genret.toml` in which every setting stands with its default, commented out."""
+    lines = ["# Settings of this home. What is commented out is the default.", "# sources = []"]
+    for group, value in Settings.model_construct():
+        if isinstance(value, BaseModel):
+            lines += ["", f"[{group}]  # {(value.__doc__ or '').rstrip('.')}"]
+            for name, field in type(value).model_fields.items():
+                told = f"  # {field.description}" if field.description else ""
+                lines.append(f"# {name} = {json.dumps(field.default)}{told}")
+    return "\n".join(lines) + "\n"

@@ -109,34 +109,32 @@ class Store:
 class EncodingCache:
     """Frozen genesis encodings by (text hash, encoder hash): each text is encoded once ever.
 
-    An entry is the array of rows of one passage, shape (rows, dimension), float16. One LanceDB table an encoder.
+    Vectors are float16, `dimension` wide. One LanceDB table an encoder.
     """
 
     def __init__(self, home: Path, encoder_hash: str, dimension: int) -> None:
         self._db = lancedb.connect(str(home / "cache" / "encodings"), read_consistency_interval=timedelta(0))
         self._name = f"encoder-{encoder_hash[:16]}"
-        self._schema = pa.schema([pa.field("key", pa.string(), False), pa.field("rows", pa.list_(pa.float16()), False)])
         self._dimension = dimension
+        vector = pa.list_(pa.float16(), dimension)
+        self._schema = pa.schema([pa.field("text_hash", pa.string(), False), pa.field("vector", vector, False)])
 
     def _open(self) -> Any:
         return self._db.create_table(self._name, schema=self._schema, exist_ok=True)
 
     def load(self) -> dict[str, np.ndarray]:
-        """Every entry by key."""
-        data = self._open().to_arrow()
+        """Every vector, of shape (dimension,), by text hash."""
         found = dict[str, np.ndarray]()
-        for batch in data.to_batches():
-            flat = batch["rows"].values.to_numpy(zero_copy_only=False).reshape(-1, self._dimension)
-            edges = batch["rows"].offsets.to_numpy() // self._dimension
-            found.update({key: flat[edges[i] : edges[i + 1]] for i, key in enumerate(batch["key"].to_pylist())})
+        for batch in self._open().to_arrow().to_batches():
+            vectors = batch["vector"].flatten().to_numpy(zero_copy_only=False).reshape(-1, self._dimension)
+            found.update(zip(batch["text_hash"].to_pylist(), vectors, strict=True))
         return found
 
-    def add(self, entries: Mapping[str, np.ndarray]) -> None:
-        """Append entries."""
-        edges = np.cumsum([0, *(rows.size for rows in entries.values())])
-        flat = np.concatenate([rows.reshape(-1) for rows in entries.values()]).astype(np.float16)
-        column = pa.ListArray.from_arrays(pa.array(edges, pa.int32()), pa.array(flat))
-        self._open().add(pa.table([pa.array(list(entries)), column], schema=self._schema))
+    def add(self, hashes: Sequence[str], vectors: np.ndarray) -> None:
+        """Append vectors of shape (len(hashes), dimension)."""
+        flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float16).reshape(-1))
+        column = pa.FixedSizeListArray.from_arrays(flat, self._dimension)
+        self._open().add(pa.table([pa.array(list(hashes)), column], schema=self._schema))
 
 
 def batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

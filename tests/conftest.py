@@ -1,17 +1,124 @@
-"""Environment of every test: quiet libraries, and property tests that say the same on every machine of a build."""
+"""Environment of every test: quiet libraries, property tests that say the same on every machine of a build, and one
+small home that is built once a session and copied by whoever changes it."""
 
 import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["BENTOML_DO_NOT_TRACK"] = "True"
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
+os.environ["OMP_NUM_THREADS"] = "1"  # several threads wait for each other on a machine that does something else too
 for setting in [name for name in os.environ if name.startswith("GENRET_")]:
     del os.environ[setting]  # a developer's own home or settings must not reach a test
 
-from hypothesis import settings  # noqa: E402 - after the environment is set
+import pytest  # noqa: E402 - after the environment is set
+from hypothesis import settings  # noqa: E402
 
 settings.register_profile("developer", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "developer")
+
+TINY = """
+[training]
+steps = 8
+batch = 8
+rpo_steps = 2
+negatives = 50
+checkpoint_every = 2
+
+[synthesis]
+heldout_queries = 20
+"""
+KNOWN = {
+    "coffee.md": ("Red Team", "The espresso machine", "Descale it every second month with citric acid and hot water."),
+    "parking.md": (
+        "Blue Team",
+        "Where to leave a car",
+        "Visitors park behind the warehouse; the barrier opens at six.",
+    ),
+    "fire.md": ("Red Team", "When the alarm rings", "Leave by the staircase and meet at the old oak tree."),
+    "holiday.md": ("Blue Team", "Days off", "Vacation is requested two weeks ahead in the calendar of the office."),
+    "printer.md": ("Red Team", "Paper and toner", "A jammed sheet comes out through the flap at the back."),
+    "bees.md": ("Green Team", "The hives on the roof", "Smoke calms the bees before the honey is harvested in July."),
+}
+_PLACES = ("Lisbon", "Oslo", "Prague", "Dublin", "Vienna", "Athens", "Riga", "Bern", "Turin")
+_THINGS = ("archive", "kitchen", "library", "workshop", "garden", "laboratory")
+BROKEN: dict[str, tuple[bytes, str]] = {
+    "empty.txt": (b"", "empty"),
+    "nul.txt": (b"abc\0def", "binary"),
+    "halved.txt": (b"\xff\xfea", "unreadable"),
+    "truncated.pdf": (b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog", "unreadable"),
+    "picture.png": (b"\x89PNG", "unknown format"),
+    "rows.jsonl": (
+        b'{"_id": "kettle", "title": "The kettle", "text": "The kettle whistles when its water boils over."}\n{"_id": ',
+        "unreadable",
+    ),
+    "twice.md": (b"---\nteam: Red Team\n---\n# When the alarm rings\n\nSame words.\n", ""),
+    "twice-again.md": (b"---\nteam: Red Team\n---\n# When the alarm rings\n\nSame words.\n", "duplicate content"),
+}
+"""A file's bytes, and why it (or a line of it) is refused; "" where it is not."""
+
+
+def _write_documents(folder: Path) -> None:
+    for name, (team, title, text) in KNOWN.items():
+        (folder / name).write_text(f"---\nteam: {team}\n---\n# {title}\n\n{text} Ask the {team} about it.\n")
+    for number in range(54):
+        place, thing = _PLACES[number % 9], _THINGS[number // 9]
+        text = f"The {thing} in {place} opens on day {number}. People of {place} look after its shelves and lamps."
+        (folder / f"{thing}-{place.lower()}.txt").write_text(text + f" Room {number} stays locked.\n")
+    for name, (data, _) in BROKEN.items():
+        (folder / name).write_bytes(data)
+
+
+Genret = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def genret() -> Genret:
+    """Run `genret ARGUMENTS --home HOME` as a user does: in a process of its own, with warnings as errors."""
+
+    def run(*arguments: str, home: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "genret_ops.cli", *arguments, "--home", str(home)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stderr + done.stdout
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 62 good documents and one broken file of every kind. Read only: copy it to change it."""
+    folder = tmp_path_factory.mktemp("documents")
+    _write_documents(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ingested_home(documents: Path, genret: Genret, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with `documents` ingested and nothing built. Read only."""
+    home = tmp_path_factory.mktemp("ingested")
+    (home / "genret.toml").write_text(TINY)
+    genret("ingest", str(documents), home=home)
+    return home
+
+
+@pytest.fixture(scope="session")
+def small_home(ingested_home: Path, genret: Genret, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with release r1. Read only: use `home_copy` to change it."""
+    home = tmp_path_factory.mktemp("built") / "home"
+    shutil.copytree(ingested_home, home)
+    genret("build", home=home)
+    return home
+
+
+@pytest.fixture
+def home_copy(small_home: Path, tmp_path: Path) -> Path:
+    """The built home, to do anything with."""
+    return Path(shutil.copytree(small_home, tmp_path / "home"))

@@ -22,6 +22,9 @@ ORDER = (
     "retrieval",
     "evaluation",
     "registry",
+    "bench",
+    "facts",
+    "show",
     "cli",
 )
 ORCHESTRATION = {"dagster", "bentoml", "great_expectations", "assets", "validations", "serving"}

@@ -62,6 +62,21 @@ def cut_snapshot(store: Store, settings: CorpusSettings, offsets: TokenOffsets, 
     return CutFacts(len(documents), len(passages), len(occurrences), new, len(documents) - cut, tables)
 
 
+def titled_passages(store: Store, tables: Mapping[str, int]) -> list[tuple[str, str, str]]:
+    """(passage id, text, title of the first document in which it occurs), in the order that `cut_snapshot` gave."""
+    documents = store.read("documents", tables["documents"])
+    titles = dict(zip(documents["doc_id"].to_pylist(), documents["title"].to_pylist(), strict=True))
+    occurrences = store.read("occurrences", tables["occurrences"])
+    first = dict[str, str]()
+    for passage_id, doc_id in zip(
+        occurrences["passage_id"].to_pylist(), occurrences["doc_id"].to_pylist(), strict=True
+    ):
+        first.setdefault(passage_id, doc_id)
+    passages = store.read("passages", tables["passages"])
+    ids, texts = passages["passage_id"].to_pylist(), passages["text"].to_pylist()
+    return [(passage_id, text, titles[first[passage_id]]) for passage_id, text in zip(ids, texts, strict=True)]
+
+
 class CorpusHead:
     """Passages by docid: every list and array has one entry a docid ever given.
 

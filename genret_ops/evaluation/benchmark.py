@@ -32,8 +32,9 @@ def evaluate(
 ) -> tuple[PerQuery, PerQuery]:
     """(headline scores, textbook scores) by system and query; equal where the protocol is textbook."""
     headline, books = PerQuery(), PerQuery()
-    for number, query in enumerate(benchmark.queries, 1):
-        for system, run in systems.run(query.text).items():
+    found = systems.run([query.text for query in benchmark.queries])
+    for number, (query, runs) in enumerate(zip(benchmark.queries, found, strict=True), 1):
+        for system, run in runs.items():
             book = _textbook(query, run, head)
             books.setdefault(system, {})[query.query_id] = book
             score = (

@@ -11,7 +11,7 @@ difference between the two systems and nothing else:
 - `generative` the model with constraints honoured and no lexical part; `hybrid` all of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -51,18 +51,27 @@ class Systems:
         self._body = Bm25.build([passage.text for passage in head.passages])
         self._live = head.live
 
-    def run(self, query: str) -> Runs:
-        """Ranked docids of every system for one query."""
-        plan = self._index.planner.plan(query)
-        texts = [plan.text, *(clause.text for clause in plan.clauses)]
-        vectors = self._model.encoder.encode(texts)
+    def run(self, queries: Sequence[str]) -> Iterator[Runs]:
+        """Ranked docids of every system, query by query; all texts are encoded first, like lengths in one batch."""
+        plans = [self._index.planner.plan(query) for query in queries]
+        texts = [[plan.text, *(clause.text for clause in plan.clauses)] for plan in plans]
+        vectors = self._model.encoder.encode([text for own in texts for text in own])
+        genesis = self._genesis.encode(queries)
+        start = 0
+        for query, plan, own, untrained in zip(queries, plans, texts, genesis, strict=True):
+            yield self._run(query, plan, own, vectors[start : start + len(own)], untrained)
+            start += len(own)
+
+    def _run(
+        self, query: str, plan: QueryPlan, texts: Sequence[str], vectors: np.ndarray, untrained: np.ndarray
+    ) -> Runs:
         words = tokens([query])[0]
         metadata = self._index.lexical.passages.scores(words)
         runs: Runs = {
             "bm25": self._best(self._body.scores(words)),
             "bm25_metadata": self._best(metadata),
             "bm25_constraints": self._in_turn(plan, metadata),
-            "dense": self._best(self._genesis.encode([query])[0] @ self._bodies.T),
+            "dense": self._best(untrained @ self._bodies.T),
         }
         runs |= self._planned(plan, texts, self._model.scorer.logits(vectors))
         if self._adapted is not None:

@@ -70,7 +70,7 @@ def tune(
     without = withheld_sentences(head, queries, docid_of)
     index = Index(head, settings, build_lexical(head, without))
     scorer = RowScorer(rows_without(without), scale)
-    lists = [_lists(index, query, encoder, scorer) for query in queries]
+    lists = _lists(index, queries, encoder, scorer)
     gold = [{docid_of[positive] for positive in query.positives} for query in queries]
     fitted, held = _halves(queries)
     model = Model(encoder, scorer, _fitted(lists, gold, fitted, FEATURES), _fitted(lists, gold, fitted, LEXICAL), "", 0)
@@ -87,11 +87,19 @@ def tune(
     )
 
 
-def _lists(index: Index, query: SyntheticQuery, encoder: Encoder, scorer: RowScorer) -> list[ClauseCandidates]:
-    plan = index.planner.plan(query.text)
-    texts = [plan.text, *(clause.text for clause in plan.clauses)]
-    scores = index.scores(texts, scorer.logits(encoder.encode(texts)))
-    return candidates(index, plan, scores[0], scores[1:], index.head.live)
+def _lists(
+    index: Index, queries: Sequence[SyntheticQuery], encoder: Encoder, scorer: RowScorer
+) -> list[list[ClauseCandidates]]:
+    """Candidates of every query's clauses; all texts are encoded together, like lengths in one batch."""
+    plans = [index.planner.plan(query.text) for query in queries]
+    texts = [[plan.text, *(clause.text for clause in plan.clauses)] for plan in plans]
+    vectors = encoder.encode([text for own in texts for text in own])
+    found, start = list[list[ClauseCandidates]](), 0
+    for plan, own in zip(plans, texts, strict=True):
+        scores = index.scores(own, scorer.logits(vectors[start : start + len(own)]))
+        found.append(candidates(index, plan, scores[0], scores[1:], index.head.live))
+        start += len(own)
+    return found
 
 
 def _halves(queries: Sequence[SyntheticQuery]) -> tuple[list[int], list[int]]:

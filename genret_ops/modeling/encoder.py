@@ -123,16 +123,18 @@ class Encoder(torch.nn.Module):
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Unit vectors of shape (n, dimension), float32."""
-        if not texts:
-            return np.empty((0, self.dimension), dtype=np.float32)
-        return np.concatenate([self(run).numpy() for run in batches(texts, 256)])
+        """Unit vectors of shape (n, dimension), float32; texts of like length share a batch."""
+        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
+        order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
+        for run in batches(order, 64):
+            vectors[run] = self._pooled([texts[index] for index in run]).numpy()
+        return vectors
 
     def add_adapter(self, folder: Path) -> None:
-        """Add a saved LoRA adapter to the weights it belongs to, in place.
+        """Add a saved LoRA adapter to the weights it belongs to, in place: all of it or, where it is refused, nothing.
 
         Raises:
-            GenretError: the adapter names a weight that this encoder does not have.
+            GenretError: the adapter was made for weights that this encoder does not have, or for other shapes of them.
         """
         from safetensors.torch import load_file
 
@@ -140,11 +142,15 @@ class Encoder(torch.nn.Module):
         tensors = load_file(folder / "adapter_model.safetensors")
         weights = dict(self.base.named_parameters())
         factor = config["lora_alpha"] / config["r"]
-        for name, down in tensors.items():
-            if not name.endswith("lora_A.weight"):
-                continue
+        changes = dict[str, torch.Tensor]()
+        for name in (name for name in tensors if name.endswith("lora_A.weight")):
             target = name.removeprefix("base_model.model.").replace("lora_A.weight", "weight")
-            if target not in weights:
-                raise GenretError(f"the adapter in {folder} was made for another encoder: it has no {target}")
-            up = tensors[name.replace("lora_A", "lora_B")]
-            weights[target].data += factor * (up @ down)
+            change = factor * (tensors[name.replace("lora_A", "lora_B")] @ tensors[name])
+            if target not in weights or weights[target].shape != change.shape:
+                shape = tuple(change.shape)
+                raise GenretError(f"the adapter in {folder} was made for another encoder: no {target} of {shape} here")
+            changes[target] = change
+        if not changes:
+            raise GenretError(f"the adapter in {folder} was made for another encoder: it holds no LoRA weights")
+        for target, change in changes.items():
+            weights[target].data += change

@@ -1,8 +1,9 @@
 """The rows of docids: frozen encodings of a passage's body and of its sentences.
 
-A docid owns a run of rows, its body first, then its sentence anchors; runs stand in docid order. All rows of a
-passage come from one pass of the genesis encoder over title, source and body: the body row pools every token,
-an anchor those of its sentence, so an anchor knows its context and costs nothing more.
+A docid owns a run of rows, its body first, then its sentence anchors; runs stand in docid order. Every sentence is
+encoded by itself and once ever (cached by the hash of its text and of the encoder), and so is a heading; the body row
+is their mean, weighed by length. Anchors that share one pass over the whole passage cost the same and are far worse:
+docs/decisions.md has the figures.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +12,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from genret_ops.modeling.encoder import Encoder
 from genret_ops.records import text_hash
@@ -20,14 +20,15 @@ from genret_ops.store import EncodingCache, batches
 
 @dataclass(frozen=True, slots=True)
 class PassageInput:
-    """What the encoder reads of a passage: a heading (title and source) in front, then the sentences."""
+    """What the encoder reads of a passage: a heading (title and source), and the sentences."""
 
     heading: str
     sentences: tuple[str, ...]
 
-    def key(self, budget: int) -> str:
-        """Cache key of these rows under a row budget."""
-        return text_hash("\0".join([str(budget), self.heading, *self.sentences]))
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The texts to encode, heading first; never none, so that every docid has a row."""
+        return tuple(text for text in (self.heading, *self.sentences) if text) or ("",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,54 +67,6 @@ class Rows:
         return cls(np.concatenate(groups).astype(np.float16), starts)
 
 
-def _groups(count: int, budget: int) -> list[range]:
-    """Sentences shared out over at most `budget` anchors, neighbours together."""
-    anchors = min(count, budget)
-    edges = [round(index * count / anchors) for index in range(anchors + 1)] if anchors else []
-    return [range(start, end) for start, end in pairwise(edges)]
-
-
-@torch.inference_mode()
-def encode_passages(encoder: Encoder, passages: Sequence[PassageInput], budget: int) -> list[np.ndarray]:
-    """One (1 + anchors, dimension) float16 array a passage: its body row, then at most `budget` anchors.
-
-    A sentence beyond the encoder's window has no tokens of its own and gets the body row.
-    """
-    texts, spans = list[str](), list[list[tuple[int, int]]]()
-    for passage in passages:
-        text, found = passage.heading + "\n", list[tuple[int, int]]()
-        for sentence in passage.sentences:
-            found.append((len(text), len(text) + len(sentence)))
-            text += sentence + " "
-        texts.append(text)
-        spans.append([(found[group[0]][0], found[group[-1]][1]) for group in _groups(len(found), budget)])
-    encodings = encoder.tokenizer.encode_batch(texts)
-    limit = min(encoder.limit, max(len(encoding.ids) for encoding in encodings))
-    ids = torch.zeros((len(texts), limit), dtype=torch.long)
-    mask = torch.zeros((len(texts), limit))
-    for index, encoding in enumerate(encodings):
-        kept = min(limit, len(encoding.ids))
-        ids[index, :kept] = torch.tensor(encoding.ids[:kept])
-        mask[index, :kept] = 1
-    states = encoder.base(input_ids=ids, attention_mask=mask.long()).last_hidden_state
-    return [
-        _pooled(states[index], mask[index], np.array(encodings[index].offsets)[:limit], spans[index])
-        for index in range(len(texts))
-    ]
-
-
-def _pooled(states: torch.Tensor, mask: torch.Tensor, offsets: np.ndarray, spans: list[tuple[int, int]]) -> np.ndarray:
-    pools = [mask]
-    begins, ends = offsets[:, 0], offsets[:, 1]
-    for start, end in spans:
-        inside = torch.zeros_like(mask)
-        inside[: len(offsets)] = torch.from_numpy(((begins >= start) & (ends <= end) & (ends > begins)).astype("f4"))
-        pools.append(inside if inside.any() else mask)
-    weights = torch.stack(pools)
-    pooled = weights @ states / weights.sum(1, keepdim=True)
-    return np.asarray(torch.nn.functional.normalize(pooled, dim=-1).numpy(), dtype=np.float16)
-
-
 def encode_rows(
     encoder: Encoder,
     cache: EncodingCache,
@@ -121,22 +74,54 @@ def encode_rows(
     budget: int,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[Rows, int]:
-    """Genesis rows of `passages` in order, through the cache; also how many had to be encoded.
+    """Genesis rows of `passages` in order, through the cache; also how many texts had to be encoded.
 
-    What is encoded is stored batch by batch, so an interrupted run goes on where it stopped.
+    A passage has its body row and at most `budget` anchors; beyond that, neighbouring sentences share one. What is
+    encoded is stored batch by batch, so an interrupted run goes on where it stopped.
     """
-    keys = [passage.key(budget) for passage in passages]
-    cached = cache.load()
-    missing = [index for key, index in {key: index for index, key in enumerate(keys)}.items() if key not in cached]
-    missing.sort(key=lambda index: sum(map(len, passages[index].sentences)))
+    vectors = _vectors(encoder, cache, [text for passage in passages for text in passage.texts], progress)
+    groups = [
+        _rows(passage, [vectors.known[text_hash(text)] for text in passage.texts], budget) for passage in passages
+    ]
+    return Rows.stack(groups), vectors.encoded
+
+
+@dataclass(frozen=True, slots=True)
+class _Vectors:
+    known: dict[str, np.ndarray]
+    encoded: int
+
+
+def _vectors(
+    encoder: Encoder, cache: EncodingCache, texts: Sequence[str], progress: Callable[[int, int], None]
+) -> _Vectors:
+    known = cache.load()
+    missing = {key: text for text in texts if (key := text_hash(text)) not in known}
+    keys = sorted(missing, key=lambda key: (len(missing[key]), key))
     done = 0
-    for run in batches(missing, 512):
-        fresh = dict[str, np.ndarray]()
-        for batch in batches(run, 32):
-            chosen = [passages[index] for index in batch]
-            fresh.update(zip([keys[index] for index in batch], encode_passages(encoder, chosen, budget), strict=True))
-            done += len(batch)
-            progress(done, len(missing))
-        cache.add(fresh)
-        cached.update(fresh)
-    return Rows.stack([cached[key] for key in keys]), len(missing)
+    for run in batches(keys, 2048):
+        found = encoder.encode([missing[key] for key in run]).astype(np.float16)
+        cache.add(run, found)
+        known.update(zip(run, found, strict=True))
+        done += len(run)
+        progress(done, len(keys))
+    return _Vectors(known, len(keys))
+
+
+def _rows(passage: PassageInput, vectors: Sequence[np.ndarray], budget: int) -> np.ndarray:
+    """(1 + anchors, dimension): the body row, then the anchors."""
+    stacked = np.stack(vectors).astype(np.float32)
+    weights = np.array([max(1, len(text)) for text in passage.texts], dtype=np.float32)[:, None]
+    first = len(passage.texts) - len([text for text in passage.sentences if text])
+    weighted = weights * stacked
+    anchors = [weighted[first + run.start : first + run.stop] for run in _groups(len(stacked) - first, budget)]
+    pooled = [weighted, *anchors]
+    means = np.stack([part.sum(0) for part in pooled])
+    return np.asarray(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9), dtype=np.float16)
+
+
+def _groups(count: int, budget: int) -> list[range]:
+    """Sentences shared out over at most `budget` anchors, neighbours together."""
+    anchors = min(count, budget)
+    edges = [round(index * count / anchors) for index in range(anchors + 1)] if anchors else []
+    return [range(start, end) for start, end in pairwise(edges)]

@@ -82,7 +82,7 @@ class Index:
         return allowed
 
     def _equal(self, name: str, value: str) -> np.ndarray:
-        if name not in self.attributes:
+        if name not in self.attributes or not value:
             return np.zeros(len(self.head), dtype=bool)
         return np.asarray(self.attributes[name] == value, dtype=bool)
 

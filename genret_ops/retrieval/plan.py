@@ -12,7 +12,7 @@ from datetime import date
 from itertools import pairwise
 
 _BEFORE = re.compile(
-    r"(?:according to|reported (?:by|in|on)|(?:as )?per|covered (?:by|in)|published (?:by|in)|claimed by|noted by|"
+    r"\b(?:according to|reported (?:by|in|on)|(?:as )?per|covered (?:by|in)|published (?:by|in)|claimed by|noted by|"
     r"(?:article|report|piece|story|coverage|review|post|interview)s?(?: \w+){0,2} (?:from|by|in|on)|"
     r"(?:sources|outlets|publications)(?: such as| like|:)?|stated (?:by|in)|mentioned (?:by|in)|written by|"
     r"described (?:by|in)|discussed (?:by|in)|featured (?:by|in)|from|via|by)(?: both| either| the| an?)*\s*$",
@@ -20,7 +20,7 @@ _BEFORE = re.compile(
 )
 _AFTER = re.compile(
     r"^(?:['’]s?)?\s*(?:\w+\s){0,1}(?:article|stor(?:y|ies)|piece|review|post|publication|interview|"
-    r"(?:report|cover|suggest|say|said|stat|claim|describ|mention|not|indicat|publish)(?=e|i|s|a|\b))\w*",
+    r"(?:report|cover|suggest|say|said|stat|claim|describ|mention|not(?=[ei])|indicat|publish)(?=e|i|s|a|\b))\w*",
     re.IGNORECASE,
 )
 _JOINED = re.compile(
@@ -45,7 +45,7 @@ _MONTHS = [
     "november",
     "december",
 ]
-_MONTH = "|".join(f"{name}|{name[:3]}\\.?" for name in _MONTHS)
+_MONTH = "|".join(f"{name}|{name[:3]}\\.?" for name in _MONTHS) + "|sept\\.?"
 _DATES = (
     re.compile(rf"\b(?P<m>{_MONTH})\s+(?P<d>\d{{1,2}})(?:st|nd|rd|th)?,?\s+(?P<y>\d{{4}})\b", re.IGNORECASE),
     re.compile(rf"\b(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?:\s+of)?\s+(?P<m>{_MONTH}),?\s+(?P<y>\d{{4}})\b", re.IGNORECASE),
@@ -53,8 +53,8 @@ _DATES = (
 )
 _QUESTION_WORDS = re.compile(
     r"\b(?:who|what|which|when|where|how|why|does|do|did|has|have|is|are|was|were|can|could|will|would|the|an?|individual|"
-    r"article|articles|report|reports|reported|coverage|according|suggest|suggests|indicate|indicates|published|"
-    r"discussed|described|mentioned|claim|claims|both|same|also|between|change|changed|consistent|inconsistent)\b",
+    r"article|articles|report|reports|reported|coverage|according(?: to)?|suggest|suggests|indicate|indicates|"
+    r"published|discussed|described|mentioned|claim|claims|both|same|also|between|change|changed|consistent|inconsistent)\b",
     re.IGNORECASE,
 )
 _SHORT = 25
@@ -157,18 +157,26 @@ def _days(query: str) -> Iterable[str]:
 
 
 def _month_number(name: str) -> int:
-    return next(number for number, month in enumerate(_MONTHS, 1) if month.startswith(name.lower().rstrip(".")[:3]))
+    return next(number for number, month in enumerate(_MONTHS, 1) if month.startswith(name.casefold()[:3]))
 
 
-def _stripped(text: str, named: Sequence[Named], offset: int = 0) -> str:
-    """`text` without the named values and without the words that only make it a question."""
-    for found in reversed(named):
-        start, end = max(0, found.start - offset), max(0, found.end - offset)
-        text = text[:start] + " " + text[end:]
+def _stripped(text: str, named: Sequence[Named]) -> str:
+    """The content of a whole query; where it has none, the query without the named values, or as it is."""
+    return _content(text, named) or _without(text, named).strip() or text.strip()
+
+
+def _content(text: str, named: Sequence[Named], offset: int = 0) -> str:
+    """`text` without the named values, dates and the words that only make it a question; possibly nothing."""
+    text = _without(text, named, offset)
     for pattern in _DATES:
         text = pattern.sub(" ", text)
-    bare = re.sub(r"\s+", " ", _QUESTION_WORDS.sub(" ", text)).strip(" ,.;:?!'\"")
-    return bare or text.strip()
+    return re.sub(r"\s+", " ", _QUESTION_WORDS.sub(" ", text)).strip(" ,.;:?!'\"")
+
+
+def _without(text: str, named: Sequence[Named], offset: int = 0) -> str:
+    for found in reversed(named):
+        text = text[: max(0, found.start - offset)] + " " + text[max(0, found.end - offset) :]
+    return text
 
 
 def _clauses(query: str, firm: Sequence[Named]) -> tuple[Clause, ...]:
@@ -180,7 +188,7 @@ def _clauses(query: str, firm: Sequence[Named]) -> tuple[Clause, ...]:
     clauses = dict[tuple[str, str, str], Clause]()
     for found, (start, end) in zip(firm, spans, strict=True):
         inside = [other for other in firm if start <= other.start and other.end <= end]
-        text = _stripped(query[start:end], inside, start)
+        text = _content(query[start:end], inside, start)
         if len(text.split()) < 3:
             text = whole
         clauses[found.attribute, found.value, text] = Clause(text, {found.attribute: found.value})
@@ -193,7 +201,7 @@ def _spans(query: str, firm: Sequence[Named]) -> list[tuple[int, int]]:
     Content either follows its attribution ("does X say A while Y says B") or precedes it ("A, according to X,
     and B, as reported by Y"); how much is said before the first value tells which.
     """
-    follows = len(_stripped(query[: firm[0].start], [])) < _SHORT
+    follows = len(_content(query[: firm[0].start], [])) < _SHORT
     cuts = list[int]()
     for left, right in pairwise(firm):
         between = query[left.end : right.start]

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import log_softmax
 
 from genret_ops.modeling.compact import log_probabilities
-from genret_ops.retrieval.features import FEATURES, Scores, features, pool
+from genret_ops.retrieval.features import FEATURES, MODEL, Scores, features, pool
 from genret_ops.retrieval.index import Index
 from genret_ops.retrieval.plan import QueryPlan
 
@@ -33,11 +33,10 @@ class ClauseCandidates:
     relaxed: tuple[str, ...]
 
     def without_model(self) -> "ClauseCandidates":
-        """The candidates as they would be if there were no model."""
-        kept = self.by_words
-        return ClauseCandidates(
-            self.docids[kept], self.matrix[kept], self.generated[kept], self.by_words[kept], self.relaxed
-        )
+        """The candidates as they would be if there were no model: its proposals gone, its features zero."""
+        kept, matrix = self.by_words, self.matrix[self.by_words]
+        matrix[:, [FEATURES.index(name) for name in MODEL]] = 0
+        return ClauseCandidates(self.docids[kept], matrix, self.generated[kept], kept[kept], self.relaxed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """The offline generator: queries made from a corpus's own words, without a language model.
 
 What the queries are like is the lever (DESIGN.md): fresh ones every epoch, sentences with words left out,
-names taken away as multi-hop questions take them away, related words put in place of the passage's own,
-attribute values in the ways people attribute, and two sources in one question. Deterministic: the same
+names taken away as multi-hop questions take them away, attribute values in the ways people attribute, and two
+sources in one question. Deterministic: the same
 corpus, seed and epoch give the same queries. Kinds as in the paper: chunk, sentence, constraint, multi-hop,
 and Context2ID.
 """
@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from datetime import date
 from importlib import resources
 
+from genret_ops.corpus.metadata import is_date
+from genret_ops.errors import GenretError
 from genret_ops.lexical import STOP_WORDS
 from genret_ops.records import SyntheticQuery
 from genret_ops.settings import SynthesisSettings
@@ -23,7 +25,6 @@ GENERATOR = "extractive"
 KINDS = ("chunk", "sentence", "constraint", "multihop", "context")
 _WORD = re.compile(r"[^\W_][\w'’.&-]*[^\W_]|[^\W_]")
 _NAME = re.compile(r"(?<=[\w,;] )(?:[A-Z][\w'’.-]*)(?: (?:[A-Z][\w'’.-]*|of|the|and(?= [A-Z])))*")
-_ISO_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}")
 _SHORTEST = 4
 """A sentence with fewer words is no source of a query."""
 
@@ -44,8 +45,7 @@ class Source:
 class Extractive:
     """Writes queries about `sources`.
 
-    `rarity` maps a lower-cased word to its inverse document frequency; `related` to words of the corpus that
-    stand near it in meaning; `attributes` are those that queries may name.
+    `rarity` maps a lower-cased word to its inverse document frequency.
     """
 
     def __init__(
@@ -53,29 +53,29 @@ class Extractive:
         sources: Sequence[Source],
         settings: SynthesisSettings,
         rarity: Mapping[str, float],
-        related: Mapping[str, Sequence[str]],
         seed: int,
     ) -> None:
         self._sources = sources
         self._settings = settings
         self._rarity = rarity
-        self._related = related
         self._seed = seed
         template = resources.files("genret_ops.synthesis") / "templates" / "extractive.toml"
         self._templates: Mapping[str, Sequence[str]] = tomllib.loads(template.read_text("utf-8"))
 
     def epoch(self, number: int, members: Sequence[int], split: str, hard: bool = False) -> list[SyntheticQuery]:
-        """Fresh queries of every kind about the sources at `members`, interleaved at random.
+        """Fresh queries of every kind about the sources at `members` and no others, interleaved at random.
 
-        `hard` drops more words and swaps more of them (stage 2: PAPER asks for queries as hard as possible).
+        `hard` drops more words and more names (the paper's stage 2 wants queries as hard as possible).
         """
         rng = random.Random(f"{self._seed}/{number}/{split}/{hard}")
+        inside = frozenset(members)
         rows = list[SyntheticQuery]()
         for kind in KINDS:
             share: float = getattr(self._settings, kind)
             for index in members:
                 for _ in range(int(share) + (rng.random() < share % 1)):
-                    row = self._query(kind, index, split, rng, 0.5 if hard else 0.3)
+                    other = self._other(index, members, inside, rng) if kind == "multihop" else None
+                    row = self._query(kind, index, other, split, rng, 0.5 if hard else 0.3)
                     if row is not None:
                         rows.append(row)
         rng.shuffle(rows)
@@ -85,20 +85,22 @@ class Extractive:
         """`count` training queries, epoch after epoch.
 
         Raises:
-            ValueError: the corpus yields no query at all.
+            GenretError: the corpus yields no query at all.
         """
         made = 0
         for number in range(count):
             rows = self.epoch(number, members, "train", hard)
             if not rows:
-                raise ValueError("no sentence of the corpus is long enough to make a query of")
+                raise GenretError("no text of the corpus is long enough to make a query of")
             for row in rows[: count - made]:
                 made += 1
                 yield row
             if made >= count:
                 return
 
-    def _query(self, kind: str, index: int, split: str, rng: random.Random, drop: float) -> SyntheticQuery | None:
+    def _query(
+        self, kind: str, index: int, other: Source | None, split: str, rng: random.Random, drop: float
+    ) -> SyntheticQuery | None:
         source = self._sources[index]
         positives: tuple[str, ...] = (source.passage_id,)
         constraints = dict[str, str]()
@@ -118,7 +120,6 @@ class Extractive:
             constraints[name] = source.attributes[name]
             content = self._constrained(content, name, constraints[name], rng)
         if kind == "multihop":
-            other = self._other(source, rng)
             second = self._sentence(other, rng) if other else None
             if other is None or second is None:
                 return None
@@ -142,25 +143,23 @@ class Extractive:
         return rng.choice(long) if long else None
 
     def _noised(self, sentence: str, rng: random.Random, drop: float) -> str:
-        """A sentence as somebody would half remember it."""
+        """A sentence as somebody would half remember it; at least three words of it."""
+        whole = _WORD.findall(sentence)
         if rng.random() < drop:
             sentence = _NAME.sub(lambda match: "" if rng.random() < 0.7 else match[0], sentence)
         words = _WORD.findall(sentence)
+        words = words if len(words) >= 3 else whole
         if len(words) > 24:
             start = rng.randrange(len(words) - 23)
             words = words[start : start + 24]
-        kept = [self._swapped(word, rng, drop) for word in words if rng.random() >= drop * 0.7]
+        kept = [word for word in words if rng.random() >= drop * 0.7]
         return " ".join(kept if len(kept) >= 3 else words)
-
-    def _swapped(self, word: str, rng: random.Random, chance: float) -> str:
-        related = self._related.get(word.lower())
-        return rng.choice(list(related)) if related and rng.random() < chance else word
 
     def _keywords(self, source: Source, rng: random.Random) -> tuple[str, tuple[str, ...]]:
         words = list(dict.fromkeys(word for word in _WORD.findall(source.text) if word.lower() not in STOP_WORDS))
         best = sorted(words, key=lambda word: -self._rarity.get(word.lower(), 0.0) * rng.uniform(0.3, 1.0))
         chosen = set(best[: rng.randint(4, 10)])
-        return " ".join(self._swapped(word, rng, 0.2) for word in words if word in chosen), ()
+        return " ".join(word for word in words if word in chosen), ()
 
     def _window(self, source: Source, rng: random.Random) -> tuple[str, tuple[str, ...]]:
         words = _WORD.findall(source.text)
@@ -174,23 +173,22 @@ class Extractive:
         return " ".join(words[start : start + 60])
 
     def _constrained(self, content: str, name: str, value: str, rng: random.Random) -> str:
-        if _ISO_DATE.match(value):
+        if is_date(value):
             day = date.fromisoformat(value[:10])
             spoken = f"{day:%B} {day.day}, {day.year}"
             return rng.choice(self._templates["date"]).format(a=content, value=spoken)
         return rng.choice(self._templates["constraint"]).format(a=content, value=value, name=name.replace("_", " "))
 
-    def _other(self, source: Source, rng: random.Random) -> Source | None:
-        """A passage of another document, usually one that speaks of the same things."""
-        near = [self._sources[index] for index in source.neighbours]
-        if near and rng.random() < 0.7:
-            return rng.choice(near)
-        other = self._sources[rng.randrange(len(self._sources))]
+    def _other(self, index: int, members: Sequence[int], inside: frozenset[int], rng: random.Random) -> Source | None:
+        """A member of another document, usually one that speaks of the same things; what is held out stays out."""
+        source = self._sources[index]
+        near = [number for number in source.neighbours if number in inside]
+        other = self._sources[rng.choice(near if near and rng.random() < 0.7 else members)]
         return other if other.doc_id != source.doc_id else None
 
     def _joined(self, a: str, first: Source, b: str, second: Source, rng: random.Random) -> str:
         shared = sorted(name for name in first.attributes if name in second.attributes)
-        shared = [name for name in shared if not _ISO_DATE.match(first.attributes[name])]
+        shared = [name for name in shared if not is_date(first.attributes[name])]
         if not shared or rng.random() < 0.3:
             return rng.choice(self._templates["unnamed"]).format(a=a, b=b)
         name = rng.choice(shared)

@@ -4,22 +4,27 @@
 by document.
 """
 
+import json
 import math
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import pyarrow.compute as pc
 
 from genret_ops.corpus.head import CorpusHead
-from genret_ops.corpus.metadata import date_attributes, detectable, profile
+from genret_ops.corpus.metadata import date_attributes, detectable, is_date, profile
+from genret_ops.errors import GenretError
 from genret_ops.lexical import LexicalIndex, tokens
 from genret_ops.records import SyntheticQuery
 from genret_ops.settings import RetrievalSettings, Settings
+from genret_ops.store import Store
 from genret_ops.synthesis.extractive import Extractive, Source
 
 NEIGHBOURS = 8
+SPLITS = ("train", "hard", "heldout")
 _WORDS = re.compile(r"[^\W_][\w'’.&-]*[^\W_]|[^\W_]")
 _NEIGHBOUR_WORDS = 60
 
@@ -29,7 +34,7 @@ def neighbours(
 ) -> np.ndarray:
     """The lexical neighbours of each docid in other documents, shape (docids, at most 8)."""
     documents = document_numbers(head)
-    width = min(NEIGHBOURS, max(0, len(set(documents)) - 1))
+    width = min(NEIGHBOURS, max(0, len(set(documents[head.live])) - 1))
     found = np.zeros((len(head), width), dtype=np.int64)
     for docid, words in enumerate(tokens([passage.text for passage in head.passages])):
         scores = lexical.passages.scores(list(dict.fromkeys(words))[:_NEIGHBOUR_WORDS])
@@ -49,20 +54,24 @@ def document_numbers(head: CorpusHead) -> np.ndarray:
 
 
 def heldout_docids(head: CorpusHead, settings: Settings) -> np.ndarray:
-    """Mask of the docids whose documents are held out, chosen by seed; at least one document, never all."""
+    """Mask of the docids whose documents are held out, chosen by seed; at least one document, never all.
+
+    Raises:
+        GenretError: there are fewer than two documents with text.
+    """
     documents = document_numbers(head)
     numbers = sorted(set(documents[head.live].tolist()))
-    count = min(max(1, round(settings.synthesis.heldout * len(numbers))), max(1, len(numbers) - 1))
+    if len(numbers) < 2:
+        raise GenretError("a part of the documents is held out from training: ingest at least two that have text")
+    count = min(max(1, round(settings.synthesis.heldout * len(numbers))), len(numbers) - 1)
     chosen = random.Random(f"heldout/{settings.training.seed}").sample(numbers, count)
     return np.isin(documents, chosen)
 
 
-def write_queries(
-    head: CorpusHead, near: np.ndarray, settings: Settings, related: Mapping[str, Sequence[str]]
-) -> list[SyntheticQuery]:
+def write_queries(head: CorpusHead, near: np.ndarray, settings: Settings) -> list[SyntheticQuery]:
     """Every synthetic query of a build, split `train`, `hard` or `heldout`; deterministic by seed."""
     generator = Extractive(
-        sources(head, near, settings.retrieval), settings.synthesis, _rarity(head), related, settings.training.seed
+        sources(head, near, settings.retrieval), settings.synthesis, _rarity(head), settings.training.seed
     )
     held = heldout_docids(head, settings)
     members = np.flatnonzero(head.live & ~held).tolist()
@@ -90,7 +99,9 @@ def sources(head: CorpusHead, near: np.ndarray, settings: RetrievalSettings) -> 
             continue
         document = head.first_document(docid)
         attributes = {
-            name: value for name, value in document.metadata.items() if name in dates or value in names.get(name, ())
+            name: value
+            for name, value in document.metadata.items()
+            if (name in dates and is_date(value)) or value in names.get(name, ())
         }
         text, title = passage.text, document.title
         rows.append(
@@ -102,3 +113,20 @@ def sources(head: CorpusHead, near: np.ndarray, settings: RetrievalSettings) -> 
 def _rarity(head: CorpusHead) -> dict[str, float]:
     counts = Counter(word for passage in head.passages for word in {w.lower() for w in _WORDS.findall(passage.text)})
     return {word: math.log(len(head) / count) for word, count in counts.items()}
+
+
+def read_queries(store: Store, delta: str, version: int, splits: Sequence[str] = SPLITS) -> list[SyntheticQuery]:
+    """The stored queries of a delta at a version of the table, as they were written, of these splits."""
+    rows = store.read("queries", version)
+    chosen = rows.filter((pc.field("delta") == delta) & pc.field("split").isin(list(splits))).drop_columns("delta")
+    return [
+        SyntheticQuery(
+            **{
+                **row,
+                "positives": tuple(row["positives"]),
+                "withheld": tuple(row["withheld"]),
+                "constraints": json.loads(row["constraints"]),
+            }
+        )
+        for row in chosen.to_pylist()
+    ]

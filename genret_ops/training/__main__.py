@@ -1,8 +1,13 @@
-"""`python -m genret_ops.training STAGE FOLDER`: one stage of a job, in a process of its own."""
+"""`python -m genret_ops.training STAGE FOLDER [PARENT]`: one stage of a job, in a process of its own.
+
+Where the number of the parent process is given, this one ends soon after it, however the parent ended.
+"""
 
 import math
+import os
 import sys
-import warnings
+import threading
+import time
 from pathlib import Path
 
 from rich.console import Console
@@ -17,7 +22,6 @@ LABELS = {"sft": "learning docids (SFT)", "negatives": "mining hard negatives", 
 
 def main(stage: str, folder: Path) -> None:
     """Run a stage with a progress bar on standard error."""
-    warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"))
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
         task = bar.add_task(LABELS[stage], total=None, loss="")
@@ -28,5 +32,17 @@ def main(stage: str, folder: Path) -> None:
         STAGES[stage](Job(folder), shown)
 
 
+def _end_with(parent: int) -> None:
+    """Two trainings must not share a folder: end this process once `parent` is gone."""
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    os._exit(1)
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    if len(sys.argv) > 3:
+        threading.Thread(target=_end_with, args=(int(sys.argv[3]),), daemon=True).start()
+    try:
+        main(sys.argv[1], Path(sys.argv[2]))
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,5 +1,6 @@
 """Start a training stage in a process of its own, and end it with its parent."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ def run_stage(stage: str, folder: Path) -> None:
         KeyboardInterrupt: passed on after the process has ended.
     """
     log = folder / f"{stage}.log"
-    command = [sys.executable, "-m", "genret_ops.training", stage, str(folder)]
+    command = [sys.executable, "-m", "genret_ops.training", stage, str(folder), str(os.getpid())]
     with log.open("w") as out:
         process = subprocess.Popen(command, stdout=out)
         try:

@@ -3,7 +3,9 @@
 import json
 import math
 import shutil
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -33,9 +35,13 @@ class Learner:
                 target_modules=list(LORA_TARGETS),
                 exclude_modules=r".*pooler.*",
             )
-            self.encoder.base = get_peft_model(self.encoder.base, config)
+            with _quiet():
+                self.encoder.base = get_peft_model(self.encoder.base, config)
         else:
-            self.encoder.base = PeftModel.from_pretrained(self.encoder.base, str(start / "adapter"), is_trainable=True)
+            with _quiet():
+                self.encoder.base = PeftModel.from_pretrained(
+                    self.encoder.base, str(start / "adapter"), is_trainable=True
+                )
             self.head.load_state_dict(torch.load(start / "head.pt", weights_only=True))
         self.adapter = [weight for weight in self.encoder.base.parameters() if weight.requires_grad]
 
@@ -105,6 +111,14 @@ class Learner:
         for schedule, saved in zip(self._schedules, state["schedules"], strict=True):
             schedule.load_state_dict(saved)
         return int(state["step"])
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """PEFT asks every transformers model for a name that is deprecated; both are pinned."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        yield
 
 
 class LossCurve:

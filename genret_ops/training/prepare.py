@@ -15,8 +15,8 @@ from genret_ops.settings import Settings
 from genret_ops.store import EncodingCache, write_atomically
 from genret_ops.training.job import Job
 
-PASSAGE_TOKENS = 384
-"""The encoder's window over title, source and body; a body is at most 256 tokens."""
+TEXT_TOKENS = 160
+"""The encoder's window over a sentence or a heading; a sentence is at most 128 tokens by default."""
 
 
 def passage_inputs(head: CorpusHead, without: Mapping[int, frozenset[str]] | None = None) -> list[PassageInput]:
@@ -38,8 +38,8 @@ def genesis_rows(
     without: Mapping[int, frozenset[str]] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[Rows, int]:
-    """Genesis rows of a head through the home's cache; also how many passages had to be encoded."""
-    encoder = Encoder.load(settings.model.encoder, PASSAGE_TOKENS)
+    """Genesis rows of a head through the home's cache; also how many texts had to be encoded."""
+    encoder = Encoder.load(settings.model.encoder, TEXT_TOKENS)
     cache = EncodingCache(home, encoder_hash(settings.model.encoder), encoder.dimension)
     return encode_rows(encoder, cache, passage_inputs(head, without), settings.model.rows_per_passage, progress)
 

@@ -1,0 +1,50 @@
+"""`genret bench`: a home of its own, built through the same assets, then measured."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from assets import run
+from genret_ops.bench import Progress, measure, report_path
+from genret_ops.corpus.head import CorpusHead
+from genret_ops.evaluation.dataset import Benchmark
+from genret_ops.home import Home, make_home
+from genret_ops.settings import Settings
+from genret_ops.store import write_atomically
+from genret_ops.training.calibration import steps_for
+
+
+def bench(
+    benchmark: Benchmark,
+    path: Path,
+    steps: int | None,
+    budget_minutes: float | None,
+    seed: int | None,
+    progress: Progress,
+) -> tuple[dict[str, Any], Path]:
+    """Build the benchmark's home at `path` if need be, and measure every system; returns (result, report's path).
+
+    The seconds that a build took are kept beside its report, so that a second run, which builds nothing, tells them.
+    """
+    make_home(path)
+    home = Home(path)
+    run.ingest(home, [str(benchmark.corpus)], only=True)
+    settings = _settings(home, steps, budget_minutes, seed)
+    started = time.perf_counter()
+    built = run.build(home, settings)
+    page = report_path(home, benchmark, settings)
+    kept = page.with_suffix(".seconds")
+    if built.new or not kept.exists():
+        write_atomically(kept, f"{time.perf_counter() - started:.1f}".encode())
+    result = measure(home, built.release, benchmark, settings, float(kept.read_text()), progress)
+    return result, page
+
+
+def _settings(home: Home, steps: int | None, budget_minutes: float | None, seed: int | None) -> Settings:
+    settings = home.settings
+    if budget_minutes is not None:
+        head = CorpusHead.load(home.store, home.store.committed(home.store.snapshots()[-1]))
+        sentences = [sentence for passage in head.passages for sentence in passage.sentences]
+        steps = steps_for(budget_minutes, settings, sentences, home.path / "calibration.json")
+    given = {name: value for name, value in (("steps", steps), ("seed", seed)) if value is not None}
+    return settings.model_copy(update={"training": settings.training.model_copy(update=given)})

@@ -1,0 +1,140 @@
+"""The stages of an ingest: documents in, a committed corpus head with docids out."""
+
+from collections import Counter
+
+import dagster as dg
+import pyarrow.compute as pc
+
+from assets.home import TABLES, HomeResource, deltas, left_by, open_delta, table_version, tables_of
+from assets.views import markdown_table
+from genret_ops.records import canonical_json, text_hash
+
+_SHOWN = 20
+
+
+@dg.asset(partitions_def=deltas, group_name="corpus", code_version="1", kinds={"lancedb"})
+def snapshot(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
+    """All documents of the sources as they are now; inputs that cannot be read are quarantined with the reason."""
+    from genret_ops.corpus.snapshot import take_snapshot
+    from genret_ops.corpus.sources import read_all, wanted
+
+    delta, store = open_delta(context, home), home.home.store
+    remembered = store.committed(store.snapshots()[-1])["sources"] if store.snapshots() else ()
+    sources = home.sources or list(wanted(home.settings.sources, home.home.path, remembered))
+    facts = take_snapshot(store, read_all(sources), delta)
+    return dg.MaterializeResult(
+        metadata={
+            TABLES: dict(facts.tables),
+            "sources": sources,
+            "documents": facts.documents,
+            "quarantined": facts.quarantined,
+            "reasons": markdown_table(("refused because", "inputs"), facts.reasons.items()),
+        },
+        data_version=table_version(facts.tables),
+    )
+
+
+@dg.asset(partitions_def=deltas, group_name="corpus", code_version="1", deps=[snapshot])
+def delta(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
+    """What was added, changed and removed since the snapshot before."""
+    from genret_ops.corpus.delta import between
+
+    name, store = open_delta(context, home), home.home.store
+    before = max((other for other in store.snapshots() if other < name), default=None)
+    found = between(store, before, tables_of(context, "snapshot")["documents"])
+    changes = {kind: getattr(found, kind) for kind in ("added", "changed", "removed", "redescribed")}
+    samples = [(kind, len(ids), ", ".join(ids[:5])) for kind, ids in changes.items()]
+    return dg.MaterializeResult(
+        metadata={
+            "since": before or "nothing: this is the first snapshot",
+            **{kind: len(ids) for kind, ids in changes.items()},
+            "documents": markdown_table(("change", "documents", "such as"), samples),
+        },
+        data_version=dg.DataVersion(text_hash(canonical_json([before, {k: list(v) for k, v in changes.items()}]))),
+    )
+
+
+@dg.asset(partitions_def=deltas, group_name="corpus", code_version="1", deps=[snapshot])
+def metadata(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
+    """The attributes that documents carry, and which of their values a query can be seen to name."""
+    from genret_ops.corpus.metadata import date_attributes, detectable, profile
+    from genret_ops.corpus.snapshot import read_documents
+
+    documents = read_documents(home.home.store, tables_of(context, "snapshot")["documents"])
+    found = profile(documents)
+    named = detectable(found, home.settings.retrieval, len(documents))
+    rows = [
+        (name, sum(values.values()), len(values), len(named.get(name, ())), ", ".join(list(values)[:3]))
+        for name, values in found.items()
+    ]
+    header = ("attribute", "documents", "values", "detected in queries", "most frequent")
+    return dg.MaterializeResult(
+        metadata={
+            "attributes": len(found),
+            "detected": list(named),
+            "dates": list(date_attributes(found)),
+            "profile": markdown_table(header, rows[:_SHOWN]),
+        },
+        data_version=dg.DataVersion(text_hash(canonical_json(found))),
+    )
+
+
+@dg.asset(partitions_def=deltas, group_name="corpus", code_version="1", deps=[delta, metadata], kinds={"lancedb"})
+def passages(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
+    """Documents cut into passages, so that an edit stays local; an unchanged body is the same passage as before."""
+    from genret_ops.corpus.head import cut_snapshot
+    from genret_ops.modeling.encoder import token_offsets
+
+    open_delta(context, home)
+    offsets = token_offsets(home.settings.model.encoder)
+    version = tables_of(context, "snapshot")["documents"]
+    facts = cut_snapshot(home.home.store, home.settings.corpus, offsets, version)
+    return dg.MaterializeResult(
+        metadata={
+            TABLES: dict(facts.tables),
+            "passages": facts.passages,
+            "new": facts.new,
+            "occurrences": facts.occurrences,
+            "documents without passages": facts.without_passages,
+        },
+        data_version=table_version(facts.tables),
+    )
+
+
+@dg.asset(partitions_def=deltas, group_name="corpus", code_version="1", deps=[passages], kinds={"lancedb"})
+def docids(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
+    """A docid and a readable label for every new passage; then the record that commits the snapshot."""
+    from genret_ops.corpus.head import CorpusHead, titled_passages
+    from genret_ops.corpus.sources import cut_of
+    from genret_ops.identifiers.docids import assign
+
+    name, store = open_delta(context, home), home.home.store
+    tables = {**tables_of(context, "snapshot"), **tables_of(context, "passages")}
+    given = store.read("docids")
+    new = assign(given.filter(pc.not_equal(given["delta"], name)), titled_passages(store, tables), name)
+    tables["docids"] = store.replace_where("docids", "delta", name, new)
+    head = CorpusHead.load(store, {TABLES: tables})
+    reading, changes = left_by(context, "snapshot"), left_by(context, "delta")
+    refused = store.read("quarantine", tables["quarantine"]).filter(pc.field("delta") == name)
+    record = store.commit(
+        name,
+        tables,
+        sources=reading["sources"],
+        cut=cut_of(home.settings),
+        documents=len(head.documents),
+        passages=int(head.live.sum()),
+        docids=len(head),
+        reasons=dict(Counter(refused["reason"].to_pylist()).most_common()),
+        changes={kind: changes[kind] for kind in ("added", "changed", "removed", "redescribed")},
+    )
+    samples = list(zip(new["docid"].to_pylist(), new["label"].to_pylist(), strict=True))[:_SHOWN]
+    return dg.MaterializeResult(
+        metadata={
+            TABLES: record[TABLES],
+            "docids": len(head),
+            "new": new.num_rows,
+            "live": record["passages"],
+            "labels": markdown_table(("docid", "label"), samples),
+        },
+        data_version=table_version(record[TABLES]),
+    )

@@ -1,0 +1,20 @@
+"""Everything Dagster sees: two jobs over one chain of assets, in the home that GENRET_HOME names."""
+
+import os
+
+import dagster as dg
+
+from assets import corpus, releases, training
+from assets.home import HomeResource
+
+assets = dg.load_assets_from_modules([corpus, training, releases])
+ingested = dg.AssetSelection.groups("corpus")
+
+defs = dg.Definitions(
+    assets=assets,
+    jobs=[
+        dg.define_asset_job("ingest", ingested, description="Read the sources and commit the next snapshot."),
+        dg.define_asset_job("build", dg.AssetSelection.all() - ingested, description="Train, tune and release."),
+    ],
+    resources={"home": HomeResource(path=os.environ.get("GENRET_HOME", ".genret"))},
+)

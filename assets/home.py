@@ -1,0 +1,104 @@
+"""The partitions, the home as a Dagster resource, and what one stage may know of another.
+
+What passes between stages is a version: a stage leaves the table versions that it wrote in its materialization
+under `tables`, and the next stage of the same delta reads them there.
+"""
+
+import getpass
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from pydantic import Field
+
+from genret_ops.errors import GenretError
+from genret_ops.settings import Settings
+
+if TYPE_CHECKING:
+    from genret_ops.corpus.head import CorpusHead
+    from genret_ops.home import Home
+    from genret_ops.training.job import Job
+
+deltas = dg.DynamicPartitionsDefinition(name="deltas")
+TABLES = "tables"
+
+
+class HomeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Where everything lies, and the settings of this run."""
+
+    path: str = Field(description="the home folder")
+    settings_json: str = Field(default="", description="settings of this run; empty: genret.toml and the environment")
+    sources: list[str] = Field(
+        default=[], description="what to ingest; empty: genret.toml, and what was ingested before"
+    )
+
+    @cached_property
+    def home(self) -> "Home":
+        """The home's paths and its store."""
+        from genret_ops.home import Home
+
+        return Home(Path(self.path).absolute())
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings that this run was started with."""
+        return Settings.model_validate_json(self.settings_json) if self.settings_json else self.home.settings
+
+    def head(self, delta: str) -> "CorpusHead":
+        """The committed corpus head of a delta."""
+        from genret_ops.corpus.head import CorpusHead
+
+        return CorpusHead.load(self.home.store, self.home.store.committed(delta))
+
+    def job(self, delta: str) -> "Job":
+        """The training job of a delta."""
+        from genret_ops.training.job import Job
+
+        return Job(self.home.work(delta) / "job")
+
+
+def open_delta(context: dg.AssetExecutionContext, home: HomeResource) -> str:
+    """The run's delta, which must not be committed yet: a committed one never changes.
+
+    Raises:
+        GenretError: it is committed.
+    """
+    name = str(context.partition_key)
+    if name in home.home.store.snapshots():
+        raise GenretError(f"{name} is committed and never changes: `genret ingest` makes the next one")
+    return name
+
+
+def left_by(context: dg.AssetExecutionContext, stage: str) -> Mapping[str, Any]:
+    """Metadata of the latest materialization of another stage for the run's delta, by name.
+
+    Raises:
+        GenretError: that stage has not run for this delta.
+    """
+    wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(stage), asset_partitions=[context.partition_key])
+    records = context.instance.fetch_materializations(wanted, limit=1).records
+    event = records[0].asset_materialization if records else None
+    if event is None:
+        raise GenretError(f"{stage} of {context.partition_key} was never materialised: materialise it first")
+    return {name: entry.value for name, entry in event.metadata.items()}
+
+
+def tables_of(context: dg.AssetExecutionContext, stage: str) -> dict[str, int]:
+    """The table versions that another stage of this delta wrote."""
+    return {name: int(version) for name, version in left_by(context, stage)[TABLES].items()}
+
+
+def table_version(tables: Mapping[str, int]) -> dg.DataVersion:
+    """Data version of a stage that wrote tables: `name@version` of each."""
+    return dg.DataVersion(", ".join(f"{name}@{version}" for name, version in sorted(tables.items())))
+
+
+def actor() -> str:
+    """Who acts, for the audit trail: the login name, or the number of a user who has none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"

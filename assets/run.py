@@ -1,0 +1,153 @@
+"""What the `genret` verbs call: materialise the jobs in this process, on the home's own Dagster instance.
+
+One command works in a home at a time; a lock that the operating system gives back also after a kill sees to it.
+"""
+
+import fcntl
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.instance.ref import InstanceRef
+
+from assets.definitions import defs
+from assets.home import deltas
+from genret_ops.corpus.delta import Delta, diff, next_delta_name
+from genret_ops.corpus.snapshot import read_documents
+from genret_ops.corpus.sources import cut_of, read_all, wanted
+from genret_ops.errors import GenretError
+from genret_ops.home import Home
+from genret_ops.records import Document, Quarantined
+from genret_ops.registry.content import read_manifest
+from genret_ops.registry.registry import Registry, Release
+from genret_ops.settings import Settings
+
+_TAG = "genret/command"
+_UNCAPTURED = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+"""Steps write to this terminal, so that progress bars are seen; runs of the UI keep their logs."""
+_UNFINISHED = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+
+
+@dataclass(frozen=True, slots=True)
+class Ingested:
+    """What an ingest found. `delta` is the one it made, None where nothing is new; `record` the newest committed."""
+
+    delta: str | None
+    record: dict[str, Any]
+    quarantined: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The release of the newest delta under these settings; `new` says whether this build made it."""
+
+    release: Release
+    new: bool
+
+
+def ingest(home: Home, given: Sequence[str] = (), only: bool = False) -> Ingested:
+    """Read the sources and, where a document differs from the last snapshot, commit the next delta.
+
+    `given` join the sources of earlier ingests, or with `only` take their place.
+
+    Raises:
+        GenretError: no source is known, one cannot be read, or no document is left.
+    """
+    with _alone(home):
+        store, settings = home.store, home.settings
+        names = store.snapshots()
+        last = store.committed(names[-1]) if names else None
+        remembered = last["sources"] if last and not only else ()
+        sources = wanted(settings.sources, home.path, remembered, given)
+        items = read_all(sources)
+        if last:
+            found = list(items)
+            if last["cut"] == cut_of(settings) and _changes(home, last, found).empty:
+                refused = Counter(item.reason for item in found if isinstance(item, Quarantined))
+                return Ingested(None, last, dict(refused.most_common()))
+        name = next_delta_name(names)
+        _materialise(home, "ingest", name, {"sources": list(sources)}, settings)
+        record = store.committed(name)
+        return Ingested(name, record, record["reasons"])
+
+
+def build(home: Home, settings: Settings) -> Built:
+    """Train on the newest snapshot and make it a release, unless that was done under the same settings.
+
+    Raises:
+        GenretError: nothing was ingested, or a stage failed.
+    """
+    with _alone(home):
+        names = home.store.snapshots()
+        if not names:
+            raise GenretError(f"{home.path} holds no documents yet: run `genret ingest SOURCE` first")
+        if (release := _released(home, names[-1], settings)) is not None:
+            return Built(release, False)
+        _materialise(home, "build", names[-1], {"settings_json": settings.model_dump_json()}, settings)
+        release = _released(home, names[-1], settings)
+        if release is None:
+            raise GenretError(f"the build of {names[-1]} ended without a release: see its run in `make ui`")
+        return Built(release, True)
+
+
+def instance_of(home: Home) -> dg.DagsterInstance:
+    """The home's Dagster instance, made at the first call; close it after use."""
+    home.dagster.mkdir(parents=True, exist_ok=True)
+    if not (home.dagster / "dagster.yaml").exists():
+        shutil.copyfile(Path(__file__).with_name("dagster.yaml"), home.dagster / "dagster.yaml")
+    reference = InstanceRef.from_dir(str(home.dagster), overrides={"compute_logs": _UNCAPTURED})
+    return dg.DagsterInstance.from_ref(reference)
+
+
+def _materialise(home: Home, job: str, delta: str, config: dict[str, Any], settings: Settings) -> None:
+    with instance_of(home) as instance:
+        for run in instance.get_runs(dg.RunsFilter(tags={_TAG: job}, statuses=_UNFINISHED)):
+            instance.report_run_failed(run, "the process was killed; the next run of the same command goes on")
+        instance.add_dynamic_partitions(str(deltas.name), [delta])
+        try:
+            defs.resolve_job_def(job).execute_in_process(
+                instance=instance,
+                partition_key=delta,
+                tags={_TAG: job, "genret/settings": settings.hash()},
+                run_config={
+                    "resources": {"home": {"config": {"path": str(home.path), **config}}},
+                    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                },
+            )
+        except DagsterExecutionInterruptedError as error:
+            raise KeyboardInterrupt from error
+
+
+def _changes(home: Home, last: dict[str, Any], items: Sequence[Document | Quarantined]) -> Delta:
+    before = read_documents(home.store, last["tables"]["documents"])
+    return diff(before, [item for item in items if isinstance(item, Document)])
+
+
+def _released(home: Home, delta: str, settings: Settings) -> Release | None:
+    """The latest release of a delta under these settings that was promoted, as a build's last step does."""
+    registry = Registry(home.path)
+    promoted = {event.release for event in registry.events() if event.kind == "promoted"}
+    made = (r for r in reversed(registry.releases()) if r.delta == delta and r.number in promoted)
+    return next((r for r in made if read_manifest(r.folder)["settings_hash"] == settings.hash()), None)
+
+
+@contextmanager
+def _alone(home: Home) -> Iterator[None]:
+    """Hold the home's lock.
+
+    Raises:
+        GenretError: another command holds it.
+    """
+    home.path.mkdir(parents=True, exist_ok=True)
+    with (home.path / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise GenretError(f"another genret command is working in {home.path}: wait until it has ended") from None
+        yield

@@ -1,0 +1,166 @@
+"""The stages that teach: genesis rows, synthetic queries, SFT, preference pairs, RPO.
+
+Training itself runs in a process of its own; a stage that was killed goes on from its last checkpoint.
+"""
+
+from collections import Counter
+from typing import Any
+
+import dagster as dg
+
+from assets.corpus import docids
+from assets.home import TABLES, HomeResource, deltas, table_version, tables_of
+from assets.views import loss_curve, markdown_table, progress_bar
+
+_SHOWN = 10
+
+
+@dg.asset(partitions_def=deltas, group_name="training", code_version="1", deps=[docids], kinds={"numpy"})
+def genesis_rows(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
+    """Frozen encodings of every passage's body and sentences; each text is encoded once ever."""
+    from genret_ops.registry.content import file_hash
+    from genret_ops.training import prepare
+
+    delta = context.partition_key
+    with progress_bar("encoding passages") as shown:
+        rows, encoded = prepare.genesis_rows(home.home.path, home.head(delta), home.settings, progress=shown)
+    folder = home.home.work(delta) / "genesis"
+    folder.mkdir(parents=True, exist_ok=True)
+    rows.save(folder)
+    return dg.MaterializeResult(
+        metadata={
+            "docids": len(rows),
+            "rows": len(rows.vectors),
+            "texts encoded": encoded,
+            "megabytes": round(rows.vectors.nbytes / 1e6, 1),
+        },
+        data_version=dg.DataVersion(file_hash(folder / "rows.npy")[:32]),
+    )
+
+
+@dg.asset(partitions_def=deltas, group_name="training", code_version="1", deps=[docids], kinds={"lancedb"})
+def synthetic_queries(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
+    """Queries made from the corpus itself: to train on, to mine hard negatives with, and held out for tuning."""
+    import numpy as np
+
+    from genret_ops.records import to_arrow
+    from genret_ops.retrieval.index import Index
+    from genret_ops.synthesis.queries import neighbours, write_queries
+
+    delta, settings = context.partition_key, home.settings
+    head = home.head(delta)
+    folder = home.home.lexical(delta, tables_of(context, "docids")["documents"])
+    lexical = Index.open(head, settings.retrieval, folder).lexical
+    with progress_bar("finding lexical neighbours") as shown:
+        near = neighbours(head, lexical, shown)
+    queries = write_queries(head, near, settings)
+    home.home.work(delta).mkdir(parents=True, exist_ok=True)
+    np.save(home.home.work(delta) / "neighbours.npy", near)
+    rows = to_arrow("queries", queries, delta=delta)
+    tables = {"queries": home.home.store.replace_where("queries", "delta", delta, rows)}
+    counts = Counter((query.split, query.kind) for query in queries)
+    samples = [(query.split, query.kind, query.text) for query in queries[:_SHOWN]]
+    return dg.MaterializeResult(
+        metadata={
+            TABLES: tables,
+            "queries": len(queries),
+            "seed": settings.training.seed,
+            "by kind": markdown_table(("split", "kind", "queries"), [(*key, n) for key, n in sorted(counts.items())]),
+            "samples": markdown_table(("split", "kind", "text"), samples),
+        },
+        data_version=table_version(tables),
+    )
+
+
+@dg.asset(
+    partitions_def=deltas,
+    group_name="training",
+    code_version="1",
+    deps=[genesis_rows, synthetic_queries],
+    kinds={"pytorch"},
+)
+def sft_adapter(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
+    """Stage 1: the model learns to write docids, on Context2ID and Query2ID interleaved."""
+    import numpy as np
+
+    from genret_ops.modeling.rows import Rows
+    from genret_ops.synthesis.queries import document_numbers, read_queries
+    from genret_ops.training.launch import run_stage
+    from genret_ops.training.prepare import prepare_job
+
+    delta = context.partition_key
+    head, work = home.head(delta), home.home.work(delta)
+    version = tables_of(context, "synthetic_queries")["queries"]
+    job = prepare_job(
+        home.job(delta).folder,
+        home.settings,
+        Rows.load(work / "genesis"),
+        read_queries(home.home.store, delta, version),
+        {passage.passage_id: docid for docid, passage in enumerate(head.passages)},
+        np.load(work / "neighbours.npy"),
+        document_numbers(head),
+    )
+    run_stage("sft", job.folder)
+    return _trained(home, delta, "sft")
+
+
+@dg.asset(partitions_def=deltas, group_name="training", code_version="1", deps=[sft_adapter], kinds={"lancedb"})
+def preference_pairs(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
+    """Hard negatives: wrong passages that the SFT model ranks above the right one, as preference pairs."""
+    from genret_ops.records import PreferencePair, to_arrow
+    from genret_ops.training.launch import run_stage
+
+    delta = context.partition_key
+    job, head = home.job(delta), home.head(delta)
+    run_stage("negatives", job.folder)
+    pairs = [
+        PreferencePair(
+            row["query"],
+            head.passages[row["chosen"]].passage_id,
+            head.passages[row["rejected"]].passage_id,
+            row["rank"],
+        )
+        for row in job.table("pairs").to_pylist()
+    ]
+    rows = to_arrow("pairs", pairs, delta=delta)
+    tables = {"pairs": home.home.store.replace_where("pairs", "delta", delta, rows)}
+    asked = job.table("hard").num_rows
+    texts = {passage.passage_id: passage.text for passage in head.passages}
+    samples = [(pair.query, texts[pair.chosen], texts[pair.rejected]) for pair in pairs[:_SHOWN]]
+    return dg.MaterializeResult(
+        metadata={
+            TABLES: tables,
+            "queries": asked,
+            "pairs": len(pairs),
+            "queries with a wrong passage first": len({pair.query for pair in pairs}),
+            "samples": markdown_table(("query", "chosen", "rejected"), samples),
+        },
+        data_version=table_version(tables),
+    )
+
+
+@dg.asset(partitions_def=deltas, group_name="training", code_version="1", deps=[preference_pairs], kinds={"pytorch"})
+def rpo_adapter(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
+    """Stage 2: preference optimisation on the pairs, with a likelihood term that keeps what stage 1 learned."""
+    from genret_ops.training.launch import run_stage
+
+    run_stage("rpo", home.job(context.partition_key).folder)
+    return _trained(home, context.partition_key, "rpo")
+
+
+def _trained(home: HomeResource, delta: str, stage: str) -> dg.MaterializeResult[None]:
+    from genret_ops.registry.content import file_hash
+
+    job = home.job(delta)
+    losses = job.losses(stage)
+    numbers: dict[str, Any] = {"first loss": losses[0][1], "last loss": losses[-1][1]} if losses else {}
+    return dg.MaterializeResult(
+        metadata={
+            "steps": len(losses),
+            **numbers,
+            "seed": job.settings.training.seed,
+            "settings": job.settings.hash(),
+            "loss": loss_curve(losses),
+        },
+        data_version=dg.DataVersion(file_hash(job.folder / stage / "adapter" / "adapter_model.safetensors")[:32]),
+    )

@@ -1,0 +1,73 @@
+"""`make demo`: an index of the running interpreter's standard library, compared with BM25, and searched.
+
+Everything lies in `.demo`; a second run finds what the first one made and only prints the table again. The queries
+(stdlib_queries.jsonl) were written by hand and never reach training or tuning.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+STEPS, RPO_STEPS, HELDOUT_QUERIES = 60, 8, 400
+SEARCHES = (
+    "how do I duplicate a whole directory including everything inside it",
+    'which function in the "json" module turns objects into text',
+    "keep only the n largest things of a long list without sorting all of it",
+)
+HERE = Path(__file__).parent
+HOME = Path(".demo")
+
+
+def main() -> None:
+    """Ingest, build, compare, search."""
+    started = time.perf_counter()
+    os.environ["GENRET_HOME"] = str(HOME)
+    os.environ["GENRET_TRAINING__STEPS"] = str(STEPS)
+    os.environ["GENRET_TRAINING__RPO_STEPS"] = str(RPO_STEPS)
+    os.environ["GENRET_SYNTHESIS__HELDOUT_QUERIES"] = str(HELDOUT_QUERIES)
+    genret("ingest", "python-stdlib")
+    building = time.perf_counter()
+    genret("build")
+    compare(time.perf_counter() - building)
+    for query in SEARCHES:
+        genret("search", query, "-k", "3")
+    print(f"\ndone in {time.perf_counter() - started:.0f} s; look at the runs with `make ui GENRET_HOME=.demo`")
+
+
+def genret(*arguments: str) -> None:
+    """Run a command as a user would type it, and stop where it fails."""
+    print(f"\n$ genret {' '.join(word if ' ' not in word else repr(word) for word in arguments)}", flush=True)
+    code = subprocess.run([sys.executable, "-m", "genret_ops.cli", *arguments], check=False).returncode
+    if code != 0:
+        sys.exit(code)
+
+
+def compare(build_seconds: float) -> None:
+    """The table of every system on the hand-written queries, and where the full report lies."""
+    print("\ncomparing on hand-written queries ...", flush=True)
+    from genret_ops.bench import measure, report_path
+    from genret_ops.evaluation.dataset import Benchmark, BenchQuery
+    from genret_ops.evaluation.report import text_table
+    from genret_ops.home import Home
+    from genret_ops.registry.registry import Registry
+    from genret_ops.show import counting
+
+    rows = [json.loads(line) for line in (HERE / "stdlib_queries.jsonl").read_text().splitlines()]
+    queries = tuple(
+        BenchQuery(row["_id"], row["text"], dict.fromkeys(row["gold"], 1), kind=row["metadata"]["question_type"])
+        for row in rows
+    )
+    home = Home(HOME)
+    benchmark = Benchmark("python-stdlib", HERE / "stdlib_queries.jsonl", queries)
+    release = Registry(home.path).release("champion")
+    with counting() as progress:
+        result = measure(home, release, benchmark, home.settings, build_seconds, progress, adapted=False)
+    print(text_table(result))
+    print(f"\nwhole report: {report_path(home, benchmark, home.settings)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""What `genret bench` measures once a home is built: every system on a benchmark's queries.
+
+Sits above the registry because it opens a release, and below the command line, which builds the home first.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genret_ops.corpus.head import CorpusHead
+from genret_ops.evaluation.benchmark import evaluate, latency, report, write_per_query
+from genret_ops.evaluation.dataset import Benchmark
+from genret_ops.evaluation.report import write_json, write_report
+from genret_ops.evaluation.systems import Systems
+from genret_ops.home import Home
+from genret_ops.modeling.compact import RowScorer
+from genret_ops.modeling.encoder import Encoder, encoder_hash
+from genret_ops.modeling.rows import encode_rows
+from genret_ops.registry.content import file_hash, read_manifest
+from genret_ops.registry.load import open_release
+from genret_ops.registry.registry import Release
+from genret_ops.settings import Settings
+from genret_ops.store import EncodingCache
+from genret_ops.training.job import Job
+from genret_ops.training.prepare import TEXT_TOKENS, genesis_rows, passage_inputs
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what is being done, done, in all)."""
+_TIMED_QUERIES = 50
+
+
+def measure(
+    home: Home,
+    release: Release,
+    benchmark: Benchmark,
+    settings: Settings,
+    build_seconds: float,
+    progress: Progress,
+    adapted: bool = True,
+) -> dict[str, Any]:
+    """The benchmark's result; also written to `home/bench/`: JSON, HTML report, per-query scores.
+
+    `adapted` says whether `dense_adapted` is among the systems; it costs encoding every passage once more.
+    """
+    _, retriever = open_release(home, release.number)
+    head = retriever.index.head
+    genesis = Encoder.load(settings.model.encoder, settings.model.query_tokens)
+    rows, _ = genesis_rows(home.path, head, settings)
+    bodies = np.asarray(rows.vectors[rows.starts[:-1]], dtype=np.float32)
+    encoding = partial(progress, "encoding for dense_adapted")
+    rewritten = _adapted(home, release, settings, head, encoding) if adapted else None
+    systems = Systems(retriever.index, retriever.model, genesis, bodies, rewritten)
+    scores = evaluate(benchmark, head, systems, partial(progress, "evaluating"))
+    job = Job(home.work(release.delta) / "job")
+    facts = {
+        "seed": settings.training.seed,
+        "steps": settings.training.steps,
+        "build_seconds": round(build_seconds, 1),
+        "release": {"content_hash": release.content_hash, "default_mode": retriever.model.default_mode},
+        "fusion": dict(retriever.model.fusion.weights),
+        "fusion_without_model": dict(retriever.model.lexical_fusion.weights),
+        "heldout": dict(release.metrics),
+        "latency": latency(
+            retriever, [query.text for query in benchmark.queries[:_TIMED_QUERIES]], retriever.model.default_mode
+        ),
+        "loss_curve": [list(point) for point in job.losses("sft")],
+        "versions": read_manifest(release.folder)["versions"],
+    }
+    result = report(benchmark, head, scores, facts, settings.training.seed)
+    page = report_path(home, benchmark, settings)
+    page.parent.mkdir(exist_ok=True)
+    write_json(result, page.with_suffix(".json"))
+    write_report(result, page)
+    write_per_query(scores[0], page.with_suffix(".queries.jsonl"))
+    return result
+
+
+def report_path(home: Home, benchmark: Benchmark, settings: Settings) -> Path:
+    """Where the HTML report of a measurement lies."""
+    return home.path / "bench" / f"{benchmark.name}-seed{settings.training.seed}-steps{settings.training.steps}.html"
+
+
+def _adapted(
+    home: Home, release: Release, settings: Settings, head: CorpusHead, progress: Callable[[int, int], None]
+) -> RowScorer:
+    """Rows as the trained encoder writes them: the same passages, read again by the adapted weights."""
+    adapter = release.folder / "adapter"
+    encoder = Encoder.load(settings.model.encoder, TEXT_TOKENS)
+    encoder.add_adapter(adapter)
+    weights = encoder_hash(settings.model.encoder)[:8] + file_hash(adapter / "adapter_model.safetensors")[:8]
+    cache = EncodingCache(home.path, weights, encoder.dimension)
+    rows, _ = encode_rows(encoder, cache, passage_inputs(head), settings.model.rows_per_passage, progress)
+    return RowScorer(rows, settings.model.scale)

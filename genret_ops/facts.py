@@ -1,0 +1,176 @@
+"""What the commands tell, as JSON for a machine: an ingest, a home's state, releases, an answer with its account."""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from genret_ops.errors import NothingToSearch
+
+if TYPE_CHECKING:
+    from genret_ops.home import Home
+    from genret_ops.registry.registry import Registry, Release
+    from genret_ops.retrieval.retriever import Answer, Retriever
+
+
+def registry(home: "Home") -> "Registry":
+    """The registry of a home that has one.
+
+    Raises:
+        NothingToSearch: nothing was ever released.
+    """
+    from genret_ops.registry.registry import Registry
+
+    if not (home.path / "registry.db").exists():
+        raise NothingToSearch(f"{home.path} holds no release yet: run `genret ingest SOURCE`, then `genret build`")
+    return Registry(home.path)
+
+
+def ingested(found: Any) -> dict[str, Any]:
+    """What an ingest did: the delta that it made (null where nothing is new) and the snapshot that stands now."""
+    record = found.record
+    return {
+        "delta": found.delta,
+        "snapshot": record["snapshot"],
+        "sources": record["sources"],
+        "changes": record["changes"] if found.delta else dict.fromkeys(record["changes"], 0),
+        **{name: record[name] for name in ("documents", "passages")},
+        "quarantined": found.quarantined,
+    }
+
+
+def status(home: "Home") -> dict[str, Any]:
+    """What a home holds, and what to do next."""
+    store = home.store
+    records = [store.committed(name) for name in store.snapshots()]
+    champion = _champion(home)
+    newest = records[-1] if records else None
+    learned = _learned(home, newest, champion) if newest and champion else 0
+    passages = newest["passages"] if newest else 0
+    return {
+        "home": str(home.path),
+        "sources": newest["sources"] if newest else [],
+        "documents": newest["documents"] if newest else 0,
+        "passages": passages,
+        "learned": learned,
+        "fresh": passages - learned,
+        "deltas": [{"name": record["snapshot"], **record["changes"]} for record in records],
+        "quarantine": _quarantine(home, newest),
+        "champion": {"release": f"r{champion.number}", "delta": champion.delta} if champion else None,
+        "next": _next(newest, champion),
+    }
+
+
+def _champion(home: "Home") -> "Release | None":
+    from genret_ops.registry.registry import CHAMPION
+
+    try:
+        return registry(home).release(CHAMPION)
+    except NothingToSearch:
+        return None
+
+
+def _learned(home: "Home", newest: Mapping[str, Any], champion: "Release") -> int:
+    """How many passages of the newest snapshot the champion was trained on."""
+    known = json.loads((champion.folder / "docids.json").read_text(encoding="utf-8"))
+    live = home.store.read("passages", newest["tables"]["passages"])["passage_id"].to_pylist()
+    return len(set(known).intersection(live))
+
+
+def _quarantine(home: "Home", newest: Mapping[str, Any] | None) -> dict[str, Any]:
+    if newest is None or not newest["reasons"]:
+        return {"count": 0, "reasons": {}, "examples": []}
+    rows = home.store.read("quarantine", newest["tables"]["quarantine"]).to_pylist()
+    inputs = [{name: row[name] for name in ("source", "reason", "detail")} for row in rows]
+    examples = [one for one, row in zip(inputs, rows, strict=True) if row["delta"] == newest["snapshot"]]
+    return {"count": len(examples), "reasons": newest["reasons"], "examples": examples}
+
+
+def _next(newest: Mapping[str, Any] | None, champion: "Release | None") -> str:
+    if newest is None:
+        return "genret ingest SOURCE"
+    if champion is None or champion.delta != newest["snapshot"]:
+        return "genret build"
+    return "genret search 'your question'"
+
+
+def release(home: "Home", release: "Release") -> dict[str, Any]:
+    """A release, every byte of its files verified.
+
+    Raises:
+        BrokenRelease: a file is not what was sealed.
+    """
+    from genret_ops.registry.content import read_manifest, verify
+
+    verify(release.folder)
+    manifest = read_manifest(release.folder)
+    kept = ("settings_hash", "seeds", "versions", "git_revision", "run_id", "head", "files")
+    return {
+        **_release(release, registry(home)),
+        "content_hash": release.content_hash,
+        "folder": str(release.folder),
+        "steps": manifest["settings"]["training"]["steps"],
+        **{name: manifest[name] for name in kept},
+        "verified": True,
+    }
+
+
+def _release(release: "Release", known: "Registry") -> dict[str, Any]:
+    from genret_ops.registry.registry import ALIASES
+
+    return {
+        "release": f"r{release.number}",
+        "aliases": [name for name in ALIASES if known.alias(name) == release.number],
+        "delta": release.delta,
+        "created_at": release.created_at.isoformat(timespec="seconds"),
+        "metrics": dict(release.metrics),
+    }
+
+
+def releases(home: "Home") -> list[dict[str, Any]]:
+    """Every release, by number."""
+    known = registry(home)
+    return [_release(release, known) for release in known.releases()]
+
+
+def answer(release: "Release", retriever: "Retriever", found: "Answer") -> dict[str, Any]:
+    """An answer with its plan and the account of every hit; ranks count from 1."""
+    from genret_ops.retrieval.retriever import describe
+
+    head = retriever.index.head
+    hits = [
+        {
+            "rank": rank,
+            "passage_id": hit.passage_id,
+            "doc_id": hit.doc_id,
+            "title": hit.title,
+            "section": head.occurrences[hit.docid][0].section,
+            "text": hit.text,
+            "evidence": _evidence(retriever, found.plan.text, hit.docid),
+            "metadata": dict(hit.metadata),
+            "docid": hit.docid,
+            "label": hit.label,
+            "score": hit.score,
+            "found_by": {name: {"rank": place + 1, "score": value} for name, (place, value) in hit.found_by.items()},
+            "relaxed": list(hit.relaxed),
+            "state": hit.state,
+        }
+        for rank, hit in enumerate(found.hits, 1)
+    ]
+    return {
+        "query": found.query,
+        "release": f"r{release.number}",
+        "mode": found.mode,
+        "plan": describe(found.plan),
+        "seconds": dict(found.seconds),
+        "hits": hits,
+    }
+
+
+def _evidence(retriever: "Retriever", query: str, docid: int) -> str:
+    """The sentence of a passage that has most in common with the query, by BM25; its first where none has."""
+    from genret_ops.lexical import tokens
+
+    lexical, sentences = retriever.index.lexical, retriever.index.head.passages[docid].sentences
+    first = int(lexical.starts[docid])
+    scores = lexical.sentences.scores(tokens([query])[0])[first : first + len(sentences)]
+    return sentences[int(scores.argmax())]

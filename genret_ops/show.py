@@ -1,0 +1,186 @@
+"""How the commands speak to a person: what facts.py gathered, on a terminal."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress, TaskID
+from rich.table import Table
+
+_RANKERS = {
+    "passage_whole": "words",
+    "sentence_clause": "best sentence",
+    "generative_whole": "model",
+    "generative_clause": "model on its clause",
+    "dense": "encoder as it came",
+}
+_EXAMPLES = 5
+_SNIPPET = 320
+
+
+def _console() -> Console:
+    return Console(highlight=False)
+
+
+def _facts() -> Table:
+    """A table of names and values, of which nothing is cut off."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    return table
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """A spinner on standard error while nothing else is to be seen."""
+    with Console(stderr=True).status(what):
+        yield
+
+
+@contextmanager
+def counting() -> Iterator[Callable[[str, int, int], None]]:
+    """Progress bars on standard error, one for each thing that is counted."""
+    with Progress(console=Console(stderr=True)) as bars:
+        tasks = dict[str, TaskID]()
+
+        def counted(what: str, done: int, total: int) -> None:
+            task = tasks[what] if what in tasks else tasks.setdefault(what, bars.add_task(what, total=total))
+            bars.update(task, completed=done)
+
+        yield counted
+
+
+def benchmark(result: Mapping[str, Any]) -> None:
+    """A benchmark's table for people."""
+    from genret_ops.evaluation.report import text_table
+
+    _console().print(escape(text_table(result)), soft_wrap=True)
+
+
+def ingested(facts: Mapping[str, Any]) -> None:
+    """An ingest for people."""
+    out = _console()
+    if facts["delta"]:
+        out.print(f"[bold]{facts['delta']}[/]  {_changes(facts['changes'])}")
+    else:
+        out.print(f"nothing new since {facts['snapshot']}")
+    out.print(f"{facts['documents']:,} documents, {facts['passages']:,} passages")
+    if refused := facts["quarantined"]:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in refused.items())
+        out.print(f"[yellow]{sum(refused.values())} inputs refused[/]: {escape(reasons)}", soft_wrap=True)
+        if facts["delta"]:
+            out.print("[dim]which and why: genret status[/]")
+    if facts["delta"]:
+        out.print("[dim]next: genret build[/]")
+
+
+def _changes(changes: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {kind}" for kind, count in changes.items() if count) or "no change"
+
+
+def status(facts: Mapping[str, Any]) -> None:
+    """A home for people."""
+    out = _console()
+    champion, refused = facts["champion"], facts["quarantine"]
+    table = _facts()
+    table.add_row("[dim]home[/]", escape(facts["home"]))
+    table.add_row("[dim]sources[/]", escape("\n".join(facts["sources"]) or "none yet"))
+    table.add_row("[dim]documents[/]", f"{facts['documents']:,}")
+    table.add_row(
+        "[dim]passages[/]", f"{facts['passages']:,}  ({facts['learned']:,} learned, {facts['fresh']:,} fresh)"
+    )
+    for delta in facts["deltas"][-_EXAMPLES:]:
+        changes = {name: count for name, count in delta.items() if name != "name"}
+        table.add_row(f"[dim]{delta['name']}[/]", _changes(changes))
+    served = f"{champion['release']} on {champion['delta']}" if champion else "none yet"
+    table.add_row("[dim]champion[/]", served)
+    table.add_row("[dim]quarantine[/]", ", ".join(f"{n} {reason}" for reason, n in refused["reasons"].items()) or "0")
+    out.print(table)
+    for one in refused["examples"][:_EXAMPLES]:
+        out.print(f"  [yellow]{one['reason']}[/] {escape(one['source'])}", soft_wrap=True)
+        out.print(f"    [dim]{escape(one['detail'][:200])}[/]", soft_wrap=True)
+    if refused["count"] > _EXAMPLES:
+        out.print(f"  [dim]and {refused['count'] - _EXAMPLES} more: genret status --json has them all[/]")
+    out.print(f"[dim]next:[/] {facts['next']}")
+
+
+def releases(facts: list[dict[str, Any]]) -> None:
+    """Releases for people."""
+    names = list(dict.fromkeys(name for release in facts for name in release["metrics"]))
+    table = Table(box=None, header_style="dim")
+    for name in ("release", "delta", "made"):
+        table.add_column(name, no_wrap=True)
+    for name in names:
+        table.add_column(name, justify="right")
+    table.add_column("aliases")
+    for release in facts:
+        scores = [f"{100 * release['metrics'][name]:.1f}" if name in release["metrics"] else "" for name in names]
+        made = release["created_at"][:16].replace("T", " ")
+        table.add_row(release["release"], release["delta"], made, *scores, ", ".join(release["aliases"]))
+    _console().print(table)
+
+
+def release(facts: Mapping[str, Any]) -> None:
+    """One release for people."""
+    out, table = _console(), _facts()
+    aliases = f" ({', '.join(facts['aliases'])})" if facts["aliases"] else ""
+    table.add_row("[dim]release[/]", f"[bold]{facts['release']}[/]{aliases}")
+    table.add_row("[dim]content[/]", facts["content_hash"])
+    table.add_row("[dim]corpus[/]", f"{facts['delta']}: {_tables(facts['head']['tables'])}")
+    table.add_row("[dim]made[/]", f"{facts['created_at']}, {facts['steps']} steps, seed {facts['seeds']['training']}")
+    for name, value in facts["metrics"].items():
+        table.add_row(f"[dim]{escape(name)}[/]", f"{100 * value:.1f} %")
+    table.add_row("[dim]settings[/]", facts["settings_hash"])
+    table.add_row("[dim]code[/]", facts["git_revision"] or "not under git")
+    table.add_row("[dim]Dagster run[/]", facts["run_id"])
+    table.add_row("[dim]libraries[/]", ", ".join(f"{name} {v}" for name, v in facts["versions"].items()))
+    table.add_row("[dim]files[/]", f"{len(facts['files'])}, all verified, in {escape(facts['folder'])}")
+    out.print(table)
+
+
+def _tables(versions: Mapping[str, int]) -> str:
+    return ", ".join(f"{name}@{version}" for name, version in sorted(versions.items()))
+
+
+def built(facts: Mapping[str, Any], made: bool) -> None:
+    """A build for people."""
+    out = _console()
+    if not made:
+        out.print(f"nothing to build: {facts['release']} was made of {facts['delta']} under the same settings")
+        return
+    scores = ", ".join(f"{escape(name)} {100 * value:.1f} %" for name, value in facts["metrics"].items())
+    out.print(f"[bold]{facts['release']}[/] is champion  ({facts['delta']}, {facts['content_hash'][:16]})")
+    out.print(f"[dim]{scores}[/]\n[dim]next: genret search 'your question'[/]", soft_wrap=True)
+
+
+def answer(facts: Mapping[str, Any]) -> None:
+    """An answer for people."""
+    out = _console()
+    seconds = facts["seconds"]
+    out.print(
+        f"[dim]{facts['release']} · {facts['mode']} · {1000 * seconds['total']:.0f} ms, "
+        f"{1000 * seconds['encoder']:.0f} of them the encoder · plan: {escape(facts['plan'])}[/]",
+        soft_wrap=True,
+    )
+    if not facts["hits"]:
+        out.print("no passage has what the filters ask for")
+    for hit in facts["hits"]:
+        out.print(f"\n[bold]{hit['rank']}. {escape(hit['title'])}[/]  [dim]{escape(hit['doc_id'])}[/]", soft_wrap=True)
+        about = [hit["section"], *(f"{name}: {value}" for name, value in hit["metadata"].items() if len(value) < 80)]
+        if line := " · ".join(part for part in about if part and part != hit["title"]):
+            out.print(f"   [dim]{escape(line)}[/]", soft_wrap=True)
+        out.print(f"   {_snippet(hit['text'], hit['evidence'])}", soft_wrap=True)
+        ranks = ", ".join(f"{_RANKERS.get(name, name)} #{by['rank']}" for name, by in hit["found_by"].items())
+        relaxed = f" · [yellow]relaxed: {escape(', '.join(hit['relaxed']))}[/]" if hit["relaxed"] else ""
+        out.print(
+            f"   [cyan]{hit['label']}[/] [dim]{hit['state']} · found by {escape(ranks)}[/]{relaxed}", soft_wrap=True
+        )
+
+
+def _snippet(text: str, evidence: str) -> str:
+    """The evidence in bold, and what follows it in the passage as far as there is room."""
+    flat, best = " ".join(text.split()), " ".join(evidence.split())
+    after = flat.partition(best)[2][: max(0, _SNIPPET - len(best))]
+    return f"[bold]{escape(best[:_SNIPPET])}[/]{escape(after)}{'…' if len(best) + len(after) >= _SNIPPET else ''}"

@@ -1,0 +1,86 @@
+"""What Dagster sees: the definitions load, the chain is the one that was designed, and nothing bad is materialised."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from assets.definitions import assets, defs
+from assets.home import HomeResource
+from genret_ops.errors import GenretError
+
+ROOT = Path(__file__).parents[1]
+CHAIN = {
+    "snapshot": set[str](),
+    "delta": {"snapshot"},
+    "metadata": {"snapshot"},
+    "passages": {"delta", "metadata"},
+    "docids": {"passages"},
+    "genesis_rows": {"docids"},
+    "synthetic_queries": {"docids"},
+    "sft_adapter": {"genesis_rows", "synthetic_queries"},
+    "preference_pairs": {"sft_adapter"},
+    "rpo_adapter": {"preference_pairs"},
+    "evaluation": {"rpo_adapter"},
+    "model_release": {"evaluation"},
+}
+
+
+def test_definitions_load() -> None:
+    dg.Definitions.validate_loadable(defs)
+
+
+def test_the_chain_is_the_designed_one() -> None:
+    graph = defs.resolve_asset_graph()
+    found = {
+        node.key.to_user_string(): {parent.to_user_string() for parent in node.parent_keys}
+        for node in graph.asset_nodes
+    }
+    assert found == CHAIN
+
+
+def test_every_stage_is_described_versioned_and_partitioned_by_delta() -> None:
+    for node in defs.resolve_asset_graph().asset_nodes:
+        assert node.description and node.code_version, node.key
+        assert isinstance(node.partitions_def, dg.DynamicPartitionsDefinition)
+        assert node.partitions_def.name == "deltas"
+
+
+def test_the_jobs_share_the_chain_out() -> None:
+    jobs = {name: {node.name for node in defs.resolve_job_def(name).nodes} for name in ("ingest", "build")}
+    assert jobs["ingest"] == set(list(CHAIN)[:5])
+    assert jobs["build"] == set(list(CHAIN)[5:])
+
+
+def test_a_stage_whose_input_was_never_made_says_so(tmp_path: Path) -> None:
+    with dg.instance_for_test() as instance:
+        instance.add_dynamic_partitions("deltas", ["delta-00000"])
+        with pytest.raises(GenretError, match="snapshot of delta-00000 was never materialised"):
+            dg.materialize(
+                assets,
+                selection="passages",
+                partition_key="delta-00000",
+                instance=instance,
+                resources={"home": HomeResource(path=str(tmp_path))},
+            )
+
+
+def test_a_committed_delta_is_never_written_again(ingested_home: Path) -> None:
+    with dg.instance_for_test() as instance:
+        instance.add_dynamic_partitions("deltas", ["delta-00000"])
+        with pytest.raises(GenretError, match="committed and never changes"):
+            dg.materialize(
+                assets,
+                selection="snapshot",
+                partition_key="delta-00000",
+                instance=instance,
+                resources={"home": HomeResource(path=str(ingested_home))},
+            )
+
+
+def test_the_workspace_file_loads() -> None:
+    command = [sys.executable, "-m", "dagster", "definitions", "validate", "-w", "dagster_workspace.yaml"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

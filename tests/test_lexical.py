@@ -1,0 +1,95 @@
+"""The lexical side: BM25 by hand, the best sentence, texts without words, and what a saved index gives back."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genret_ops.lexical import Bm25, LexicalIndex, tokens
+
+TEXTS = ["honey honey bees smoke", "bees harvest lamp", "lamp shelf archive lamp door"]
+
+
+def by_hand(words: Sequence[str], texts: Sequence[Sequence[str]], k1: float = 1.5, b: float = 0.75) -> list[float]:
+    """BM25 as Lucene has it: idf = ln(1 + (N - df + 0.5) / (df + 0.5)), tf / (tf + k1 (1 - b + b |d| / avgdl))."""
+    mean = sum(map(len, texts)) / len(texts)
+    scores = [0.0] * len(texts)
+    for word in words:
+        df = sum(word in text for text in texts)
+        for number, text in enumerate(texts):
+            tf = Counter(text)[word]
+            idf = math.log(1 + (len(texts) - df + 0.5) / (df + 0.5))
+            scores[number] += idf * tf / (tf + k1 * (1 - b + b * len(text) / mean))
+    return scores
+
+
+def test_scores_are_bm25_worked_by_hand() -> None:
+    # "lamp" stands in two of three texts of 4, 3 and 5 words: idf = ln(1 + 1.5 / 2.5) = ln 1.6
+    idf = math.log(1.6)
+    expected = [0.0, idf / (1 + 1.5 * (0.25 + 0.75 * 3 / 4)), 2 * idf / (2 + 1.5 * (0.25 + 0.75 * 5 / 4))]
+    index = Bm25.build(TEXTS)
+    np.testing.assert_allclose(index.scores(["lamp"]), expected, rtol=1e-5)
+    assert index.rarity("lamp") == pytest.approx(idf, rel=1e-6)
+
+
+vocabulary = st.sampled_from(["lamp", "honey", "shelf", "door", "xyz"])
+
+
+@settings(max_examples=30)
+@given(st.lists(st.lists(vocabulary, min_size=1, max_size=6), min_size=1, max_size=5), st.lists(vocabulary, max_size=4))
+def test_scores_are_bm25_for_any_texts_and_words(texts: list[list[str]], words: list[str]) -> None:
+    stems = [tokens([" ".join(text)])[0] for text in texts]
+    query = tokens([" ".join(words)])[0]
+    scores = Bm25.build([" ".join(text) for text in texts]).scores(query)
+    np.testing.assert_allclose(scores, by_hand(query, stems), rtol=1e-4, atol=1e-6)
+
+
+def test_words_are_lower_cased_stems_without_stop_words() -> None:
+    assert tokens(["The Bees were HARVESTING, and a bee!", "", "the of"]) == [["bee", "were", "harvest", "bee"], [], []]
+
+
+def test_a_passage_scores_as_its_best_sentence_does() -> None:
+    sentences = [["honey honey", "bees smoke"], ["bees harvest lamp"], ["lamp shelf", "archive lamp door"]]
+    index = LexicalIndex.build(TEXTS, sentences)
+    passage, sentence = index.scores("the lamp's archive")
+    flat = Bm25.build([one for found in sentences for one in found]).scores(tokens(["lamp archive"])[0])
+    np.testing.assert_array_equal(passage, Bm25.build(TEXTS).scores(tokens(["lamp archive"])[0]))
+    np.testing.assert_allclose(sentence, [max(flat[:2]), flat[2], max(flat[3:])])
+    assert sentence.argmax() == 2 and sentence[0] == 0
+
+
+def test_texts_and_passages_without_a_word_match_nothing_and_keep_their_place() -> None:
+    index = LexicalIndex.build(["", "honey", "the ?!"], [[], ["honey"], ["the", "?!"]])
+    passage, sentence = index.scores("honey the")
+    assert passage.shape == sentence.shape == (3,)
+    assert passage[1] > 0 and sentence[1] > 0
+    assert passage[[0, 2]].tolist() == sentence[[0, 2]].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("query", ["", "the of", "zeppelin", "?!"])
+def test_unknown_words_give_zeros(query: str) -> None:
+    passage, sentence = LexicalIndex.build(TEXTS, [[text] for text in TEXTS]).scores(query)
+    assert passage.dtype == np.float32
+    assert passage.tolist() == sentence.tolist() == [0, 0, 0]
+    assert Bm25.build(TEXTS).rarity("zeppelin") == 0
+
+
+def test_a_corpus_without_a_single_word_can_be_searched() -> None:
+    passage, _ = LexicalIndex.build(["", "the"], [[], []]).scores("honey")
+    assert passage.tolist() == [0, 0]
+
+
+def test_a_saved_index_gives_the_same_scores_from_disk(tmp_path: Path) -> None:
+    built = LexicalIndex.build([*TEXTS, ""], [[text, text[:5]] for text in TEXTS] + [[]])
+    built.save(tmp_path)
+    opened = LexicalIndex.load(tmp_path)
+    for query in ("honey lamp", "lamp lamp", "zeppelin", ""):
+        for before, after in zip(built.scores(query), opened.scores(query), strict=True):
+            np.testing.assert_array_equal(before, after)
+    assert opened.passages.rarity("lamp") == built.passages.rarity("lamp") > 0
+    assert isinstance(opened.starts, np.memmap)

@@ -1,0 +1,143 @@
+"""The store: whole rows or none, a record that is written last, tags that hold, and partitions replaced."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from genret_ops.errors import GenretError
+from genret_ops.records import Document, Quarantined, SyntheticQuery, canonical_json, text_hash, to_arrow
+from genret_ops.store import EncodingCache, Store, batches, write_atomically
+
+
+def documents(*ids: str) -> pa.Table:
+    return to_arrow("documents", [Document(doc_id, f"Title {doc_id}", "text", {"b": "2", "a": "1"}) for doc_id in ids])
+
+
+def ids(table: pa.Table) -> list[str]:
+    return sorted(table["doc_id"].to_pylist())
+
+
+def test_a_table_is_replaced_as_a_whole_and_old_versions_stay_readable(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    assert store.read("documents").num_rows == 0
+    first = store.replace("documents", documents("a", "b"))
+    second = store.replace("documents", documents("c"))
+    third = store.replace("documents", documents())
+    assert ids(store.read("documents", first)) == ["a", "b"]
+    assert ids(store.read("documents", second)) == ["c"]
+    assert ids(store.read("documents", third)) == ids(store.read("documents")) == []
+    assert ids(Store(tmp_path).read("documents", first)) == ["a", "b"]
+
+
+def test_appending_keeps_what_was_there(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    first = store.append("documents", documents("a"))
+    second = store.append("documents", documents("b"))
+    assert ids(store.read("documents", first)) == ["a"] and ids(store.read("documents", second)) == ["a", "b"]
+
+
+@pytest.mark.parametrize("value", ["delta-00001", "it's", "a' OR '1'='1", '"double"', "back\\slash", "%_", ""])
+def test_a_partition_is_replaced_whatever_its_name(tmp_path: Path, value: str) -> None:
+    store = Store(tmp_path)
+
+    def rows(source: str) -> list[Quarantined]:
+        return [Quarantined(source, "empty")]
+
+    store.replace_where("quarantine", "delta", "other", to_arrow("quarantine", rows("kept"), delta="other"))
+    store.replace_where("quarantine", "delta", value, to_arrow("quarantine", rows("old"), delta=value))
+    version = store.replace_where("quarantine", "delta", value, to_arrow("quarantine", rows("new"), delta=value))
+    found = store.read("quarantine", version).to_pylist()
+    assert sorted((row["delta"], row["source"]) for row in found) == sorted([("other", "kept"), (value, "new")])
+    version = store.replace_where("quarantine", "delta", value, to_arrow("quarantine", [], delta=value))
+    assert [row["source"] for row in store.read("quarantine", version).to_pylist()] == ["kept"]
+
+
+def test_a_snapshot_exists_once_its_record_is_written_and_its_versions_are_tagged(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    versions = {"documents": store.replace("documents", documents("a"))}
+    with pytest.raises(GenretError, match="no snapshot 'delta-00000' is committed"):
+        store.committed("delta-00000")
+    record = store.commit("delta-00000", versions, why="first")
+    assert (
+        store.committed("delta-00000")
+        == record
+        == {
+            "snapshot": "delta-00000",
+            "tables": versions,
+            "why": "first",
+        }
+    )
+    store.commit("delta-00001", {"documents": store.replace("documents", documents("b"))})
+    assert store.snapshots() == Store(tmp_path).snapshots() == ["delta-00000", "delta-00001"]
+    assert ids(store.read("documents", store.committed("delta-00000")["tables"]["documents"])) == ["a"]
+
+
+def test_the_record_is_written_last(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    version = store.replace("documents", documents("a"))
+    with pytest.raises(Exception, match=r"(?i)version|not found"):
+        store.commit("delta-00000", {"documents": version, "passages": 4711})
+    assert store.snapshots() == [], "a tag failed, so the snapshot must not exist"
+    store.commit("delta-00000", {"documents": version})
+    assert store.snapshots() == ["delta-00000"]
+
+
+def test_a_tag_moves_when_the_same_snapshot_is_committed_again(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for doc_id in ("a", "b"):
+        store.commit("delta-00000", {"documents": store.replace("documents", documents(doc_id))})
+    assert ids(store.read("documents", store.committed("delta-00000")["tables"]["documents"])) == ["b"]
+
+
+def test_writing_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "deep" / "record.json"
+    write_atomically(path, b"first")
+
+    def fail(descriptor: int) -> None:
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(OSError, match="disk full"):
+            write_atomically(path, b"second, half of it")
+    assert path.read_bytes() == b"first"
+    write_atomically(path, b"third")
+    assert path.read_bytes() == b"third"
+    assert [file.name for file in path.parent.iterdir()] == ["record.json"]
+
+
+def test_rows_keep_their_shape_on_the_way_through_arrow(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    query = SyntheticQuery("é 😀", "chunk", ("p", "q"), "train", "extractive", 7, (), {"a": "ü"})
+    store.append("queries", to_arrow("queries", [query], delta="d"))
+    (row,) = store.read("queries").to_pylist()
+    assert row["positives"] == ["p", "q"] and row["withheld"] == [] and row["constraints"] == '{"a":"ü"}'
+    assert row["delta"] == "d" and row["text"] == query.text
+    assert store.read("documents").schema.names == documents().schema.names
+
+
+def test_identity_hashes_are_of_content_alone() -> None:
+    one, two = Document("a", "T", "x", {"p": "1", "q": "2"}), Document("b", "T", "x", {"q": "2", "p": "1"}, "elsewhere")
+    assert one.text_hash == two.text_hash and one.metadata_hash == two.metadata_hash
+    assert one.text_hash != Document("a", "T", "y").text_hash != Document("a", "U", "y").text_hash
+    assert one.metadata_hash != Document("a", "T", "x", {"p": "1"}).metadata_hash
+    assert text_hash("\ud800") and canonical_json({"b": 1, "a": "é"}) == '{"a":"é","b":1}'
+
+
+def test_cached_vectors_come_back_bit_for_bit(tmp_path: Path) -> None:
+    cache = EncodingCache(tmp_path, "a" * 64, 3)
+    assert cache.load() == {}
+    vectors = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float16)
+    cache.add(["k0", "k1"], vectors[:2])
+    cache.add(["k2", "k3", "k4"], vectors[2:])
+    found = EncodingCache(tmp_path, "a" * 64, 3).load()
+    assert list(found) == ["k0", "k1", "k2", "k3", "k4"]
+    np.testing.assert_array_equal(np.stack(list(found.values())), vectors)
+
+
+def test_batches_cover_everything_once() -> None:
+    assert [list(run) for run in batches([1, 2, 3, 4, 5], 2)] == [[1, 2], [3, 4], [5]]
+    assert list(batches([], 2)) == []
