@@ -25,7 +25,7 @@ from genret_ops.registry.registry import Release
 from genret_ops.settings import Settings
 from genret_ops.store import EncodingCache
 from genret_ops.training.job import Job
-from genret_ops.training.prepare import TEXT_TOKENS, genesis_rows, passage_inputs
+from genret_ops.training.prepare import genesis_rows, passage_encoder, passage_inputs
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is being done, done, in all)."""
@@ -88,7 +88,7 @@ def _adapted(
 ) -> RowScorer:
     """Rows as the trained encoder writes them: the same passages, read again by the adapted weights."""
     adapter = release.folder / "adapter"
-    encoder = Encoder.load(settings.model.encoder, TEXT_TOKENS)
+    encoder = passage_encoder(settings)
     encoder.add_adapter(adapter)
     weights = encoder_hash(settings.model.encoder)[:8] + file_hash(adapter / "adapter_model.safetensors")[:8]
     cache = EncodingCache(home.path, weights, encoder.dimension)

@@ -23,7 +23,7 @@ class CorpusSettings(_Group):
     """How documents become passages."""
 
     max_tokens: int = Field(256, ge=32, description="longest body of a passage, in tokens of the encoder")
-    max_sentence_tokens: int = Field(128, ge=16, description="a longer sentence is cut at white space")
+    max_sentence_tokens: int = Field(128, ge=16, le=400, description="a longer sentence is cut at white space")
 
 
 class SynthesisSettings(_Group):
@@ -45,7 +45,7 @@ class ModelSettings(_Group):
     query_tokens: int = Field(128, ge=16, description="longest query the encoder reads, in tokens")
     rank: int = Field(32, ge=1, description="LoRA rank")
     alpha: int = Field(64, ge=1, description="LoRA alpha")
-    scale: float = Field(20.0, gt=0, description="factor on the cosine before the softmax")
+    scale: float = Field(20.0, gt=0, le=40, description="factor on the cosine before the softmax")
     rows_per_passage: int = Field(16, ge=1, description="row budget: the body, then so many sentence anchors")
 
 
@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     """Every default of the house. Frozen; `Settings.load(home)` reads the home's file and the environment."""
 
     model_config = SettingsConfigDict(
-        env_prefix="GENRET_", env_nested_delimiter="__", frozen=True, extra="ignore", toml_file=None
+        env_prefix="GENRET_", env_nested_delimiter="__", frozen=True, extra="forbid", toml_file=None
     )
 
     sources: tuple[str, ...] = ()

@@ -144,9 +144,9 @@ def test_a_value_of_two_attributes_is_read_as_the_more_frequent_one() -> None:
     assert firm(planner.plan("results of the 'Final'")) == [("round", "Final")]
 
 
-@pytest.mark.parametrize("values", [{}, {"source": {}}, {"source": {"": 4}}])
+@pytest.mark.parametrize("values", [{}, {"source": {}}, {"source": {"": 4}}, {"source": {"F": 4}}])
 def test_a_corpus_without_values_names_nothing(values: dict[str, dict[str, int]]) -> None:
-    plan = Planner(values).plan("Who won, according to 'Fortune'?")
+    plan = Planner(values).plan("Who won, according to 'Fortune' and to 'F'?")
     assert firm(plan) == [] and plan.soft == ()
 
 

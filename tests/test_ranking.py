@@ -150,6 +150,7 @@ def clause_of(docids: Sequence[int], relaxed: tuple[str, ...] = ()) -> ClauseCan
 def test_ties_go_by_docid() -> None:
     ranked = merge([clause_of([7, 3, 5])], [np.array([1.0, 1.0, 2.0])], 10)
     assert [item.docid for item in ranked] == [5, 3, 7]
+    assert [item.docid for item in merge([clause_of([7, 3, 5])], [np.zeros(3)], 2)] == [3, 5]
     ranked = merge([clause_of([7, 3]), clause_of([9, 1])], [np.zeros(2), np.zeros(2)], 3)
     assert [item.docid for item in ranked] == [1, 3, 7]
     assert [item.score for item in ranked] == pytest.approx([0.5] * 3)

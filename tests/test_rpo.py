@@ -76,10 +76,10 @@ def test_a_steps_docids_hold_every_positive_once_and_in_order(
     positives: list[list[int]], count: int, width: int, seed: int
 ) -> None:
     neighbours = np.random.default_rng(1).integers(0, 30, (30, width))
-    docids = candidates(positives, neighbours, count, 30, np.random.default_rng(seed))
+    docids = candidates(positives, neighbours, count, np.arange(30), np.random.default_rng(seed))
     assert (np.diff(docids) > 0).all() and docids.min() >= 0 and docids.max() < 30
     assert {docid for found in positives for docid in found} <= set(docids.tolist())
-    again = candidates(positives, neighbours, count, 30, np.random.default_rng(seed))
+    again = candidates(positives, neighbours, count, np.arange(30), np.random.default_rng(seed))
     np.testing.assert_array_equal(docids, again)
     wanted = target(positives, docids)
     torch.testing.assert_close(wanted.sum(1), torch.ones(len(positives)))
@@ -89,5 +89,5 @@ def test_a_steps_docids_hold_every_positive_once_and_in_order(
 
 def test_every_positive_brings_some_of_its_lexical_neighbours() -> None:
     neighbours = np.arange(20, 60).reshape(20, 2) % 40
-    docids = candidates([[3], [7]], neighbours, 1, 40, np.random.default_rng(0))
+    docids = candidates([[3], [7]], neighbours, 1, np.arange(40), np.random.default_rng(0))
     assert {3, 7, *neighbours[3], *neighbours[7]} <= set(docids.tolist()) and len(docids) <= 7

@@ -222,6 +222,14 @@ def test_stored_queries_are_read_as_they_were_written(tmp_path: Path, written: l
     assert all(isinstance(json.loads(cell), dict) for cell in raw)
 
 
+def test_a_sentence_of_names_is_still_asked_for_in_three_words() -> None:
+    sentence = "So Anna Berg, Carl Dahl, and Eva Falk"
+    source = Source("p", "d", "", sentence, (sentence,), {})
+    made = Extractive([source], SynthesisSettings(chunk=0, sentence=200, context=0), {}, 0).epoch(0, [0], "train")
+    assert len(made) == 200 and all(len(row.text.split()) >= 3 for row in made)
+    assert any("Anna" not in row.text for row in made), "names are left out where enough else is left"
+
+
 words = st.lists(
     st.sampled_from(
         ["Alpha", "Beta Gamma", "of", "the", ",", "?!", "rain", "2023", "é", "and", "x-y", "\n", "O’Brien"]

@@ -37,7 +37,7 @@ def written(home: Path, settings: Settings) -> list:  # type: ignore[type-arg]
     opened = Home(home)
     head = CorpusHead.load(opened.store, opened.store.committed("delta-00000"))
     index = Index.open(head, settings.retrieval, opened.lexical("test", 0))
-    return write_queries(head, neighbours(head, index.lexical), settings, {})
+    return write_queries(head, neighbours(head, index.lexical), settings)
 
 
 def test_the_same_documents_get_the_same_docids(small_home: Path, second_home: Path) -> None:

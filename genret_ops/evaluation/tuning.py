@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from genret_ops.corpus.head import CorpusHead
+from genret_ops.errors import GenretError
 from genret_ops.modeling.compact import RowScorer
 from genret_ops.modeling.encoder import Encoder
 from genret_ops.modeling.rows import Rows
@@ -66,6 +67,8 @@ def tune(
         encoder: the trained query encoder.
         rows_without: finished rows of every docid with these sentences withheld.
     """
+    if not queries:
+        raise GenretError("no held-out query could be made: the corpus is too small to tune on; add documents")
     docid_of = {passage.passage_id: docid for docid, passage in enumerate(head.passages)}
     without = withheld_sentences(head, queries, docid_of)
     index = Index(head, settings, build_lexical(head, without))

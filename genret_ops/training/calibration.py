@@ -46,7 +46,7 @@ def seconds_per_step(settings: Settings, sentences: Sequence[str]) -> float:
             sentences[index % len(sentences)] for index in range(step * training.batch, (step + 1) * training.batch)
         ]
         wanted = [[int(docid)] for docid in rng.integers(0, count, training.batch)]
-        docids = candidates(wanted, np.zeros((count, 0), dtype=np.int64), training.negatives, count, rng)
+        docids = candidates(wanted, np.zeros((count, 0), dtype=np.int64), training.negatives, np.arange(count), rng)
         logits = learner.head(learner.encoder(texts), docids)
         learner.step(-(target(wanted, docids) * logits.log_softmax(-1)).sum(-1).mean())
         taken.append(time.perf_counter() - started)

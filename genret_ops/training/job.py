@@ -43,8 +43,13 @@ class Job:
 
     @cached_property
     def documents(self) -> np.ndarray:
-        """The document number of each docid, shape (docids,)."""
+        """The document number of each docid, shape (docids,); -1 where its passage has left."""
         return np.asarray(np.load(self.folder / "documents.npy"))
+
+    @cached_property
+    def live(self) -> np.ndarray:
+        """Docids whose passage is in the corpus, shape (live,)."""
+        return np.flatnonzero(self.documents >= 0)
 
     def table(self, name: str) -> pa.Table:
         """One of the job's Arrow tables."""

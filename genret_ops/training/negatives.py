@@ -54,6 +54,7 @@ def mine(job: Job, progress: Progress) -> None:
     found = list[tuple[str, int, int, int]]()
     for number, batch in enumerate(batches(queries, 64), 1):
         logits = scorer.logits(learner.encoder.encode([row["text"] for row in batch]))
+        logits[:, job.documents < 0] = -np.inf
         for row, line in zip(batch, logits, strict=True):
             negatives = above(line, row["docids"], job.documents, bodies, settings.training.hard_negatives)
             chosen = max(row["docids"], key=lambda docid: line[docid])

@@ -1,5 +1,6 @@
 """The stages that fill a training job's folder: genesis rows, and the queries as training reads them."""
 
+import hashlib
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,13 +11,19 @@ import pyarrow as pa
 from genret_ops.corpus.head import CorpusHead
 from genret_ops.modeling.encoder import Encoder, encoder_hash
 from genret_ops.modeling.rows import PassageInput, Rows, encode_rows
-from genret_ops.records import SyntheticQuery
+from genret_ops.records import SyntheticQuery, canonical_json
 from genret_ops.settings import Settings
 from genret_ops.store import EncodingCache, write_atomically
 from genret_ops.training.job import Job
 
-TEXT_TOKENS = 160
-"""The encoder's window over a sentence or a heading; a sentence is at most 128 tokens by default."""
+INPUTS = "inputs.sha256"
+_ROOM = 32
+"""Tokens of the encoder's window beyond the longest sentence, for its special tokens and for headings."""
+
+
+def passage_encoder(settings: Settings) -> Encoder:
+    """The genesis encoder with a window for the longest sentence."""
+    return Encoder.load(settings.model.encoder, settings.corpus.max_sentence_tokens + _ROOM)
 
 
 def passage_inputs(head: CorpusHead, without: Mapping[int, frozenset[str]] | None = None) -> list[PassageInput]:
@@ -39,7 +46,7 @@ def genesis_rows(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[Rows, int]:
     """Genesis rows of a head through the home's cache; also how many texts had to be encoded."""
-    encoder = Encoder.load(settings.model.encoder, TEXT_TOKENS)
+    encoder = passage_encoder(settings)
     cache = EncodingCache(home, encoder_hash(settings.model.encoder), encoder.dimension)
     return encode_rows(encoder, cache, passage_inputs(head, without), settings.model.rows_per_passage, progress)
 
@@ -55,12 +62,13 @@ def prepare_job(
 ) -> Job:
     """A job folder for these rows and queries; what an earlier job with other inputs left is removed.
 
-    A job with the same settings and queries is kept as it is, so that a killed training goes on.
+    A job with the same inputs is kept as it is, so that a killed training goes on.
     """
     job = Job(folder)
     tables = {split: _table(queries, split, docid_of) for split in ("train", "hard")}
     written = settings.model_dump_json()
-    if _same(job, written, tables["train"]):
+    inputs = _digest(written, tables, [rows.vectors, rows.starts, neighbours, documents])
+    if (folder / INPUTS).exists() and (folder / INPUTS).read_text() == inputs:
         return job
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -70,6 +78,7 @@ def prepare_job(
     job.write_table("queries", tables["train"])
     job.write_table("hard", tables["hard"])
     write_atomically(folder / "job.json", written.encode())
+    write_atomically(folder / INPUTS, inputs.encode())
     return job
 
 
@@ -83,6 +92,12 @@ def _table(queries: Sequence[SyntheticQuery], split: str, docid_of: Mapping[str,
     )
 
 
-def _same(job: Job, settings: str, queries: pa.Table) -> bool:
-    path = job.folder / "job.json"
-    return path.exists() and path.read_text() == settings and job.table("queries").equals(queries)
+def _digest(settings: str, tables: Mapping[str, pa.Table], arrays: Sequence[np.ndarray]) -> str:
+    """Hash of everything that a job is made from."""
+    digest = hashlib.sha256(settings.encode())
+    for name, table in tables.items():
+        digest.update(name.encode())
+        digest.update(canonical_json(table.to_pydict()).encode())
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

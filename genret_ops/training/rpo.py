@@ -52,7 +52,7 @@ def train(job: Job, progress: Progress) -> None:
             rng = np.random.default_rng((training.seed, 1, step))
             batch = [pairs[index] for index in rng.choice(len(pairs), min(training.batch, len(pairs)), replace=False)]
             wanted = [[row["chosen"], row["rejected"]] for row in batch]
-            docids = candidates(wanted, job.neighbours, training.negatives, len(job.rows), rng)
+            docids = candidates(wanted, job.neighbours, training.negatives, job.live, rng)
             columns = torch.from_numpy(np.searchsorted(docids, np.array(wanted)))
             texts = [row["query"] for row in batch]
             with torch.no_grad():

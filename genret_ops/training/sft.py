@@ -16,12 +16,12 @@ _RESIDUAL_PENALTY = 1e-3
 
 
 def candidates(
-    positives: Sequence[Sequence[int]], neighbours: np.ndarray, count: int, total: int, rng: np.random.Generator
+    positives: Sequence[Sequence[int]], neighbours: np.ndarray, count: int, live: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """The docids of one step's softmax, sorted: positives, two lexical neighbours of each, `count` random ones."""
+    """The docids of one step's softmax, sorted: positives, two neighbours of each, `count` random `live` ones."""
     sure = np.unique(np.concatenate([np.asarray(found) for found in positives]))
     near = rng.permuted(neighbours[sure], axis=1)[:, :2].ravel() if neighbours.shape[1] else sure
-    return np.union1d(np.union1d(sure, near), rng.integers(0, total, min(count, total)))
+    return np.union1d(np.union1d(sure, near), rng.choice(live, min(count, len(live))))
 
 
 def target(positives: Sequence[Sequence[int]], docids: np.ndarray) -> torch.Tensor:
@@ -50,7 +50,7 @@ def train(job: Job, progress: Progress) -> None:
     for step in range(first, training.steps):
         batch = rows[[index % len(rows) for index in range(step * training.batch, (step + 1) * training.batch)]]
         rng = np.random.default_rng((training.seed, step))
-        docids = candidates(batch["docids"], job.neighbours, training.negatives, len(job.rows), rng)
+        docids = candidates(batch["docids"], job.neighbours, training.negatives, job.live, rng)
         logits = learner.head(learner.encoder(batch["text"]), docids)
         likelihood = -(target(batch["docids"], docids) * logits.log_softmax(-1)).sum(-1).mean()
         penalty = learner.head.residual(torch.from_numpy(docids)).square().sum(-1).mean()
