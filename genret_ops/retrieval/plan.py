@@ -180,18 +180,25 @@ def _without(text: str, named: Sequence[Named], offset: int = 0) -> str:
 
 
 def _clauses(query: str, firm: Sequence[Named]) -> tuple[Clause, ...]:
-    """One clause a firm value. Values listed together share their text; a value named again opens a new clause."""
+    """A clause for each value of an attribute of which several are named; an attribute's only value holds for all.
+
+    Values listed together share their text; a value named again opens a new clause.
+    """
     whole = _stripped(query, firm)
-    if len({(found.attribute, found.value) for found in firm}) < 2:
-        return (Clause(whole, {found.attribute: found.value for found in firm}),)
-    spans = _spans(query, firm)
+    values = dict[str, dict[str, None]]()
+    for found in firm:
+        values.setdefault(found.attribute, {})[found.value] = None
+    common = {attribute: next(iter(only)) for attribute, only in values.items() if len(only) == 1}
+    parting = [found for found in firm if found.attribute not in common]
+    if not parting:
+        return (Clause(whole, common),)
     clauses = dict[tuple[str, str, str], Clause]()
-    for found, (start, end) in zip(firm, spans, strict=True):
+    for found, (start, end) in zip(parting, _spans(query, parting), strict=True):
         inside = [other for other in firm if start <= other.start and other.end <= end]
         text = _content(query[start:end], inside, start)
         if len(text.split()) < 3:
             text = whole
-        clauses[found.attribute, found.value, text] = Clause(text, {found.attribute: found.value})
+        clauses[found.attribute, found.value, text] = Clause(text, {found.attribute: found.value, **common})
     return tuple(clauses.values())
 
 
