@@ -68,7 +68,8 @@ def model_release(context: dg.AssetExecutionContext, home: HomeResource) -> dg.M
     record = home.home.store.committed(delta)
     rows = Learner(job.settings, job.rows, job.folder / "rpo").head.finished()
     tuned = _read_tuned(job.folder / _FILE)
-    release = publish(home.home, record, head, job, rows, tuned, context.run.run_id, actor())
+    tables = tables_of(context, "synthetic_queries") | tables_of(context, "preference_pairs")
+    release = publish(home.home, record, head, job, rows, tuned, tables, context.run.run_id, actor())
     registry = Registry(home.home.path)
     if registry.alias(CHAMPION) != release.number:
         registry.promote(release.number, actor(), "genret build")

@@ -17,7 +17,7 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 from dagster._core.instance.ref import InstanceRef
 
 from assets.definitions import defs
-from assets.home import deltas
+from assets.home import actor, deltas
 from genret_ops.corpus.delta import Delta, diff, next_delta_name
 from genret_ops.corpus.snapshot import read_documents
 from genret_ops.corpus.sources import cut_of, read_all, wanted
@@ -25,7 +25,7 @@ from genret_ops.errors import GenretError
 from genret_ops.home import Home
 from genret_ops.records import Document, Quarantined
 from genret_ops.registry.content import read_manifest
-from genret_ops.registry.registry import Registry, Release
+from genret_ops.registry.registry import CHAMPION, Registry, Release
 from genret_ops.settings import Settings
 
 _TAG = "genret/command"
@@ -87,13 +87,13 @@ def build(home: Home, settings: Settings) -> Built:
         names = home.store.snapshots()
         if not names:
             raise GenretError(f"{home.path} holds no documents yet: run `genret ingest SOURCE` first")
+        registry = Registry(home.path)
         if (release := _released(home, names[-1], settings)) is not None:
+            if registry.alias(CHAMPION) != release.number:
+                registry.promote(release.number, actor(), "genret build, with these settings again")
             return Built(release, False)
         _materialise(home, "build", names[-1], {"settings_json": settings.model_dump_json()}, settings)
-        release = _released(home, names[-1], settings)
-        if release is None:
-            raise GenretError(f"the build of {names[-1]} ended without a release: see its run in `make ui`")
-        return Built(release, True)
+        return Built(registry.release(CHAMPION), True)
 
 
 def instance_of(home: Home) -> dg.DagsterInstance:

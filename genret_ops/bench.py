@@ -18,14 +18,13 @@ from genret_ops.evaluation.systems import Systems
 from genret_ops.home import Home
 from genret_ops.modeling.compact import RowScorer
 from genret_ops.modeling.encoder import Encoder, encoder_hash
-from genret_ops.modeling.rows import encode_rows
+from genret_ops.modeling.rows import PassageInput, encode_rows
 from genret_ops.registry.content import file_hash, read_manifest
 from genret_ops.registry.load import open_release
 from genret_ops.registry.registry import Release
 from genret_ops.settings import Settings
 from genret_ops.store import EncodingCache
-from genret_ops.training.job import Job
-from genret_ops.training.prepare import genesis_rows, passage_encoder, passage_inputs
+from genret_ops.training.prepare import passage_encoder, passage_inputs
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is being done, done, in all)."""
@@ -48,13 +47,12 @@ def measure(
     _, retriever = open_release(home, release.number)
     head = retriever.index.head
     genesis = Encoder.load(settings.model.encoder, settings.model.query_tokens)
-    rows, _ = genesis_rows(home.path, head, settings)
-    bodies = np.asarray(rows.vectors[rows.starts[:-1]], dtype=np.float32)
+    bodies = _whole_passages(home, settings, head, partial(progress, "encoding for dense"))
     encoding = partial(progress, "encoding for dense_adapted")
     rewritten = _adapted(home, release, settings, head, encoding) if adapted else None
     systems = Systems(retriever.index, retriever.model, genesis, bodies, rewritten)
     scores = evaluate(benchmark, head, systems, partial(progress, "evaluating"))
-    job = Job(home.work(release.delta) / "job")
+    manifest = read_manifest(release.folder)
     facts = {
         "seed": settings.training.seed,
         "steps": settings.training.steps,
@@ -66,8 +64,8 @@ def measure(
         "latency": latency(
             retriever, [query.text for query in benchmark.queries[:_TIMED_QUERIES]], retriever.model.default_mode
         ),
-        "loss_curve": [list(point) for point in job.losses("sft")],
-        "versions": read_manifest(release.folder)["versions"],
+        "loss_curve": manifest["loss"]["sft"],
+        "versions": manifest["versions"],
     }
     result = report(benchmark, head, scores, facts, settings.training.seed)
     page = report_path(home, benchmark, settings)
@@ -81,6 +79,20 @@ def measure(
 def report_path(home: Home, benchmark: Benchmark, settings: Settings) -> Path:
     """Where the HTML report of a measurement lies."""
     return home.path / "bench" / f"{benchmark.name}-seed{settings.training.seed}-steps{settings.training.steps}.html"
+
+
+def _whole_passages(
+    home: Home, settings: Settings, head: CorpusHead, progress: Callable[[int, int], None]
+) -> np.ndarray:
+    """Unit vectors of heading and body read in one pass by the untrained encoder, as dense retrieval does it.
+
+    Shape (docids, dimension); cached apart from the rows, whose texts are sentences.
+    """
+    encoder = Encoder.load(settings.model.encoder, settings.corpus.max_tokens)
+    cache = EncodingCache(home.path, "whole" + encoder_hash(settings.model.encoder), encoder.dimension)
+    texts = [f"{head.heading(docid)}\n{passage.text}".strip() for docid, passage in enumerate(head.passages)]
+    rows, _ = encode_rows(encoder, cache, [PassageInput(text, ()) for text in texts], 1, progress)
+    return np.asarray(rows.vectors[rows.starts[:-1]], dtype=np.float32)
 
 
 def _adapted(

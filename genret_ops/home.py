@@ -13,6 +13,9 @@ from genret_ops.settings import SETTINGS_FILE, Settings
 if TYPE_CHECKING:
     from genret_ops.store import Store
 
+LEXICAL_FORMAT = 1
+"""Goes up when what the lexical index reads of a passage changes, so that old caches are not taken for new."""
+
 
 @dataclass(frozen=True)
 class Home:
@@ -48,7 +51,7 @@ class Home:
 
     def lexical(self, snapshot: str, documents_version: int) -> Path:
         """The lexical index of a corpus head; built again when missing."""
-        return self.path / "cache" / "lexical" / f"{snapshot}-{documents_version}"
+        return self.path / "cache" / f"lexical-{LEXICAL_FORMAT}" / f"{snapshot}-{documents_version}"
 
 
 def make_home(path: Path) -> bool:

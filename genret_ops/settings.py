@@ -5,7 +5,6 @@ Values come from `genret.toml` in the home folder, then from the environment
 """
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -85,7 +84,6 @@ class Settings(BaseSettings):
     )
 
     sources: tuple[str, ...] = ()
-    family: Literal["compact"] = "compact"
     corpus: CorpusSettings = CorpusSettings()
     synthesis: SynthesisSettings = SynthesisSettings()
     model: ModelSettings = ModelSettings()

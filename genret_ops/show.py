@@ -14,7 +14,7 @@ _RANKERS = {
     "sentence_clause": "best sentence",
     "generative_whole": "model",
     "generative_clause": "model on its clause",
-    "dense": "encoder as it came",
+    "dense": "nearest body row",
 }
 _EXAMPLES = 5
 _SNIPPET = 320

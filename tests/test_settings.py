@@ -38,7 +38,7 @@ def test_a_home_without_a_file_has_the_defaults(tmp_path: Path) -> None:
         ("[training]\nsteps = 0\n", "training.steps"),
         ("[training]\nsteps = 'many'\n", "training.steps"),
         ("[synthesis]\nheldout = 0.5\n", "synthesis.heldout"),
-        ("family = 'huge'\n", "family"),
+        ("[trainings]\nsteps = 3\n", "trainings"),
     ],
 )
 def test_a_wrong_name_or_value_in_a_group_is_refused_by_name(tmp_path: Path, text: str, name: str) -> None:

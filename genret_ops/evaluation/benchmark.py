@@ -86,11 +86,13 @@ def by_type(benchmark: Benchmark, scores: PerQuery) -> dict[str, dict[str, dict[
 def latency(retriever: Retriever, queries: Sequence[str], mode: str) -> dict[str, float]:
     """Median seconds of one search in process on one core, and the encoder's part of it."""
     import torch
+    from threadpoolctl import threadpool_limits
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        seconds = [retriever.search(query, mode=mode).seconds for query in queries]
+        with threadpool_limits(1):
+            seconds = [retriever.search(query, mode=mode).seconds for query in queries]
     finally:
         torch.set_num_threads(threads)
     return {
@@ -112,7 +114,7 @@ def report(
         "peak_memory_mb": peak_memory_mb(),
         "protocol": "official" if benchmark.official else "textbook",
         "systems": {system: mean(found) for system, found in headline.items()},
-        "paired": paired(headline, seed),
+        "paired": paired(headline, seed) if len(benchmark.queries) > 1 else {},
         "by_type": by_type(benchmark, headline),
     }
     if benchmark.official:

@@ -45,7 +45,7 @@ def read_benchmark(folder: Path) -> Benchmark:
             raise GenretError(f"{folder} is no BEIR folder: it has no {name}")
     qrels = _qrels(folder / "qrels.tsv")
     queries = tuple(_query(row, qrels) for row in _rows(folder / "queries.jsonl"))
-    kept = tuple(query for query in queries if query.relevant or query.facts)
+    kept = tuple(query for query in queries if query.relevant)
     if not kept:
         raise GenretError(f"no query of {folder} has a relevant document in qrels.tsv")
     return Benchmark(folder.resolve().name, folder / "corpus.jsonl", kept)

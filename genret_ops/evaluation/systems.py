@@ -6,8 +6,8 @@ difference between the two systems and nothing else:
 - `bm25` body only; `bm25_metadata` title, section and attributes in front; `bm25_constraints` the same within the
   sources that the query names, taking turns.
 - `hybrid_without_model` plan, clauses, sentence evidence and learned fusion with the generative part left out.
-- `dense` the untrained encoder, one vector a passage, no plan; `dense_adapted` the trained query encoder and plan
-  of `generative`, with rows that the trained encoder wrote itself (no map, no residual).
+- `dense` the untrained encoder, title and body in one vector, no plan; `dense_adapted` the trained query encoder and
+  plan of `generative`, with rows that the trained encoder wrote itself (no map, no residual).
 - `generative` the model with constraints honoured and no lexical part; `hybrid` all of it.
 """
 
@@ -80,7 +80,7 @@ class Systems:
 
     def _planned(self, plan: QueryPlan, texts: Sequence[str], logits: np.ndarray) -> Runs:
         scores = self._index.scores(texts, logits)
-        found = candidates(self._index, plan, scores[0], scores[1:], self._live)
+        found = candidates(self._index, plan, scores[0], scores[1:], self._live, DEPTH)
         modes = {"hybrid_without_model": "lexical", "generative": "generative", "hybrid": "hybrid"}
         return {
             name: [item.docid for item in self._retriever.ranked(found, mode, DEPTH)] for name, mode in modes.items()

@@ -33,6 +33,7 @@ def publish(
     job: Job,
     rows: Rows,
     tuned: Tuned,
+    training_tables: Mapping[str, int],
     run_id: str,
     actor: str,
 ) -> Release:
@@ -41,6 +42,7 @@ def publish(
     Args:
         record: the committed snapshot, as `Store.committed` gives it.
         rows: finished rows, in docid order.
+        training_tables: versions of the tables of synthetic queries and preference pairs; tagged by snapshot here.
     """
     settings = job.settings
     staging = home.path / "work" / f"staging-{record['snapshot']}"
@@ -54,6 +56,7 @@ def publish(
         lexical_fusion=tuned.lexical_fusion.weights,
         default_mode=tuned.default_mode,
         learned=len(head),
+        retrieval=settings.retrieval.model_dump(mode="json"),
     )
     write_model(job.folder / "rpo", staging, rows, [passage.passage_id for passage in head.passages], search)
     created = datetime.now(UTC).isoformat(timespec="seconds")
@@ -64,11 +67,15 @@ def publish(
         "settings": settings.model_dump(mode="json"),
         "settings_hash": settings.hash(),
         "seeds": {"training": settings.training.seed},
+        "training_tables": dict(training_tables),
+        "loss": {stage: job.losses(stage) for stage in ("sft", "rpo")},
         "versions": versions,
         "git_revision": revision,
         "run_id": run_id,
         "created_at": created,
     }
+    for name, version in training_tables.items():
+        home.store.tag(name, record["snapshot"], version)
     content = seal(staging, home.releases, manifest)
     folder = release_folder(home.releases, content)
     registry = Registry(home.path)

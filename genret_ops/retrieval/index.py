@@ -4,6 +4,8 @@
 model release (encoder, finished rows, fusion). A service swaps one reference to a complete pair.
 """
 
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,14 +53,21 @@ class Index:
         self.documents = np.array(
             [numbers[head.first_document(docid).doc_id] if head.live[docid] else 0 for docid in range(len(head))]
         )
+        self._shared = [docid for docid in range(len(head)) if len(head.documents_of(docid)) > 1]
         self._days = [_days(self.attributes[name]) for name in date_attributes(found)]
         self._rarity = lexical.passages.rarity
 
     @classmethod
     def open(cls, head: CorpusHead, settings: RetrievalSettings, folder: Path) -> "Index":
         """The index over a head, its lexical part built into `folder` at the first call and memory-mapped after."""
-        if not (folder / "starts.npy").exists():
-            build_lexical(head).save(folder)
+        if not folder.exists():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            building = Path(tempfile.mkdtemp(dir=folder.parent))
+            build_lexical(head).save(building)
+            try:
+                building.rename(folder)
+            except OSError:  # another process has just made it
+                shutil.rmtree(building)
         return cls(head, settings, LexicalIndex.load(folder))
 
     def coverage(self, text: str, sentence_scores: np.ndarray) -> float:
@@ -75,16 +84,21 @@ class Index:
         return found
 
     def filtered(self, filters: Mapping[str, str]) -> np.ndarray:
-        """The live docids with all these attribute values, as a mask: a guarantee, possibly empty."""
+        """The live docids of which one document has all these attribute values, as a mask; possibly empty."""
         allowed = self.head.live.copy()
         for name, value in filters.items():
-            allowed &= self._equal(name, value)
+            if name not in self.attributes or not value:
+                return np.zeros(len(self.head), dtype=bool)
+            allowed &= np.asarray(self.attributes[name] == value, dtype=bool)
+        for docid in self._shared:
+            allowed[docid] = any(
+                all(document.metadata.get(name) == value for name, value in filters.items())
+                for document in map(self.head.document, self.head.documents_of(docid))
+            )
         return allowed
 
     def _equal(self, name: str, value: str) -> np.ndarray:
-        if name not in self.attributes or not value:
-            return np.zeros(len(self.head), dtype=bool)
-        return np.asarray(self.attributes[name] == value, dtype=bool)
+        return self.filtered({name: value})
 
     def allowed(self, clause: Clause, filtered: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
         """(mask, constraints given up): a clause's constraints inside the filters, relaxed where nothing is left."""

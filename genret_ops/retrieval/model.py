@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from genret_ops.errors import BrokenRelease
 from genret_ops.modeling.compact import RowScorer
@@ -19,6 +20,7 @@ from genret_ops.retrieval.fusion import Fusion
 from genret_ops.retrieval.index import Model
 
 SEARCH_FILE = "search.json"
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class SearchSettings:
     lexical_fusion: Mapping[str, float]
     default_mode: str
     learned: int
+    retrieval: Mapping[str, Any]
 
 
 def write_model(trained: Path, folder: Path, rows: Rows, passage_ids: Sequence[str], search: SearchSettings) -> None:
@@ -42,8 +45,10 @@ def write_model(trained: Path, folder: Path, rows: Rows, passage_ids: Sequence[s
 
     folder.mkdir(parents=True)
     (folder / "adapter").mkdir()
-    for name in ("adapter_config.json", "adapter_model.safetensors"):
-        shutil.copyfile(trained / "adapter" / name, folder / "adapter" / name)
+    shutil.copyfile(trained / "adapter" / WEIGHTS, folder / "adapter" / WEIGHTS)
+    config = json.loads((trained / "adapter" / CONFIG).read_text())
+    config["target_modules"] = sorted(config["target_modules"])  # PEFT writes a set: the same model, another hash
+    (folder / "adapter" / CONFIG).write_text(canonical_json(config))
     head = torch.load(trained / "head.pt", weights_only=True)
     save_file({name: weight.contiguous() for name, weight in head.items()}, folder / "head.safetensors")
     rows.save(folder)
@@ -52,13 +57,18 @@ def write_model(trained: Path, folder: Path, rows: Rows, passage_ids: Sequence[s
     (folder / SEARCH_FILE).write_text(canonical_json(settings))
 
 
+def read_search(folder: Path) -> SearchSettings:
+    """What a release folder fixes for every search."""
+    return SearchSettings(**json.loads((folder / SEARCH_FILE).read_text()))
+
+
 def load_model(folder: Path) -> Model:
     """The model of a release folder.
 
     Raises:
         BrokenRelease: the encoder at hand is not the one that the release was trained on.
     """
-    search = SearchSettings(**json.loads((folder / SEARCH_FILE).read_text()))
+    search = read_search(folder)
     if encoder_hash(search.encoder) != search.encoder_hash:
         raise BrokenRelease(
             f"{folder.name} was trained on other weights of {search.encoder} than those installed: "

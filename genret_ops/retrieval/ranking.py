@@ -23,20 +23,31 @@ _EXPLAINED = ("passage_whole", "sentence_clause", "generative_whole", "generativ
 class ClauseCandidates:
     """A clause's candidates: docids of shape (n,), features (n, len(FEATURES)), log P of generation (n,).
 
-    `by_words` (n,) marks those that a lexical ranker proposed; the others only the model did.
+    `by_words` (n,) marks those that a lexical ranker proposed and that share a word with the query; `by_model` (n,)
+    those that the model proposed.
     """
 
     docids: np.ndarray
     matrix: np.ndarray
     generated: np.ndarray
     by_words: np.ndarray
+    by_model: np.ndarray
     relaxed: tuple[str, ...]
 
     def without_model(self) -> "ClauseCandidates":
         """The candidates as they would be if there were no model: its proposals gone, its features zero."""
         kept, matrix = self.by_words, self.matrix[self.by_words]
         matrix[:, [FEATURES.index(name) for name in MODEL]] = 0
-        return ClauseCandidates(self.docids[kept], matrix, self.generated[kept], kept[kept], self.relaxed)
+        return ClauseCandidates(
+            self.docids[kept], matrix, self.generated[kept], kept[kept], self.by_model[kept], self.relaxed
+        )
+
+    def without_words(self) -> "ClauseCandidates":
+        """The candidates that the model proposed."""
+        kept = self.by_model
+        return ClauseCandidates(
+            self.docids[kept], self.matrix[kept], self.generated[kept], self.by_words[kept], kept[kept], self.relaxed
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +61,23 @@ class Ranked:
 
 
 def candidates(
-    index: Index, plan: QueryPlan, whole: Scores, clauses: Sequence[Scores], filtered: np.ndarray
+    index: Index, plan: QueryPlan, whole: Scores, clauses: Sequence[Scores], filtered: np.ndarray, size: int
 ) -> list[ClauseCandidates]:
-    """Candidates of every clause of a plan; none where the filters leave nothing."""
+    """Candidates of every clause of a plan, `size` of each ranker; none where the filters leave nothing."""
     if not filtered.any():
         return []
     named, dated = index.named(plan.soft), index.dated(plan.dates)
     found = list[ClauseCandidates]()
     for clause, scores in zip(plan.clauses, clauses, strict=True):
         allowed, relaxed = index.allowed(clause, filtered)
-        by_words = pool([*_word_rankings(whole), *_word_rankings(scores)], allowed, index.pool)
-        by_model = pool([whole.generative, scores.generative], allowed, index.pool)
+        by_words = pool([*_word_rankings(whole), *_word_rankings(scores)], allowed, size)
+        by_words = by_words[sum(ranking[by_words] for text in (whole, scores) for ranking in _word_rankings(text)) > 0]
+        by_model = pool([whole.generative, scores.generative], allowed, size)
         docids = np.union1d(by_words, by_model)
         matrix = features(whole, scores, allowed, index.documents, named, dated, docids)
         generated = log_probabilities((whole.generative + scores.generative) / 2, allowed)[docids]
-        found.append(ClauseCandidates(docids, matrix, generated, np.isin(docids, by_words), relaxed))
+        origins = np.isin(docids, by_words), np.isin(docids, by_model)
+        found.append(ClauseCandidates(docids, matrix, generated, *origins, relaxed))
     return found
 
 
@@ -76,6 +89,8 @@ def merge(clauses: Iterable[ClauseCandidates], scores: Iterable[np.ndarray], k: 
     """The first `k` of all clauses' candidates by probability within their clause; ties by docid."""
     items = list[tuple[float, int, int, ClauseCandidates]]()
     for clause, values in zip(clauses, scores, strict=True):
+        if not len(values):
+            continue
         shares = log_softmax(values.astype(np.float64))
         best = np.lexsort((clause.docids, -shares))[:k]
         items.extend((-float(shares[place]), int(clause.docids[place]), int(place), clause) for place in best)

@@ -47,23 +47,23 @@ class Retriever:
         mode = mode or self.model.default_mode
         self._check(query, k, mode, filters or {})
         plan = self.index.planner.plan(query)
-        texts = [query, plan.text, *(clause.text for clause in plan.clauses)]
-        vectors = self.model.encoder.encode(texts)
+        texts = [query] if mode == "dense" else [plan.text, *(clause.text for clause in plan.clauses)]
+        vectors = self._encode(texts)
         encoded = time.perf_counter()
         filtered = self.index.filtered(filters or {})
         if mode == "dense":
             ranked = self._dense(vectors[0], filtered, k)
         else:
-            logits = self.model.scorer.logits(vectors[1:])
-            scores = self.index.scores(texts[1:], logits)
-            found = candidates(self.index, plan, scores[0], scores[1:], filtered)
+            scores = self.index.scores(texts, self.model.scorer.logits(vectors))
+            found = candidates(self.index, plan, scores[0], scores[1:], filtered, max(self.index.pool, k))
             ranked = self.ranked(found, mode, k)
         seconds = {"encoder": encoded - started, "total": time.perf_counter() - started}
-        return Answer(query, mode, plan, tuple(self._hit(item) for item in ranked), seconds)
+        return Answer(query, mode, plan, tuple(self._hit(item, filters or {}) for item in ranked), seconds)
 
     def ranked(self, clauses: Sequence[ClauseCandidates], mode: str, k: int) -> list[Ranked]:
         """The `k` best of a plan's candidates in a mode that has clauses."""
         if mode == "generative":
+            clauses = [clause.without_words() for clause in clauses]
             return merge(clauses, [clause.generated for clause in clauses], k)
         if mode == "lexical":
             clauses = [clause.without_model() for clause in clauses]
@@ -91,9 +91,20 @@ class Retriever:
                 known = ", ".join(self.index.attributes) or "none"
                 raise GenretError(f"no document has an attribute {name!r}: there are {known}")
 
-    def _hit(self, item: Ranked) -> Hit:
+    def _encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Unit vectors of shape (len(texts), dimension); a text that stands twice is encoded once."""
+        distinct = list(dict.fromkeys(texts))
+        vectors = self.model.encoder.encode(distinct)
+        return vectors[[distinct.index(text) for text in texts]]
+
+    def _hit(self, item: Ranked, filters: Mapping[str, str]) -> Hit:
+        """A hit, shown in the first of its documents that has the filters' values."""
         head = self.index.head
-        document = head.first_document(item.docid)
+        document = next(
+            document
+            for document in map(head.document, head.documents_of(item.docid))
+            if all(document.metadata.get(name) == value for name, value in filters.items())
+        )
         passage = head.passages[item.docid]
         return Hit(
             passage_id=passage.passage_id,

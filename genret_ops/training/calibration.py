@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from genret_ops.modeling.encoder import Encoder
 from genret_ops.modeling.rows import Rows
 from genret_ops.settings import Settings
 from genret_ops.store import write_atomically
@@ -21,11 +22,13 @@ _STEPS = 4
 
 def steps_for(minutes: float, settings: Settings, sentences: Sequence[str], record: Path) -> int:
     """SFT steps that fit into `minutes` on this machine, at least 1; measured once, kept in `record`."""
-    if record.exists():
-        seconds = float(json.loads(record.read_text())["seconds_per_step"])
-    else:
-        seconds = seconds_per_step(settings, sentences)
-        write_atomically(record, json.dumps({"seconds_per_step": round(seconds, 4)}).encode())
+    what = {"encoder": settings.model.encoder, "batch": settings.training.batch, "rank": settings.model.rank}
+    what |= {"negatives": settings.training.negatives, "query_tokens": settings.model.query_tokens}
+    kept = json.loads(record.read_text()) if record.exists() else {}
+    if kept.get("of") != what:
+        kept = {"of": what, "seconds_per_step": round(seconds_per_step(settings, sentences), 4)}
+        write_atomically(record, json.dumps(kept, indent=1).encode())
+    seconds = float(kept["seconds_per_step"])
     return max(1, int(60 * minutes / seconds))
 
 
@@ -33,7 +36,7 @@ def seconds_per_step(settings: Settings, sentences: Sequence[str]) -> float:
     """Median seconds of an SFT step with rows and queries of the usual size."""
     training, rng = settings.training, np.random.default_rng(0)
     count = 2 * training.negatives
-    dimension = 384
+    dimension = Encoder.load(settings.model.encoder, settings.model.query_tokens).dimension
     vectors = rng.standard_normal((8 * count, dimension)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     rows = Rows(vectors.astype(np.float16), np.arange(0, 8 * count + 1, 8))

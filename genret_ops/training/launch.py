@@ -15,21 +15,20 @@ def run_stage(stage: str, folder: Path) -> None:
     A stage that is done does nothing; one that was killed goes on from its last checkpoint.
 
     Raises:
-        GenretError: the process failed; what it wrote is in `stage.log` of the folder.
+        GenretError: the process failed; what it wrote went to standard error.
         KeyboardInterrupt: passed on after the process has ended.
     """
-    log = folder / f"{stage}.log"
-    command = [sys.executable, "-m", "genret_ops.training", stage, str(folder), str(os.getpid())]
-    with log.open("w") as out:
-        process = subprocess.Popen(command, stdout=out)
-        try:
-            code = process.wait()
-        except BaseException:
-            process.send_signal(signal.SIGTERM)
-            process.wait()
-            raise
+    # -P: a user's own queue.py in the current folder is not the standard library's
+    command = [sys.executable, "-P", "-m", "genret_ops.training", stage, str(folder), str(os.getpid())]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        code = process.wait()
+    except BaseException:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+        raise
     if code != 0:
         raise GenretError(
-            f"training stage {stage} ended with code {code} (messages above and in {log}); "
+            f"training stage {stage} ended with code {code}, messages above; "
             "the same command goes on from its last checkpoint"
         )
