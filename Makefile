@@ -26,6 +26,7 @@ venv: .venv/.installed ## create .venv with everything, exact versions from cons
 	@set -e; begin=$$(date +%s); \
 	echo "[1/3] creating .venv with $$($(PYTHON) --version)"; \
 	$(PYTHON) -m venv .venv; \
+	$(PY) -m pip install -q --upgrade "pip>=24"; \
 	echo "[2/3] installing torch, pinned: 200 MB for a CPU build, several GB otherwise (docs/dependencies.md)"; \
 	$(PY) -m pip install -q -c constraints.txt torch; \
 	echo "[3/3] installing genret-ops and the other dependencies: 1 to 5 minutes, $$(( $$(date +%s) - begin )) s so far"; \
