@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-STEPS, RPO_STEPS, HELDOUT_QUERIES = 60, 8, 400
+STEPS, RPO_STEPS, HELDOUT_QUERIES = 50, 8, 400
 SEARCHES = (
     "how do I duplicate a whole directory including everything inside it",
     'which function in the "json" module turns objects into text',
@@ -64,7 +64,7 @@ def compare(build_seconds: float) -> None:
     benchmark = Benchmark("python-stdlib", HERE / "stdlib_queries.jsonl", queries)
     release = Registry(home.path).release("champion")
     with counting() as progress:
-        result = measure(home, release, benchmark, home.settings, build_seconds, progress, adapted=False)
+        result = measure(home, release, benchmark, home.settings, build_seconds, progress, dense=False)
     print(text_table(result))
     print(f"\nwhole report: {report_path(home, benchmark, home.settings)}")
 

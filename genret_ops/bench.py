@@ -38,18 +38,18 @@ def measure(
     settings: Settings,
     build_seconds: float,
     progress: Progress,
-    adapted: bool = True,
+    dense: bool = True,
 ) -> dict[str, Any]:
     """The benchmark's result; also written to `home/bench/`: JSON, HTML report, per-query scores.
 
-    `adapted` says whether `dense_adapted` is among the systems; it costs encoding every passage once more.
+    `dense` says whether `dense` and `dense_adapted` are among the systems; each costs encoding every passage once more.
     """
     _, retriever = open_release(home, release.number)
     head = retriever.index.head
     genesis = Encoder.load(settings.model.encoder, settings.model.query_tokens)
-    bodies = _whole_passages(home, settings, head, partial(progress, "encoding for dense"))
+    bodies = _whole_passages(home, settings, head, partial(progress, "encoding for dense")) if dense else None
     encoding = partial(progress, "encoding for dense_adapted")
-    rewritten = _adapted(home, release, settings, head, encoding) if adapted else None
+    rewritten = _adapted(home, release, settings, head, encoding) if dense else None
     systems = Systems(retriever.index, retriever.model, genesis, bodies, rewritten)
     scores = evaluate(benchmark, head, systems, partial(progress, "evaluating"))
     manifest = read_manifest(release.folder)

@@ -34,18 +34,19 @@ class Systems:
 
     Args:
         model: the release.
-        genesis: the untrained encoder; `genesis_bodies` its body rows, shape (docids, dimension).
+        genesis: the untrained encoder; `passages` its vectors of whole passages, shape (docids, dimension), or
+            None to leave `dense` out.
         adapted: rows that the trained encoder wrote, or None to leave `dense_adapted` out.
     """
 
     def __init__(
-        self, index: Index, model: Model, genesis: Encoder, genesis_bodies: np.ndarray, adapted: RowScorer | None
+        self, index: Index, model: Model, genesis: Encoder, passages: np.ndarray | None, adapted: RowScorer | None
     ) -> None:
         self._index = index
         self._model = model
         self._retriever = Retriever(index, model)
         self._genesis = genesis
-        self._bodies = genesis_bodies
+        self._passages = passages
         self._adapted = adapted
         head = index.head
         self._body = Bm25.build([passage.text for passage in head.passages])
@@ -71,8 +72,9 @@ class Systems:
             "bm25": self._best(self._body.scores(words)),
             "bm25_metadata": self._best(metadata),
             "bm25_constraints": self._in_turn(plan, metadata),
-            "dense": self._best(untrained @ self._bodies.T),
         }
+        if self._passages is not None:
+            runs["dense"] = self._best(untrained @ self._passages.T)
         runs |= self._planned(plan, texts, self._model.scorer.logits(vectors))
         if self._adapted is not None:
             runs["dense_adapted"] = self._planned(plan, texts, self._adapted.logits(vectors))["generative"]
