@@ -20,6 +20,7 @@ def bench(
     steps: int | None,
     budget_minutes: float | None,
     seed: int | None,
+    dense: bool,
     progress: Progress,
 ) -> tuple[dict[str, Any], Path]:
     """Build the benchmark's home at `path` if need be, and measure every system; returns (result, report's path).
@@ -36,7 +37,7 @@ def bench(
     kept = page.with_suffix(".seconds")
     if built.new or not kept.exists():
         write_atomically(kept, f"{time.perf_counter() - started:.1f}".encode())
-    result = measure(home, built.release, benchmark, settings, float(kept.read_text()), progress)
+    result = measure(home, built.release, benchmark, settings, float(kept.read_text()), progress, dense)
     return result, page
 
 

@@ -82,7 +82,7 @@ def metadata(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materi
 @dg.asset(partitions_def=deltas, group_name="corpus", code_version="1", deps=[delta, metadata], kinds={"lancedb"})
 def passages(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
     """Documents cut into passages, so that an edit stays local; an unchanged body is the same passage as before."""
-    from genret_ops.corpus.head import cut_snapshot
+    from genret_ops.corpus.cut import cut_snapshot
     from genret_ops.modeling.encoder import token_offsets
 
     open_delta(context, home)
@@ -104,7 +104,8 @@ def passages(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materi
 @dg.asset(partitions_def=deltas, group_name="corpus", code_version="1", deps=[passages], kinds={"lancedb"})
 def docids(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
     """A docid and a readable label for every new passage; then the record that commits the snapshot."""
-    from genret_ops.corpus.head import CorpusHead, titled_passages
+    from genret_ops.corpus.cut import titled_passages
+    from genret_ops.corpus.head import CorpusHead
     from genret_ops.corpus.sources import cut_of
     from genret_ops.identifiers.docids import assign
 

@@ -48,12 +48,10 @@ def synthetic_queries(context: dg.AssetExecutionContext, home: HomeResource) -> 
     from genret_ops.synthesis.queries import neighbours, write_queries
 
     delta, settings = context.partition_key, home.settings
-    head = home.head(delta)
-    folder = home.home.lexical(delta, tables_of(context, "docids")["documents"])
-    lexical = Index.open(head, settings.retrieval, folder).lexical
+    index = Index.open(home.home, home.home.store.committed(delta), settings.retrieval)
     with progress_bar("finding lexical neighbours") as shown:
-        near = neighbours(head, lexical, shown)
-    queries = write_queries(head, near, settings)
+        near = neighbours(index.head, index.lexical, shown)
+    queries = write_queries(index.head, near, settings)
     home.home.work(delta).mkdir(parents=True, exist_ok=True)
     np.save(home.home.work(delta) / "neighbours.npy", near)
     rows = to_arrow("queries", queries, delta=delta)

@@ -38,7 +38,7 @@ def measure(
     settings: Settings,
     build_seconds: float,
     progress: Progress,
-    dense: bool = True,
+    dense: bool,
 ) -> dict[str, Any]:
     """The benchmark's result; also written to `home/bench/`: JSON, HTML report, per-query scores.
 

@@ -157,6 +157,9 @@ def bench(
         float | None, typer.Option(min=0.1, help="SFT minutes instead, turned into steps once and recorded.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of queries, training and intervals.")] = None,
+    dense: Annotated[
+        bool, typer.Option(help="Also measure dense and dense_adapted; each encodes every passage once more.")
+    ] = True,
     as_json: AsJson = False,
     home: Annotated[Path | None, typer.Option("--home", help="Home of its own; .bench/DATASET if not given.")] = None,
 ) -> None:
@@ -174,7 +177,7 @@ def bench(
     with show.working("starting"):
         from assets.bench import bench as run
     with show.counting() as progress:
-        result, page = run(benchmark, path, steps, budget_minutes, seed, progress)
+        result, page = run(benchmark, path, steps, budget_minutes, seed, dense, progress)
     _print(result, as_json, show.benchmark)
     typer.echo(f"report: {page}", err=True)
 

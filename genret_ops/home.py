@@ -1,20 +1,22 @@
 """A home: the folder in which one index lives, and where in it everything lies. Two homes share nothing."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from genret_ops.records import canonical_json, text_hash
 from genret_ops.settings import SETTINGS_FILE, Settings
 
 if TYPE_CHECKING:
     from genret_ops.store import Store
 
-LEXICAL_FORMAT = 1
-"""Goes up when what the lexical index reads of a passage changes, so that old caches are not taken for new."""
+HEAD_FORMAT = 2
+"""Goes up when the files of a cached corpus head change, or what its lexical index reads of a passage."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,10 @@ class Home:
         """The training job of a delta; safe to delete when no build of it is running."""
         return self.path / "work" / delta
 
-    def lexical(self, snapshot: str, documents_version: int) -> Path:
-        """The lexical index of a corpus head; built again when missing."""
-        return self.path / "cache" / f"lexical-{LEXICAL_FORMAT}" / f"{snapshot}-{documents_version}"
+    def head(self, record: Mapping[str, Any]) -> Path:
+        """A corpus head as files, with its lexical index; made again from the store when missing."""
+        versions = text_hash(canonical_json(record["tables"]))[:12]
+        return self.path / "cache" / f"heads-{HEAD_FORMAT}" / f"{record['snapshot']}-{versions}"
 
 
 def make_home(path: Path) -> bool:

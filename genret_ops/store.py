@@ -12,7 +12,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import lancedb
 import numpy as np
 import pyarrow as pa
 
@@ -35,6 +34,8 @@ class Store:
     """Tables of one home under `home/lance`, committed records under `home/commits`."""
 
     def __init__(self, home: Path) -> None:
+        import lancedb  # a second of imports, which a search does without
+
         self.home = home
         self._db = lancedb.connect(str(home / "lance"), read_consistency_interval=timedelta(0))
 
@@ -113,6 +114,8 @@ class EncodingCache:
     """
 
     def __init__(self, home: Path, encoder_hash: str, dimension: int) -> None:
+        import lancedb
+
         self._db = lancedb.connect(str(home / "cache" / "encodings"), read_consistency_interval=timedelta(0))
         self._name = f"encoder-{encoder_hash[:16]}"
         self._dimension = dimension

@@ -17,6 +17,7 @@ from genret_ops.cli import app
 from genret_ops.errors import BrokenRelease, GenretError, NothingToSearch
 from genret_ops.home import Home, settings_text
 from genret_ops.registry.registry import Registry
+from genret_ops.retrieval.model import read_search
 from genret_ops.settings import Settings
 
 Genret = Callable[..., subprocess.CompletedProcess[str]]
@@ -158,6 +159,28 @@ def test_a_tampered_release_is_refused(home_copy: Path) -> None:
     for command in (("search", "bees"), ("show", "r1")):
         with pytest.raises(BrokenRelease, match=r"docids\.json differs"):
             call(*command, home=home_copy)
+
+
+def test_a_search_needs_neither_the_database_nor_its_import(home_copy: Path) -> None:
+    call("search", "descale the espresso machine", home=home_copy)
+    shutil.rmtree(home_copy / "lance")
+    arguments = ["search", "descale the espresso machine", "--json", "--home", str(home_copy)]
+    script = (
+        "import sys; from genret_ops.cli import app; app(sys.argv[1:], standalone_mode=False); "
+        "heavy = {'lancedb', 'dagster', 'peft'} & sys.modules.keys(); assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["hits"][0]["doc_id"] == "coffee.md"
+
+
+def test_a_release_of_another_version_says_so(home_copy: Path) -> None:
+    (file,) = (home_copy / "releases").glob("*/search.json")
+    found = json.loads(file.read_text())
+    file.chmod(0o644)
+    file.write_text(json.dumps({name: value for name, value in found.items() if name != "retrieval"}))
+    with pytest.raises(BrokenRelease, match="another version of genret-ops"):
+        read_search(file.parent)
 
 
 def test_an_error_is_one_message_without_a_traceback(genret: Genret, tmp_path: Path) -> None:

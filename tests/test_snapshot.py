@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genret_ops.corpus.head import CorpusHead, cut_snapshot
+from genret_ops.corpus.cut import cut_snapshot
+from genret_ops.corpus.head import CorpusHead
 from genret_ops.corpus.snapshot import read_documents, take_snapshot
 from genret_ops.errors import GenretError
 from genret_ops.identifiers.docids import assign

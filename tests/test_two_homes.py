@@ -8,7 +8,6 @@ from conftest import TINY
 from typer.testing import CliRunner
 
 from genret_ops.cli import app
-from genret_ops.corpus.head import CorpusHead
 from genret_ops.home import Home
 from genret_ops.registry.content import file_hash
 from genret_ops.retrieval.index import Index
@@ -35,9 +34,8 @@ def second_home(documents: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 def written(home: Path, settings: Settings) -> list:  # type: ignore[type-arg]
     opened = Home(home)
-    head = CorpusHead.load(opened.store, opened.store.committed("delta-00000"))
-    index = Index.open(head, settings.retrieval, opened.lexical("test", 0))
-    return write_queries(head, neighbours(head, index.lexical), settings)
+    index = Index.open(opened, opened.store.committed("delta-00000"), settings.retrieval)
+    return write_queries(index.head, neighbours(index.head, index.lexical), settings)
 
 
 def test_the_same_documents_get_the_same_docids(small_home: Path, second_home: Path) -> None:

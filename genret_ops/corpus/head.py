@@ -1,80 +1,28 @@
 """The corpus head: the live set of passages in docid order, as everything downstream reads it.
 
-`cut_snapshot` writes the passages of a snapshot; `CorpusHead` reads a committed one. This module knows
-docids as numbers in a table; how they are given is identifiers' business, what is searched retrieval's.
+cut.py writes the passages of a snapshot; `CorpusHead` reads a committed one. This module knows docids as numbers
+in a table; how they are given is identifiers' business, what is searched retrieval's.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from genret_ops.corpus.metadata import is_url
-from genret_ops.corpus.passages import TokenOffsets, cut_document
-from genret_ops.corpus.snapshot import read_documents
+from genret_ops.corpus.snapshot import documents_of
 from genret_ops.errors import GenretError
-from genret_ops.records import Document, Occurrence, Passage, to_arrow
-from genret_ops.settings import CorpusSettings
-from genret_ops.store import Store
+from genret_ops.records import Document, Occurrence, Passage
+
+if TYPE_CHECKING:
+    from genret_ops.store import Store
 
 _HEADING_ATTRIBUTES = ("source", "module")
 """Where a document comes from, if it says so: the first of these stands in its passages' headings."""
 _TABLES = ("documents", "passages", "occurrences", "docids")
-
-
-@dataclass(frozen=True, slots=True)
-class CutFacts:
-    """What cutting a snapshot gave: `new` passages are in no row of the table as it was before.
-
-    `without_passages` counts documents with no text to retrieve; `tables` holds the versions written.
-    """
-
-    documents: int
-    passages: int
-    occurrences: int
-    new: int
-    without_passages: int
-    tables: Mapping[str, int]
-
-
-def cut_snapshot(store: Store, settings: CorpusSettings, offsets: TokenOffsets, documents_version: int) -> CutFacts:
-    """Make the passages of a version of `documents` the whole tables `passages` and `occurrences`.
-
-    Occurrences are ordered by document id and place; a passage has one row, where it first occurs.
-    """
-    documents = read_documents(store, documents_version)
-    passages, occurrences, cut = dict[str, Passage](), list[Occurrence](), 0
-    for document in documents:
-        found = cut_document(document, settings, offsets)
-        cut += bool(found)
-        for passage, occurrence in found:
-            passages.setdefault(passage.passage_id, passage)
-            occurrences.append(occurrence)
-    known = set(store.read("passages")["passage_id"].to_pylist())
-    tables = {
-        "passages": store.replace("passages", to_arrow("passages", passages.values())),
-        "occurrences": store.replace("occurrences", to_arrow("occurrences", occurrences)),
-    }
-    new = len(passages.keys() - known)
-    return CutFacts(len(documents), len(passages), len(occurrences), new, len(documents) - cut, tables)
-
-
-def titled_passages(store: Store, tables: Mapping[str, int]) -> list[tuple[str, str, str]]:
-    """(passage id, text, title of the first document in which it occurs), in the order that `cut_snapshot` gave."""
-    documents = store.read("documents", tables["documents"])
-    titles = dict(zip(documents["doc_id"].to_pylist(), documents["title"].to_pylist(), strict=True))
-    occurrences = store.read("occurrences", tables["occurrences"])
-    first = dict[str, str]()
-    for passage_id, doc_id in zip(
-        occurrences["passage_id"].to_pylist(), occurrences["doc_id"].to_pylist(), strict=True
-    ):
-        first.setdefault(passage_id, doc_id)
-    passages = store.read("passages", tables["passages"])
-    ids, texts = passages["passage_id"].to_pylist(), passages["text"].to_pylist()
-    return [(passage_id, text, titles[first[passage_id]]) for passage_id, text in zip(ids, texts, strict=True)]
 
 
 class CorpusHead:
@@ -98,23 +46,28 @@ class CorpusHead:
         self._documents = documents
 
     @classmethod
-    def load(cls, store: Store, record: Mapping[str, Any]) -> "CorpusHead":
+    def load(cls, store: "Store", record: Mapping[str, Any]) -> "CorpusHead":
         """The head of a committed snapshot; `record` is what `Store.committed` gives.
 
         Raises:
             GenretError: the record lacks a table, or its tables do not belong together.
         """
-        missing = [name for name in _TABLES if name not in record["tables"]]
-        if missing:
-            raise GenretError(f"the snapshot has no {', '.join(missing)}: run `genret build` to complete it")
-        versions: Mapping[str, int] = record["tables"]
-        docids = store.read("docids", versions["docids"]).sort_by("docid")
+        return cls.of(read_tables(store, record))
+
+    @classmethod
+    def of(cls, tables: Mapping[str, pa.Table]) -> "CorpusHead":
+        """The head of its four tables.
+
+        Raises:
+            GenretError: they do not belong together.
+        """
+        docids = tables["docids"].sort_by("docid")
         if not np.array_equal(docids["docid"].to_numpy(), np.arange(docids.num_rows)):
             raise GenretError("docids do not count from 0 without a gap: restore an earlier version of that table")
         ids: list[str] = docids["passage_id"].to_pylist()
-        live = _read_passages(store.read("passages", versions["passages"]))
-        places = _read_occurrences(store.read("occurrences", versions["occurrences"]))
-        documents = {document.doc_id: document for document in read_documents(store, versions["documents"])}
+        live = _read_passages(tables["passages"])
+        places = _read_occurrences(tables["occurrences"])
+        documents = {document.doc_id: document for document in documents_of(tables["documents"])}
         _check(set(ids), live, places, documents)
         return cls(
             passages=[live.get(passage_id) or Passage(passage_id, "", ()) for passage_id in ids],
@@ -183,6 +136,30 @@ class CorpusHead:
         values = (value for value in document.metadata.values() if value != document.title and not is_url(value))
         parts = (document.title, self.occurrences[docid][0].section, *values, passage.text)
         return " ".join(filter(None, parts))
+
+
+def read_tables(store: "Store", record: Mapping[str, Any]) -> dict[str, pa.Table]:
+    """The four tables of a committed snapshot's head.
+
+    Raises:
+        GenretError: the record lacks one.
+    """
+    missing = [name for name in _TABLES if name not in record["tables"]]
+    if missing:
+        raise GenretError(f"the snapshot has no {', '.join(missing)}: run `genret build` to complete it")
+    return {name: store.read(name, record["tables"][name]) for name in _TABLES}
+
+
+def write_files(tables: Mapping[str, pa.Table], folder: Path) -> None:
+    """Write a head's tables into `folder` as Arrow files, which open without a database."""
+    for name in _TABLES:
+        with pa.OSFile(str(folder / f"{name}.arrow"), "wb") as sink, pa.ipc.new_file(sink, tables[name].schema) as file:
+            file.write_table(tables[name])
+
+
+def read_files(folder: Path) -> dict[str, pa.Table]:
+    """What `write_files` wrote."""
+    return {name: pa.ipc.open_file(pa.memory_map(str(folder / f"{name}.arrow"))).read_all() for name in _TABLES}
 
 
 def _read_passages(rows: pa.Table) -> dict[str, Passage]:

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import pyarrow as pa
+
 from genret_ops.errors import GenretError
 from genret_ops.records import Document, Quarantined, to_arrow
 from genret_ops.store import Store
@@ -59,7 +61,11 @@ def take_snapshot(store: Store, items: Iterable[Document | Quarantined], delta: 
 
 def read_documents(store: Store, version: int | None = None) -> list[Document]:
     """The documents of a version of the table (as it stands: None), by id."""
-    rows = store.read("documents", version)
+    return documents_of(store.read("documents", version))
+
+
+def documents_of(rows: pa.Table) -> list[Document]:
+    """The documents in rows of the table, by id."""
     columns = (rows[name].to_pylist() for name in ("doc_id", "title", "text", "metadata", "source"))
     found = [
         Document(doc_id, title, text, json.loads(metadata), source)

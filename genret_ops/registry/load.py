@@ -2,7 +2,6 @@
 
 import json
 
-from genret_ops.corpus.head import CorpusHead
 from genret_ops.errors import BrokenRelease, NothingToSearch
 from genret_ops.home import Home
 from genret_ops.registry.content import verify
@@ -24,11 +23,9 @@ def open_release(home: Home, name: str | int = "champion") -> tuple[Release, Ret
         raise NothingToSearch(f"{home.path} has nothing to search yet: run `genret ingest SOURCE`, then `genret build`")
     release = Registry(home.path).release(name)
     verify(release.folder)
-    head = CorpusHead.load(home.store, release.head)
-    known = json.loads((release.folder / "docids.json").read_text())
-    if known != [passage.passage_id for passage in head.passages]:
-        raise BrokenRelease(f"r{release.number} was trained on other passages than its corpus head has: build again")
     settings = RetrievalSettings(**read_search(release.folder).retrieval)
-    folder = home.lexical(release.head["snapshot"], release.head["tables"]["documents"])
-    index = Index.open(head, settings, folder)
+    index = Index.open(home, release.head, settings)
+    known = json.loads((release.folder / "docids.json").read_text())
+    if known != [passage.passage_id for passage in index.head.passages]:
+        raise BrokenRelease(f"r{release.number} was trained on other passages than its corpus head has: build again")
     return release, Retriever(index, load_model(release.folder))

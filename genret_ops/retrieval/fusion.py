@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy.optimize import minimize
-from scipy.special import logsumexp
 
 from genret_ops.retrieval.features import FEATURES
 
@@ -40,6 +38,9 @@ def fit(lists: Sequence[np.ndarray], targets: Sequence[np.ndarray], names: Seque
     Raises:
         ValueError: no list holds a right candidate.
     """
+    from scipy.optimize import minimize  # only tuning needs it, and a search does not
+    from scipy.special import logsumexp
+
     columns = [FEATURES.index(name) for name in names]
     kept = [(matrix[:, columns], right) for matrix, right in zip(lists, targets, strict=True) if right.any()]
     if not kept:

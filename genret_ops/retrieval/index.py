@@ -9,11 +9,13 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from genret_ops.corpus.head import CorpusHead
+from genret_ops.corpus.head import CorpusHead, read_files, read_tables, write_files
 from genret_ops.corpus.metadata import date_attributes, detectable, profile
+from genret_ops.home import Home
 from genret_ops.lexical import LexicalIndex, tokens
 from genret_ops.modeling.compact import RowScorer
 from genret_ops.modeling.encoder import Encoder
@@ -58,17 +60,20 @@ class Index:
         self._rarity = lexical.passages.rarity
 
     @classmethod
-    def open(cls, head: CorpusHead, settings: RetrievalSettings, folder: Path) -> "Index":
-        """The index over a head, its lexical part built into `folder` at the first call and memory-mapped after."""
+    def open(cls, home: Home, record: Mapping[str, Any], settings: RetrievalSettings) -> "Index":
+        """The index of a committed corpus head: written as files at the first call, opened without a database after."""
+        folder = home.head(record)
         if not folder.exists():
+            tables = read_tables(home.store, record)
             folder.parent.mkdir(parents=True, exist_ok=True)
             building = Path(tempfile.mkdtemp(dir=folder.parent))
-            build_lexical(head).save(building)
+            write_files(tables, building)
+            build_lexical(CorpusHead.of(tables)).save(building)
             try:
                 building.rename(folder)
             except OSError:  # another process has just made it
                 shutil.rmtree(building)
-        return cls(head, settings, LexicalIndex.load(folder))
+        return cls(CorpusHead.of(read_files(folder)), settings, LexicalIndex.load(folder))
 
     def coverage(self, text: str, sentence_scores: np.ndarray) -> float:
         """How much of a text's weight in words its best sentence carries, about 0 to 1."""

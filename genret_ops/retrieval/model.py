@@ -58,8 +58,15 @@ def write_model(trained: Path, folder: Path, rows: Rows, passage_ids: Sequence[s
 
 
 def read_search(folder: Path) -> SearchSettings:
-    """What a release folder fixes for every search."""
-    return SearchSettings(**json.loads((folder / SEARCH_FILE).read_text()))
+    """What a release folder fixes for every search.
+
+    Raises:
+        BrokenRelease: another version of this software wrote it.
+    """
+    found = json.loads((folder / SEARCH_FILE).read_text())
+    if found.keys() != set(SearchSettings.__slots__):
+        raise BrokenRelease(f"{folder.name} was sealed by another version of genret-ops: build again")
+    return SearchSettings(**found)
 
 
 def load_model(folder: Path) -> Model:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import log_softmax
 
 from genret_ops.modeling.compact import log_probabilities
 from genret_ops.retrieval.features import FEATURES, MODEL, Scores, features, pool
@@ -91,7 +90,7 @@ def merge(clauses: Iterable[ClauseCandidates], scores: Iterable[np.ndarray], k: 
     for clause, values in zip(clauses, scores, strict=True):
         if not len(values):
             continue
-        shares = log_softmax(values.astype(np.float64))
+        shares = log_probabilities(values.astype(np.float64), np.ones(len(values), dtype=bool))
         best = np.lexsort((clause.docids, -shares))[:k]
         items.extend((-float(shares[place]), int(clause.docids[place]), int(place), clause) for place in best)
     items.sort(key=lambda item: item[:2])

@@ -1,0 +1,65 @@
+"""Cutting: the documents of a snapshot into the tables `passages` and `occurrences`.
+
+How one document is cut is passages.py's; this module sees to the whole of a snapshot and knows no docids.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from genret_ops.corpus.passages import TokenOffsets, cut_document
+from genret_ops.corpus.snapshot import read_documents
+from genret_ops.records import Occurrence, Passage, to_arrow
+from genret_ops.settings import CorpusSettings
+from genret_ops.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class CutFacts:
+    """What cutting a snapshot gave: `new` passages are in no row of the table as it was before.
+
+    `without_passages` counts documents with no text to retrieve; `tables` holds the versions written.
+    """
+
+    documents: int
+    passages: int
+    occurrences: int
+    new: int
+    without_passages: int
+    tables: Mapping[str, int]
+
+
+def cut_snapshot(store: Store, settings: CorpusSettings, offsets: TokenOffsets, documents_version: int) -> CutFacts:
+    """Make the passages of a version of `documents` the whole tables `passages` and `occurrences`.
+
+    Occurrences are ordered by document id and place; a passage has one row, where it first occurs.
+    """
+    documents = read_documents(store, documents_version)
+    passages, occurrences, cut = dict[str, Passage](), list[Occurrence](), 0
+    for document in documents:
+        found = cut_document(document, settings, offsets)
+        cut += bool(found)
+        for passage, occurrence in found:
+            passages.setdefault(passage.passage_id, passage)
+            occurrences.append(occurrence)
+    known = set(store.read("passages")["passage_id"].to_pylist())
+    tables = {
+        "passages": store.replace("passages", to_arrow("passages", passages.values())),
+        "occurrences": store.replace("occurrences", to_arrow("occurrences", occurrences)),
+    }
+    new = len(passages.keys() - known)
+    return CutFacts(len(documents), len(passages), len(occurrences), new, len(documents) - cut, tables)
+
+
+def titled_passages(store: Store, tables: Mapping[str, int]) -> list[tuple[str, str, str]]:
+    """(passage id, text, title of the first document in which it occurs), in the order that `cut_snapshot` gave."""
+    documents = store.read("documents", tables["documents"])
+    titles = dict(zip(documents["doc_id"].to_pylist(), documents["title"].to_pylist(), strict=True))
+    occurrences = store.read("occurrences", tables["occurrences"])
+    first = dict[str, str]()
+    for passage_id, doc_id in zip(
+        occurrences["passage_id"].to_pylist(), occurrences["doc_id"].to_pylist(), strict=True
+    ):
+        first.setdefault(passage_id, doc_id)
+    passages = store.read("passages", tables["passages"])
+    ids, texts = passages["passage_id"].to_pylist(), passages["text"].to_pylist()
+    return [(passage_id, text, titles[first[passage_id]]) for passage_id, text in zip(ids, texts, strict=True)]
