@@ -83,12 +83,15 @@ def metadata(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materi
 def passages(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
     """Documents cut into passages, so that an edit stays local; an unchanged body is the same passage as before."""
     from genret_ops.corpus.cut import cut_snapshot
+    from genret_ops.corpus.sources import cut_of
     from genret_ops.modeling.encoder import token_offsets
 
     open_delta(context, home)
     offsets = token_offsets(home.settings.model.encoder)
-    version = tables_of(context, "snapshot")["documents"]
-    facts = cut_snapshot(home.home.store, home.settings.corpus, offsets, version)
+    version, store = tables_of(context, "snapshot")["documents"], home.home.store
+    last = store.committed(store.snapshots()[-1]) if store.snapshots() else None
+    before = last[TABLES] if last and last["cut"] == cut_of(home.settings) else None
+    facts = cut_snapshot(store, home.settings.corpus, offsets, version, before)
     return dg.MaterializeResult(
         metadata={
             TABLES: dict(facts.tables),

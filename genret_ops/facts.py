@@ -172,5 +172,5 @@ def _evidence(retriever: "Retriever", query: str, docid: int) -> str:
 
     lexical, sentences = retriever.index.lexical, retriever.index.head.passages[docid].sentences
     first = int(lexical.starts[docid])
-    scores = lexical.sentences.scores(tokens([query])[0])[first : first + len(sentences)]
+    scores = lexical.sentence_scores(tokens([query])[0])[first : first + len(sentences)]
     return sentences[int(scores.argmax())]

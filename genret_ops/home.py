@@ -15,7 +15,7 @@ from genret_ops.settings import SETTINGS_FILE, Settings
 if TYPE_CHECKING:
     from genret_ops.store import Store
 
-HEAD_FORMAT = 2
+HEAD_FORMAT = 3
 """Goes up when the files of a cached corpus head change, or what its lexical index reads of a passage."""
 
 

@@ -93,3 +93,63 @@ def test_a_saved_index_gives_the_same_scores_from_disk(tmp_path: Path) -> None:
             np.testing.assert_array_equal(before, after)
     assert opened.passages.rarity("lamp") == built.passages.rarity("lamp") > 0
     assert isinstance(opened.starts, np.memmap)
+
+
+corpora = st.lists(st.lists(st.lists(vocabulary, max_size=6), min_size=1, max_size=3), min_size=1, max_size=5)
+
+
+def written(corpus: list[list[list[str]]]) -> tuple[list[str], list[list[str]]]:
+    sentences = [[" ".join(words) for words in passage] for passage in corpus]
+    return [" ".join(passage) for passage in sentences], sentences
+
+
+@settings(max_examples=60)
+@given(corpora, corpora, st.lists(vocabulary, max_size=4))
+def test_texts_laid_over_an_index_score_under_its_statistics(
+    before: list[list[list[str]]], after: list[list[list[str]]], query: list[str]
+) -> None:
+    """An index extended by other texts, against the formula with document frequencies and lengths of the old ones."""
+    index = LexicalIndex.build(*written(before))
+    texts, sentences = written([*before, *after])
+    words = " ".join(query)
+    passage, sentence = index.extended(texts, sentences).scores(words)
+    plain = index.scores(words)
+    np.testing.assert_allclose(passage[: len(before)], plain[0])
+    np.testing.assert_allclose(sentence[: len(before)], plain[1])
+    stems, old = [tokens([text])[0] for text in texts], [tokens([text])[0] or [""] for text in written(before)[0]]
+    mean = sum(map(len, old)) / len(old)
+    expected = np.zeros(len(after))
+    for word in tokens([words])[0]:
+        df = sum(word in text for text in old) or 1
+        idf = math.log(1 + (len(old) - df + 0.5) / (df + 0.5))
+        for number, text in enumerate(stems[len(before) :]):
+            tf = Counter(text)[word]
+            expected[number] += idf * tf / (tf + 1.5 * (0.25 + 0.75 * len(text) / mean))
+    np.testing.assert_allclose(passage[len(before) :], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_an_extension_replaces_empties_and_brings_back(tmp_path: Path) -> None:
+    sentences = [["honey honey", "bees smoke"], [""], ["lamp shelf", "archive lamp door"]]
+    index = LexicalIndex.build(["honey honey bees smoke", "", "lamp shelf archive lamp door"], sentences)
+    (tmp_path / "base").mkdir()
+    index.save(tmp_path / "base")
+    texts = ["", "bees harvest lamp", "renamed lamp shelf archive lamp door", "new oak"]
+    other = index.extended(texts, [[], ["bees harvest", "lamp"], sentences[2], ["new", "oak"]])
+    (tmp_path / "head").mkdir()
+    other.save_beside(tmp_path / "base", tmp_path / "head")
+    for lexical in (other, LexicalIndex.load(tmp_path / "head")):
+        assert [list(lexical.scores(word)[0] > 0) for word in ("honey", "harvest", "renamed", "oak", "lamp")] == [
+            [False, False, False, False],
+            [False, True, False, False],
+            [False, False, True, False],
+            [False, False, False, True],
+            [False, True, True, False],
+        ]
+        assert [list(lexical.scores(word)[1] > 0) for word in ("harvest", "oak", "archive")] == [
+            [False, True, False, False],
+            [False, False, False, True],
+            [False, False, True, False],
+        ]
+        assert lexical.rarity("oak") > 0 and lexical.rarity("nowhere") == 0
+    shared = [(tmp_path / name / "passages" / "length.json").stat().st_ino for name in ("base", "head")]
+    assert shared[0] == shared[1]

@@ -2,6 +2,7 @@
 
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,28 @@ def test_cutting_counts_what_is_new_and_writes_each_passage_once(store: Store) -
     facts = cut_snapshot(store, SETTINGS, words, version)
     assert (facts.passages, facts.new) == (3, 1)
     assert store.read("passages", facts.tables["passages"]).num_rows == 3
+
+
+def test_what_was_cut_before_is_not_cut_again_under_any_name(store: Store) -> None:
+    first = take_snapshot(store, [TEA, CUPS, EMPTY], "delta-00000").tables
+    first |= cut_snapshot(store, SETTINGS, words, first["documents"]).tables
+    measured = list[str]()
+
+    def counted(text: str) -> list[tuple[int, int]]:
+        measured.append(text)
+        return words(text)
+
+    renamed = replace(TEA, doc_id="z-tea")
+    edited = replace(CUPS, text=CUPS.text + "\n\n# Lids\n\nLids keep it warm.")
+    second = take_snapshot(store, [renamed, edited, EMPTY], "delta-00001").tables["documents"]
+    facts = cut_snapshot(store, SETTINGS, counted, second, first)
+    assert "Lids keep it warm." in measured
+    assert "Tea is brewed." not in measured
+    tables = ("passages", "occurrences")
+    quick = [store.read(name, facts.tables[name]) for name in tables]
+    slow = cut_snapshot(store, SETTINGS, words, second)
+    assert quick == [store.read(name, slow.tables[name]) for name in tables]
+    assert facts.new == 1
 
 
 def test_the_head_reads_passages_in_docid_order(store: Store) -> None:

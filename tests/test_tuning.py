@@ -69,11 +69,11 @@ def test_withheld_sentences_are_in_no_text_that_is_searched(head: CorpusHead) ->
         assert list(inputs[docid].sentences) == left and len(left) == 2
         assert not any(sentence in " ".join(inputs[docid].texts) for sentence in found)
     words = tokens(["Lisbon"])[0]
-    assert lexical.passages.scores(words).max() == lexical.sentences.scores(words).max() == 0
+    assert lexical.passage_scores(words).max() == lexical.sentence_scores(words).max() == 0
     whole = build_lexical(head)
-    assert whole.passages.scores(words).max() > 0 and whole.sentences.scores(words).max() > 0
+    assert whole.passage_scores(words).max() > 0 and whole.sentence_scores(words).max() > 0
     dealers = tokens(["dealers"])[0]
-    assert (lexical.passages.scores(dealers) > 0).sum() == len(DOCUMENTS), "the other sentences are all there"
+    assert (lexical.passage_scores(dealers) > 0).sum() == len(DOCUMENTS), "the other sentences are all there"
 
 
 def test_every_second_query_sees_the_whole_passage(head: CorpusHead) -> None:

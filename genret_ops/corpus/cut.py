@@ -4,8 +4,9 @@ How one document is cut is passages.py's; this module sees to the whole of a sna
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from genret_ops.corpus.head import occurrences_of, passages_of
 from genret_ops.corpus.passages import TokenOffsets, cut_document
 from genret_ops.corpus.snapshot import read_documents
 from genret_ops.records import Occurrence, Passage, to_arrow
@@ -28,15 +29,28 @@ class CutFacts:
     tables: Mapping[str, int]
 
 
-def cut_snapshot(store: Store, settings: CorpusSettings, offsets: TokenOffsets, documents_version: int) -> CutFacts:
+def cut_snapshot(
+    store: Store,
+    settings: CorpusSettings,
+    offsets: TokenOffsets,
+    documents_version: int,
+    before: Mapping[str, int] | None = None,
+) -> CutFacts:
     """Make the passages of a version of `documents` the whole tables `passages` and `occurrences`.
 
-    Occurrences are ordered by document id and place; a passage has one row, where it first occurs.
+    Occurrences are ordered by document id and place; a passage has one row, where it first occurs. `before` are the
+    table versions of a snapshot that was cut under the same settings: a text that it holds, in whatever document,
+    is not cut again.
     """
     documents = read_documents(store, documents_version)
+    known_cuts = _cuts(store, before) if before else {}
     passages, occurrences, cut = dict[str, Passage](), list[Occurrence](), 0
     for document in documents:
-        found = cut_document(document, settings, offsets)
+        found = known_cuts.get(document.text_hash)
+        if found is None:
+            found = cut_document(document, settings, offsets)
+        else:
+            found = [(passage, replace(occurrence, doc_id=document.doc_id)) for passage, occurrence in found]
         cut += bool(found)
         for passage, occurrence in found:
             passages.setdefault(passage.passage_id, passage)
@@ -48,6 +62,21 @@ def cut_snapshot(store: Store, settings: CorpusSettings, offsets: TokenOffsets, 
     }
     new = len(passages.keys() - known)
     return CutFacts(len(documents), len(passages), len(occurrences), new, len(documents) - cut, tables)
+
+
+def _cuts(store: Store, tables: Mapping[str, int]) -> dict[str, list[tuple[Passage, Occurrence]]]:
+    """What an earlier snapshot's documents were cut into, by text hash; documents without passages too."""
+    passages = passages_of(store.read("passages", tables["passages"]))
+    places = occurrences_of(store.read("occurrences", tables["occurrences"]))
+    found = dict[str, list[tuple[Passage, Occurrence]]]()
+    documents = store.read("documents", tables["documents"])
+    by_document = dict[str, list[tuple[Passage, Occurrence]]]()
+    for own in places.values():
+        for place in own:
+            by_document.setdefault(place.doc_id, []).append((passages[place.passage_id], place))
+    for doc_id, text in zip(documents["doc_id"].to_pylist(), documents["text_hash"].to_pylist(), strict=True):
+        found[text] = sorted(by_document.get(doc_id, []), key=lambda pair: pair[1].ordinal)
+    return found
 
 
 def titled_passages(store: Store, tables: Mapping[str, int]) -> list[tuple[str, str, str]]:

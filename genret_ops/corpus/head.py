@@ -65,8 +65,8 @@ class CorpusHead:
         if not np.array_equal(docids["docid"].to_numpy(), np.arange(docids.num_rows)):
             raise GenretError("docids do not count from 0 without a gap: restore an earlier version of that table")
         ids: list[str] = docids["passage_id"].to_pylist()
-        live = _read_passages(tables["passages"])
-        places = _read_occurrences(tables["occurrences"])
+        live = passages_of(tables["passages"])
+        places = occurrences_of(tables["occurrences"])
         documents = {document.doc_id: document for document in documents_of(tables["documents"])}
         _check(set(ids), live, places, documents)
         return cls(
@@ -162,7 +162,8 @@ def read_files(folder: Path) -> dict[str, pa.Table]:
     return {name: pa.ipc.open_file(pa.memory_map(str(folder / f"{name}.arrow"))).read_all() for name in _TABLES}
 
 
-def _read_passages(rows: pa.Table) -> dict[str, Passage]:
+def passages_of(rows: pa.Table) -> dict[str, Passage]:
+    """The passages in rows of the table, by id."""
     ids, texts = rows["passage_id"].to_pylist(), rows["text"].to_pylist()
     return {
         passage_id: Passage(passage_id, text, sentences)
@@ -177,7 +178,8 @@ def _lists(column: pa.ChunkedArray) -> Iterator[tuple[str, ...]]:
         yield from (tuple(flat[start:stop]) for start, stop in pairwise(edges))
 
 
-def _read_occurrences(rows: pa.Table) -> dict[str, list[Occurrence]]:
+def occurrences_of(rows: pa.Table) -> dict[str, list[Occurrence]]:
+    """The occurrences in rows of the table, by passage id; each passage's by document id and place."""
     columns = (rows[name].to_pylist() for name in ("passage_id", "doc_id", "ordinal", "section"))
     found = dict[str, list[Occurrence]]()
     for occurrence in sorted(map(Occurrence, *columns), key=lambda place: (place.doc_id, place.ordinal)):

@@ -67,7 +67,7 @@ class Systems:
         self, query: str, plan: QueryPlan, texts: Sequence[str], vectors: np.ndarray, untrained: np.ndarray
     ) -> Runs:
         words = tokens([query])[0]
-        metadata = self._index.lexical.passages.scores(words)
+        metadata = self._index.lexical.passage_scores(words)
         runs: Runs = {
             "bm25": self._best(self._body.scores(words)),
             "bm25_metadata": self._best(metadata),

@@ -57,22 +57,15 @@ class Index:
         )
         self._shared = [docid for docid in range(len(head)) if len(head.documents_of(docid)) > 1]
         self._days = [_days(self.attributes[name]) for name in date_attributes(found)]
-        self._rarity = lexical.passages.rarity
+        self._rarity = lexical.rarity
 
     @classmethod
     def open(cls, home: Home, record: Mapping[str, Any], settings: RetrievalSettings) -> "Index":
-        """The index of a committed corpus head: written as files at the first call, opened without a database after."""
-        folder = home.head(record)
-        if not folder.exists():
-            tables = read_tables(home.store, record)
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            building = Path(tempfile.mkdtemp(dir=folder.parent))
-            write_files(tables, building)
-            build_lexical(CorpusHead.of(tables)).save(building)
-            try:
-                building.rename(folder)
-            except OSError:  # another process has just made it
-                shutil.rmtree(building)
+        """The index of a committed corpus head: written as files at the first call, opened without a database after.
+
+        Its BM25 statistics are those of the snapshot that the record calls `statistics`, its own or an earlier one.
+        """
+        folder = _files(home, record)
         return cls(CorpusHead.of(read_files(folder)), settings, LexicalIndex.load(folder))
 
     def coverage(self, text: str, sentence_scores: np.ndarray) -> float:
@@ -131,12 +124,42 @@ class Index:
         return matches
 
 
+def _files(home: Home, record: Mapping[str, Any]) -> Path:
+    """The folder of a corpus head's files, filled if it is not there yet."""
+    folder = home.head(record)
+    if folder.exists():
+        return folder
+    statistics = record.get("statistics", record["snapshot"])
+    base = None if statistics == record["snapshot"] else _files(home, home.store.committed(statistics))
+    tables = read_tables(home.store, record)
+    head = CorpusHead.of(tables)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(dir=folder.parent))
+    write_files(tables, building)
+    if base is None:
+        build_lexical(head).save(building)
+    else:
+        LexicalIndex.load(base).extended(*lexical_texts(head)).save_beside(base, building)
+    try:
+        building.rename(folder)
+    except OSError:  # another process has just made it
+        shutil.rmtree(building)
+    return folder
+
+
 def _days(column: np.ndarray) -> np.ndarray:
     return np.array([value[:10] for value in column])
 
 
 def build_lexical(head: CorpusHead, without: Mapping[int, frozenset[str]] | None = None) -> LexicalIndex:
     """The lexical index of a head; `without` withholds sentences of a docid, as tuning does."""
+    return LexicalIndex.build(*lexical_texts(head, without))
+
+
+def lexical_texts(
+    head: CorpusHead, without: Mapping[int, frozenset[str]] | None = None
+) -> tuple[list[str], list[Sequence[str]]]:
+    """(text, sentences) of every docid, as the lexical index reads them."""
     texts, sentences = list[str](), list[Sequence[str]]()
     for docid, passage in enumerate(head.passages):
         text, kept = head.lexical_text(docid), passage.sentences
@@ -145,4 +168,4 @@ def build_lexical(head: CorpusHead, without: Mapping[int, frozenset[str]] | None
             kept = tuple(other for other in kept if other != sentence)
         texts.append(text)
         sentences.append(kept)
-    return LexicalIndex.build(texts, sentences)
+    return texts, sentences

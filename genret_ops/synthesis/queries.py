@@ -37,7 +37,7 @@ def neighbours(
     width = min(NEIGHBOURS, max(0, len(set(documents[head.live])) - 1))
     found = np.zeros((len(head), width), dtype=np.int64)
     for docid, words in enumerate(tokens([passage.text for passage in head.passages])):
-        scores = lexical.passages.scores(list(dict.fromkeys(words))[:_NEIGHBOUR_WORDS])
+        scores = lexical.passage_scores(list(dict.fromkeys(words))[:_NEIGHBOUR_WORDS])
         scores[(documents == documents[docid]) | ~head.live] = -1.0
         best = np.argpartition(-scores, width - 1)[:width] if width else np.empty(0, dtype=np.int64)
         found[docid] = best[np.lexsort((best, -scores[best]))]
