@@ -8,8 +8,11 @@ import pyarrow.compute as pc
 from assets.home import TABLES, HomeResource, deltas, left_by, open_delta, table_version, tables_of
 from assets.views import markdown_table
 from genret_ops.records import canonical_json, text_hash
+from genret_ops.store import Store
 
 _SHOWN = 20
+_GROWN = 0.2
+"""Share of newer docids from which a snapshot has word statistics of its own."""
 
 
 @dg.asset(partitions_def=deltas, group_name="corpus", code_version="1", kinds={"lancedb"})
@@ -123,6 +126,8 @@ def docids(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Material
     record = store.commit(
         name,
         tables,
+        list(head.documents),
+        statistics=_statistics(store, name, cut_of(home.settings), len(head)),
         sources=reading["sources"],
         cut=cut_of(home.settings),
         documents=len(head.documents),
@@ -142,3 +147,12 @@ def docids(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Material
         },
         data_version=table_version(record[TABLES]),
     )
+
+
+def _statistics(store: Store, name: str, cut: object, docids: int) -> str:
+    """The snapshot whose word statistics `name` uses: an earlier one, unless a good part of the docids is newer."""
+    if not store.snapshots():
+        return name
+    last = store.committed(store.snapshots()[-1])
+    base = store.committed(last["statistics"])
+    return str(base["snapshot"]) if base["cut"] == cut and docids - base["docids"] <= _GROWN * docids else name

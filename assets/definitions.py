@@ -4,17 +4,19 @@ import os
 
 import dagster as dg
 
-from assets import corpus, releases, training
+from assets import corpus, fast, releases, training
 from assets.home import HomeResource
 
-assets = dg.load_assets_from_modules([corpus, training, releases])
+assets = dg.load_assets_from_modules([corpus, fast, training, releases])
 ingested = dg.AssetSelection.groups("corpus")
+patched = dg.AssetSelection.groups("fast_update")
 
 defs = dg.Definitions(
     assets=assets,
     jobs=[
         dg.define_asset_job("ingest", ingested, description="Read the sources and commit the next snapshot."),
-        dg.define_asset_job("build", dg.AssetSelection.all() - ingested, description="Train, tune and release."),
+        dg.define_asset_job("fast", patched, description="Make the newest snapshot searchable, without training."),
+        dg.define_asset_job("build", dg.AssetSelection.all() - ingested - patched, description="Train and release."),
     ],
     resources={"home": HomeResource(path=os.environ.get("GENRET_HOME", ".genret"))},
 )

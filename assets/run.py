@@ -36,11 +36,16 @@ _UNFINISHED = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.Dag
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """What an ingest found. `delta` is the one it made, None where nothing is new; `record` the newest committed."""
+    """What an ingest found.
+
+    `delta` is the one it made, None where nothing is new; `record` the newest committed; `release` what serves it,
+    None before the first build.
+    """
 
     delta: str | None
     record: dict[str, Any]
     quarantined: dict[str, int]
+    release: Release | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +75,12 @@ def ingest(home: Home, given: Sequence[str] = (), only: bool = False) -> Ingeste
             found = list(items)
             if last["cut"] == cut_of(settings) and _changes(home, last, found).empty:
                 refused = Counter(item.reason for item in found if isinstance(item, Quarantined))
-                return Ingested(None, last, dict(refused.most_common()))
+                release = _patched(home, names[-1], settings)
+                return Ingested(None, last, dict(refused.most_common()), release)
         name = next_delta_name(names)
         _materialise(home, "ingest", name, {"sources": list(sources)}, settings)
         record = store.committed(name)
-        return Ingested(name, record, record["reasons"])
+        return Ingested(name, record, record["reasons"], _patched(home, name, settings))
 
 
 def build(home: Home, settings: Settings) -> Built:
@@ -94,6 +100,18 @@ def build(home: Home, settings: Settings) -> Built:
             return Built(release, False)
         _materialise(home, "build", names[-1], {"settings_json": settings.model_dump_json()}, settings)
         return Built(registry.release(CHAMPION), True)
+
+
+def _patched(home: Home, delta: str, settings: Settings) -> Release | None:
+    """The champion on the newest snapshot: as it is, or made so by the fast path; None where nothing was built."""
+    if not (home.path / "registry.db").exists():
+        return None
+    registry = Registry(home.path)
+    if registry.alias(CHAMPION) is None:
+        return None
+    if registry.release(CHAMPION).delta != delta:
+        _materialise(home, "fast", delta, {}, settings)
+    return registry.release(CHAMPION)
 
 
 def instance_of(home: Home) -> dg.DagsterInstance:
@@ -133,8 +151,15 @@ def _released(home: Home, delta: str, settings: Settings) -> Release | None:
     """The latest release of a delta under these settings that was promoted, as a build's last step does."""
     registry = Registry(home.path)
     promoted = {event.release for event in registry.events() if event.kind == "promoted"}
-    made = (r for r in reversed(registry.releases()) if r.delta == delta and r.number in promoted)
-    return next((r for r in made if read_manifest(r.folder)["settings_hash"] == settings.hash()), None)
+    made = ((r, read_manifest(r.folder)) for r in reversed(registry.releases()) if r.delta == delta)
+    return next(
+        (
+            release
+            for release, manifest in made
+            if release.number in promoted and "patches" not in manifest and manifest["settings_hash"] == settings.hash()
+        ),
+        None,
+    )
 
 
 @contextmanager

@@ -35,6 +35,7 @@ def ingested(found: Any) -> dict[str, Any]:
         "changes": record["changes"] if found.delta else dict.fromkeys(record["changes"], 0),
         **{name: record[name] for name in ("documents", "passages")},
         "quarantined": found.quarantined,
+        "release": f"r{found.release.number}" if found.release else None,
     }
 
 
@@ -56,7 +57,7 @@ def status(home: "Home") -> dict[str, Any]:
         "deltas": [{"name": record["snapshot"], **record["changes"]} for record in records],
         "quarantine": _quarantine(home, newest),
         "champion": {"release": f"r{champion.number}", "delta": champion.delta} if champion else None,
-        "next": _next(newest, champion),
+        "next": _next(newest, champion, passages - learned),
     }
 
 
@@ -71,7 +72,10 @@ def _champion(home: "Home") -> "Release | None":
 
 def _learned(home: "Home", newest: Mapping[str, Any], champion: "Release") -> int:
     """How many passages of the newest snapshot the champion was trained on."""
+    from genret_ops.retrieval.model import read_search
+
     known = json.loads((champion.folder / "docids.json").read_text(encoding="utf-8"))
+    known = known[: read_search(champion.folder).learned]
     live = home.store.read("passages", newest["tables"]["passages"])["passage_id"].to_pylist()
     return len(set(known).intersection(live))
 
@@ -85,10 +89,10 @@ def _quarantine(home: "Home", newest: Mapping[str, Any] | None) -> dict[str, Any
     return {"count": len(examples), "reasons": newest["reasons"], "examples": examples}
 
 
-def _next(newest: Mapping[str, Any] | None, champion: "Release | None") -> str:
+def _next(newest: Mapping[str, Any] | None, champion: "Release | None", fresh: int) -> str:
     if newest is None:
         return "genret ingest SOURCE"
-    if champion is None or champion.delta != newest["snapshot"]:
+    if champion is None or fresh:
         return "genret build"
     return "genret search 'your question'"
 

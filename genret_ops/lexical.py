@@ -6,7 +6,6 @@ extension, scored under the statistics of the index that it extends, so that an 
 """
 
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import Stemmer
 from bm25s.stopwords import STOPWORDS_EN
 
 from genret_ops.records import text_hash
+from genret_ops.store import link
 
 STOP_WORDS = frozenset(STOPWORDS_EN)
 _K1, _B = 1.5, 0.75
@@ -229,7 +229,7 @@ class LexicalIndex:
     def save_beside(self, base: Path, folder: Path) -> None:
         """Write it into `folder`, sharing the files of `base`, in which the index that it extends lies."""
         for name in _BASE:
-            _link(base / name, folder / name)
+            link(base / name, folder / name)
         self._save_rest(folder)
 
     def _save_rest(self, folder: Path) -> None:
@@ -255,13 +255,3 @@ def _flat(sentences: Sequence[Sequence[str]]) -> tuple[np.ndarray, list[str]]:
     lengths = [max(1, len(found)) for found in sentences]
     starts = np.concatenate([[0], np.cumsum(lengths)])[:-1].astype(np.int64)
     return starts, [sentence for found in sentences for sentence in (found or [""])]
-
-
-def _link(source: Path, target: Path) -> None:
-    """The same file, or the same files of a folder, under another name as well."""
-    if source.is_dir():
-        target.mkdir()
-        for path in source.iterdir():
-            _link(path, target / path.name)
-    else:
-        os.link(source, target)

@@ -72,7 +72,9 @@ def ingested(facts: Mapping[str, Any]) -> None:
         out.print(f"[yellow]{sum(refused.values())} inputs refused[/]: {escape(reasons)}", soft_wrap=True)
         if facts["delta"]:
             out.print("[dim]which and why: genret status[/]")
-    if facts["delta"]:
+    if facts["delta"] and facts["release"]:
+        out.print(f"searchable now, in {facts['release']}; genret build learns what is new")
+    elif facts["delta"]:
         out.print("[dim]next: genret build[/]")
 
 

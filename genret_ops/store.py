@@ -30,6 +30,21 @@ def write_atomically(path: Path, data: bytes) -> None:
     temporary.replace(path)
 
 
+def link(source: Path, target: Path) -> None:
+    """The same file, or the same files of a folder, under another name as well."""
+    if source.is_dir():
+        target.mkdir()
+        for path in source.iterdir():
+            link(path, target / path.name)
+    else:
+        os.link(source, target)
+
+
+def documents_path(home: Path, snapshot: str) -> Path:
+    """Where the ids of a committed snapshot's documents stand, for readers that open no database."""
+    return home / "commits" / f"{snapshot}.documents"
+
+
 class Store:
     """Tables of one home under `home/lance`, committed records under `home/commits`."""
 
@@ -80,10 +95,13 @@ class Store:
         else:
             tags.create(tag, version)
 
-    def commit(self, snapshot: str, versions: Mapping[str, int], **facts: Any) -> dict[str, Any]:
-        """Tag every table version, then write the record that makes the snapshot exist."""
+    def commit(
+        self, snapshot: str, versions: Mapping[str, int], doc_ids: Sequence[str], **facts: Any
+    ) -> dict[str, Any]:
+        """Tag every table version, list the documents, then write the record that makes the snapshot exist."""
         for name, version in versions.items():
             self.tag(name, snapshot, version)
+        write_atomically(documents_path(self.home, snapshot), json.dumps(list(doc_ids)).encode())
         record = {"snapshot": snapshot, "tables": dict(versions), **facts}
         write_atomically(self._record_path(snapshot), json.dumps(record, indent=1, sort_keys=True).encode())
         return record

@@ -20,7 +20,7 @@ def unit(rng: np.random.Generator, count: int) -> np.ndarray:
 
 def rows_of(lengths: list[int], seed: int = 0) -> Rows:
     rng = np.random.default_rng(seed)
-    return Rows.stack([unit(rng, length) for length in lengths])
+    return Rows.stack([unit(rng, length) for length in lengths], DIMENSION)
 
 
 def trained_head(rows: Rows, seed: int = 0) -> DocidHead:
@@ -67,7 +67,7 @@ def test_finished_rows_are_the_mapped_ones_and_a_search_scores_with_them() -> No
     mapped, owners = head.mapped(everything)
     finished = head.finished()
     np.testing.assert_allclose(finished.vectors, mapped.detach().numpy(), atol=1e-3)
-    np.testing.assert_array_equal(owners.numpy(), finished.owners)
+    np.testing.assert_array_equal(owners.numpy(), np.repeat(np.arange(len(finished)), np.diff(finished.starts)))
     queries = unit(np.random.default_rng(1), 2)
     expected = head(torch.from_numpy(queries), everything).detach().numpy()
     scorer = RowScorer(finished, SCALE)
@@ -80,7 +80,7 @@ def test_a_new_docid_stands_beside_learned_ones() -> None:
     """With r = 0 its logit comes from its own rows through the shared map, and no other logit moves."""
     old = trained_head(rows_of([1, 4, 2]))
     groups = np.split(old.rows.vectors, old.rows.starts[1:-1])
-    new = DocidHead(Rows.stack([*groups, unit(np.random.default_rng(9), 3)]), SCALE)
+    new = DocidHead(Rows.stack([*groups, unit(np.random.default_rng(9), 3)], DIMENSION), SCALE)
     with torch.no_grad():
         new.map.copy_(old.map)
         new.residual.weight[:3] = old.residual.weight

@@ -28,12 +28,14 @@ def rows_of(rows: Rows, docid: int) -> np.ndarray:
     return np.asarray(rows.vectors[rows.starts[docid] : rows.starts[docid + 1]], dtype=np.float32)
 
 
-def test_starts_and_owners_say_the_same(cache: EncodingCache) -> None:
+def test_starts_say_which_rows_a_docid_owns(cache: EncodingCache) -> None:
     rows, encoded = encode_rows(minilm(), cache, PASSAGES, 16)
     assert encoded == len(TEXTS) == 12 and len(rows) == 4
     assert np.diff(rows.starts).tolist() == [4, 2, 6, 1]
-    assert rows.owners.tolist() == [0] * 4 + [1] * 2 + [2] * 6 + [3]
-    assert len(rows.vectors) == rows.starts[-1] == len(rows.owners)
+    assert len(rows.vectors) == rows.starts[-1] == 13
+    both = rows.followed_by(rows)
+    assert len(both) == 8 and np.diff(both.starts).tolist() == [4, 2, 6, 1] * 2
+    np.testing.assert_array_equal(both.vectors[13:], rows.vectors)
     np.testing.assert_allclose(np.linalg.norm(rows.vectors.astype(np.float32), axis=1), 1, atol=2e-3)
 
 

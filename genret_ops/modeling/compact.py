@@ -54,13 +54,33 @@ class DocidHead(torch.nn.Module):
             self.mapped(np.arange(start, min(start + 2048, len(self.rows))))[0].numpy().astype(np.float16)
             for start in range(0, len(self.rows), 2048)
         ]
-        return Rows(np.concatenate(parts), self.rows.starts)
+        nothing = np.empty((0, self.rows.vectors.shape[1]), dtype=np.float16)
+        return Rows(np.concatenate([nothing, *parts]), self.rows.starts)
 
 
 def log_sum_exp(scores: torch.Tensor, owners: torch.Tensor, count: int, bound: float) -> torch.Tensor:
     """Log-sum-exp of row scores (batch, rows) by owner: (batch, count). No score may exceed `bound`."""
     total = torch.zeros((len(scores), count)).index_add(1, owners, torch.exp(scores - bound))
     return total.log() + bound
+
+
+FRESH = "fresh-"
+"""Prefix of the files with the rows of docids that came after a release's training."""
+
+
+def finished_rows(folder: Path) -> Rows:
+    """Every finished row of a release folder, in docid order."""
+    rows = Rows.load(folder)
+    return rows.followed_by(Rows.load(folder, FRESH)) if (folder / f"{FRESH}rows.npy").exists() else rows
+
+
+def fresh_rows(folder: Path, genesis: Rows, scale: float) -> Rows:
+    """Finished rows of docids that a release never saw: its map over their genesis rows, and no residual."""
+    from safetensors.torch import load_file
+
+    head = DocidHead(genesis, scale)
+    head.map.data = load_file(folder / "head.safetensors")["map"]
+    return head.finished()
 
 
 class RowScorer:
@@ -73,8 +93,8 @@ class RowScorer:
 
     @classmethod
     def load(cls, folder: Path, scale: float) -> "RowScorer":
-        """Open the finished rows of a release."""
-        return cls(Rows.load(folder), scale)
+        """Open the finished rows of a release, those that came after its training behind those that it learned."""
+        return cls(finished_rows(folder), scale)
 
     def logits(self, queries: np.ndarray) -> np.ndarray:
         """Logits of shape (batch, docids) for unit queries of shape (batch, dimension)."""

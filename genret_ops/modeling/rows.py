@@ -45,26 +45,28 @@ class Rows:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    @property
-    def owners(self) -> np.ndarray:
-        """The docid of each row, shape (rows,)."""
-        return np.repeat(np.arange(len(self)), np.diff(self.starts))
+    def followed_by(self, more: "Rows") -> "Rows":
+        """These rows, and after them those of the docids that come next."""
+        starts = np.concatenate([self.starts, more.starts[1:] + self.starts[-1]])
+        return Rows(np.concatenate([self.vectors, more.vectors]), starts)
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path, prefix: str = "") -> None:
         """Write both arrays into `folder`."""
-        np.save(folder / "rows.npy", self.vectors)
-        np.save(folder / "starts.npy", self.starts)
+        np.save(folder / f"{prefix}rows.npy", self.vectors)
+        np.save(folder / f"{prefix}starts.npy", self.starts)
 
     @classmethod
-    def load(cls, folder: Path) -> "Rows":
+    def load(cls, folder: Path, prefix: str = "") -> "Rows":
         """Open saved rows, memory-mapped."""
-        return cls(np.load(folder / "rows.npy", mmap_mode="r"), np.load(folder / "starts.npy"))
+        vectors = np.load(folder / f"{prefix}rows.npy", mmap_mode="r")
+        return cls(vectors, np.load(folder / f"{prefix}starts.npy"))
 
     @classmethod
-    def stack(cls, groups: Sequence[np.ndarray]) -> "Rows":
+    def stack(cls, groups: Sequence[np.ndarray], dimension: int) -> "Rows":
         """Rows from one (rows of the docid, dimension) array a docid."""
         starts = np.concatenate([[0], np.cumsum([len(group) for group in groups])]).astype(np.int64)
-        return cls(np.concatenate(groups).astype(np.float16), starts)
+        nothing = np.empty((0, dimension), dtype=np.float16)
+        return cls(np.concatenate([nothing, *groups]).astype(np.float16), starts)
 
 
 def encode_rows(
@@ -83,7 +85,7 @@ def encode_rows(
     groups = [
         _rows(passage, [vectors.known[text_hash(text)] for text in passage.texts], budget) for passage in passages
     ]
-    return Rows.stack(groups), vectors.encoded
+    return Rows.stack(groups, encoder.dimension), vectors.encoded
 
 
 @dataclass(frozen=True, slots=True)

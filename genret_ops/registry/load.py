@@ -2,6 +2,7 @@
 
 import json
 
+from genret_ops.corpus.live import LiveDocuments
 from genret_ops.errors import BrokenRelease, NothingToSearch
 from genret_ops.home import Home
 from genret_ops.registry.content import verify
@@ -28,4 +29,4 @@ def open_release(home: Home, name: str | int = "champion") -> tuple[Release, Ret
     known = json.loads((release.folder / "docids.json").read_text())
     if known != [passage.passage_id for passage in index.head.passages]:
         raise BrokenRelease(f"r{release.number} was trained on other passages than its corpus head has: build again")
-    return release, Retriever(index, load_model(release.folder))
+    return release, Retriever(index, load_model(release.folder), LiveDocuments(home.path))

@@ -1,5 +1,6 @@
 """The stage that makes a release: files laid out, sealed by content, registered on the corpus head."""
 
+import json
 import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -9,14 +10,16 @@ from typing import Any
 import numpy as np
 
 from genret_ops.corpus.head import CorpusHead
+from genret_ops.errors import GenretError
 from genret_ops.evaluation.tuning import Tuned
 from genret_ops.home import Home
+from genret_ops.modeling.compact import fresh_rows
 from genret_ops.modeling.encoder import encoder_hash
 from genret_ops.modeling.rows import Rows
 from genret_ops.registry.card import write_card
-from genret_ops.registry.content import git_revision, library_versions, release_folder, seal
+from genret_ops.registry.content import git_revision, library_versions, read_manifest, release_folder, seal
 from genret_ops.registry.registry import Registry, Release
-from genret_ops.retrieval.model import SearchSettings, write_model
+from genret_ops.retrieval.model import SearchSettings, extend_model, read_search, write_model
 from genret_ops.training.job import Job
 
 LIBRARIES = ("torch", "transformers", "peft", "lancedb", "bm25s", "numpy", "pyarrow")
@@ -86,6 +89,51 @@ def publish(
     release = registry.release(number)
     write_card(folder, _facts(release, manifest, head, job, tuned))
     return release
+
+
+def publish_patch(
+    home: Home, record: Mapping[str, Any], head: CorpusHead, parent: Release, genesis: Rows, run_id: str, actor: str
+) -> Release:
+    """Seal and register a release's model on another committed head, which holds the same docids and perhaps more.
+
+    What the model learned stays as it is, byte for byte; new docids get the rows that its map gives them.
+
+    Args:
+        genesis: genesis rows of the docids that the parent did not learn.
+
+    Raises:
+        GenretError: the head's docids do not begin with those that the parent learned.
+    """
+    ids = [passage.passage_id for passage in head.passages]
+    search = read_search(parent.folder)
+    known = json.loads((parent.folder / "docids.json").read_text())
+    if known != ids[: len(known)] or len(genesis) != len(ids) - search.learned:
+        raise GenretError(f"r{parent.number} has other docids than {record['snapshot']}: run `genret build`")
+    staging = home.path / "work" / f"staging-{record['snapshot']}-patch"
+    shutil.rmtree(staging, ignore_errors=True)
+    fresh = fresh_rows(parent.folder, genesis, search.scale)
+    extend_model(parent.folder, staging, fresh, ids)
+    before = read_manifest(parent.folder)
+    manifest = {
+        **{name: value for name, value in before.items() if name not in ("content_hash", "files")},
+        "head": dict(record),
+        "patches": parent.content_hash,
+        "run_id": run_id,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    content = seal(staging, home.releases, manifest)
+    registry = Registry(home.path)
+    number = registry.register(
+        content,
+        release_folder(home.releases, content),
+        generation=parent.generation,
+        delta=record["snapshot"],
+        parent=parent.number,
+        head=record,
+        metrics=parent.metrics,
+        actor=actor,
+    )
+    return registry.release(number)
 
 
 def _facts(release: Release, manifest: Mapping[str, Any], head: CorpusHead, job: Job, tuned: Tuned) -> dict[str, Any]:

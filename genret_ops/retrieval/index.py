@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ class Index:
         self._shared = [docid for docid in range(len(head)) if len(head.documents_of(docid)) > 1]
         self._days = [_days(self.attributes[name]) for name in date_attributes(found)]
         self._rarity = lexical.rarity
+        self._shown = lru_cache(maxsize=2)(self._held_by)
 
     @classmethod
     def open(cls, home: Home, record: Mapping[str, Any], settings: RetrievalSettings) -> "Index":
@@ -81,9 +83,12 @@ class Index:
             found.append(Scores(passage, sentence, row, self.coverage(text, sentence)))
         return found
 
-    def filtered(self, filters: Mapping[str, str]) -> np.ndarray:
-        """The live docids of which one document has all these attribute values, as a mask; possibly empty."""
-        allowed = self.head.live.copy()
+    def filtered(self, filters: Mapping[str, str], live: frozenset[str] | None = None) -> np.ndarray:
+        """The docids of which one document has all these attribute values, as a mask; possibly empty.
+
+        `live` are the documents that may be returned; None: all of the head.
+        """
+        allowed = self.head.live.copy() if live is None else self._shown(live).copy()
         for name, value in filters.items():
             if name not in self.attributes or not value:
                 return np.zeros(len(self.head), dtype=bool)
@@ -92,8 +97,13 @@ class Index:
             allowed[docid] = any(
                 all(document.metadata.get(name) == value for name, value in filters.items())
                 for document in map(self.head.document, self.head.documents_of(docid))
+                if live is None or document.doc_id in live
             )
         return allowed
+
+    def _held_by(self, live: frozenset[str]) -> np.ndarray:
+        """The docids that one of these documents holds, as a mask."""
+        return np.array([not live.isdisjoint(self.head.documents_of(docid)) for docid in range(len(self.head))])
 
     def _equal(self, name: str, value: str) -> np.ndarray:
         return self.filtered({name: value})

@@ -1,7 +1,8 @@
 """A model release as files: what `Model` needs, written by training and read by search.
 
 `adapter/` (LoRA), `head.safetensors` (map A and residuals), `rows.npy` + `starts.npy` (finished rows), `docids.json`
-(passage ids by docid) and `search.json` (encoder, scale, fusion, default mode).
+(passage ids by docid) and `search.json` (encoder, scale, fusion, default mode). Docids that came after the training
+have their rows in `fresh-rows.npy` + `fresh-starts.npy`.
 """
 
 import json
@@ -12,14 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from genret_ops.errors import BrokenRelease
-from genret_ops.modeling.compact import RowScorer
+from genret_ops.modeling.compact import FRESH, RowScorer
 from genret_ops.modeling.encoder import Encoder, encoder_hash
 from genret_ops.modeling.rows import Rows
 from genret_ops.records import canonical_json
 from genret_ops.retrieval.fusion import Fusion
 from genret_ops.retrieval.index import Model
+from genret_ops.store import link
 
 SEARCH_FILE = "search.json"
+_LEARNED = ("head.safetensors", "rows.npy", "starts.npy", SEARCH_FILE)
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
@@ -55,6 +58,19 @@ def write_model(trained: Path, folder: Path, rows: Rows, passage_ids: Sequence[s
     (folder / "docids.json").write_text(json.dumps(list(passage_ids)))
     settings = {name: getattr(search, name) for name in SearchSettings.__slots__}
     (folder / SEARCH_FILE).write_text(canonical_json(settings))
+
+
+def extend_model(parent: Path, folder: Path, fresh: Rows, passage_ids: Sequence[str]) -> None:
+    """Lay out in `folder` the model release in `parent` with more docids; what it learned is shared, not copied.
+
+    `fresh` are the finished rows of every docid that `parent` did not learn; `passage_ids` are those of all docids.
+    """
+    folder.mkdir(parents=True)
+    for name in ("adapter", *_LEARNED):
+        link(parent / name, folder / name)
+    if len(fresh):
+        fresh.save(folder, FRESH)
+    (folder / "docids.json").write_text(json.dumps(list(passage_ids)))
 
 
 def read_search(folder: Path) -> SearchSettings:

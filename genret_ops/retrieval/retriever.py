@@ -1,7 +1,7 @@
 """Search: query, plan, rankers, fusion, accounted hits."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,11 +25,16 @@ class Answer:
 
 
 class Retriever:
-    """Searches one release on one corpus head; holds no state between queries."""
+    """Searches one release on one corpus head.
 
-    def __init__(self, index: Index, model: Model) -> None:
+    `live` gives the documents that may be returned at the moment of a search; without it, all of the head may.
+    """
+
+    def __init__(self, index: Index, model: Model, live: Callable[[], frozenset[str]] | None = None) -> None:
         self.index = index
         self.model = model
+        everything = frozenset(index.head.documents)
+        self._live = live or (lambda: everything)
 
     def search(
         self, query: str, k: int = 10, mode: str | None = None, filters: Mapping[str, str] | None = None
@@ -50,7 +55,8 @@ class Retriever:
         texts = [query] if mode == "dense" else [plan.text, *(clause.text for clause in plan.clauses)]
         vectors = self._encode(texts)
         encoded = time.perf_counter()
-        filtered = self.index.filtered(filters or {})
+        live = self._live()
+        filtered = self.index.filtered(filters or {}, live)
         if mode == "dense":
             ranked = self._dense(vectors[0], filtered, k)
         else:
@@ -58,7 +64,7 @@ class Retriever:
             found = candidates(self.index, plan, scores[0], scores[1:], filtered, max(self.index.pool, k))
             ranked = self.ranked(found, mode, k)
         seconds = {"encoder": encoded - started, "total": time.perf_counter() - started}
-        return Answer(query, mode, plan, tuple(self._hit(item, filters or {}) for item in ranked), seconds)
+        return Answer(query, mode, plan, tuple(self._hit(item, filters or {}, live) for item in ranked), seconds)
 
     def ranked(self, clauses: Sequence[ClauseCandidates], mode: str, k: int) -> list[Ranked]:
         """The `k` best of a plan's candidates in a mode that has clauses."""
@@ -97,13 +103,13 @@ class Retriever:
         vectors = self.model.encoder.encode(distinct)
         return vectors[[distinct.index(text) for text in texts]]
 
-    def _hit(self, item: Ranked, filters: Mapping[str, str]) -> Hit:
-        """A hit, shown in the first of its documents that has the filters' values."""
+    def _hit(self, item: Ranked, filters: Mapping[str, str], live: frozenset[str]) -> Hit:
+        """A hit, shown in the first of its live documents that has the filters' values."""
         head = self.index.head
         document = next(
             document
             for document in map(head.document, head.documents_of(item.docid))
-            if all(document.metadata.get(name) == value for name, value in filters.items())
+            if document.doc_id in live and all(document.metadata.get(name) == value for name, value in filters.items())
         )
         passage = head.passages[item.docid]
         return Hit(

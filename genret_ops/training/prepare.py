@@ -44,11 +44,12 @@ def genesis_rows(
     settings: Settings,
     without: Mapping[int, frozenset[str]] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    first: int = 0,
 ) -> tuple[Rows, int]:
-    """Genesis rows of a head through the home's cache; also how many texts had to be encoded."""
+    """Genesis rows of a head's docids from `first` on, through the home's cache; also how many texts were encoded."""
     encoder = passage_encoder(settings)
     cache = EncodingCache(home, encoder_hash(settings.model.encoder), encoder.dimension)
-    return encode_rows(encoder, cache, passage_inputs(head, without), settings.model.rows_per_passage, progress)
+    return encode_rows(encoder, cache, passage_inputs(head, without)[first:], settings.model.rows_per_passage, progress)
 
 
 def prepare_job(

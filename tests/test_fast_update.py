@@ -1,0 +1,154 @@
+"""The fast path: what an ingest finds is searchable at once, what it misses is gone at once, and nothing is trained."""
+
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assets import run
+from genret_ops.corpus.live import LiveDocuments, withdraw
+from genret_ops.home import Home
+from genret_ops.modeling.compact import finished_rows
+from genret_ops.modeling.encoder import Encoder
+from genret_ops.registry.load import open_release
+from genret_ops.registry.registry import Registry
+from genret_ops.retrieval.retriever import Retriever
+
+MODES = ("hybrid", "generative", "lexical", "dense")
+
+
+@pytest.fixture
+def folder(home_copy: Path, documents: Path, tmp_path: Path) -> Path:
+    """A folder of documents that can be changed, taken in as it is."""
+    copy = tmp_path / "changing"
+    shutil.copytree(documents, copy)
+    run.ingest(Home(home_copy), [str(copy)], only=True)
+    return copy
+
+
+def everything(retriever: Retriever, mode: str = "dense") -> set[str]:
+    """Ids of all documents that a mode can return."""
+    return {hit.doc_id for hit in retriever.search("the", 10_000, mode).hits}
+
+
+def opened(home: Path, name: str | int = "champion") -> Retriever:
+    return open_release(Home(home), name)[1]
+
+
+def test_what_is_new_is_found_and_what_left_is_not(home_copy: Path, folder: Path) -> None:
+    before = Registry(home_copy).release("champion")
+    (folder / "tides.md").write_text(
+        "# The harbour\n\nThe ferry waits for high tide before it leaves for the lighthouse."
+    )
+    (folder / "bees.md").unlink()
+    (folder / "coffee.md").rename(folder / "espresso.md")
+    (folder / "fire.md").write_text("---\nteam: Red Team\n---\n# When the alarm rings\n\nUse the ladder of the tower.")
+    found = run.ingest(Home(home_copy))
+    assert found.release is not None and found.release.number > before.number
+    retriever = opened(home_copy)
+    for mode in MODES:
+        (first, *_) = retriever.search("when does the ferry leave for the lighthouse", 3, mode).hits
+        assert (first.doc_id, first.state) == ("tides.md", "fresh"), mode
+        (first, *_) = retriever.search("descale the espresso machine with citric acid", 3, mode).hits
+        assert (first.doc_id, first.state) == ("espresso.md", "learned"), mode
+        hits = retriever.search("smoke calms the bees, the oak tree", 10_000, mode).hits
+        assert not {"bees.md", "coffee.md"} & {hit.doc_id for hit in hits}, mode
+        assert not any("oak tree" in hit.text for hit in hits), mode
+    assert opened(home_copy, found.release.number).search("ladder of the tower", 1).hits[0].doc_id == "fire.md"
+
+
+def test_a_document_that_left_is_in_no_release_however_it_is_opened(home_copy: Path, folder: Path) -> None:
+    already_open = opened(home_copy, 1)
+    assert "bees.md" in everything(already_open)
+    (folder / "bees.md").unlink()
+    run.ingest(Home(home_copy))
+    for retriever in (already_open, *(opened(home_copy, r.number) for r in Registry(home_copy).releases())):
+        for mode in MODES:
+            hits = retriever.search("smoke calms the bees before the honey is harvested", 10_000, mode).hits
+            assert "bees.md" not in {hit.doc_id for hit in hits}
+    (folder / "bees.md").write_text("# Bees\n\nSmoke calms the bees before the honey is harvested in July.")
+    run.ingest(Home(home_copy))
+    assert opened(home_copy).search("smoke calms the bees", 1).hits[0].doc_id == "bees.md"
+
+
+def test_a_document_withdrawn_by_hand_is_gone_from_an_open_retriever(home_copy: Path) -> None:
+    retriever = opened(home_copy)
+    assert "parking.md" in everything(retriever)
+    withdraw(home_copy, "parking.md")
+    for mode in MODES:
+        assert "parking.md" not in everything(retriever, mode)
+    assert "parking.md" not in LiveDocuments(home_copy)()
+    team = retriever.search("where do visitors park", 10_000, "dense", {"team": "Blue Team"}).hits
+    assert {hit.doc_id for hit in team} == {"holiday.md"}
+
+
+def test_what_was_learned_stays_byte_for_byte(home_copy: Path, folder: Path) -> None:
+    first = Registry(home_copy).release(1)
+    (folder / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide.")
+    patch = run.ingest(Home(home_copy)).release
+    assert patch is not None
+    learned, now = finished_rows(first.folder), finished_rows(patch.folder)
+    np.testing.assert_array_equal(now.vectors[: len(learned.vectors)], learned.vectors)
+    assert len(now) == len(learned) + 1
+    shared = [(release.folder / "rows.npy").stat().st_ino for release in (first, patch)]
+    assert shared[0] == shared[1], "shared, not copied"
+
+
+def test_nothing_is_encoded_twice(home_copy: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = list[str]()
+    plain = Encoder.encode
+
+    def counted(self: Encoder, texts: list[str]) -> np.ndarray:
+        encoded.extend(texts)
+        return plain(self, texts)
+
+    monkeypatch.setattr(Encoder, "encode", counted)
+    (folder / "coffee.md").rename(folder / "espresso.md")
+    run.ingest(Home(home_copy))
+    assert encoded == []
+    (folder / "new.txt").write_text("A sentence that was never seen. The barrier opens at six.")
+    run.ingest(Home(home_copy))
+    assert "A sentence that was never seen." in encoded
+    assert not [text for text in encoded if "espresso" in text]
+
+
+def test_nothing_new_is_a_no_op(home_copy: Path, folder: Path) -> None:
+    numbers = [release.number for release in Registry(home_copy).releases()]
+    again = run.ingest(Home(home_copy))
+    assert again.delta is None
+    assert again.release is not None and again.release.number == numbers[-1]
+    assert [release.number for release in Registry(home_copy).releases()] == numbers
+
+
+def steps(rng: random.Random, folder: Path, count: int) -> Iterator[set[str]]:
+    """Random changes of a folder; after each the names of the files that hold a document."""
+    kept = {path.name for path in folder.iterdir()}
+    for number in range(count):
+        files = sorted(path for path in folder.glob("*.txt") if "-" in path.name)
+        kind, path = rng.choice(("add", "edit", "delete", "rename", "undo")), rng.choice(files)
+        if kind == "add":
+            (folder / f"added-{number}.txt").write_text(f"Report {number} of the harbour on {rng.random()} boats.")
+        elif kind == "edit":
+            path.write_text(path.read_text() + f" Since then {rng.random()} people came.")
+        elif kind == "delete":
+            path.unlink()
+        elif kind == "rename":
+            path.rename(folder / f"moved-{number}.txt")
+        elif (old := folder / "undone-x.txt").exists():
+            old.unlink()
+        else:
+            old.write_text("What was taken back and written again, word for word.")
+        yield kept | {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("count", [3, pytest.param(25, marks=pytest.mark.soak)])
+def test_what_can_be_found_is_what_lies_in_the_folder(home_copy: Path, folder: Path, count: int) -> None:
+    for _ in steps(random.Random(count), folder, count):
+        run.ingest(Home(home_copy))
+        names = {path.name for path in folder.iterdir() if path.suffix in {".txt", ".md"}}
+        found = everything(opened(home_copy)) - {"kettle"}
+        refused = {"empty.txt", "nul.txt", "halved.txt", "twice.md", "twice-again.md"}
+        assert found - refused == names - refused
