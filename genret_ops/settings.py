@@ -51,7 +51,7 @@ class ModelSettings(_Group):
 class TrainingSettings(_Group):
     """Budgets are steps, so that the same seed gives the same result."""
 
-    steps: int = Field(300, ge=1, description="SFT steps")
+    steps: int = Field(200, ge=1, description="SFT steps")
     batch: int = Field(64, ge=2)
     lr_adapter: float = Field(5e-4, gt=0)
     lr_map: float = Field(5e-4, gt=0)
