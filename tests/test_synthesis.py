@@ -103,7 +103,7 @@ def test_held_out_documents_are_in_no_training_query_and_others_in_no_held_out_o
     held = heldout_docids(head, SETTINGS)
     docid_of = {passage.passage_id: docid for docid, passage in enumerate(head.passages)}
     documents = {head.first_document(docid).doc_id for docid in np.flatnonzero(held)}
-    assert len(documents) == 4, "a fifth of 20 documents"
+    assert 1 <= len(documents) <= 10, "about a fifth of 20 documents"
     whole = {docid for docid in np.flatnonzero(head.live) if head.first_document(docid).doc_id in documents}
     assert whole == set(np.flatnonzero(held)), "a document is held out with all of its passages"
     for row in written:

@@ -6,7 +6,6 @@ by document.
 
 import json
 import math
-import random
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from genret_ops.corpus.head import CorpusHead
 from genret_ops.corpus.metadata import date_attributes, detectable, is_date, profile
 from genret_ops.errors import GenretError
 from genret_ops.lexical import LexicalIndex, tokens
-from genret_ops.records import SyntheticQuery
+from genret_ops.records import SyntheticQuery, text_hash
 from genret_ops.settings import RetrievalSettings, Settings
 from genret_ops.store import Store
 from genret_ops.synthesis.extractive import Extractive, Source
@@ -54,7 +53,9 @@ def document_numbers(head: CorpusHead) -> np.ndarray:
 
 
 def heldout_docids(head: CorpusHead, settings: Settings) -> np.ndarray:
-    """Mask of the docids whose documents are held out, chosen by seed; at least one document, never all.
+    """Mask of the docids whose documents are held out; at least one document, never all.
+
+    A document's id and the seed alone decide, so it stays on its side whatever comes to the corpus.
 
     Raises:
         GenretError: there are fewer than two documents with text.
@@ -63,9 +64,11 @@ def heldout_docids(head: CorpusHead, settings: Settings) -> np.ndarray:
     numbers = sorted(set(documents[head.live].tolist()))
     if len(numbers) < 2:
         raise GenretError("a part of the documents is held out from training: ingest at least two that have text")
-    count = min(max(1, round(settings.synthesis.heldout * len(numbers))), len(numbers) - 1)
-    chosen = random.Random(f"heldout/{settings.training.seed}").sample(numbers, count)
-    return np.isin(documents, chosen)
+    ids, seed = list(head.documents), settings.training.seed
+    place = {number: int(text_hash(f"heldout/{seed}/{ids[number]}"), 16) / 16**32 for number in numbers}
+    order = sorted(numbers, key=lambda number: place[number])
+    count = sum(place[number] < settings.synthesis.heldout for number in numbers)
+    return np.isin(documents, order[: min(max(1, count), len(numbers) - 1)])
 
 
 def write_queries(head: CorpusHead, near: np.ndarray, settings: Settings) -> list[SyntheticQuery]:
