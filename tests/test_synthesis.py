@@ -254,3 +254,12 @@ def test_any_text_makes_queries_with_words_or_none(bodies: list[list[str]], seed
     random.Random(seed).shuffle(made)
     assert all(row.text.strip() for row in made)
     assert all(len(set(row.positives)) == len(row.positives) for row in made)
+
+
+def test_a_document_keeps_its_side_whatever_comes(head: CorpusHead) -> None:
+    def held(of: CorpusHead) -> set[str]:
+        return {of.first_document(docid).doc_id for docid in np.flatnonzero(heldout_docids(of, SETTINGS)).tolist()}
+
+    grown = head_of({**DOCUMENTS, **{f"new-{n}": (f"N{n}", {}, [[f"Report {n} came later."]]) for n in range(40)}})
+    assert held(grown) & set(DOCUMENTS) == held(head)
+    assert held(grown) - set(DOCUMENTS)
