@@ -9,10 +9,11 @@ from assets.home import HomeResource, actor, deltas
 @dg.asset(partitions_def=deltas, group_name="fast_update", code_version="1", deps=[docids], kinds={"numpy"})
 def fresh_rows(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
     """Frozen encodings of the passages that the champion has not learned; a text is encoded once ever."""
-    from genret_ops.registry.content import file_hash, read_manifest
+    from genret_ops.registry.content import read_manifest
     from genret_ops.registry.registry import CHAMPION, Registry
     from genret_ops.retrieval.model import read_search
     from genret_ops.settings import Settings
+    from genret_ops.store import file_hash
     from genret_ops.training import prepare
 
     delta = context.partition_key

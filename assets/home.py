@@ -31,6 +31,7 @@ class HomeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     path: str = Field(description="the home folder")
     settings_json: str = Field(default="", description="settings of this run; empty: genret.toml and the environment")
+    parent: int = Field(default=0, description="release that the adapter grows from; 0: it starts from genesis")
     sources: list[str] = Field(
         default=[], description="what to ingest; empty: genret.toml, and what was ingested before"
     )
@@ -52,6 +53,20 @@ class HomeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         from genret_ops.corpus.head import CorpusHead
 
         return CorpusHead.load(self.home.store, self.home.store.committed(delta))
+
+    @property
+    def parent_folder(self) -> Path | None:
+        """The release that the adapter grows from; None where it starts from genesis."""
+        from genret_ops.registry.registry import Registry
+
+        return Registry(self.home.path).release(self.parent).folder if self.parent else None
+
+    @property
+    def learned(self) -> int | None:
+        """How many docids the parent learned; None where the training starts from genesis."""
+        from genret_ops.retrieval.model import read_search
+
+        return read_search(self.parent_folder).learned if self.parent_folder else None
 
     def job(self, delta: str) -> "Job":
         """The training job of a delta."""

@@ -23,8 +23,7 @@ def evaluation(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mate
     """Fusion weights and the default mode, from held-out queries whose source sentence is withheld."""
     from genret_ops.evaluation.tuning import tune
     from genret_ops.modeling.rows import Rows
-    from genret_ops.registry.content import file_hash
-    from genret_ops.store import write_atomically
+    from genret_ops.store import file_hash, write_atomically
     from genret_ops.synthesis.queries import read_queries
     from genret_ops.training import prepare
     from genret_ops.training.learner import Learner
@@ -69,7 +68,9 @@ def model_release(context: dg.AssetExecutionContext, home: HomeResource) -> dg.M
     rows = Learner(job.settings, job.rows, job.folder / "rpo").head.finished()
     tuned = _read_tuned(job.folder / _FILE)
     tables = tables_of(context, "synthetic_queries") | tables_of(context, "preference_pairs")
-    release = publish(home.home, record, head, job, rows, tuned, tables, context.run.run_id, actor())
+    release = publish(
+        home.home, record, head, job, rows, tuned, tables, context.run.run_id, actor(), home.parent or None
+    )
     registry = Registry(home.home.path)
     if registry.alias(CHAMPION) != release.number:
         registry.promote(release.number, actor(), "genret build")

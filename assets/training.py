@@ -18,7 +18,7 @@ _SHOWN = 10
 @dg.asset(partitions_def=deltas, group_name="training", code_version="1", deps=[docids], kinds={"numpy"})
 def genesis_rows(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
     """Frozen encodings of every passage's body and sentences; each text is encoded once ever."""
-    from genret_ops.registry.content import file_hash
+    from genret_ops.store import file_hash
     from genret_ops.training import prepare
 
     delta = context.partition_key
@@ -51,7 +51,7 @@ def synthetic_queries(context: dg.AssetExecutionContext, home: HomeResource) -> 
     index = Index.open(home.home, home.home.store.committed(delta), settings.retrieval)
     with progress_bar("finding lexical neighbours") as shown:
         near = neighbours(index.head, index.lexical, shown)
-    queries = write_queries(index.head, near, settings)
+    queries = write_queries(index.head, near, settings, home.learned)
     home.home.work(delta).mkdir(parents=True, exist_ok=True)
     np.save(home.home.work(delta) / "neighbours.npy", near)
     rows = to_arrow("queries", queries, delta=delta)
@@ -97,6 +97,7 @@ def sft_adapter(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mat
         {passage.passage_id: docid for docid, passage in enumerate(head.passages)},
         np.load(work / "neighbours.npy"),
         document_numbers(head),
+        home.parent_folder,
     )
     run_stage("sft", job.folder)
     return _trained(home, delta, "sft")
@@ -147,7 +148,7 @@ def rpo_adapter(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mat
 
 
 def _trained(home: HomeResource, delta: str, stage: str) -> dg.MaterializeResult[None]:
-    from genret_ops.registry.content import file_hash
+    from genret_ops.store import file_hash
 
     job = home.job(delta)
     losses = job.losses(stage)

@@ -19,11 +19,11 @@ from genret_ops.home import Home
 from genret_ops.modeling.compact import RowScorer
 from genret_ops.modeling.encoder import Encoder, encoder_hash
 from genret_ops.modeling.rows import PassageInput, encode_rows
-from genret_ops.registry.content import file_hash, read_manifest
+from genret_ops.registry.content import read_manifest
 from genret_ops.registry.load import open_release
 from genret_ops.registry.registry import Release
 from genret_ops.settings import Settings
-from genret_ops.store import EncodingCache
+from genret_ops.store import EncodingCache, file_hash
 from genret_ops.training.prepare import passage_encoder, passage_inputs
 
 Progress = Callable[[str, int, int], None]

@@ -112,7 +112,7 @@ def release(home: "Home", release: "Release") -> dict[str, Any]:
         **_release(release, registry(home)),
         "content_hash": release.content_hash,
         "folder": str(release.folder),
-        "steps": manifest["settings"]["training"]["steps"],
+        "steps": manifest["steps"]["sft"],
         **{name: manifest[name] for name in kept},
         "verified": True,
     }

@@ -51,7 +51,9 @@ class ModelSettings(_Group):
 class TrainingSettings(_Group):
     """Budgets are steps, so that the same seed gives the same result."""
 
-    steps: int = Field(200, ge=1, description="SFT steps")
+    steps: int = Field(200, ge=1, description="SFT steps from genesis")
+    update_steps: int = Field(40, ge=1, description="SFT steps of an update, which grows from the champion")
+    replay: float = Field(0.5, ge=0, lt=1, description="share of an update's queries that ask for what is known")
     batch: int = Field(64, ge=2)
     lr_adapter: float = Field(5e-4, gt=0)
     lr_map: float = Field(5e-4, gt=0)
@@ -65,6 +67,14 @@ class TrainingSettings(_Group):
     rpo_alpha: float = Field(1.0, ge=0, description="weight of the likelihood term in RPO (PAPER: 1.0)")
     hard_negatives: int = Field(5, ge=1, description="at most so many wrong passages above the positive become pairs")
     seed: int = Field(0, ge=0)
+
+    def sft_steps(self, update: bool) -> int:
+        """SFT steps of an update, or of a training from genesis."""
+        return self.update_steps if update else self.steps
+
+    def preference_steps(self, update: bool) -> int:
+        """RPO steps: as many to an SFT step in an update as in a training from genesis."""
+        return -(-self.rpo_steps * self.update_steps // self.steps) if update else self.rpo_steps
 
 
 class RetrievalSettings(_Group):

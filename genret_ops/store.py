@@ -5,6 +5,7 @@ manifest last: the manifest is the commit point, and what no manifest names was 
 This module knows the schemas (records.py) and nothing of what the rows mean.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +29,12 @@ def write_atomically(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes in 64 hex digits, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def link(source: Path, target: Path) -> None:

@@ -115,7 +115,7 @@ def test_verify_names_the_first_in_order_of_path(sealed: Path) -> None:
 def test_a_manifest_that_was_changed_with_its_file_still_shows(sealed: Path) -> None:
     unlocked(sealed / "settings.json").write_bytes(b"{ }")
     manifest = read_manifest(sealed)
-    manifest["files"]["settings.json"] = content.file_hash(sealed / "settings.json")
+    manifest["files"]["settings.json"] = file_hash(sealed / "settings.json")
     unlocked(sealed / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(BrokenRelease, match=r"manifest\.json differs"):
         verify(sealed)

@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from genret_ops.cli import app
 from genret_ops.home import Home
-from genret_ops.registry.content import file_hash
 from genret_ops.retrieval.index import Index
 from genret_ops.settings import Settings
+from genret_ops.store import file_hash
 from genret_ops.synthesis.queries import neighbours, read_queries, write_queries
 
 

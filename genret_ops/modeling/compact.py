@@ -8,7 +8,7 @@ How this differs from dense retrieval: passages are never encoded again, their r
 learned; `dense_adapted` in the evaluation is the same training with re-encoded passages.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,11 @@ class DocidHead(torch.nn.Module):
         self.map = torch.nn.Parameter(torch.eye(dimension))
         self.residual = torch.nn.Embedding(len(rows), dimension, sparse=True)
         torch.nn.init.zeros_(self.residual.weight)
+
+    def learned(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Take over what a head learned that knew these docids or the first of them; the others keep no residual."""
+        self.map.data.copy_(state["map"])
+        self.residual.weight.data[: len(state["residual.weight"])] = state["residual.weight"]
 
     def mapped(self, docids: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         """(unit rows of these docids, position in `docids` of each row's owner)."""

@@ -18,14 +18,9 @@ from typing import Any
 
 from genret_ops.errors import BrokenRelease
 from genret_ops.records import canonical_json
+from genret_ops.store import file_hash
 
 MANIFEST, CARD, REPORT = "manifest.json", "README.md", "report"
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes in 64 hex digits, read in pieces."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def content_hash(folder: Path) -> str:

@@ -39,8 +39,11 @@ def publish(
     training_tables: Mapping[str, int],
     run_id: str,
     actor: str,
+    parent: int | None = None,
 ) -> Release:
     """Seal and register the model of a finished job on a committed head; the first release becomes champion.
+
+    One that grows from `parent` is of its generation; any other begins the next.
 
     Args:
         record: the committed snapshot, as `Store.committed` gives it.
@@ -70,6 +73,7 @@ def publish(
         "settings": settings.model_dump(mode="json"),
         "settings_hash": settings.hash(),
         "seeds": {"training": settings.training.seed},
+        "steps": {"sft": job.steps, "rpo": job.rpo_steps},
         "training_tables": dict(training_tables),
         "loss": {stage: job.losses(stage) for stage in ("sft", "rpo")},
         "versions": versions,
@@ -84,11 +88,24 @@ def publish(
     registry = Registry(home.path)
     metrics = {f"heldout MRR@10 {mode}": value for mode, value in tuned.mrr.items()}
     number = registry.register(
-        content, folder, generation=0, delta=record["snapshot"], head=record, metrics=metrics, actor=actor
+        content,
+        folder,
+        generation=_generation(registry, parent),
+        delta=record["snapshot"],
+        parent=parent,
+        head=record,
+        metrics=metrics,
+        actor=actor,
     )
     release = registry.release(number)
     write_card(folder, _facts(release, manifest, head, job, tuned))
     return release
+
+
+def _generation(registry: Registry, parent: int | None) -> int:
+    if parent is not None:
+        return registry.release(parent).generation
+    return 1 + max((release.generation for release in registry.releases()), default=-1)
 
 
 def publish_patch(
@@ -149,11 +166,11 @@ def _facts(release: Release, manifest: Mapping[str, Any], head: CorpusHead, job:
         "encoder": job.settings.model.encoder,
         "corpus": {"documents": len(head.documents), "passages": int(np.count_nonzero(head.live))},
         "training": {
-            "steps": training.steps,
+            "steps": job.steps,
             "seed": training.seed,
             "loss_first": losses[0][1],
             "loss_last": losses[-1][1],
-            "RPO steps": training.rpo_steps,
+            "RPO steps": job.rpo_steps,
             "preference pairs": job.table("pairs").num_rows,
         },
         "evaluation": {

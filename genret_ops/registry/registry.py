@@ -18,6 +18,7 @@ from genret_ops.errors import AliasMoved, BrokenRelease, GenretError, NothingToS
 from genret_ops.records import canonical_json
 from genret_ops.registry import content, database, events
 from genret_ops.registry.events import Event
+from genret_ops.store import file_hash
 
 CHAMPION, CANDIDATE, PREVIOUS = ALIASES = ("champion", "candidate", "previous")
 
@@ -212,7 +213,7 @@ def _check(folder: Path, content_hash: str) -> str:
     content.verify(folder)
     if content.read_manifest(folder)["content_hash"] != content_hash:
         raise BrokenRelease(f"{folder} holds another release than {content_hash[:16]}")
-    return content.file_hash(folder / content.MANIFEST)
+    return file_hash(folder / content.MANIFEST)
 
 
 def _alias(connection: Connection, name: str) -> int | None:

@@ -22,7 +22,8 @@ from genret_ops.retrieval.index import Model
 from genret_ops.store import link
 
 SEARCH_FILE = "search.json"
-_LEARNED = ("head.safetensors", "rows.npy", "starts.npy", SEARCH_FILE)
+HEAD = "head.safetensors"
+_LEARNED = (HEAD, "rows.npy", "starts.npy", SEARCH_FILE)
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
@@ -43,17 +44,13 @@ class SearchSettings:
 
 def write_model(trained: Path, folder: Path, rows: Rows, passage_ids: Sequence[str], search: SearchSettings) -> None:
     """Lay out a model release in `folder` from a training output (adapter and head) and finished rows."""
-    import torch
-    from safetensors.torch import save_file
-
     folder.mkdir(parents=True)
     (folder / "adapter").mkdir()
+    shutil.copyfile(trained / HEAD, folder / HEAD)
     shutil.copyfile(trained / "adapter" / WEIGHTS, folder / "adapter" / WEIGHTS)
     config = json.loads((trained / "adapter" / CONFIG).read_text())
     config["target_modules"] = sorted(config["target_modules"])  # PEFT writes a set: the same model, another hash
     (folder / "adapter" / CONFIG).write_text(canonical_json(config))
-    head = torch.load(trained / "head.pt", weights_only=True)
-    save_file({name: weight.contiguous() for name, weight in head.items()}, folder / "head.safetensors")
     rows.save(folder)
     (folder / "docids.json").write_text(json.dumps(list(passage_ids)))
     settings = {name: getattr(search, name) for name in SearchSettings.__slots__}

@@ -81,15 +81,15 @@ class Extractive:
         rng.shuffle(rows)
         return rows
 
-    def stream(self, members: Sequence[int], count: int, hard: bool = False) -> Iterator[SyntheticQuery]:
+    def stream(self, members: Sequence[int], count: int) -> Iterator[SyntheticQuery]:
         """`count` training queries, epoch after epoch.
 
         Raises:
             GenretError: the corpus yields no query at all.
         """
         made = 0
-        for number in range(count):
-            rows = self.epoch(number, members, "train", hard)
+        for epoch in range(count):
+            rows = self.epoch(epoch, members, "train")
             if not rows:
                 raise GenretError("no text of the corpus is long enough to make a query of")
             for row in rows[: count - made]:

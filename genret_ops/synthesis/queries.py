@@ -18,7 +18,7 @@ from genret_ops.corpus.metadata import date_attributes, detectable, is_date, pro
 from genret_ops.errors import GenretError
 from genret_ops.lexical import LexicalIndex, tokens
 from genret_ops.records import SyntheticQuery, text_hash
-from genret_ops.settings import RetrievalSettings, Settings
+from genret_ops.settings import RetrievalSettings, Settings, TrainingSettings
 from genret_ops.store import Store
 from genret_ops.synthesis.extractive import Extractive, Source
 
@@ -29,7 +29,9 @@ _NEIGHBOUR_WORDS = 60
 
 
 def neighbours(
-    head: CorpusHead, lexical: LexicalIndex, progress: Callable[[int, int], None] = lambda done, total: None
+    head: CorpusHead,
+    lexical: LexicalIndex,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> np.ndarray:
     """The lexical neighbours of each docid in other documents, shape (docids, at most 8)."""
     documents = document_numbers(head)
@@ -71,23 +73,52 @@ def heldout_docids(head: CorpusHead, settings: Settings) -> np.ndarray:
     return np.isin(documents, order[: min(max(1, count), len(numbers) - 1)])
 
 
-def write_queries(head: CorpusHead, near: np.ndarray, settings: Settings) -> list[SyntheticQuery]:
-    """Every synthetic query of a build, split `train`, `hard` or `heldout`; deterministic by seed."""
+def write_queries(
+    head: CorpusHead, near: np.ndarray, settings: Settings, learned: int | None = None
+) -> list[SyntheticQuery]:
+    """Every synthetic query of a build, split `train`, `hard` or `heldout`; deterministic by seed.
+
+    An update, whose parent learned the first `learned` docids, asks for the others, interleaved with a replay of the
+    known ones; a training from genesis (None) asks for all alike.
+    """
     generator = Extractive(
         sources(head, near, settings.retrieval), settings.synthesis, _rarity(head), settings.training.seed
     )
-    held = heldout_docids(head, settings)
-    members = np.flatnonzero(head.live & ~held).tolist()
-    training = settings.training
-    train = list(generator.stream(members, training.steps * training.batch))
-    hard = [row for row in generator.epoch(0, members, "hard", hard=True) if row.kind != "context"]
+    held, training = heldout_docids(head, settings), settings.training
+    members = np.flatnonzero(head.live & ~held)
+    old, new = (members[:0], members) if learned is None else (members[members < learned], members[members >= learned])
+    steps, preferences = training.sft_steps(learned is not None), training.preference_steps(learned is not None)
+    train = _interleaved(generator, old, new, steps * training.batch, training)
+    hard = [row for row in _hard(generator, old, new, training) if row.kind != "context"]
     tuning = list[SyntheticQuery]()
     for number in range(100):
         rows = generator.epoch(number, np.flatnonzero(held & head.live).tolist(), "heldout")
         tuning.extend(row for row in rows if row.kind != "context")
         if len(tuning) >= settings.synthesis.heldout_queries or not rows:
             break
-    return train + hard[: 2 * training.rpo_steps * training.batch] + tuning[: settings.synthesis.heldout_queries]
+    return train + hard[: 2 * preferences * training.batch] + tuning[: settings.synthesis.heldout_queries]
+
+
+def _interleaved(
+    generator: Extractive, old: np.ndarray, new: np.ndarray, count: int, training: TrainingSettings
+) -> list[SyntheticQuery]:
+    """`count` training queries: about new passages, and a share of them, evenly spread, about old ones."""
+    share = training.replay if len(old) and len(new) else float(not len(new))
+    again = round(share * count)
+    replay = generator.stream(old.tolist(), again) if again else iter(())
+    fresh = generator.stream(new.tolist(), count - again) if again < count else iter(())
+    turns = [((place + 1) * again) // count > (place * again) // count for place in range(count)]
+    return [next(replay if turn else fresh) for turn in turns]
+
+
+def _hard(generator: Extractive, old: np.ndarray, new: np.ndarray, training: TrainingSettings) -> list[SyntheticQuery]:
+    """Stage-2 queries, the hardest the generator has: those about new passages, and as many of old ones as replayed."""
+    fresh = generator.epoch(0, new.tolist(), "hard", hard=True)
+    if not len(old):
+        return fresh
+    known = generator.epoch(1, old.tolist(), "hard", hard=True)
+    turns = max(1, round(training.replay / (1 - training.replay))) if training.replay else 0
+    return [row for place, one in enumerate(fresh) for row in (one, *known[place * turns : (place + 1) * turns])]
 
 
 def sources(head: CorpusHead, near: np.ndarray, settings: RetrievalSettings) -> list[Source]:

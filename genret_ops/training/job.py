@@ -1,7 +1,7 @@
 """A training job is a folder: what to learn in, what was learned out. Whoever holds the folder can go on with it.
 
-In: `job.json`, `rows.npy` + `starts.npy` (genesis rows in docid order), `queries.arrow`, `hard.arrow`,
-`neighbours.npy` (docids, n), `documents.npy` (docids,).
+In: `job.json`, `parent/` (adapter and head to grow from, where there is one), `rows.npy` + `starts.npy` (genesis rows in
+docid order), `queries.arrow`, `hard.arrow`, `neighbours.npy` (docids, n), `documents.npy` (docids,).
 Out: `sft/` and `rpo/` with adapter and head, `pairs.arrow`, `loss-*.jsonl`.
 """
 
@@ -30,6 +30,22 @@ class Job:
     def settings(self) -> Settings:
         """The settings that the job was made under; neither file nor environment is read again."""
         return Settings.model_validate_json((self.folder / "job.json").read_text())
+
+    @property
+    def parent(self) -> Path | None:
+        """What the adapter grows from; None where it starts from genesis."""
+        folder = self.folder / "parent"
+        return folder if folder.exists() else None
+
+    @property
+    def steps(self) -> int:
+        """SFT steps of this job."""
+        return self.settings.training.sft_steps(self.parent is not None)
+
+    @property
+    def rpo_steps(self) -> int:
+        """RPO steps of this job."""
+        return self.settings.training.preference_steps(self.parent is not None)
 
     @cached_property
     def rows(self) -> Rows:

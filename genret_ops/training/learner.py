@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file, save_file
 
 from genret_ops.modeling.compact import DocidHead
 from genret_ops.modeling.encoder import LORA_TARGETS, Encoder
@@ -21,7 +22,10 @@ Progress = Callable[[int, int, float], None]
 
 
 class Learner:
-    """Encoder with LoRA and head under training. `start` is a folder that `save` wrote, or None for genesis."""
+    """Encoder with LoRA and head under training.
+
+    `start` is a folder that `save` wrote, or a model release, perhaps of fewer docids; None for genesis.
+    """
 
     def __init__(self, settings: Settings, rows: Rows, start: Path | None) -> None:
         torch.manual_seed(settings.training.seed)
@@ -42,7 +46,7 @@ class Learner:
                 self.encoder.base = PeftModel.from_pretrained(
                     self.encoder.base, str(start / "adapter"), is_trainable=True
                 )
-            self.head.load_state_dict(torch.load(start / "head.pt", weights_only=True))
+            self.head.learned(load_file(start / "head.safetensors"))
         self.adapter = [weight for weight in self.encoder.base.parameters() if weight.requires_grad]
 
     def optimise(self, steps: int, rate: float = 1.0) -> None:
@@ -81,7 +85,7 @@ class Learner:
         partial = folder.with_name(folder.name + ".partial")
         shutil.rmtree(partial, ignore_errors=True)
         self.encoder.base.save_pretrained(str(partial / "adapter"))  # type: ignore[operator]
-        torch.save(self.head.state_dict(), partial / "head.pt")
+        save_file(self.head.state_dict(), partial / "head.safetensors")
         shutil.rmtree(folder, ignore_errors=True)
         partial.replace(folder)
 

@@ -13,10 +13,12 @@ from genret_ops.modeling.encoder import Encoder, encoder_hash
 from genret_ops.modeling.rows import PassageInput, Rows, encode_rows
 from genret_ops.records import SyntheticQuery, canonical_json
 from genret_ops.settings import Settings
-from genret_ops.store import EncodingCache, write_atomically
+from genret_ops.store import EncodingCache, file_hash, write_atomically
 from genret_ops.training.job import Job
 
 INPUTS = "inputs.sha256"
+PARENT = ("adapter/adapter_config.json", "adapter/adapter_model.safetensors", "head.safetensors")
+"""What an adapter that grows from a release takes over of it."""
 _ROOM = 32
 """Tokens of the encoder's window beyond the longest sentence, for its special tokens and for headings."""
 
@@ -60,15 +62,18 @@ def prepare_job(
     docid_of: Mapping[str, int],
     neighbours: np.ndarray,
     documents: np.ndarray,
+    parent: Path | None = None,
 ) -> Job:
     """A job folder for these rows and queries; what an earlier job with other inputs left is removed.
 
-    A job with the same inputs is kept as it is, so that a killed training goes on.
+    A job with the same inputs is kept as it is, so that a killed training goes on. `parent` is the model release that
+    the adapter grows from; without one it starts from genesis.
     """
     job = Job(folder)
     tables = {split: _table(queries, split, docid_of) for split in ("train", "hard")}
     written = settings.model_dump_json()
-    inputs = _digest(written, tables, [rows.vectors, rows.starts, neighbours, documents])
+    learned = {name: file_hash(parent / name) for name in PARENT} if parent else {}
+    inputs = _digest(written + canonical_json(learned), tables, [rows.vectors, rows.starts, neighbours, documents])
     if (folder / INPUTS).exists() and (folder / INPUTS).read_text() == inputs:
         return job
     shutil.rmtree(folder, ignore_errors=True)
@@ -76,6 +81,10 @@ def prepare_job(
     rows.save(folder)
     np.save(folder / "neighbours.npy", neighbours)
     np.save(folder / "documents.npy", documents)
+    if parent:
+        for name in PARENT:
+            (folder / "parent" / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(parent / name, folder / "parent" / name)
     job.write_table("queries", tables["train"])
     job.write_table("hard", tables["hard"])
     write_atomically(folder / "job.json", written.encode())

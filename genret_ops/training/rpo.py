@@ -42,13 +42,13 @@ def train(job: Job, progress: Progress) -> None:
     training = job.settings.training
     pairs = job.table("pairs").to_pylist()
     learner = Learner(job.settings, job.rows, job.folder / "sft")
-    if pairs and training.rpo_steps:
+    if pairs and job.rpo_steps:
         frozen = Learner(job.settings, job.rows, job.folder / "sft")
-        learner.optimise(training.rpo_steps, training.rpo_lr / training.lr_adapter)
+        learner.optimise(job.rpo_steps, training.rpo_lr / training.lr_adapter)
         checkpoint = job.folder / "checkpoints" / "rpo.pt"
         first = learner.resume(checkpoint)
         curve = LossCurve(job.folder / "loss-rpo.jsonl", first)
-        for step in range(first, training.rpo_steps):
+        for step in range(first, job.rpo_steps):
             rng = np.random.default_rng((training.seed, 1, step))
             batch = [pairs[index] for index in rng.choice(len(pairs), min(training.batch, len(pairs)), replace=False)]
             wanted = [[row["chosen"], row["rejected"]] for row in batch]
@@ -61,7 +61,7 @@ def train(job: Job, progress: Progress) -> None:
             loss = rpo_loss(logits, before, columns[:, 0], columns[:, 1], training.rpo_beta, training.rpo_alpha)
             learner.step(loss)
             curve.add(step, float(loss.detach()))
-            progress(step + 1, training.rpo_steps, float(loss.detach()))
+            progress(step + 1, job.rpo_steps, float(loss.detach()))
             if (step + 1) % training.checkpoint_every == 0:
                 learner.checkpoint(checkpoint, step + 1)
     learner.save(done)

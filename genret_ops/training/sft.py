@@ -42,12 +42,12 @@ def train(job: Job, progress: Progress) -> None:
     if done.exists():
         return
     rows = Dataset(InMemoryTable(job.table("queries")))
-    learner = Learner(job.settings, job.rows, None)
-    learner.optimise(training.steps)
+    learner = Learner(job.settings, job.rows, job.parent)
+    learner.optimise(job.steps)
     checkpoint = job.folder / "checkpoints" / "sft.pt"
     first = learner.resume(checkpoint)
     curve = LossCurve(job.folder / "loss-sft.jsonl", first)
-    for step in range(first, training.steps):
+    for step in range(first, job.steps):
         batch = rows[[index % len(rows) for index in range(step * training.batch, (step + 1) * training.batch)]]
         rng = np.random.default_rng((training.seed, step))
         docids = candidates(batch["docids"], job.neighbours, training.negatives, job.live, rng)
@@ -56,7 +56,7 @@ def train(job: Job, progress: Progress) -> None:
         penalty = learner.head.residual(torch.from_numpy(docids)).square().sum(-1).mean()
         learner.step(likelihood + _RESIDUAL_PENALTY * penalty)
         curve.add(step, float(likelihood.detach()))
-        progress(step + 1, training.steps, float(likelihood.detach()))
+        progress(step + 1, job.steps, float(likelihood.detach()))
         if (step + 1) % training.checkpoint_every == 0:
             learner.checkpoint(checkpoint, step + 1)
     learner.save(done)
