@@ -26,6 +26,7 @@ from genret_ops.home import Home
 from genret_ops.records import Document, Quarantined
 from genret_ops.registry.content import read_manifest
 from genret_ops.registry.registry import CHAMPION, Registry, Release
+from genret_ops.retrieval.model import read_search
 from genret_ops.settings import Settings
 
 _TAG = "genret/command"
@@ -83,8 +84,11 @@ def ingest(home: Home, given: Sequence[str] = (), only: bool = False) -> Ingeste
         return Ingested(name, record, record["reasons"], _patched(home, name, settings))
 
 
-def build(home: Home, settings: Settings) -> Built:
-    """Train on the newest snapshot and make it a release, unless that was done under the same settings.
+def build(home: Home, settings: Settings, consolidate: bool = False) -> Built:
+    """Learn the newest snapshot and release it, unless that was done under the same settings.
+
+    The adapter grows from the champion's and learns what is pending. It starts from genesis where there is no champion,
+    where it learned under other settings, where its chain is as long as settings allow, and to `consolidate`.
 
     Raises:
         GenretError: nothing was ingested, or a stage failed.
@@ -94,12 +98,26 @@ def build(home: Home, settings: Settings) -> Built:
         if not names:
             raise GenretError(f"{home.path} holds no documents yet: run `genret ingest SOURCE` first")
         registry = Registry(home.path)
-        if (release := _released(home, names[-1], settings)) is not None:
+        if not consolidate and (release := _released(home, names[-1], settings)) is not None:
             if registry.alias(CHAMPION) != release.number:
                 registry.promote(release.number, actor(), "genret build, with these settings again")
             return Built(release, False)
-        _materialise(home, "build", names[-1], {"settings_json": settings.model_dump_json()}, settings)
+        parent = None if consolidate else _parent(registry, settings)
+        if parent is not None and home.store.committed(names[-1])["docids"] == read_search(parent.folder).learned:
+            return Built(parent, False)
+        config = {"settings_json": settings.model_dump_json(), "parent": parent.number if parent else 0}
+        _materialise(home, "build", names[-1], config, settings)
         return Built(registry.release(CHAMPION), True)
+
+
+def _parent(registry: Registry, settings: Settings) -> Release | None:
+    """The champion, where an adapter may grow from it; None where the training has to start from genesis."""
+    if registry.alias(CHAMPION) is None:
+        return None
+    champion = registry.release(CHAMPION)
+    learned_under = Settings.model_validate(read_manifest(champion.folder)["settings"])
+    grown = registry.chain(champion.number)
+    return champion if learned_under.learning() == settings.learning() and grown < settings.training.chain else None
 
 
 def _patched(home: Home, delta: str, settings: Settings) -> Release | None:

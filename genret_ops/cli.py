@@ -93,15 +93,18 @@ def ingest(
 
 @app.command(epilog="Examples:  genret build  ·  genret build --steps 800  ·  genret build --seed 1 --json")
 def build(
-    steps: Annotated[int | None, typer.Option(min=1, help="SFT steps; genret.toml says how many else.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="SFT steps of a training from genesis.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of queries and training.")] = None,
+    consolidate: Annotated[
+        bool, typer.Option("--consolidate", help="Start from genesis and learn everything again: a new generation.")
+    ] = False,
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
-    """Train on the newest snapshot and release the model: queries, SFT, RPO, tuning, release.
+    """Learn what is new and release the model: queries, SFT, RPO, tuning, release.
 
-    A build that was killed goes on from its last checkpoint when it is run again. What was built already under the
-    same settings is not built again.
+    The first build learns the whole corpus. Later ones grow from the champion and learn what has come since, with a
+    replay of what is known. A build that was killed goes on from its last checkpoint when it is run again.
     """
     from genret_ops import facts, show
 
@@ -111,7 +114,7 @@ def build(
     settings = settings.model_copy(update={"training": settings.training.model_copy(update=given)})
     with show.working("starting"):
         from assets import run
-    built = run.build(opened, settings)
+    built = run.build(opened, settings, consolidate)
     _print(facts.release(opened, built.release), as_json, lambda told: show.built(told, built.new))
 
 

@@ -5,6 +5,7 @@ Values come from `genret.toml` in the home folder, then from the environment
 """
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -53,6 +54,7 @@ class TrainingSettings(_Group):
 
     steps: int = Field(200, ge=1, description="SFT steps from genesis")
     update_steps: int = Field(40, ge=1, description="SFT steps of an update, which grows from the champion")
+    chain: int = Field(10, ge=0, description="updates in a row before the next build starts from genesis")
     replay: float = Field(0.5, ge=0, lt=1, description="share of an update's queries that ask for what is known")
     batch: int = Field(64, ge=2)
     lr_adapter: float = Field(5e-4, gt=0)
@@ -123,6 +125,11 @@ class Settings(BaseSettings):
             model_config = SettingsConfigDict(toml_file=home / SETTINGS_FILE)
 
         return OfHome()
+
+    def learning(self) -> dict[str, Any]:
+        """The settings that decide what a training learns, without those of a search and of sources."""
+        groups = {name: getattr(self, name) for name in ("corpus", "synthesis", "model", "training")}
+        return {name: group.model_dump(mode="json") for name, group in groups.items()}
 
     def hash(self) -> str:
         """Hash of every value: two runs with equal hashes had equal settings."""

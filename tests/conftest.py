@@ -27,6 +27,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "developer")
 TINY = """
 [training]
 steps = 8
+update_steps = 4
 batch = 8
 rpo_steps = 2
 negatives = 50

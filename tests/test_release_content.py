@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from genret_ops.errors import BrokenRelease
 from genret_ops.registry import content
 from genret_ops.registry.content import content_hash, git_revision, library_versions, read_manifest, seal, verify
+from genret_ops.store import file_hash
 
 FILES = {"adapter.safetensors": b"weights", "rows/map.npy": b"\x00\x01", "settings.json": b"{}"}
 

@@ -134,6 +134,15 @@ class Registry:
             raise GenretError(f"{name!r} may be any of {', '.join(f'r{release.number}' for release in found)}")
         return found[0]
 
+    def chain(self, number: int) -> int:
+        """How many updates lie between a release and the training from genesis that its generation began with."""
+        known = {release.number: release for release in self.releases()}
+        length, release = 0, known[number]
+        while release.parent is not None:
+            length += "patches" not in content.read_manifest(release.folder)
+            release = known[release.parent]
+        return length
+
     def alias(self, name: str) -> int | None:
         """Number of the release that an alias stands at; None where it stands nowhere yet."""
         with self._engine.connect() as connection:

@@ -1,7 +1,7 @@
 """A training job is a folder: what to learn in, what was learned out. Whoever holds the folder can go on with it.
 
-In: `job.json`, `parent/` (adapter and head to grow from, where there is one), `rows.npy` + `starts.npy` (genesis rows in
-docid order), `queries.arrow`, `hard.arrow`, `neighbours.npy` (docids, n), `documents.npy` (docids,).
+In: `job.json`, `parent/` (adapter and head to grow from, where there is one), `rows.npy` + `starts.npy` (genesis rows
+in docid order), `queries.arrow`, `hard.arrow`, `neighbours.npy` (docids, n), `documents.npy` (docids,).
 Out: `sft/` and `rpo/` with adapter and head, `pairs.arrow`, `loss-*.jsonl`.
 """
 

@@ -1,0 +1,90 @@
+"""The slow path: an adapter grows from the champion's, learns what is pending, and replays what is known."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from assets import run
+from genret_ops.home import Home
+from genret_ops.registry.content import read_manifest
+from genret_ops.registry.load import open_release
+from genret_ops.registry.registry import Registry, Release
+from genret_ops.synthesis.queries import heldout_docids, read_queries
+from genret_ops.training.job import Job
+
+
+@pytest.fixture(scope="module")
+def updated(small_home: Path, documents: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home that was built, then given five documents more, and built again. Read only."""
+    base = tmp_path_factory.mktemp("updated")
+    shutil.copytree(small_home, base / "home")
+    shutil.copytree(documents, base / "documents")
+    home = Home(base / "home")
+    for number in range(5):
+        text = f"The ferry of pier {number} waits for high tide. Captain {number} keeps the timetable of the harbour."
+        (base / "documents" / f"ferry-{number}.txt").write_text(text)
+    run.ingest(home, [str(base / "documents")], only=True)
+    assert run.build(home, home.settings).new
+    return base / "home"
+
+
+def champion(home: Path) -> Release:
+    return Registry(home).release("champion")
+
+
+def test_the_adapter_grows_from_the_champion(updated: Path) -> None:
+    registry, now = Registry(updated), champion(updated)
+    assert now.parent is not None and now.generation == 0
+    before, manifest = registry.release(now.parent), read_manifest(now.folder)
+    assert manifest["steps"] == {"sft": 4, "rpo": 1}
+    assert registry.chain(now.number) == 1 and registry.chain(before.number) == 0
+    old, new = (load_file(release.folder / "head.safetensors") for release in (before, now))
+    assert len(new["residual.weight"]) == len(old["residual.weight"]) + 5
+    drift = np.abs(new["map"] - old["map"]).max()
+    assert 0 < drift < 0.01, "a few steps from the parent, not from the identity"
+
+
+def test_what_was_pending_is_learned(updated: Path) -> None:
+    _, retriever = open_release(Home(updated))
+    (first, *_) = retriever.search("captain of the ferry at pier 3", 3, "generative").hits
+    assert first.doc_id.startswith("ferry-") and first.state == "learned"
+    assert retriever.search("descale the espresso machine", 1, "generative").hits[0].doc_id == "coffee.md"
+
+
+def test_half_of_the_training_asks_for_what_is_known(updated: Path) -> None:
+    home = Home(updated)
+    delta = home.store.snapshots()[-1]
+    version = read_manifest(champion(updated).folder)["training_tables"]["queries"]
+    _, retriever = open_release(home)
+    docid_of = {passage.passage_id: docid for docid, passage in enumerate(retriever.index.head.passages)}
+    held = heldout_docids(retriever.index.head, home.settings)
+    learned = len(docid_of) - 5
+    for split in ("train", "hard"):
+        rows = read_queries(home.store, delta, version, (split,))
+        asked = [docid_of[row.positives[0]] for row in rows]
+        assert not held[asked].any()
+        share = np.mean([docid >= learned for docid in asked])
+        assert share == 0.5 if split == "train" else 0.3 < share < 0.7
+
+
+def test_the_job_started_from_what_the_parent_learned(updated: Path) -> None:
+    job = Job(Home(updated).work("delta-00001") / "job")
+    parent = Registry(updated).release(champion(updated).parent or 0)
+    assert job.parent is not None
+    for name in ("adapter/adapter_model.safetensors", "head.safetensors"):
+        assert (job.parent / name).read_bytes() == (parent.folder / name).read_bytes()
+
+
+def test_nothing_pending_is_a_no_op_and_consolidation_begins_a_generation(updated: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(updated, tmp_path / "home"))
+    home = Home(copy)
+    number = champion(copy).number
+    assert not run.build(home, home.settings).new
+    assert champion(copy).number == number
+    built = run.build(home, home.settings, consolidate=True)
+    assert built.new and built.release.generation == 1 and built.release.parent is None
+    assert read_manifest(built.release.folder)["steps"]["sft"] == 8
+    assert Registry(copy).chain(built.release.number) == 0
