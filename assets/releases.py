@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from assets.home import HomeResource, actor, deltas, tables_of
+from assets.home import HomeResource, actor, deltas, left_by, tables_of
 from assets.training import rpo_adapter
-from assets.views import markdown_table, progress_bar
+from assets.views import criteria, markdown_table, progress_bar
+from genret_ops.records import canonical_json, text_hash
 
 if TYPE_CHECKING:
     from genret_ops.evaluation.tuning import Tuned
 
-_FILE = "evaluation.json"
+_FILE, _NUMBER = "evaluation.json", "release"
 
 
 @dg.asset(partitions_def=deltas, group_name="release", code_version="1", deps=[rpo_adapter])
@@ -57,9 +58,8 @@ def evaluation(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mate
 
 @dg.asset(partitions_def=deltas, group_name="release", code_version="1", deps=[evaluation])
 def model_release(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
-    """The model on its corpus head: sealed by content, registered, champion."""
+    """The model on its corpus head: sealed by content and registered, a candidate."""
     from genret_ops.registry.publish import publish
-    from genret_ops.registry.registry import CHAMPION, Registry
     from genret_ops.training.learner import Learner
 
     delta = context.partition_key
@@ -68,20 +68,56 @@ def model_release(context: dg.AssetExecutionContext, home: HomeResource) -> dg.M
     rows = Learner(job.settings, job.rows, job.folder / "rpo").head.finished()
     tuned = _read_tuned(job.folder / _FILE)
     tables = tables_of(context, "synthetic_queries") | tables_of(context, "preference_pairs")
-    release = publish(
-        home.home, record, head, job, rows, tuned, tables, context.run.run_id, actor(), home.parent or None
-    )
-    registry = Registry(home.home.path)
-    if registry.alias(CHAMPION) != release.number:
-        registry.promote(release.number, actor(), "genret build")
+    run, parent = context.run.run_id, home.parent or None
+    release = publish(home.home, record, head, job, rows, tuned, tables, run, actor(), parent)
     return dg.MaterializeResult(
         metadata={
-            "release": f"r{release.number}",
+            _NUMBER: release.number,
             "content hash": release.content_hash,
             "settings": job.settings.hash(),
             "files": dg.MetadataValue.path(release.folder),
             **release.metrics,
         },
+        data_version=dg.DataVersion(release.content_hash[:32]),
+    )
+
+
+@dg.asset(partitions_def=deltas, group_name="release", code_version="1", deps=[model_release])
+def gate(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
+    """What the release must hold to become champion: measured, and the verdict stored with its hash."""
+    from genret_ops.registry.content import read_manifest
+    from genret_ops.registry.gate import judge_release
+    from genret_ops.registry.registry import Registry
+    from genret_ops.synthesis.queries import read_queries
+
+    registry = Registry(home.home.path)
+    release = registry.release(left_by(context, "model_release")[_NUMBER])
+    version = read_manifest(release.folder)["training_tables"]["queries"]
+    queries = read_queries(home.home.store, release.delta, version, ("heldout",))
+    verdict = judge_release(home.home, registry, release, queries, home.settings.gate)
+    registry.record_verdict(release.number, verdict, actor())
+    return dg.MaterializeResult(
+        metadata={_NUMBER: release.number, "refusals": len(verdict.refusals), "criteria": criteria(verdict)},
+        data_version=dg.DataVersion(text_hash(canonical_json(verdict.as_json()))),
+    )
+
+
+@dg.asset(partitions_def=deltas, group_name="release", code_version="1", deps=[gate])
+def champion(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
+    """The release that answers from now on, brought to the head of now; none where the gate refuses it."""
+    from genret_ops.registry.rebase import rebase
+    from genret_ops.registry.registry import Registry
+
+    registry, waiver = Registry(home.home.path), home.waiver or None
+    release = registry.release(left_by(context, "gate")[_NUMBER])
+    with home.home.alone("corpus", wait=True):
+        newest = home.home.store.committed(home.home.store.snapshots()[-1])
+        if newest["snapshot"] != release.delta:
+            registry.admit(release.number, waiver)
+            release, _, _ = rebase(home.home, registry, release, newest, context.run.run_id, actor())
+        registry.promote(release.number, actor(), home.reason, waiver=waiver)
+    return dg.MaterializeResult(
+        metadata={_NUMBER: release.number, "content hash": release.content_hash},
         data_version=dg.DataVersion(release.content_hash[:32]),
     )
 

@@ -1,13 +1,12 @@
 """What the `genret` verbs call: materialise the jobs in this process, on the home's own Dagster instance.
 
-One command works in a home at a time; a lock that the operating system gives back also after a kill sees to it.
+One command changes the corpus of a home at a time, and one trains; a lock that the operating system gives back also
+after a kill sees to it.
 """
 
-import fcntl
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ from genret_ops.registry.registry import CHAMPION, Registry, Release
 from genret_ops.retrieval.model import read_search
 from genret_ops.settings import Settings
 
-_TAG = "genret/command"
+_TAG, _BUILT = "genret/command", "genret build"
 _UNCAPTURED = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
 """Steps write to this terminal, so that progress bars are seen; runs of the UI keep their logs."""
 _UNFINISHED = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
@@ -65,7 +64,7 @@ def ingest(home: Home, given: Sequence[str] = (), only: bool = False) -> Ingeste
     Raises:
         GenretError: no source is known, one cannot be read, or no document is left.
     """
-    with _alone(home):
+    with home.alone("corpus"):
         store, settings = home.store, home.settings
         names = store.snapshots()
         last = store.committed(names[-1]) if names else None
@@ -93,21 +92,60 @@ def build(home: Home, settings: Settings, consolidate: bool = False) -> Built:
     Raises:
         GenretError: nothing was ingested, or a stage failed.
     """
-    with _alone(home):
+    with home.alone("training"):
         names = home.store.snapshots()
         if not names:
             raise GenretError(f"{home.path} holds no documents yet: run `genret ingest SOURCE` first")
         registry = Registry(home.path)
         if not consolidate and (release := _released(home, names[-1], settings)) is not None:
             if registry.alias(CHAMPION) != release.number:
-                registry.promote(release.number, actor(), "genret build, with these settings again")
+                registry.promote(release.number, actor(), f"{_BUILT}, with these settings again")
             return Built(release, False)
         parent = None if consolidate else _parent(registry, settings)
         if parent is not None and home.store.committed(names[-1])["docids"] == read_search(parent.folder).learned:
             return Built(parent, False)
-        config = {"settings_json": settings.model_dump_json(), "parent": parent.number if parent else 0}
+        config = {
+            "settings_json": settings.model_dump_json(),
+            "parent": parent.number if parent else 0,
+            "reason": _BUILT,
+        }
         _materialise(home, "build", names[-1], config, settings)
         return Built(registry.release(CHAMPION), True)
+
+
+def promote(home: Home, name: str, reason: str, waiver: str | None = None) -> Release:
+    """Make a release champion, brought to the newest snapshot first; the gate stands in the door.
+
+    Raises:
+        GateRefused: the gate refused it, and there is no waiver.
+        GenretError: there is no such release.
+    """
+    with home.alone("corpus"):
+        registry, newest = Registry(home.path), home.store.snapshots()[-1]
+        release = registry.release(name)
+        if release.delta == newest:
+            registry.promote(release.number, actor(), reason, waiver=waiver)
+        else:
+            registry.admit(release.number, waiver)
+            config = {"parent": release.number, "reason": reason, "waiver": waiver or ""}
+            _materialise(home, "fast", newest, config, home.settings)
+        return registry.release(CHAMPION)
+
+
+def rollback(home: Home, reason: str) -> Release:
+    """Take the last change of model back: the model that answered before, on the corpus of now.
+
+    Raises:
+        GenretError: there is no release with another model to go back to.
+    """
+    registry = Registry(home.path)
+    champion = registry.release(CHAMPION)
+    model = registry.model_of(champion.number)
+    passed = [event.release for event in registry.events() if event.kind == "promoted" and event.release]
+    before = [number for number in passed if registry.model_of(number) != model]
+    if not before:
+        raise GenretError(f"r{champion.number} is the only model that ever answered: there is nothing to go back to")
+    return promote(home, str(before[-1]), reason)
 
 
 def _parent(registry: Registry, settings: Settings) -> Release | None:
@@ -128,7 +166,7 @@ def _patched(home: Home, delta: str, settings: Settings) -> Release | None:
     if registry.alias(CHAMPION) is None:
         return None
     if registry.release(CHAMPION).delta != delta:
-        _materialise(home, "fast", delta, {}, settings)
+        _materialise(home, "fast", delta, {"reason": "genret ingest"}, settings)
     return registry.release(CHAMPION)
 
 
@@ -178,19 +216,3 @@ def _released(home: Home, delta: str, settings: Settings) -> Release | None:
         ),
         None,
     )
-
-
-@contextmanager
-def _alone(home: Home) -> Iterator[None]:
-    """Hold the home's lock.
-
-    Raises:
-        GenretError: another command holds it.
-    """
-    home.path.mkdir(parents=True, exist_ok=True)
-    with (home.path / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise GenretError(f"another genret command is working in {home.path}: wait until it has ended") from None
-        yield

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 import dagster as dg
 
+from genret_ops.registry.verdict import Verdict
+
 _WIDTH, _HEIGHT, _MARGIN = 640, 180, 24
 
 
@@ -13,6 +15,15 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> d
     """A small table; cells are cut at 120 characters."""
     lines = [header, ["---"] * len(header), *rows]
     return dg.MetadataValue.md("\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines))
+
+
+def criteria(verdict: Verdict) -> dg.MarkdownMetadataValue:
+    """What the gate asked, and how it stood."""
+    rows = [
+        ("passed" if one.passed else "REFUSED", one.name, f"{one.value:.4f}", f"{one.bound:.4f}", one.told)
+        for one in verdict.criteria
+    ]
+    return markdown_table(("verdict", "criterion", "value", "at least", "what it is"), rows)
 
 
 def _cell(value: object) -> str:

@@ -185,6 +185,55 @@ def bench(
     typer.echo(f"report: {page}", err=True)
 
 
+@app.command(
+    epilog="Examples:  genret promote candidate --reason 'better on our labels'  ·  genret promote r3 --waive 'a test'"
+)
+def promote(
+    release: Annotated[str, typer.Argument(help="A number (r2), an alias or the beginning of a content hash.")],
+    reason: Annotated[str, typer.Option(help="Why, for the audit trail.")] = "genret promote",
+    waive: Annotated[
+        str | None, typer.Option(metavar="WHY", help="Why it may pass though the gate refuses it.")
+    ] = None,
+    as_json: AsJson = False,
+    home: HomeFolder = DEFAULT_HOME,
+) -> None:
+    """Make a release the champion, on the corpus of now; refused where the gate refuses it."""
+    _moved(home, lambda run, opened: run.promote(opened, release, reason, waive), as_json)
+
+
+@app.command(epilog="Example:  genret rollback --reason 'complaints about yesterday'")
+def rollback(
+    reason: Annotated[str, typer.Option(help="Why, for the audit trail.")] = "genret rollback",
+    as_json: AsJson = False,
+    home: HomeFolder = DEFAULT_HOME,
+) -> None:
+    """Go back to the model that answered before, on the corpus of now: no document comes back or is lost by it."""
+    _moved(home, lambda run, opened: run.rollback(opened, reason), as_json)
+
+
+@app.command(epilog="Example:  genret history --json")
+def history(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> None:
+    """The audit trail: what was registered, judged and promoted, by whom and why."""
+    from genret_ops import facts, show
+
+    _print(facts.history(_existing(home)), as_json, show.history)
+
+
+@app.command(epilog="Example:  genret audit --verify")
+def audit(
+    verify: Annotated[bool, typer.Option("--verify", help="Check every byte of every release as well.")] = False,
+    as_json: AsJson = False,
+    home: HomeFolder = DEFAULT_HOME,
+) -> None:
+    """Is the trail what was written? A gap, an edit, a fork and a changed file are each named; exit code 1 then."""
+    from genret_ops import facts, show
+
+    problems = facts.audit(_existing(home), verify)
+    _print(problems, as_json, show.audit)
+    if problems["problems"]:
+        raise typer.Exit(1)
+
+
 @app.command(epilog="Example:  genret status --home notes-index")
 def status(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> None:
     """What the home holds: documents, deltas, quarantine with reasons, champion, and the next step."""
@@ -212,6 +261,16 @@ def show_release(
 
     opened = _existing(home)
     _print(facts.release(opened, facts.registry(opened).release(release)), as_json, show.release)
+
+
+def _moved(home: Path, move: Callable[[Any, "Home"], Any], as_json: bool) -> None:
+    from genret_ops import facts, show
+
+    opened = _existing(home)
+    facts.registry(opened)  # says what to do where nothing was released
+    with show.working("starting"):
+        from assets import run
+    _print(facts.release(opened, move(run, opened)), as_json, show.promoted)
 
 
 def _path(home: Path) -> Path:

@@ -17,5 +17,9 @@ class AliasMoved(GenretError):
     """A compare-and-swap on an alias lost: somebody else moved it first."""
 
 
+class GateRefused(GenretError):
+    """The gate's verdict on a release keeps it from becoming champion, or there is none."""
+
+
 class NothingToSearch(GenretError):
     """A home holds no released index yet."""

@@ -136,6 +136,39 @@ def releases(home: "Home") -> list[dict[str, Any]]:
     return [_release(release, known) for release in known.releases()]
 
 
+def history(home: "Home") -> list[dict[str, Any]]:
+    """The audit trail, oldest first."""
+    return [
+        {
+            "event": event.seq,
+            "at": event.at,
+            "kind": event.kind,
+            "release": f"r{event.release}" if event.release else None,
+            "alias": event.alias,
+            "actor": event.actor,
+            **{name: event.facts[name] for name in ("reason", "refusals") if name in event.facts},
+        }
+        for event in registry(home).events()
+    ]
+
+
+def audit(home: "Home", files: bool) -> dict[str, Any]:
+    """What is wrong with the trail, with the gate's reports and, if asked for, with the files of releases."""
+    from genret_ops.errors import BrokenRelease
+    from genret_ops.registry.content import verify
+
+    known = registry(home)
+    problems = known.verify_chain()
+    for release in known.releases():
+        try:
+            known.verdict(release.number)
+            if files:
+                verify(release.folder)
+        except BrokenRelease as error:
+            problems.append(f"r{release.number}: {error}")
+    return {"events": len(known.events()), "releases": len(known.releases()), "problems": problems}
+
+
 def answer(release: "Release", retriever: "Retriever", found: "Answer") -> dict[str, Any]:
     """An answer with its plan and the account of every hit; ranks count from 1."""
     from genret_ops.retrieval.retriever import describe

@@ -1,7 +1,9 @@
 """A home: the folder in which one index lives, and where in it everything lies. Two homes share nothing."""
 
+import fcntl
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from genret_ops.errors import GenretError
 from genret_ops.records import canonical_json, text_hash
 from genret_ops.settings import SETTINGS_FILE, Settings
 
@@ -36,6 +39,22 @@ class Home:
         from genret_ops.store import Store
 
         return Store(self.path)
+
+    @contextmanager
+    def alone(self, what: str, wait: bool = False) -> Iterator[None]:
+        """Hold the home's lock on `what` (`corpus` or `training`), which ends with this process at the latest.
+
+        Raises:
+            GenretError: another command holds it, and nobody wants to `wait`.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / f"{what}.lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                told = f"another genret command is at work on the {what} of {self.path}: wait until it has ended"
+                raise GenretError(told) from None
+            yield
 
     @property
     def releases(self) -> Path:

@@ -88,6 +88,16 @@ class RetrievalSettings(_Group):
     max_values: int = Field(2000, ge=1, description="an attribute with more distinct values is not detected in queries")
 
 
+class GateSettings(_Group):
+    """What a release must hold to become champion."""
+
+    questions: int = Field(300, ge=2, description="held-out queries that every model is asked")
+    tolerance: float = Field(0.01, ge=0, description="loss of MRR@10 that is tolerated, even where it is sure")
+    reached: float = Field(0.95, ge=0, le=1, description="share of passages that their own sentence must reach")
+    reached_sample: int = Field(200, ge=1, description="passages that are tried")
+    speed: float = Field(0.5, gt=0, description="an answer may take so much longer: 0.5 is twice the champion's time")
+
+
 class Settings(BaseSettings):
     """Every default of the house. Frozen; `Settings.load(home)` reads the home's file and the environment."""
 
@@ -101,6 +111,7 @@ class Settings(BaseSettings):
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
+    gate: GateSettings = GateSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -1,6 +1,6 @@
 """How the commands speak to a person: what facts.py gathered, on a terminal."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -76,6 +76,33 @@ def ingested(facts: Mapping[str, Any]) -> None:
         out.print(f"searchable now, in {facts['release']}; genret build learns what is new")
     elif facts["delta"]:
         out.print("[dim]next: genret build[/]")
+
+
+def promoted(facts: Mapping[str, Any]) -> None:
+    """A release that has just become champion, for people."""
+    _console().print(f"[bold]{facts['release']}[/] answers from now on, on {facts['delta']}")
+
+
+def history(events: Sequence[Mapping[str, Any]]) -> None:
+    """The audit trail for people."""
+    table = Table(box=None, header_style="dim")
+    for name in ("event", "at", "what", "release", "by", "why"):
+        table.add_column(name)
+    for event in events:
+        what = f"{event['kind']} to {event['alias']}" if event["alias"] else event["kind"]
+        why = event.get("reason") or "; ".join(event.get("refusals", ())) or ""
+        row = (str(event["event"]), event["at"], what, event["release"] or "", event["actor"], why)
+        table.add_row(*map(escape, row))
+    _console().print(table)
+
+
+def audit(found: Mapping[str, Any]) -> None:
+    """What is wrong, for people."""
+    out = _console()
+    for problem in found["problems"]:
+        out.print(f"[red]{escape(problem)}[/]", soft_wrap=True)
+    if not found["problems"]:
+        out.print(f"nothing is wrong: {found['events']} events, {found['releases']} releases")
 
 
 def _changes(changes: Mapping[str, int]) -> str:

@@ -78,7 +78,7 @@ def test_a_new_broken_file_is_told_and_makes_no_delta(home_copy: Path, documents
 def test_a_second_command_in_the_same_home_is_refused(home_copy: Path) -> None:
     import fcntl
 
-    with (home_copy / "lock").open("w") as file:
+    with (home_copy / "corpus.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(GenretError, match="another genret command"):
             told("ingest", home=home_copy)

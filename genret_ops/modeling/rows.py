@@ -45,6 +45,10 @@ class Rows:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
+    def first(self, count: int) -> "Rows":
+        """The rows of the first `count` docids."""
+        return Rows(self.vectors[: self.starts[count]], self.starts[: count + 1])
+
     def followed_by(self, more: "Rows") -> "Rows":
         """These rows, and after them those of the docids that come next."""
         starts = np.concatenate([self.starts, more.starts[1:] + self.starts[-1]])

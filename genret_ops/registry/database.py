@@ -54,6 +54,15 @@ aliases = Table(
     Column("moved_at", String(32), nullable=False),
 )
 
+verdicts = Table(
+    "verdicts",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("release", ForeignKey("releases.number"), nullable=False),
+    Column("report", Text, nullable=False),
+    Column("report_hash", String(64), nullable=False),
+)
+
 events = Table(
     "events",
     metadata,
@@ -83,7 +92,7 @@ def open_database(url: URL | str) -> Engine:
     engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
-    if not inspect(engine).has_table(events.name):
+    if not inspect(engine).has_table(verdicts.name):
         with writing(engine) as connection:
             metadata.create_all(connection)
     return engine

@@ -23,7 +23,7 @@ FIRST = "0" * 64
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happened: `kind` is `registered`, `promoted` or `moved`; `details` is canonical JSON as stored.
+    """What happened: `kind` is `registered`, `judged`, `promoted` or `moved`; `details` is canonical JSON as stored.
 
     `at` is UTC in ISO 8601; an event with an `alias` moved that alias to `release`.
     """

@@ -1,16 +1,31 @@
 """Open a release for search: what an alias or a number points at, verified, on its corpus head."""
 
 import json
+from dataclasses import replace
 
+from genret_ops.corpus.head import CorpusHead
 from genret_ops.corpus.live import LiveDocuments
 from genret_ops.errors import BrokenRelease, NothingToSearch
 from genret_ops.home import Home
-from genret_ops.registry.content import verify
+from genret_ops.modeling.compact import RowScorer, finished_rows, fresh_rows
+from genret_ops.registry.content import read_manifest, verify
 from genret_ops.registry.registry import Registry, Release
-from genret_ops.retrieval.index import Index
+from genret_ops.retrieval.index import Index, Model
 from genret_ops.retrieval.model import load_model, read_search
 from genret_ops.retrieval.retriever import Retriever
-from genret_ops.settings import RetrievalSettings
+from genret_ops.settings import RetrievalSettings, Settings
+from genret_ops.training.prepare import genesis_rows
+
+
+def model_on(home: Home, release: Release, head: CorpusHead) -> Model:
+    """The model of a release on another head of its generation, whichever of the two holds more docids."""
+    model, search = load_model(release.folder), read_search(release.folder)
+    rows = finished_rows(release.folder)
+    if len(rows) < len(head):
+        settings = Settings.model_validate(read_manifest(release.folder)["settings"])
+        genesis, _ = genesis_rows(home.path, head, settings, first=len(rows))
+        rows = rows.followed_by(fresh_rows(release.folder, genesis, search.scale))
+    return replace(model, scorer=RowScorer(rows.first(len(head)), search.scale))
 
 
 def open_release(home: Home, name: str | int = "champion") -> tuple[Release, Retriever]:

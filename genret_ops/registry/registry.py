@@ -14,10 +14,11 @@ from sqlalchemy import Connection, RowMapping, func, insert, select, update
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import IntegrityError
 
-from genret_ops.errors import AliasMoved, BrokenRelease, GenretError, NothingToSearch
-from genret_ops.records import canonical_json
+from genret_ops.errors import AliasMoved, BrokenRelease, GateRefused, GenretError, NothingToSearch
+from genret_ops.records import canonical_json, text_hash
 from genret_ops.registry import content, database, events
 from genret_ops.registry.events import Event
+from genret_ops.registry.verdict import Verdict
 from genret_ops.store import file_hash
 
 CHAMPION, CANDIDATE, PREVIOUS = ALIASES = ("champion", "candidate", "previous")
@@ -68,8 +69,8 @@ class Registry:
     ) -> int:
         """Record a sealed folder as a release on `head`; returns its number, counted from 1 without gaps.
 
-        The first release of a registry becomes champion, any other becomes candidate, in the same transaction.
-        The same content on the same head is the same release: its number is returned and nothing happens.
+        It becomes candidate in the same transaction. The same content on the same head is the same release: its
+        number is returned and nothing happens.
 
         Raises:
             BrokenRelease: the folder is not what was sealed under that content hash.
@@ -98,10 +99,7 @@ class Registry:
             number = int(last) + 1
             connection.execute(insert(table).values(number=number, **facts))
             events.append(connection, "registered", actor=actor, release=number, details=facts)
-            if _alias(connection, CHAMPION) is None:
-                _move(connection, CHAMPION, number, None, actor=actor, reason="the first release", kind="promoted")
-            else:
-                _move(connection, CANDIDATE, number, _alias(connection, CANDIDATE), actor=actor, reason="registered")
+            _move(connection, CANDIDATE, number, _alias(connection, CANDIDATE), actor=actor, reason="registered")
         return number
 
     def releases(self) -> list[Release]:
@@ -143,6 +141,22 @@ class Registry:
             release = known[release.parent]
         return length
 
+    def reference(self, number: int) -> Release:
+        """The release that began a release's generation."""
+        known = {release.number: release for release in self.releases()}
+        release = known[number]
+        while release.parent is not None:
+            release = known[release.parent]
+        return release
+
+    def model_of(self, number: int) -> int:
+        """The release in which a release's model was trained: itself, unless it is that model on a later head."""
+        known = {release.number: release for release in self.releases()}
+        release = known[number]
+        while release.parent is not None and "patches" in content.read_manifest(release.folder):
+            release = known[release.parent]
+        return release.number
+
     def alias(self, name: str) -> int | None:
         """Number of the release that an alias stands at; None where it stands nowhere yet."""
         with self._engine.connect() as connection:
@@ -161,14 +175,54 @@ class Registry:
         with database.writing(self._engine) as connection:
             _move(connection, name, release.number, expected, actor=actor, reason=reason)
 
-    def promote(self, number: int, actor: str, reason: str, expected: int | None = None) -> None:
-        """Make a release champion, and the champion `previous`, after checking every byte of its folder.
-
-        `expected` is the champion that the decision was made against; left out, the one at the time of the call.
-        A release that is champion already is checked, and nothing moves.
+    def record_verdict(self, number: int, verdict: Verdict, actor: str) -> None:
+        """Store what the gate found of a release, with an event that cites the report's hash.
 
         Raises:
-            BrokenRelease: the release's files, or its manifest, are not those that were registered.
+            GateRefused: the verdict is about another content, or another snapshot.
+        """
+        release = self.release(number)
+        if (verdict.content_hash, verdict.snapshot) != (release.content_hash, release.delta):
+            raise GateRefused(f"that verdict is not about r{number}: judge it again")
+        report = canonical_json(verdict.as_json())
+        details = {"report": text_hash(report), "refusals": verdict.refusals}
+        table = database.verdicts
+        with database.writing(self._engine) as connection:
+            place = (connection.scalar(select(func.max(table.c.number))) or 0) + 1
+            row = {"number": place, "release": number, "report": report, "report_hash": details["report"]}
+            connection.execute(insert(table).values(row))
+            events.append(connection, "judged", actor=actor, release=number, details=details)
+
+    def verdict(self, number: int) -> Verdict | None:
+        """The gate's latest verdict on a release, None where it was never judged.
+
+        Raises:
+            BrokenRelease: the stored report is not the one that the event cites.
+        """
+        table = database.verdicts
+        with self._engine.connect() as connection:
+            latest = select(table).where(table.c.release == number).order_by(table.c.number.desc()).limit(1)
+            row = connection.execute(latest).one_or_none()
+            cited = [event for event in events.read(connection) if event.kind == "judged" and event.release == number]
+        if row is None:
+            return None
+        if text_hash(row.report) != row.report_hash or cited[-1].facts["report"] != row.report_hash:
+            raise BrokenRelease(f"the gate's report on r{number} is not the one that was made: judge it again")
+        return Verdict.of(json.loads(row.report))
+
+    def promote(
+        self, number: int, actor: str, reason: str, expected: int | None = None, waiver: str | None = None
+    ) -> None:
+        """Make a release champion, and the champion `previous`: the only door, and the gate stands in it.
+
+        Every byte of the release's folder is checked, and the gate's report on that content. `expected` is the
+        champion that the decision was made against; left out, the one at the time of the call. A release that is
+        champion already is checked, and nothing moves. `waiver` says why a release may pass that the gate refused;
+        the event keeps it.
+
+        Raises:
+            GateRefused: the gate refused the release, or never saw it.
+            BrokenRelease: the release's files, manifest or report are not those that were registered.
             AliasMoved: another promotion came first.
             GenretError: there is no such release.
         """
@@ -176,14 +230,32 @@ class Registry:
         champion = self.alias(CHAMPION)
         if _check(release.folder, release.content_hash) != release.manifest_hash:
             raise BrokenRelease(f"{release.folder}: {content.MANIFEST} differs from what was registered")
+        self.admit(number, waiver)
         if champion == release.number and expected in {None, champion}:
             return
         champion = champion if expected is None else expected
         with database.writing(self._engine) as connection:
-            _move(connection, CHAMPION, release.number, champion, actor=actor, reason=reason, kind="promoted")
+            because = f"{reason}; waived: {waiver}" if waiver else reason
+            _move(connection, CHAMPION, release.number, champion, actor=actor, reason=because, kind="promoted")
             if champion is not None:
                 because = f"r{release.number} became {CHAMPION}"
                 _move(connection, PREVIOUS, champion, _alias(connection, PREVIOUS), actor=actor, reason=because)
+
+    def admit(self, number: int, waiver: str | None = None) -> None:
+        """Return where the gate's stored report lets a release pass, or a waiver does.
+
+        Raises:
+            GateRefused: the gate refused it, or never saw it.
+            BrokenRelease: the report is not the one that was made of it.
+        """
+        release = self.release(number)
+        verdict = self.verdict(release.number)
+        if verdict is None:
+            raise GateRefused(f"r{release.number} was never judged: a build or `genret promote` does that")
+        if (verdict.content_hash, verdict.snapshot) != (release.content_hash, release.delta):
+            raise BrokenRelease(f"the gate's report on r{release.number} is about another release: judge it again")
+        if verdict.refusals and not waiver:
+            raise GateRefused(f"the gate refuses r{release.number}: " + "; ".join(verdict.refusals))
 
     def events(self) -> list[Event]:
         """The audit trail, oldest first."""

@@ -1,0 +1,136 @@
+"""The gate: what a release must pass to become champion, each criterion with its value, its bound and its verdict.
+
+A release is judged against the champion, and against the release that its generation began with, so that small
+losses cannot add up; all of them on the release's own corpus head and on the same questions.
+"""
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+import numpy as np
+
+from genret_ops.evaluation.comparison import Question, questions, reachable, reciprocal_ranks
+from genret_ops.evaluation.significance import paired_bootstrap
+from genret_ops.home import Home
+from genret_ops.records import SyntheticQuery
+from genret_ops.registry.load import model_on
+from genret_ops.registry.registry import CHAMPION, Registry, Release
+from genret_ops.registry.verdict import Criterion, Verdict
+from genret_ops.retrieval.index import Index, Model
+from genret_ops.retrieval.model import load_model, read_search
+from genret_ops.retrieval.retriever import Retriever
+from genret_ops.settings import GateSettings, RetrievalSettings
+
+_TIMED = 20
+_PATCH_SAMPLE, _PATCH_REACHED = 32, 0.8
+
+
+def judge_release(
+    home: Home, registry: Registry, release: Release, queries: Sequence[SyntheticQuery], settings: GateSettings
+) -> Verdict:
+    """The verdict on a trained release; `queries` were held out from its training."""
+    index = Index.open(home, release.head, RetrievalSettings(**read_search(release.folder).retrieval))
+    compared = dict[str, Release]()
+    if (champion := registry.alias(CHAMPION)) is not None:
+        compared["champion"] = registry.release(champion)
+    if (reference := registry.reference(release.number)).number != release.number:
+        compared["reference"] = reference
+    others = {name: model_on(home, other, index.head) for name, other in compared.items()}
+    asked = questions(index.head, queries, settings.questions)
+    model = load_model(release.folder)
+    return judge(release.content_hash, release.delta, index, model, others, asked, settings)
+
+
+def judge_patch(home: Home, release: Release, settings: GateSettings) -> Verdict:
+    """The light verdict on a release whose model was judged before: is what is new on its head within reach?"""
+    search = read_search(release.folder)
+    index = Index.open(home, release.head, RetrievalSettings(**search.retrieval))
+    value = reachable(index, load_model(release.folder), _PATCH_SAMPLE, first=search.learned)
+    told = "share of new passages that their own sentence reaches"
+    criterion = Criterion("reachable", value, _PATCH_REACHED, value >= _PATCH_REACHED, told)
+    return Verdict(release.content_hash, release.delta, (criterion,))
+
+
+def judge(
+    content_hash: str,
+    snapshot: str,
+    index: Index,
+    model: Model,
+    others: Mapping[str, Model],
+    asked: Sequence[Question],
+    settings: GateSettings,
+) -> Verdict:
+    """Measure a release on its corpus head.
+
+    Args:
+        others: what it is compared with on the same head, by what they are (`champion`, `reference`).
+        asked: questions with known answers, which no training has seen.
+    """
+    found: list[Criterion | None] = [_reachable(index, model, others, settings)]
+    if len({question.document for question in asked}) > 1:
+        own = reciprocal_ranks(index, model, asked)
+        found.append(_worth_its_cost(own, model.default_mode, asked, settings))
+        for name, other in others.items():
+            theirs = reciprocal_ranks(index, other, asked)
+            known = np.array([max(question.right) < other.learned for question in asked])
+            served = own[model.default_mode], theirs[other.default_mode]
+            generated = own["generative"], theirs["generative"]
+            found.append(_not_worse("answers", name, served, asked, np.ones_like(known), settings))
+            found.append(_not_worse("memory", name, generated, asked, known, settings))
+    if "champion" in others:
+        found.append(_fast(index, model, others["champion"], asked, settings))
+    return Verdict(content_hash, snapshot, tuple(criterion for criterion in found if criterion is not None))
+
+
+def _reachable(index: Index, model: Model, others: Mapping[str, Model], settings: GateSettings) -> Criterion:
+    value = reachable(index, model, settings.reached_sample)
+    best = max((reachable(index, other, settings.reached_sample) for other in others.values()), default=1.0)
+    bound = min(settings.reached, best - settings.tolerance)
+    return Criterion("reachable", value, bound, value >= bound, "share of passages that their own sentence reaches")
+
+
+def _worth_its_cost(
+    own: Mapping[str, np.ndarray], mode: str, asked: Sequence[Question], settings: GateSettings
+) -> Criterion:
+    return _compared(
+        "worth its cost", f"MRR@10 of {mode} over the stack without a model", own[mode], own["lexical"], asked, settings
+    )
+
+
+def _not_worse(
+    name: str,
+    other: str,
+    scores: tuple[np.ndarray, np.ndarray],
+    asked: Sequence[Question],
+    chosen: np.ndarray,
+    settings: GateSettings,
+) -> Criterion | None:
+    """The difference on the chosen questions; None where there is nothing to resample."""
+    places: list[int] = np.flatnonzero(chosen).tolist()
+    if len({asked[place].document for place in places}) < 2:
+        return None
+    what = {"answers": "MRR@10 of what is served", "memory": "MRR@10 of generation on what it had learned"}[name]
+    ours, theirs = scores[0][places], scores[1][places]
+    return _compared(f"{name} against the {other}", what, ours, theirs, [asked[place] for place in places], settings)
+
+
+def _compared(
+    name: str, what: str, ours: np.ndarray, theirs: np.ndarray, asked: Sequence[Question], settings: GateSettings
+) -> Criterion:
+    """A paired difference, resampled by document: refused where it is worse than tolerated, and surely worse."""
+    mean, low, high = paired_bootstrap(ours.tolist(), theirs.tolist(), [question.document for question in asked])
+    told = f"{what}, difference on {len(asked)} questions, 95 % interval {low:+.4f} to {high:+.4f}"
+    return Criterion(name, mean, -settings.tolerance, mean >= -settings.tolerance or high >= 0, told)
+
+
+def _fast(
+    index: Index, model: Model, champion: Model, asked: Sequence[Question], settings: GateSettings
+) -> Criterion | None:
+    texts = [question.text for question in asked[:_TIMED]]
+    if not texts:
+        return None
+    ours, theirs = (
+        median(Retriever(index, one).search(text).seconds["total"] for text in texts) for one in (model, champion)
+    )
+    ratio, told = theirs / ours, "median time of the champion's answers over its own"
+    return Criterion("speed", ratio, settings.speed, ratio >= settings.speed, told)
