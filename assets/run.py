@@ -20,10 +20,11 @@ from assets.home import actor, deltas
 from genret_ops.corpus.delta import Delta, diff, next_delta_name
 from genret_ops.corpus.snapshot import read_documents
 from genret_ops.corpus.sources import cut_of, read_all, wanted
-from genret_ops.errors import GenretError
+from genret_ops.errors import BrokenRelease, GenretError
 from genret_ops.home import Home
 from genret_ops.records import Document, Quarantined
-from genret_ops.registry.content import read_manifest
+from genret_ops.registry.ancestry import chain, is_patch, model_of
+from genret_ops.registry.content import read_manifest, verify
 from genret_ops.registry.registry import CHAMPION, Registry, Release
 from genret_ops.retrieval.model import read_search
 from genret_ops.settings import Settings
@@ -73,8 +74,9 @@ def ingest(home: Home, given: Sequence[str] = (), only: bool = False) -> Ingeste
         items = read_all(sources)
         if last:
             found = list(items)
-            if last["cut"] == cut_of(settings) and _changes(home, last, found).empty:
-                refused = Counter(item.reason for item in found if isinstance(item, Quarantined))
+            refused = Counter(item.reason for item in found if isinstance(item, Quarantined))
+            same = (last["cut"], last["sources"]) == (cut_of(settings), list(sources))
+            if same and _changes(home, last, found).empty:
                 release = _patched(home, names[-1], settings)
                 return Ingested(None, last, dict(refused.most_common()), release)
         name = next_delta_name(names)
@@ -96,6 +98,8 @@ def build(home: Home, settings: Settings, consolidate: bool = False) -> Built:
         names = home.store.snapshots()
         if not names:
             raise GenretError(f"{home.path} holds no documents yet: run `genret ingest SOURCE` first")
+        if home.store.committed(names[-1])["documents"] < 2:
+            raise GenretError("a part of the documents is held out from training: ingest at least two that have text")
         registry = Registry(home.path)
         if not consolidate and (release := _released(home, names[-1], settings)) is not None:
             if registry.alias(CHAMPION) != release.number:
@@ -140,12 +144,21 @@ def rollback(home: Home, reason: str) -> Release:
     """
     registry = Registry(home.path)
     champion = registry.release(CHAMPION)
-    model = registry.model_of(champion.number)
+    model = model_of(registry, champion.number)
     passed = [event.release for event in registry.events() if event.kind == "promoted" and event.release]
-    before = [number for number in passed if registry.model_of(number) != model]
+    before = [number for number in passed if model_of(registry, number) != model]
     if not before:
         raise GenretError(f"r{champion.number} is the only model that ever answered: there is nothing to go back to")
     return promote(home, str(before[-1]), reason)
+
+
+def _whole(release: Release) -> bool:
+    """Whether every byte of a release is as it was sealed; a build does not count on one that is not."""
+    try:
+        verify(release.folder)
+    except BrokenRelease:
+        return False
+    return True
 
 
 def _parent(registry: Registry, settings: Settings) -> Release | None:
@@ -153,8 +166,10 @@ def _parent(registry: Registry, settings: Settings) -> Release | None:
     if registry.alias(CHAMPION) is None:
         return None
     champion = registry.release(CHAMPION)
+    if not _whole(champion):
+        return None
     learned_under = Settings.model_validate(read_manifest(champion.folder)["settings"])
-    grown = registry.chain(champion.number)
+    grown = chain(registry, champion.number)
     return champion if learned_under.learning() == settings.learning() and grown < settings.training.chain else None
 
 
@@ -207,12 +222,12 @@ def _released(home: Home, delta: str, settings: Settings) -> Release | None:
     """The latest release of a delta under these settings that was promoted, as a build's last step does."""
     registry = Registry(home.path)
     promoted = {event.release for event in registry.events() if event.kind == "promoted"}
-    made = ((r, read_manifest(r.folder)) for r in reversed(registry.releases()) if r.delta == delta)
+    made = ((r, read_manifest(r.folder)) for r in reversed(registry.releases()) if r.delta == delta and _whole(r))
     return next(
         (
             release
             for release, manifest in made
-            if release.number in promoted and "patches" not in manifest and manifest["settings_hash"] == settings.hash()
+            if release.number in promoted and not is_patch(release) and manifest["settings_hash"] == settings.hash()
         ),
         None,
     )

@@ -74,6 +74,8 @@ def _learned(home: "Home", newest: Mapping[str, Any], champion: "Release") -> in
     """How many passages of the newest snapshot the champion was trained on."""
     from genret_ops.retrieval.model import read_search
 
+    if not (champion.folder / "docids.json").exists():
+        return 0
     known = json.loads((champion.folder / "docids.json").read_text(encoding="utf-8"))
     known = known[: read_search(champion.folder).learned]
     live = home.store.read("passages", newest["tables"]["passages"])["passage_id"].to_pylist()
@@ -119,19 +121,27 @@ def release(home: "Home", release: "Release") -> dict[str, Any]:
 
 
 def _release(release: "Release", known: "Registry") -> dict[str, Any]:
-    from genret_ops.registry.registry import ALIASES
-
     return {
         "release": f"r{release.number}",
-        "aliases": [name for name in ALIASES if known.alias(name) == release.number],
+        "aliases": _aliases(known, release.number),
         "delta": release.delta,
         "created_at": release.created_at.isoformat(timespec="seconds"),
         "metrics": dict(release.metrics),
     }
 
 
+def _aliases(known: "Registry", number: int) -> list[str]:
+    """The aliases that stand at a release; a candidate that became champion is one no longer."""
+    from genret_ops.registry.registry import ALIASES, CANDIDATE, CHAMPION
+
+    found = [name for name in ALIASES if known.alias(name) == number]
+    return [name for name in found if name != CANDIDATE or CHAMPION not in found]
+
+
 def releases(home: "Home") -> list[dict[str, Any]]:
     """Every release, by number."""
+    if not (home.path / "registry.db").exists():
+        return []
     known = registry(home)
     return [_release(release, known) for release in known.releases()]
 

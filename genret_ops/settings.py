@@ -63,7 +63,7 @@ class TrainingSettings(_Group):
     negatives: int = Field(900, ge=8, description="random passages in each step's softmax, beside lexical neighbours")
     warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps over which the rate rises")
     checkpoint_every: int = Field(50, ge=1, description="steps between checkpoints")
-    rpo_steps: int = Field(20, ge=0, description="RPO steps; 0 leaves the stage out")
+    rpo_steps: int = Field(20, ge=0, description="RPO steps, at most one epoch of pairs; 0 leaves the stage out")
     rpo_lr: float = Field(5e-5, gt=0)
     rpo_beta: float = Field(0.5, gt=0, description="RPO beta (PAPER: 0.5)")
     rpo_alpha: float = Field(1.0, ge=0, description="weight of the likelihood term in RPO (PAPER: 1.0)")

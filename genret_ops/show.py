@@ -137,6 +137,9 @@ def status(facts: Mapping[str, Any]) -> None:
 
 def releases(facts: list[dict[str, Any]]) -> None:
     """Releases for people."""
+    if not facts:
+        _console().print("no release yet: genret build makes the first")
+        return
     names = list(dict.fromkeys(name for release in facts for name in release["metrics"]))
     table = Table(box=None, header_style="dim")
     for name in ("release", "delta", "made"):
@@ -194,7 +197,8 @@ def answer(facts: Mapping[str, Any]) -> None:
         soft_wrap=True,
     )
     if not facts["hits"]:
-        out.print("no passage has what the filters ask for")
+        told = "share a word with the query" if facts["mode"] == "lexical" else "have what the filters ask for"
+        out.print(f"no passages that may be searched {told}")
     for hit in facts["hits"]:
         out.print(f"\n[bold]{hit['rank']}. {escape(hit['title'])}[/]  [dim]{escape(hit['doc_id'])}[/]", soft_wrap=True)
         about = [hit["section"], *(f"{name}: {value}" for name, value in hit["metadata"].items() if len(value) < 80)]

@@ -66,13 +66,20 @@ def test_a_source_that_is_not_there_leaves_no_run(tmp_path: Path) -> None:
     assert not (tmp_path / "home" / "dagster").exists()
 
 
-def test_a_new_broken_file_is_told_and_makes_no_delta(home_copy: Path, documents: Path, tmp_path: Path) -> None:
+def test_a_source_is_remembered_and_a_new_broken_file_in_it_makes_no_delta(home_copy: Path, tmp_path: Path) -> None:
+    before = told("status", home=home_copy)
     extra = tmp_path / "extra"
     extra.mkdir()
     (extra / "late.pdf").write_bytes(b"not a PDF")
     found = told("ingest", str(extra), home=home_copy)
+    assert found["delta"] == "delta-00001" and not any(found["changes"].values())
+    assert str(extra) in found["sources"]
+    (extra / "later.pdf").write_bytes(b"not a PDF either")
+    found = told("ingest", home=home_copy)
     assert found["delta"] is None
-    assert found["quarantined"]["unreadable"] == 4
+    assert sum(found["quarantined"].values()) == before["quarantine"]["count"] + 2
+    (extra / "sound.txt").write_text("The lighthouse keeper counts ships.")
+    assert told("ingest", home=home_copy)["changes"]["added"] == 1
 
 
 def test_a_second_command_in_the_same_home_is_refused(home_copy: Path) -> None:

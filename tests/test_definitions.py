@@ -25,7 +25,10 @@ CHAIN = {
     "rpo_adapter": {"preference_pairs"},
     "evaluation": {"rpo_adapter"},
     "model_release": {"evaluation"},
+    "gate": {"model_release"},
+    "champion": {"gate"},
 }
+FAST = {"patch_release": {"docids"}}
 
 
 def test_definitions_load() -> None:
@@ -38,7 +41,7 @@ def test_the_chain_is_the_designed_one() -> None:
         node.key.to_user_string(): {parent.to_user_string() for parent in node.parent_keys}
         for node in graph.asset_nodes
     }
-    assert found == CHAIN
+    assert found == CHAIN | FAST
 
 
 def test_every_stage_is_described_versioned_and_partitioned_by_delta() -> None:
@@ -49,8 +52,9 @@ def test_every_stage_is_described_versioned_and_partitioned_by_delta() -> None:
 
 
 def test_the_jobs_share_the_chain_out() -> None:
-    jobs = {name: {node.name for node in defs.resolve_job_def(name).nodes} for name in ("ingest", "build")}
+    jobs = {name: {node.name for node in defs.resolve_job_def(name).nodes} for name in ("ingest", "fast", "build")}
     assert jobs["ingest"] == set(list(CHAIN)[:5])
+    assert jobs["fast"] == set(FAST)
     assert jobs["build"] == set(list(CHAIN)[5:])
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from genret_ops.errors import BrokenRelease
 from genret_ops.registry.content import release_folder, seal
 from genret_ops.registry.events import FIRST, _hash
 from genret_ops.registry.registry import Registry
+from genret_ops.registry.verdict import Verdict
 
 Tamper = Callable[[str], None]
 
@@ -29,6 +31,8 @@ def registry(tmp_path: Path) -> Registry:
         registry.register(
             content, folder, generation=1, delta="delta-00000", head={}, metrics={"MRR@10": 0.5}, actor="änn\n|"
         )
+        if text == "two":
+            registry.record_verdict(2, Verdict(content, "delta-00000", ()), "gate")
     registry.promote(2, "bob", "besser — ‘quoted’")
     return registry
 
@@ -105,9 +109,10 @@ def test_an_end_that_was_cut_off(registry: Registry, tamper: Tamper) -> None:
     assert registry.verify_chain() == [
         "release r3 has no event: the end of the trail was cut off",
         "alias candidate is r3, and the events say r2",
-        "alias champion is r2, and the events say r1",
-        "alias previous is r1, and the events say unset",
+        "alias champion is r2, and the events say unset",
     ]
+    with pytest.raises(BrokenRelease, match="judge it again"):
+        registry.verdict(2)
 
 
 def test_tables_that_were_changed_beside_the_trail(registry: Registry, tamper: Tamper) -> None:

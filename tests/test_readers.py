@@ -371,11 +371,19 @@ def test_duplicates_span_sources(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir(exist_ok=True)
         (tmp_path / folder / name).write_text(text)
     items = [item for folder in "xy" for item in read_source(str(tmp_path / folder))]
-    document, content, same_id = quarantine_duplicates(items)
+    document, content, namesake = quarantine_duplicates(items)
     assert isinstance(document, Document) and document.doc_id == "a.txt"
     assert content == Quarantined(f"{tmp_path}/x/copy.txt", "duplicate content", "'copy.txt' repeats 'a.txt'")
-    assert isinstance(same_id, Quarantined) and same_id.reason == "duplicate id"
-    assert f"{tmp_path}/x/a.txt" in same_id.detail
+    assert isinstance(namesake, Document) and namesake.doc_id == f"{tmp_path}/y/a.txt", "another file, another document"
+    again = list(quarantine_duplicates([*items, *read_source(str(tmp_path / "y"))]))[-1]
+    assert isinstance(again, Quarantined) and again.reason == "duplicate id"
+
+
+def test_rows_of_two_tables_may_have_the_same_ids(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.csv").write_text(f"id,text\n1,the first of {name}\n2,the second of {name}\n")
+    found = [item.doc_id for item in quarantine_duplicates(read_source(str(tmp_path))) if isinstance(item, Document)]
+    assert found == ["1", "2", f"{tmp_path}/two.csv#1", f"{tmp_path}/two.csv#2"]
 
 
 def test_rows_may_repeat_content_but_not_ids_and_metadata_sets_files_apart(tmp_path: Path) -> None:

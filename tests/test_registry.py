@@ -1,9 +1,11 @@
 """Registering, promoting and moving aliases, one at a time and by many at once."""
 
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from threading import Barrier
@@ -11,9 +13,11 @@ from typing import Any
 
 import pytest
 
-from genret_ops.errors import AliasMoved, BrokenRelease, GenretError, NothingToSearch
+from genret_ops.errors import AliasMoved, BrokenRelease, GateRefused, GenretError, NothingToSearch
+from genret_ops.registry.ancestry import chain, model_of, reference
 from genret_ops.registry.content import read_manifest, release_folder, seal
 from genret_ops.registry.registry import Registry
+from genret_ops.registry.verdict import Criterion, Verdict
 
 Add = Callable[..., int]
 
@@ -25,14 +29,25 @@ def registry(tmp_path: Path) -> Registry:
 
 @pytest.fixture
 def add(registry: Registry) -> Add:
-    """Seal a folder holding `text` and register it."""
+    """Seal a folder holding `text`, register it, let it pass the gate; the first becomes champion."""
 
     def add(text: str, **facts: Any) -> int:
         content = sealed(registry.home, text)
         facts = {"generation": 1, "delta": "delta-00000", "head": {"passages": 3}, "metrics": {}, **facts}
-        return registry.register(content, release_folder(registry.home / "releases", content), actor="ann", **facts)
+        folder = release_folder(registry.home / "releases", content)
+        number = registry.register(content, folder, actor="ann", **facts)
+        if registry.verdict(number) is None:
+            registry.record_verdict(number, verdict(content, facts["delta"]), "ann")
+        if registry.alias("champion") is None:
+            registry.promote(number, "ann", "the first")
+        return number
 
     return add
+
+
+def verdict(content: str, delta: str = "delta-00000", value: float = 0.9) -> Verdict:
+    """The gate's word: it passes where `value` is at least 0.5."""
+    return Verdict(content, delta, (Criterion("reachable", value, 0.5, value >= 0.5, "share of passages"),))
 
 
 def sealed(home: Path, text: str) -> str:
@@ -53,27 +68,31 @@ def test_a_release_is_told_as_it_was_registered(registry: Registry, add: Add) ->
     assert read_manifest(release.folder)["content_hash"] == release.content_hash
 
 
-def test_the_first_becomes_champion_and_the_next_candidate(registry: Registry, add: Add) -> None:
+def test_what_is_registered_is_candidate_and_what_passed_may_be_champion(registry: Registry, add: Add) -> None:
     assert registry.alias("champion") is None
     with pytest.raises(NothingToSearch, match="genret build"):
         registry.release("champion")
     add("one")
-    assert (registry.alias("champion"), registry.alias("candidate")) == (1, None)
+    assert (registry.alias("champion"), registry.alias("candidate")) == (1, 1)
     add("two"), add("three")
     assert (registry.alias("champion"), registry.alias("candidate"), registry.alias("previous")) == (1, 3, None)
     assert [(event.kind, event.alias, event.release) for event in registry.events()] == [
         ("registered", None, 1),
+        ("moved", "candidate", 1),
+        ("judged", None, 1),
         ("promoted", "champion", 1),
         ("registered", None, 2),
         ("moved", "candidate", 2),
+        ("judged", None, 2),
         ("registered", None, 3),
         ("moved", "candidate", 3),
+        ("judged", None, 3),
     ]
 
 
 def test_the_same_content_on_the_same_head_is_the_same_release(registry: Registry, add: Add) -> None:
     assert add("one") == add("one") == 1
-    assert len(registry.events()) == 2
+    assert len(registry.events()) == 4
     assert add("one", head={"passages": 4}) == 2
 
 
@@ -119,7 +138,7 @@ def test_promotion_moves_champion_and_previous(registry: Registry, add: Add) -> 
     )
     assert (moved.alias, moved.release) == ("previous", 1)
     registry.promote(2, "bob", "again")
-    assert len(registry.events()) == 6
+    assert len(registry.events()) == 9
     registry.promote(1, "bob", "back")
     assert (registry.alias("champion"), registry.alias("previous")) == (1, 2)
 
@@ -152,6 +171,48 @@ def test_another_sealed_release_in_its_place_is_not_promoted(registry: Registry,
     one.rename(two)
     with pytest.raises(BrokenRelease, match="another release"):
         registry.promote(2, "ann", "swapped")
+
+
+def test_nothing_passes_that_the_gate_refused_or_never_saw(registry: Registry, add: Add) -> None:
+    add("one")
+    content = sealed(registry.home, "two")
+    facts: dict[str, Any] = {"generation": 1, "delta": "delta-00000", "head": {}, "metrics": {}, "actor": "ann"}
+    registry.register(content, release_folder(registry.home / "releases", content), **facts)
+    with pytest.raises(GateRefused, match="never judged"):
+        registry.promote(2, "ann", "unseen")
+    registry.record_verdict(2, verdict(content, value=0.1), "ann")
+    with pytest.raises(GateRefused, match=r"refuses r2: reachable: share of passages \(0\.1000, at least 0\.5000\)"):
+        registry.promote(2, "ann", "hopeful")
+    for other in (verdict("0" * 64), verdict(content, "delta-00007")):
+        with pytest.raises(GateRefused, match="not about r2"):
+            registry.record_verdict(2, other, "ann")
+    assert registry.alias("champion") == 1
+    registry.promote(2, "ann", "needed", waiver="the demo is today")
+    assert registry.alias("champion") == 2
+    (promoted,) = [event for event in registry.events() if event.kind == "promoted" and event.release == 2]
+    assert promoted.facts["reason"] == "needed; waived: the demo is today"
+    assert registry.verify_chain() == []
+
+
+def test_the_latest_verdict_counts_and_a_changed_one_is_seen(registry: Registry, add: Add) -> None:
+    add("one"), add("two")
+    content = registry.release(2).content_hash
+    registry.record_verdict(2, verdict(content, value=0.2), "ann")
+    with pytest.raises(GateRefused, match="refuses r2"):
+        registry.promote(2, "ann", "late")
+    with closing(sqlite3.connect(registry.home / "registry.db")) as connection:
+        connection.execute("UPDATE verdicts SET report = replace(report, 'false', 'true')")
+        connection.commit()
+    with pytest.raises(BrokenRelease, match="not the one that was made"):
+        registry.promote(2, "ann", "helped along")
+
+
+def test_models_and_generations_are_found_along_the_parents(registry: Registry, add: Add) -> None:
+    add("one")
+    add("two", parent=1)
+    assert chain(registry, 1) == 0 and chain(registry, 2) == 1
+    assert reference(registry, 2).number == reference(registry, 1).number == 1
+    assert model_of(registry, 2) == 2
 
 
 def test_aliases_move_from_what_was_seen(registry: Registry, add: Add) -> None:
@@ -231,7 +292,7 @@ def test_many_registrations_at_once_leave_no_gap(registry: Registry) -> None:
 
     assert race(8, register) == [None] * 8
     assert [release.number for release in registry.releases()] == [1, 2, 3, 4]
-    assert registry.alias("champion") == 1
+    assert registry.alias("champion") is None and registry.alias("candidate") in (1, 2, 3, 4)
     assert registry.verify_chain() == []
 
 
@@ -247,6 +308,7 @@ import sys
 from pathlib import Path
 from genret_ops.errors import AliasMoved
 from genret_ops.registry.registry import Registry
+from genret_ops.registry.verdict import Criterion, Verdict
 registry = Registry(Path(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()

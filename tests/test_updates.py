@@ -9,6 +9,7 @@ from safetensors.numpy import load_file
 
 from assets import run
 from genret_ops.home import Home
+from genret_ops.registry.ancestry import chain
 from genret_ops.registry.content import read_manifest
 from genret_ops.registry.load import open_release
 from genret_ops.registry.registry import Registry, Release
@@ -40,7 +41,7 @@ def test_the_adapter_grows_from_the_champion(updated: Path) -> None:
     assert now.parent is not None and now.generation == 0
     before, manifest = registry.release(now.parent), read_manifest(now.folder)
     assert manifest["steps"] == {"sft": 4, "rpo": 1}
-    assert registry.chain(now.number) == 1 and registry.chain(before.number) == 0
+    assert chain(registry, now.number) == 1 and chain(registry, before.number) == 0
     old, new = (load_file(release.folder / "head.safetensors") for release in (before, now))
     assert len(new["residual.weight"]) == len(old["residual.weight"]) + 5
     drift = np.abs(new["map"] - old["map"]).max()
@@ -87,4 +88,4 @@ def test_nothing_pending_is_a_no_op_and_consolidation_begins_a_generation(update
     built = run.build(home, home.settings, consolidate=True)
     assert built.new and built.release.generation == 1 and built.release.parent is None
     assert read_manifest(built.release.folder)["steps"]["sft"] == 8
-    assert Registry(copy).chain(built.release.number) == 0
+    assert chain(Registry(copy), built.release.number) == 0

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
+from email.header import decode_header, make_header
 from typing import Any
 from uuid import UUID
 
@@ -118,7 +119,17 @@ def _rfc822(head: str, whole: bool) -> tuple[dict[str, str], int] | None:
         length += len(line) + 1
     if not _TELLING & fields.keys() or not (ended or whole):
         return None
-    return {name: " ".join(filter(None, parts)) for name, parts in fields.items()}, length
+    return {name: _decoded(" ".join(filter(None, parts))) for name, parts in fields.items()}, length
+
+
+def _decoded(value: str) -> str:
+    """A header's value with its encoded words (RFC 2047) read; as written where they cannot be."""
+    if "=?" not in value:
+        return value
+    try:
+        return str(make_header(decode_header(value)))
+    except (LookupError, ValueError):
+        return value
 
 
 def first_heading(text: str, style: str) -> str:

@@ -5,6 +5,7 @@ This module only chooses the reader; what a format means is in files.py, tables.
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 import fsspec
@@ -67,7 +68,8 @@ def read_source(source: str) -> Iterator[Document | Quarantined]:
 def quarantine_duplicates(items: Iterable[Document | Quarantined]) -> Iterator[Document | Quarantined]:
     """`items` with every later duplicate refused; wrap all sources of one ingest in it together.
 
-    A second document of the same id is a `duplicate id`. A file with the text, metadata and title of an
+    A second document of the same id is a `duplicate id` where it comes from the same file; from another file it is
+    another document, under that file's name. A file with the text, metadata and title of an
     earlier one is a `duplicate content` (a title taken from the file's name does not set it apart);
     rows of a table may repeat each other, as benchmarks do.
     """
@@ -77,15 +79,23 @@ def quarantine_duplicates(items: Iterable[Document | Quarantined]) -> Iterator[D
         if isinstance(item, Quarantined):
             yield item
             continue
-        if item.doc_id in sources:
-            yield Quarantined(item.source, "duplicate id", f"{item.doc_id!r} came from {sources[item.doc_id]} already")
+        doc_id = item.doc_id
+        if doc_id in sources and _file(item.source) != _file(sources[doc_id]):
+            doc_id = _file(item.source) + (f"#{doc_id}" if _ROW_PLACE.search(item.source) else "")
+        if doc_id in sources:
+            yield Quarantined(item.source, "duplicate id", f"{doc_id!r} came from {sources[doc_id]} already")
             continue
         if not _ROW_PLACE.search(item.source):
             title = "" if item.title == name_as_title(item.doc_id) else item.title
             content = text_hash(canonical_json([title, item.text, dict(item.metadata)]))
-            first = contents.setdefault(content, item.doc_id)
-            if first != item.doc_id:
-                yield Quarantined(item.source, "duplicate content", f"{item.doc_id!r} repeats {first!r}")
+            first = contents.setdefault(content, doc_id)
+            if first != doc_id:
+                yield Quarantined(item.source, "duplicate content", f"{doc_id!r} repeats {first!r}")
                 continue
-        sources[item.doc_id] = item.source
-        yield item
+        sources[doc_id] = item.source
+        yield item if doc_id == item.doc_id else replace(item, doc_id=doc_id)
+
+
+def _file(source: str) -> str:
+    """The file that a document came from, without its place in it."""
+    return _ROW_PLACE.sub("", source)

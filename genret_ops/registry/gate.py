@@ -13,6 +13,7 @@ from genret_ops.evaluation.comparison import Question, questions, reachable, rec
 from genret_ops.evaluation.significance import paired_bootstrap
 from genret_ops.home import Home
 from genret_ops.records import SyntheticQuery
+from genret_ops.registry.ancestry import reference
 from genret_ops.registry.load import model_on
 from genret_ops.registry.registry import CHAMPION, Registry, Release
 from genret_ops.registry.verdict import Criterion, Verdict
@@ -33,8 +34,8 @@ def judge_release(
     compared = dict[str, Release]()
     if (champion := registry.alias(CHAMPION)) is not None:
         compared["champion"] = registry.release(champion)
-    if (reference := registry.reference(release.number)).number != release.number:
-        compared["reference"] = reference
+    if (first := reference(registry, release.number)).number != release.number:
+        compared["reference"] = first
     others = {name: model_on(home, other, index.head) for name, other in compared.items()}
     asked = questions(index.head, queries, settings.questions)
     model = load_model(release.folder)

@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from genret_ops.errors import AliasMoved, BrokenRelease, GateRefused, GenretError, NothingToSearch
 from genret_ops.records import canonical_json, text_hash
 from genret_ops.registry import content, database, events
+from genret_ops.registry.audit import named, problems
 from genret_ops.registry.events import Event
 from genret_ops.registry.verdict import Verdict
 from genret_ops.store import file_hash
@@ -132,31 +133,6 @@ class Registry:
             raise GenretError(f"{name!r} may be any of {', '.join(f'r{release.number}' for release in found)}")
         return found[0]
 
-    def chain(self, number: int) -> int:
-        """How many updates lie between a release and the training from genesis that its generation began with."""
-        known = {release.number: release for release in self.releases()}
-        length, release = 0, known[number]
-        while release.parent is not None:
-            length += "patches" not in content.read_manifest(release.folder)
-            release = known[release.parent]
-        return length
-
-    def reference(self, number: int) -> Release:
-        """The release that began a release's generation."""
-        known = {release.number: release for release in self.releases()}
-        release = known[number]
-        while release.parent is not None:
-            release = known[release.parent]
-        return release
-
-    def model_of(self, number: int) -> int:
-        """The release in which a release's model was trained: itself, unless it is that model on a later head."""
-        known = {release.number: release for release in self.releases()}
-        release = known[number]
-        while release.parent is not None and "patches" in content.read_manifest(release.folder):
-            release = known[release.parent]
-        return release.number
-
     def alias(self, name: str) -> int | None:
         """Number of the release that an alias stands at; None where it stands nowhere yet."""
         with self._engine.connect() as connection:
@@ -206,7 +182,7 @@ class Registry:
             cited = [event for event in events.read(connection) if event.kind == "judged" and event.release == number]
         if row is None:
             return None
-        if text_hash(row.report) != row.report_hash or cited[-1].facts["report"] != row.report_hash:
+        if not cited or not text_hash(row.report) == row.report_hash == cited[-1].facts["report"]:
             raise BrokenRelease(f"the gate's report on r{number} is not the one that was made: judge it again")
         return Verdict.of(json.loads(row.report))
 
@@ -263,16 +239,9 @@ class Registry:
             return events.read(connection)
 
     def verify_chain(self) -> list[str]:
-        """What is wrong with the audit trail, one sentence each; empty where nothing is.
-
-        Gaps, edits and forks of the chain; and, where the chain holds, releases and aliases that are not what
-        the events made them (which shows an end that was cut off, too).
-        """
+        """What is wrong with the audit trail, one sentence each; empty where nothing is (audit.py)."""
         with self._engine.connect() as connection:
-            trail = events.read(connection)
-            releases = {row.number: dict(row._mapping) for row in connection.execute(select(database.releases))}
-            aliases = {row.name: row.release for row in connection.execute(select(database.aliases))}
-        return events.chain_problems(trail) or _state_problems(trail, releases, aliases)
+            return problems(connection)
 
     def _stored(self, folder: Path) -> str:
         """A folder inside the home is stored relative to it, so that a home can be moved."""
@@ -316,32 +285,6 @@ def _move(
         swap = update(table).where(table.c.name == name, table.c.release == expected)
         swapped = connection.execute(swap.values(release=to, moved_at=moved_at)).rowcount == 1
     if not swapped:
-        raise AliasMoved(f"{name} is no longer {_named(expected)}: look at it again, then repeat the command")
+        raise AliasMoved(f"{name} is no longer {named(expected)}: look at it again, then repeat the command")
     details = {"from": expected, "reason": reason}
     events.append(connection, kind, actor=actor, release=to, alias=name, details=details)
-
-
-def _named(number: int | None) -> str:
-    return "unset" if number is None else f"r{number}"
-
-
-def _state_problems(
-    trail: list[Event], releases: Mapping[int, Mapping[str, Any]], aliases: Mapping[str, int]
-) -> list[str]:
-    """Where the tables say something else than the events."""
-    registered = {event.release: event.facts for event in trail if event.kind == "registered"}
-    problems = []
-    for number in sorted({*releases, *(n for n in registered if n is not None)}):
-        row = {name: value for name, value in releases.get(number, {}).items() if name != "number"}
-        if not row:
-            problems.append(f"release r{number} was registered and is gone")
-        elif number not in registered:
-            problems.append(f"release r{number} has no event: the end of the trail was cut off")
-        elif changed := [name for name, value in row.items() if registered[number].get(name) != value]:
-            problems.append(f"release r{number} is not as it was registered: {', '.join(changed)}")
-    told = {event.alias: event.release for event in trail if event.alias is not None}
-    for name in sorted({*aliases, *told}):
-        if aliases.get(name) != told.get(name):
-            at, said = _named(aliases.get(name)), _named(told.get(name))
-            problems.append(f"alias {name} is {at}, and the events say {said}")
-    return problems

@@ -67,8 +67,11 @@ class Index:
 
         Its BM25 statistics are those of the snapshot that the record calls `statistics`, its own or an earlier one.
         """
-        folder = _files(home, record)
-        return cls(CorpusHead.of(read_files(folder)), settings, LexicalIndex.load(folder))
+        try:
+            return cls(*_read(_files(home, record), settings))
+        except (OSError, ValueError):  # a cache that was cut off or tampered with is made again, once
+            shutil.rmtree(home.head(record), ignore_errors=True)
+            return cls(*_read(_files(home, record), settings))
 
     def coverage(self, text: str, sentence_scores: np.ndarray) -> float:
         """How much of a text's weight in words its best sentence carries, about 0 to 1."""
@@ -132,6 +135,10 @@ class Index:
         for column in self._days:
             matches = np.maximum(matches, np.isin(column, list(days)))
         return matches
+
+
+def _read(folder: Path, settings: RetrievalSettings) -> tuple[CorpusHead, RetrievalSettings, LexicalIndex]:
+    return CorpusHead.of(read_files(folder)), settings, LexicalIndex.load(folder)
 
 
 def _files(home: Home, record: Mapping[str, Any]) -> Path:

@@ -57,6 +57,8 @@ _QUESTION_WORDS = re.compile(
     r"published|discussed|described|mentioned|claim|claims|both|same|also|between|change|changed|consistent|inconsistent)\b",
     re.IGNORECASE,
 )
+_CUE_REACH = 100
+"""Characters beside a value in which a cue may stand."""
 _SHORT = 25
 """So many characters of content before the first named value mean that content follows its attribution."""
 
@@ -136,7 +138,7 @@ class Planner:
         ]
 
     def _cued(self, query: str, value: str, start: int, end: int) -> bool:
-        before, after = query[:start], query[end:]
+        before, after = query[max(0, start - _CUE_REACH) : start], query[end : end + _CUE_REACH]
         quoted = before[-1:] in "'\"‘“" and after[:1] in "'\"’”" and bool(before) and bool(after)
         attribute = re.escape(self._attributes[value].replace("_", " "))
         named = re.search(rf"\b{attribute}\s*(?:is|=|:)?\s*['\"‘“]?$", before, re.IGNORECASE) or re.match(

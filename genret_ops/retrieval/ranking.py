@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from genret_ops.modeling.compact import log_probabilities
-from genret_ops.retrieval.features import FEATURES, MODEL, Scores, features, pool
+from genret_ops.retrieval.features import FEATURES, LEXICAL, MODEL, Scores, features, pool
 from genret_ops.retrieval.index import Index
 from genret_ops.retrieval.plan import QueryPlan
 
@@ -38,14 +38,15 @@ class ClauseCandidates:
         kept, matrix = self.by_words, self.matrix[self.by_words]
         matrix[:, [FEATURES.index(name) for name in MODEL]] = 0
         return ClauseCandidates(
-            self.docids[kept], matrix, self.generated[kept], kept[kept], self.by_model[kept], self.relaxed
+            self.docids[kept], matrix, np.zeros(kept.sum()), kept[kept], self.by_model[kept], self.relaxed
         )
 
     def without_words(self) -> "ClauseCandidates":
-        """The candidates that the model proposed."""
-        kept = self.by_model
+        """The candidates as they would be without words: those that the model proposed, their other features zero."""
+        kept, matrix = self.by_model, self.matrix[self.by_model]
+        matrix[:, [FEATURES.index(name) for name in LEXICAL]] = 0
         return ClauseCandidates(
-            self.docids[kept], self.matrix[kept], self.generated[kept], self.by_words[kept], kept[kept], self.relaxed
+            self.docids[kept], matrix, self.generated[kept], self.by_words[kept], kept[kept], self.relaxed
         )
 
 
@@ -85,17 +86,20 @@ def _word_rankings(scores: Scores) -> tuple[np.ndarray, np.ndarray]:
 
 
 def merge(clauses: Iterable[ClauseCandidates], scores: Iterable[np.ndarray], k: int) -> list[Ranked]:
-    """The first `k` of all clauses' candidates by probability within their clause; ties by docid."""
-    items = list[tuple[float, int, int, ClauseCandidates]]()
+    """The first `k` of all clauses' candidates by probability within their clause; ties by the model, then by docid."""
+    items = list[tuple[float, float, int, int, ClauseCandidates]]()
     for clause, values in zip(clauses, scores, strict=True):
         if not len(values):
             continue
         shares = log_probabilities(values.astype(np.float64), np.ones(len(values), dtype=bool))
-        best = np.lexsort((clause.docids, -shares))[:k]
-        items.extend((-float(shares[place]), int(clause.docids[place]), int(place), clause) for place in best)
-    items.sort(key=lambda item: item[:2])
+        best = np.lexsort((clause.docids, -clause.generated, -shares))[:k]
+        items.extend(
+            (-float(shares[place]), -float(clause.generated[place]), int(clause.docids[place]), int(place), clause)
+            for place in best
+        )
+    items.sort(key=lambda item: item[:3])
     found = dict[int, Ranked]()
-    for cost, docid, place, clause in items:
+    for cost, _, docid, place, clause in items:
         if docid not in found and len(found) < k:
             found[docid] = Ranked(docid, float(np.exp(-cost)), _found_by(clause, place), clause.relaxed)
     return list(found.values())

@@ -27,6 +27,8 @@ def run_stage(stage: str, folder: Path) -> None:
         process.send_signal(signal.SIGTERM)
         process.wait()
         raise
+    if code == -signal.SIGINT:
+        raise KeyboardInterrupt
     if code != 0:
         raise GenretError(
             f"training stage {stage} ended with code {code}, messages above; "

@@ -35,20 +35,21 @@ def rpo_loss(
 
 
 def train(job: Job, progress: Progress) -> None:
-    """Run the stage from `sft/` and `pairs.arrow`; writes `rpo/`. Without pairs the SFT model stands as it is."""
+    """Run the stage from `sft/` and `pairs.arrow`, at most one epoch; writes `rpo/`, without pairs the SFT model."""
     done = job.folder / "rpo"
     if done.exists():
         return
     training = job.settings.training
     pairs = job.table("pairs").to_pylist()
     learner = Learner(job.settings, job.rows, job.folder / "sft")
-    if pairs and job.rpo_steps:
+    steps = min(job.rpo_steps, -(-len(pairs) // training.batch))
+    if steps:
         frozen = Learner(job.settings, job.rows, job.folder / "sft")
-        learner.optimise(job.rpo_steps, training.rpo_lr / training.lr_adapter)
+        learner.optimise(steps, training.rpo_lr / training.lr_adapter)
         checkpoint = job.folder / "checkpoints" / "rpo.pt"
         first = learner.resume(checkpoint)
         curve = LossCurve(job.folder / "loss-rpo.jsonl", first)
-        for step in range(first, job.rpo_steps):
+        for step in range(first, steps):
             rng = np.random.default_rng((training.seed, 1, step))
             batch = [pairs[index] for index in rng.choice(len(pairs), min(training.batch, len(pairs)), replace=False)]
             wanted = [[row["chosen"], row["rejected"]] for row in batch]
@@ -61,7 +62,7 @@ def train(job: Job, progress: Progress) -> None:
             loss = rpo_loss(logits, before, columns[:, 0], columns[:, 1], training.rpo_beta, training.rpo_alpha)
             learner.step(loss)
             curve.add(step, float(loss.detach()))
-            progress(step + 1, job.rpo_steps, float(loss.detach()))
+            progress(step + 1, steps, float(loss.detach()))
             if (step + 1) % training.checkpoint_every == 0:
                 learner.checkpoint(checkpoint, step + 1)
     learner.save(done)

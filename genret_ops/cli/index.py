@@ -1,0 +1,172 @@
+"""The commands that make an index and ask it: init, ingest, build, search, bench, status."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from genret_ops.cli.options import DEFAULT_HOME, AsJson, HomeFolder, app, existing, path_of, tell
+
+
+@app.command(epilog="Example:  genret init --home notes-index")
+def init(home: HomeFolder = DEFAULT_HOME) -> None:
+    """Make a home: a folder with [b]genret.toml[/b], in which every setting stands with its default."""
+    from genret_ops.home import make_home
+
+    path = path_of(home)
+    if make_home(path):
+        typer.echo(f"made {path}; every setting is in its genret.toml\nnext: genret ingest FOLDER")
+    else:
+        typer.echo(f"{path} is a home already, and stays as it is")
+
+
+@app.command(
+    epilog="Examples:  genret ingest docs  ·  genret ingest corpus.jsonl https://example.org/a.pdf  ·  genret ingest"
+)
+def ingest(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SOURCE...",
+            help="Folders, files (.txt .md .rst .html .pdf .docx .jsonl .csv .parquet), fsspec URLs of these, or "
+            "python-stdlib. They join the sources of earlier ingests; without any, those are read again.",
+        ),
+    ] = None,
+    only: Annotated[
+        bool, typer.Option("--only", help="Forget earlier sources: their documents leave the corpus.")
+    ] = False,
+    as_json: AsJson = False,
+    home: HomeFolder = DEFAULT_HOME,
+) -> None:
+    """Read the sources and commit what is new as the next [b]delta[/b].
+
+    What cannot be read is quarantined with the reason and never stops the rest. Where nothing changed, nothing is
+    written.
+    """
+    from genret_ops import facts, show
+    from genret_ops.home import make_home
+
+    if only and not sources:
+        raise typer.BadParameter("--only needs at least one SOURCE")
+    make_home(path_of(home))
+    opened = existing(home)
+    with show.working("reading the sources"):
+        from assets import run
+
+        found = run.ingest(opened, sources or (), only)
+    tell(facts.ingested(found), as_json, show.ingested)
+
+
+@app.command(epilog="Examples:  genret build  ·  genret build --steps 800  ·  genret build --seed 1 --json")
+def build(
+    steps: Annotated[int | None, typer.Option(min=1, help="SFT steps of a training from genesis.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of queries and training.")] = None,
+    consolidate: Annotated[
+        bool, typer.Option("--consolidate", help="Start from genesis and learn everything again: a new generation.")
+    ] = False,
+    as_json: AsJson = False,
+    home: HomeFolder = DEFAULT_HOME,
+) -> None:
+    """Learn what is new and release the model: queries, SFT, RPO, tuning, release.
+
+    The first build learns the whole corpus. Later ones grow from the champion and learn what has come since, with a
+    replay of what is known. A build that was killed goes on from its last checkpoint when it is run again.
+    """
+    from genret_ops import facts, show
+
+    opened = existing(home)
+    settings = opened.settings
+    given = {name: value for name, value in (("steps", steps), ("seed", seed)) if value is not None}
+    settings = settings.model_copy(update={"training": settings.training.model_copy(update=given)})
+    with show.working("starting"):
+        from assets import run
+    built = run.build(opened, settings, consolidate)
+    tell(facts.release(opened, built.release), as_json, lambda told: show.built(told, built.new))
+
+
+@app.command(
+    epilog="Examples:  genret search 'copy a folder'  ·  genret search 'parse dates' -k 3 --filter module=datetime"
+)
+def search(
+    query: Annotated[str, typer.Argument(help="What you look for, in your own words.")],
+    k: Annotated[int | None, typer.Option("-k", min=1, help="How many hits.")] = None,
+    mode: Annotated[
+        Literal["hybrid", "generative", "lexical", "dense"] | None,
+        typer.Option(help="How to search; the release's own choice if not given."),
+    ] = None,
+    filters: Annotated[
+        list[str] | None,
+        typer.Option("--filter", metavar="NAME=VALUE", help="A guarantee: every hit has this value. Repeatable."),
+    ] = None,
+    release: Annotated[str, typer.Option(help="A number (r2), an alias or a content hash.")] = "champion",
+    as_json: AsJson = False,
+    home: HomeFolder = DEFAULT_HOME,
+) -> None:
+    """Search a release. Every hit says how it was found and which constraint was relaxed, if one was."""
+    from genret_ops import facts, show
+
+    wanted = dict[str, str]()
+    for name, value in map(_pair, filters or ()):
+        if wanted.setdefault(name, value) != value:
+            raise typer.BadParameter(f"--filter asks for {name}={wanted[name]} and for {name}={value}: no hit has both")
+    query = query.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    if not query.strip():
+        raise typer.BadParameter("the query is empty: ask for something")
+    opened = existing(home)
+    with show.working("opening the index"):
+        import torch
+
+        from genret_ops.registry.load import open_release
+
+        torch.set_num_threads(1)  # a query is small: threads cost it more than they give
+        found, retriever = open_release(opened, release)
+    answer = retriever.search(query, k or opened.settings.retrieval.k, mode, wanted)
+    tell(facts.answer(found, retriever, answer), as_json, show.answer)
+
+
+@app.command(epilog="Examples:  genret bench scifact  ·  genret bench scifact --steps 400 --seed 1 --json")
+def bench(
+    folder: Annotated[Path, typer.Argument(metavar="BEIR_DIR", help="corpus.jsonl, queries.jsonl and qrels.tsv.")],
+    steps: Annotated[int | None, typer.Option(min=1, help="SFT steps.")] = None,
+    budget_minutes: Annotated[
+        float | None, typer.Option(min=0.1, help="SFT minutes instead, turned into steps once and recorded.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of queries, training and intervals.")] = None,
+    dense: Annotated[
+        bool, typer.Option(help="Also measure dense and dense_adapted; each encodes every passage once more.")
+    ] = True,
+    as_json: AsJson = False,
+    home: Annotated[Path | None, typer.Option("--home", help="Home of its own; .bench/DATASET if not given.")] = None,
+) -> None:
+    """Build an index of a benchmark's corpus and compare every system on its queries.
+
+    The queries never reach training or tuning. Encodings are cached and a killed run goes on where it stopped.
+    """
+    from genret_ops import show
+    from genret_ops.evaluation.dataset import read_benchmark
+
+    if steps is not None and budget_minutes is not None:
+        raise typer.BadParameter("give --steps or --budget-minutes, not both")
+    benchmark = read_benchmark(folder)
+    path = path_of(home or Path(".bench") / benchmark.name)
+    with show.working("starting"):
+        from assets.bench import bench as run
+    with show.counting() as progress:
+        result, page = run(benchmark, path, steps, budget_minutes, seed, dense, progress)
+    tell(result, as_json, show.benchmark)
+    typer.echo(f"report: {page}", err=True)
+
+
+@app.command(epilog="Example:  genret status --home notes-index")
+def status(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> None:
+    """What the home holds: documents, deltas, quarantine with reasons, champion, and the next step."""
+    from genret_ops import facts, show
+
+    tell(facts.status(existing(home)), as_json, show.status)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise typer.BadParameter(f"--filter {text!r}: write NAME=VALUE, as in --filter module=shutil")
+    return name, value

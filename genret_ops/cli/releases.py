@@ -1,0 +1,92 @@
+"""The commands about releases: what there is, which one answers, who decided it, and whether the trail holds."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from genret_ops.cli.options import DEFAULT_HOME, AsJson, HomeFolder, app, existing, tell
+
+if TYPE_CHECKING:
+    from genret_ops.home import Home
+
+
+@app.command(epilog="Example:  genret releases --json")
+def releases(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> None:
+    """Every release with its aliases and measures, newest last."""
+    from genret_ops import facts, show
+
+    tell(facts.releases(existing(home)), as_json, show.releases)
+
+
+@app.command(name="show", epilog="Examples:  genret show champion  ·  genret show r1 --json")
+def show_release(
+    release: Annotated[str, typer.Argument(help="A number (r2), an alias or the beginning of a content hash.")],
+    as_json: AsJson = False,
+    home: HomeFolder = DEFAULT_HOME,
+) -> None:
+    """A release: what it was made from, what it measured; every byte of its files is verified."""
+    from genret_ops import facts, show
+
+    opened = existing(home)
+    tell(facts.release(opened, facts.registry(opened).release(release)), as_json, show.release)
+
+
+@app.command(
+    epilog="Examples:  genret promote candidate --reason 'better on our labels'  ·  genret promote r3 --waive 'a test'"
+)
+def promote(
+    release: Annotated[str, typer.Argument(help="A number (r2), an alias or the beginning of a content hash.")],
+    reason: Annotated[str, typer.Option(help="Why, for the audit trail.")] = "genret promote",
+    waive: Annotated[
+        str | None, typer.Option(metavar="WHY", help="Why it may pass though the gate refuses it.")
+    ] = None,
+    as_json: AsJson = False,
+    home: HomeFolder = DEFAULT_HOME,
+) -> None:
+    """Make a release the champion, on the corpus of now; refused where the gate refuses it."""
+    _moved(home, lambda run, opened: run.promote(opened, release, reason, waive), as_json)
+
+
+@app.command(epilog="Example:  genret rollback --reason 'complaints about yesterday'")
+def rollback(
+    reason: Annotated[str, typer.Option(help="Why, for the audit trail.")] = "genret rollback",
+    as_json: AsJson = False,
+    home: HomeFolder = DEFAULT_HOME,
+) -> None:
+    """Go back to the model that answered before, on the corpus of now: no document comes back or is lost by it."""
+    _moved(home, lambda run, opened: run.rollback(opened, reason), as_json)
+
+
+@app.command(epilog="Example:  genret history --json")
+def history(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> None:
+    """The audit trail: what was registered, judged and promoted, by whom and why."""
+    from genret_ops import facts, show
+
+    tell(facts.history(existing(home)), as_json, show.history)
+
+
+@app.command(epilog="Example:  genret audit --verify")
+def audit(
+    verify: Annotated[bool, typer.Option("--verify", help="Check every byte of every release as well.")] = False,
+    as_json: AsJson = False,
+    home: HomeFolder = DEFAULT_HOME,
+) -> None:
+    """Is the trail what was written? A gap, an edit, a fork and a changed file are each named; exit code 1 then."""
+    from genret_ops import facts, show
+
+    problems = facts.audit(existing(home), verify)
+    tell(problems, as_json, show.audit)
+    if problems["problems"]:
+        raise typer.Exit(1)
+
+
+def _moved(home: Path, move: Callable[[Any, "Home"], Any], as_json: bool) -> None:
+    from genret_ops import facts, show
+
+    opened = existing(home)
+    facts.registry(opened)  # says what to do where nothing was released
+    with show.working("starting"):
+        from assets import run
+    tell(facts.release(opened, move(run, opened)), as_json, show.promoted)

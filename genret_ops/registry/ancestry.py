@@ -1,0 +1,37 @@
+"""Where a release comes from: along its parents, to the training that its generation began with."""
+
+from collections.abc import Iterator
+
+from genret_ops.registry.content import read_manifest
+from genret_ops.registry.registry import Registry, Release
+
+
+def ancestors(registry: Registry, number: int) -> Iterator[Release]:
+    """The release itself, then its parent, and so on to the one that began its generation."""
+    known = {release.number: release for release in registry.releases()}
+    release = known[number]
+    yield release
+    while release.parent is not None:
+        release = known[release.parent]
+        yield release
+
+
+def is_patch(release: Release) -> bool:
+    """Whether a release is an earlier one's model on a later corpus head."""
+    return "patches" in read_manifest(release.folder)
+
+
+def chain(registry: Registry, number: int) -> int:
+    """How many updates lie between a release and the training from genesis that its generation began with."""
+    return sum(not is_patch(release) for release in ancestors(registry, number)) - 1
+
+
+def reference(registry: Registry, number: int) -> Release:
+    """The release that began a release's generation."""
+    *_, first = ancestors(registry, number)
+    return first
+
+
+def model_of(registry: Registry, number: int) -> int:
+    """The release in which a release's model was trained: itself, unless it is a patch."""
+    return next(release.number for release in ancestors(registry, number) if not is_patch(release))
