@@ -85,13 +85,15 @@ def ingest(home: Home, given: Sequence[str] = (), only: bool = False) -> Ingeste
         return Ingested(name, record, record["reasons"], _patched(home, name, settings))
 
 
-def build(home: Home, settings: Settings, consolidate: bool = False) -> Built:
+def build(home: Home, settings: Settings, consolidate: bool = False, waiver: str = "") -> Built:
     """Learn the newest snapshot and release it, unless that was done under the same settings.
 
     The adapter grows from the champion's and learns what is pending. It starts from genesis where there is no champion,
-    where it learned under other settings, where its chain is as long as settings allow, and to `consolidate`.
+    where it learned under other settings, where its chain is as long as settings allow, and to `consolidate`. A `waiver`
+    says why the release may become champion though the gate should refuse it.
 
     Raises:
+        GateRefused: the release is there, a candidate, and the champion is another still.
         GenretError: nothing was ingested, or a stage failed.
     """
     with home.alone("training"):
@@ -103,7 +105,7 @@ def build(home: Home, settings: Settings, consolidate: bool = False) -> Built:
         registry = Registry(home.path)
         if not consolidate and (release := _released(home, names[-1], settings)) is not None:
             if registry.alias(CHAMPION) != release.number:
-                registry.promote(release.number, actor(), f"{_BUILT}, with these settings again")
+                registry.promote(release.number, actor(), f"{_BUILT}, with these settings again", waiver=waiver or None)
             return Built(release, False)
         parent = None if consolidate else _parent(registry, settings)
         if parent is not None and home.store.committed(names[-1])["docids"] == read_search(parent.folder).learned:
@@ -112,6 +114,7 @@ def build(home: Home, settings: Settings, consolidate: bool = False) -> Built:
             "settings_json": settings.model_dump_json(),
             "parent": parent.number if parent else 0,
             "reason": _BUILT,
+            "waiver": waiver,
         }
         _materialise(home, "build", names[-1], config, settings)
         return Built(registry.release(CHAMPION), True)
