@@ -89,8 +89,8 @@ def build(home: Home, settings: Settings, consolidate: bool = False, waiver: str
     """Learn the newest snapshot and release it, unless that was done under the same settings.
 
     The adapter grows from the champion's and learns what is pending. It starts from genesis where there is no champion,
-    where it learned under other settings, where its chain is as long as settings allow, and to `consolidate`. A `waiver`
-    says why the release may become champion though the gate should refuse it.
+    where it learned under other settings, where its chain is as long as settings allow, and to `consolidate`. A
+    `waiver` says why the release may become champion though the gate should refuse it.
 
     Raises:
         GateRefused: the release is there, a candidate, and the champion is another still.

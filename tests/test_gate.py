@@ -1,0 +1,184 @@
+"""The gate refuses what was made worse on purpose, each for its own reason, and lets an equal through."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assets import run
+from genret_ops.errors import GateRefused
+from genret_ops.evaluation.comparison import Question, questions, reachable
+from genret_ops.home import Home
+from genret_ops.modeling.compact import RowScorer, finished_rows
+from genret_ops.modeling.rows import Rows
+from genret_ops.records import SyntheticQuery
+from genret_ops.registry.content import seal
+from genret_ops.registry.gate import judge, judge_patch
+from genret_ops.registry.load import open_release
+from genret_ops.registry.registry import Registry
+from genret_ops.registry.verdict import Verdict
+from genret_ops.retrieval.index import Index, Model
+from genret_ops.settings import GateSettings
+
+Judge = Callable[[Model], Verdict]
+
+
+@pytest.fixture(scope="module")
+def opened(small_home: Path) -> tuple[Index, Model]:
+    retriever = open_release(Home(small_home))[1]
+    return retriever.index, retriever.model
+
+
+@pytest.fixture(scope="module")
+def asked(opened: tuple[Index, Model]) -> list[Question]:
+    """A question about every passage: its longest sentence."""
+    head = opened[0].head
+    rows = [
+        SyntheticQuery(max(passage.sentences, key=len), "sentence", (passage.passage_id,), "heldout", "test", 0)
+        for docid, passage in enumerate(head.passages)
+        if head.live[docid]
+    ]
+    return questions(head, rows, 1000)
+
+
+@pytest.fixture(scope="module")
+def judged(opened: tuple[Index, Model], asked: list[Question]) -> Judge:
+    """The verdict on a model, compared with the one of the home."""
+    index, champion = opened
+
+    def judged(model: Model) -> Verdict:
+        settings = GateSettings(speed=0.1)
+        return judge("0" * 64, "delta-00000", index, model, {"champion": champion}, asked, settings)
+
+    return judged
+
+
+def with_rows(model: Model, change: Callable[[Rows], np.ndarray]) -> Model:
+    rows = Rows(model.scorer.vectors.astype(np.float16), model.scorer.starts)
+    return replace(model, scorer=RowScorer(Rows(change(rows), rows.starts), model.scorer.scale))
+
+
+def refused(verdict: Verdict) -> set[str]:
+    return {criterion.name for criterion in verdict.criteria if not criterion.passed}
+
+
+def test_an_equal_passes(opened: tuple[Index, Model], judged: Judge) -> None:
+    verdict = judged(opened[1])
+    assert verdict.refusals == []
+    names = [criterion.name for criterion in verdict.criteria]
+    assert names == [
+        "reachable",
+        "worth its cost",
+        "answers against the champion",
+        "memory against the champion",
+        "speed",
+    ]
+    assert Verdict.of(verdict.as_json()) == verdict
+
+
+def test_shuffled_labels_are_refused(opened: tuple[Index, Model], judged: Judge) -> None:
+    rng = np.random.default_rng(0)
+    worse = replace(with_rows(opened[1], lambda rows: rng.permutation(rows.vectors)), default_mode="generative")
+    assert {"reachable", "answers against the champion", "memory against the champion"} <= refused(judged(worse))
+
+
+def test_half_of_the_passages_out_of_reach_are_refused(opened: tuple[Index, Model], judged: Judge) -> None:
+    def half(rows: Rows) -> np.ndarray:
+        lost = rows.vectors.copy()
+        for docid in range(0, len(rows), 2):
+            lost[rows.starts[docid] : rows.starts[docid + 1]] *= -1
+        return lost
+
+    verdict = judged(with_rows(opened[1], half))
+    assert "reachable" in refused(verdict)
+    (found,) = [criterion for criterion in verdict.criteria if criterion.name == "reachable"]
+    assert found.value == pytest.approx(0.5, abs=0.1)
+
+
+def test_many_small_losses_are_seen_against_the_reference(opened: tuple[Index, Model], asked: list[Question]) -> None:
+    """Ten releases that each lose a little pass against the one before; the first of the generation remembers."""
+    index, reference = opened
+    settings = GateSettings(speed=0.01, reached=0.0, tolerance=0.05)
+    rng = np.random.default_rng(1)
+    order = rng.permutation(len(index.head)).tolist()
+    champion, told = replace(reference, default_mode="generative"), list[set[str]]()
+    first = champion
+    for step in range(10):
+        lost = order[step * len(order) // 20 : (step + 1) * len(order) // 20]
+
+        def without(rows: Rows, lost: list[int] = lost) -> np.ndarray:
+            vectors = rows.vectors.copy()
+            for docid in lost:
+                vectors[rows.starts[docid] : rows.starts[docid + 1]] *= -1
+            return vectors
+
+        model = with_rows(champion, without)
+        others = {"champion": champion, "reference": first}
+        told.append(refused(judge("0" * 64, "delta-00000", index, model, others, asked, settings)))
+        champion = model
+    alone = [names & {"answers against the champion", "memory against the champion"} for names in told]
+    assert not any(alone), "each step is within the tolerance"
+    assert "memory against the reference" in told[-1]
+
+
+def test_reach_is_measured_on_new_passages_alone_where_asked(opened: tuple[Index, Model]) -> None:
+    index, model = opened
+    last = len(index.head) - 1
+    broken = with_rows(
+        model, lambda rows: np.concatenate([rows.vectors[: rows.starts[last]], -rows.vectors[rows.starts[last] :]])
+    )
+    assert reachable(index, broken, 1000, first=last) == 0.0
+    assert reachable(index, broken, 1000) == pytest.approx(1 - 1 / index.head.live.sum(), abs=0.03)
+    assert reachable(index, model, 1000, first=last + 1) == 1.0
+
+
+def worse_copy(home: Home) -> int:
+    """A release like the champion with its rows shuffled: sealed and registered, never judged."""
+    registry = Registry(home.path)
+    champion = registry.release("champion")
+    staging = home.path / "work" / "worse"
+    shutil.copytree(champion.folder, staging)
+    for path in staging.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    rows = finished_rows(champion.folder)
+    Rows(np.random.default_rng(0).permutation(rows.vectors), rows.starts).save(staging)
+    content = seal(staging, home.releases, {"settings": home.settings.model_dump(mode="json")})
+    facts = {"generation": 0, "delta": champion.delta, "parent": 1, "head": champion.head, "metrics": {}}
+    return registry.register(content, home.releases / content[:16], actor="test", **facts)
+
+
+def test_there_is_no_way_around(home_copy: Path) -> None:
+    home, registry = Home(home_copy), Registry(home_copy)
+    number = worse_copy(home)
+    with pytest.raises(GateRefused, match="never judged"):
+        run.promote(home, "candidate", "a try")
+    release = registry.release(number)
+    whole = replace(release, folder=release.folder)
+    verdict = judge_patch(home, whole, GateSettings())
+    assert verdict.snapshot == release.delta
+    registry.record_verdict(number, replace(verdict, criteria=(replace(verdict.criteria[0], passed=False),)), "test")
+    with pytest.raises(GateRefused, match="reachable"):
+        run.promote(home, f"r{number}", "a try")
+    assert registry.alias("champion") == 1
+    assert run.promote(home, f"r{number}", "a try", waiver="on purpose").number == number
+    assert run.rollback(home, "it was bad").number == 1
+    assert registry.verify_chain() == []
+
+
+def test_a_rollback_is_the_old_model_on_the_corpus_of_now(home_copy: Path, tmp_path: Path) -> None:
+    home, registry = Home(home_copy), Registry(home_copy)
+    number = worse_copy(home)
+    registry.record_verdict(number, Verdict(registry.release(number).content_hash, "delta-00000", ()), "test")
+    run.promote(home, f"r{number}", "a mistake")
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide.")
+    patched = run.ingest(home, [str(tmp_path / "more")]).release
+    assert patched is not None and patched.parent == number
+    back = run.rollback(home, "it was bad")
+    assert back.delta == "delta-00001" and back.number > patched.number
+    retriever = open_release(home)[1]
+    assert retriever.search("when does the ferry leave", 1, "generative").hits[0].doc_id == "tides.md"
+    assert retriever.search("descale the espresso machine", 1, "generative").hits[0].doc_id == "coffee.md"
