@@ -105,6 +105,14 @@ def audit(found: Mapping[str, Any]) -> None:
         out.print(f"nothing is wrong: {found['events']} events, {found['releases']} releases")
 
 
+def backed_up(facts: Mapping[str, Any]) -> None:
+    """A backup or a restored home, for people."""
+    counts = (
+        f"{facts[name]} {name.removesuffix('s') if facts[name] == 1 else name}" for name in ("snapshots", "releases")
+    )
+    _console().print(f"{escape(facts['file'])}: {', '.join(counts)}", soft_wrap=True)
+
+
 def _changes(changes: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {kind}" for kind, count in changes.items() if count) or "no change"
 

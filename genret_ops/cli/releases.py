@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genret_ops.cli.options import DEFAULT_HOME, AsJson, HomeFolder, app, existing, tell
+from genret_ops.cli.options import DEFAULT_HOME, AsJson, HomeFolder, app, existing, path_of, tell
 
 if TYPE_CHECKING:
     from genret_ops.home import Home
@@ -80,6 +80,38 @@ def audit(
     tell(problems, as_json, show.audit)
     if problems["problems"]:
         raise typer.Exit(1)
+
+
+@app.command(epilog="Example:  genret backup notes-2026-11.tar")
+def backup(
+    file: Annotated[Path, typer.Argument(help="The tar file to write; it must not exist.")],
+    as_json: AsJson = False,
+    home: HomeFolder = DEFAULT_HOME,
+) -> None:
+    """The whole home in one file, but for caches and unfinished work."""
+    from genret_ops import show
+    from genret_ops.registry.backup import backup as run
+
+    with show.working("writing"):
+        found = run(existing(home), file.absolute())
+    told = {"file": str(file), "snapshots": len(found["snapshots"]), "releases": found["releases"]}
+    tell(told, as_json, show.backed_up)
+
+
+@app.command(epilog="Example:  genret restore notes-2026-11.tar --home notes-again")
+def restore(
+    file: Annotated[Path, typer.Argument(help="What genret backup wrote.")],
+    as_json: AsJson = False,
+    home: HomeFolder = DEFAULT_HOME,
+) -> None:
+    """Make the home of a backup again, in a folder that does not exist yet; every release is verified."""
+    from genret_ops import show
+    from genret_ops.registry.backup import restore as run
+
+    with show.working("reading"):
+        found = run(file, path_of(home))
+    told = {"file": str(path_of(home)), "snapshots": len(found["snapshots"]), "releases": found["releases"]}
+    tell(told, as_json, show.backed_up)
 
 
 def _moved(home: Path, move: Callable[[Any, "Home"], Any], as_json: bool) -> None:

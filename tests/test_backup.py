@@ -1,0 +1,75 @@
+"""A home in a file and back: the same answers, the same trail; nothing that is no backup, nothing over a home."""
+
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from genret_ops.cli import app
+from genret_ops.errors import BrokenRelease, GenretError
+from genret_ops.home import Home
+from genret_ops.registry.backup import backup, restore
+from genret_ops.registry.load import open_release
+from genret_ops.registry.registry import Registry
+
+
+def answers(home: Path) -> list[tuple[str, float]]:
+    retriever = open_release(Home(home))[1]
+    return [(hit.doc_id, hit.score) for hit in retriever.search("descale the espresso machine", 5).hits]
+
+
+def test_a_restored_home_answers_as_the_other_did(small_home: Path, tmp_path: Path) -> None:
+    facts = backup(Home(small_home), tmp_path / "home.tar")
+    assert facts == {"snapshots": ["delta-00000"], "releases": 1}
+    assert restore(tmp_path / "home.tar", tmp_path / "elsewhere" / "home") == facts
+    again = tmp_path / "elsewhere" / "home"
+    assert answers(again) == answers(small_home)
+    assert Registry(again).verify_chain() == []
+    assert Registry(again).events() == Registry(small_home).events()
+    assert not (again / "cache" / "encodings").exists() and not (again / "backup.json").exists()
+
+
+def test_the_commands_say_what_they_did(small_home: Path, tmp_path: Path) -> None:
+    runner, tar = CliRunner(), str(tmp_path / "home.tar")
+    done = runner.invoke(app, ["backup", tar, "--json", "--home", str(small_home)], catch_exceptions=False)
+    assert json.loads(done.stdout) == {"file": tar, "snapshots": 1, "releases": 1}
+    done = runner.invoke(app, ["restore", tar, "--home", str(tmp_path / "new")], catch_exceptions=False)
+    assert "1 release" in done.stdout and (tmp_path / "new" / "genret.toml").exists()
+
+
+def test_a_home_without_a_release_is_kept_too(ingested_home: Path, tmp_path: Path) -> None:
+    assert backup(Home(ingested_home), tmp_path / "home.tar")["releases"] == 0
+    restore(tmp_path / "home.tar", tmp_path / "home")
+    assert Home(tmp_path / "home").store.snapshots() == ["delta-00000"]
+
+
+def test_nothing_is_written_over(ingested_home: Path, tmp_path: Path) -> None:
+    (tmp_path / "home.tar").write_text("mine")
+    with pytest.raises(GenretError, match="exists"):
+        backup(Home(ingested_home), tmp_path / "home.tar")
+    with pytest.raises(GenretError, match="exists"):
+        restore(tmp_path / "home.tar", ingested_home)
+    assert (tmp_path / "home.tar").read_text() == "mine"
+
+
+def test_what_is_no_backup_is_refused_and_leaves_nothing(small_home: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.tar").write_text("no tar")
+    with tarfile.open(tmp_path / "other.tar", "w") as archive:
+        archive.add(small_home / "genret.toml", "genret.toml")
+    for name in ("text.tar", "other.tar", "missing.tar"):
+        with pytest.raises(GenretError, match="no backup"):
+            restore(tmp_path / name, tmp_path / "home")
+    backup(Home(small_home), tmp_path / "home.tar")
+    with tarfile.open(tmp_path / "home.tar") as archive:
+        archive.extractall(tmp_path / "open", filter="data")
+    (rows,) = (tmp_path / "open" / "releases").glob("*/rows.npy")
+    rows.chmod(0o644)
+    rows.write_bytes(rows.read_bytes()[:-1] + b"\0")
+    with tarfile.open(tmp_path / "changed.tar", "w") as archive:
+        for path in (tmp_path / "open").iterdir():
+            archive.add(path, path.name)
+    with pytest.raises(BrokenRelease, match=r"rows\.npy differs"):
+        restore(tmp_path / "changed.tar", tmp_path / "home")
+    assert not (tmp_path / "home").exists()
