@@ -146,6 +146,20 @@ def releases(home: "Home") -> list[dict[str, Any]]:
     return [_release(release, known) for release in known.releases()]
 
 
+def difference(home: "Home", old: str, new: str) -> dict[str, Any]:
+    """What lies between two releases; the questions are those that were held out from the newer one's training."""
+    from genret_ops.registry.content import read_manifest
+    from genret_ops.registry.difference import difference
+    from genret_ops.synthesis.queries import read_queries
+
+    known = registry(home)
+    first, second = known.release(old), known.release(new)
+    manifest = read_manifest(second.folder)
+    trained_on, version = manifest["trained_on"], manifest["training_tables"]["queries"]
+    queries = read_queries(home.store, trained_on, version, ("heldout",))
+    return difference(home, first, second, queries)
+
+
 def history(home: "Home") -> list[dict[str, Any]]:
     """The audit trail, oldest first."""
     return [

@@ -105,6 +105,26 @@ def audit(found: Mapping[str, Any]) -> None:
         out.print(f"nothing is wrong: {found['events']} events, {found['releases']} releases")
 
 
+def difference(facts: Mapping[str, Any]) -> None:
+    """What lies between two releases, for people."""
+    out = _console()
+    out.print(
+        f"[bold]{facts['from']} to {facts['to']}[/]  {_changes({k: len(v) for k, v in facts['documents'].items()})}"
+    )
+    scores = ", ".join("none" if value is None else f"{100 * value:.1f}" for value in facts["MRR@10"])
+    out.print(f"MRR@10 on {facts['questions']} questions: {scores}")
+    for name in ("gained", "lost"):
+        out.print(f"\n{name}: {facts[name]['count']}")
+        for row in facts[name]["queries"][:_EXAMPLES]:
+            ranks = (str(row[side] or "not in ten") for side in ("before", "after"))
+            out.print(f"  [dim]{' -> '.join(ranks)}[/]  {escape(row['query'])}", soft_wrap=True)
+
+
+def labelled(facts: Mapping[str, Any]) -> None:
+    """Judgements that were kept, for people."""
+    _console().print(f"{facts['added']} new, {facts['labels']} in all; the gate asks them of every release from now on")
+
+
 def backed_up(facts: Mapping[str, Any]) -> None:
     """A backup or a restored home, for people."""
     counts = (

@@ -8,6 +8,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from assets import run
+from genret_ops.facts import difference
 from genret_ops.home import Home
 from genret_ops.registry.ancestry import chain
 from genret_ops.registry.content import read_manifest
@@ -89,3 +90,16 @@ def test_nothing_pending_is_a_no_op_and_consolidation_begins_a_generation(update
     assert built.new and built.release.generation == 1 and built.release.parent is None
     assert read_manifest(built.release.folder)["steps"]["sft"] == 8
     assert chain(Registry(copy), built.release.number) == 0
+
+
+def test_the_difference_of_two_releases_names_documents_and_answers(updated: Path) -> None:
+    found = difference(Home(updated), "r1", "champion")
+    assert found["documents"]["added"] == [f"ferry-{number}.txt" for number in range(5)]
+    assert not any(found["documents"][kind] for kind in ("changed", "removed", "redescribed"))
+    before, after = found["MRR@10"]
+    assert found["questions"] > 10 and 0 <= before <= 1 and 0 <= after <= 1
+    for name, sign in (("gained", 1), ("lost", -1)):
+        assert all(sign * row["gain"] > 0 for row in found[name]["queries"])
+    same = difference(Home(updated), "champion", "champion")
+    assert (same["gained"]["count"], same["lost"]["count"]) == (0, 0)
+    assert not any(same["documents"].values())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genret_ops.cli.options import DEFAULT_HOME, AsJson, HomeFolder, app, existing, path_of, tell
+from genret_ops.errors import GenretError
 
 if TYPE_CHECKING:
     from genret_ops.home import Home
@@ -59,6 +60,22 @@ def rollback(
     _moved(home, lambda run, opened: run.rollback(opened, reason), as_json)
 
 
+@app.command(epilog="Example:  genret diff r1 champion --json")
+def diff(
+    old: Annotated[str, typer.Argument(help="A release.")],
+    new: Annotated[str, typer.Argument(help="Another, on whose corpus both are asked.")],
+    as_json: AsJson = False,
+    home: HomeFolder = DEFAULT_HOME,
+) -> None:
+    """What lies between two releases: documents, and questions that are answered better or worse."""
+    from genret_ops import facts, show
+
+    opened = existing(home)
+    with show.working("asking both"):
+        found = facts.difference(opened, old, new)
+    tell(found, as_json, show.difference)
+
+
 @app.command(epilog="Example:  genret history --json")
 def history(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> None:
     """The audit trail: what was registered, judged and promoted, by whom and why."""
@@ -80,6 +97,32 @@ def audit(
     tell(problems, as_json, show.audit)
     if problems["problems"]:
         raise typer.Exit(1)
+
+
+@app.command(epilog="Examples:  genret label 'copy a folder' shutil.copytree  ·  genret label --file judgements.jsonl")
+def label(
+    query: Annotated[str | None, typer.Argument(help="A query as somebody asked it.")] = None,
+    document: Annotated[str | None, typer.Argument(help="Id of a document that answers it.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(help='JSON lines instead: {"query": "...", "document": "..."}', exists=True)
+    ] = None,
+    as_json: AsJson = False,
+    home: HomeFolder = DEFAULT_HOME,
+) -> None:
+    """Tell the gate what the right answer is: it asks these queries of every release from now on."""
+    from genret_ops import show
+    from genret_ops.corpus.live import LiveDocuments
+    from genret_ops.registry.labels import add_labels, parse, read_labels
+
+    if (query is None or document is None) == (file is None):
+        raise typer.BadParameter("give a QUERY and a DOCUMENT, or a --file of them")
+    opened = existing(home)
+    known = LiveDocuments(opened.path)()
+    pairs = list(parse(file.read_text("utf-8").splitlines())) if file else [(str(query), str(document))]
+    if unknown := sorted({doc_id for _, doc_id in pairs} - known):
+        raise GenretError(f"no document {unknown[0]!r} in {opened.path} ({len(unknown)} unknown in all)")
+    added = add_labels(opened.path, pairs)
+    tell({"added": added, "labels": len(read_labels(opened.path))}, as_json, show.labelled)
 
 
 @app.command(epilog="Example:  genret backup notes-2026-11.tar")

@@ -14,6 +14,7 @@ from genret_ops.evaluation.significance import paired_bootstrap
 from genret_ops.home import Home
 from genret_ops.records import SyntheticQuery
 from genret_ops.registry.ancestry import reference
+from genret_ops.registry.labels import labelled, read_labels
 from genret_ops.registry.load import model_on
 from genret_ops.registry.registry import CHAMPION, Registry, Release
 from genret_ops.registry.verdict import Criterion, Verdict
@@ -29,7 +30,7 @@ _PATCH_SAMPLE, _PATCH_REACHED = 32, 0.8
 def judge_release(
     home: Home, registry: Registry, release: Release, queries: Sequence[SyntheticQuery], settings: GateSettings
 ) -> Verdict:
-    """The verdict on a trained release; `queries` were held out from its training."""
+    """The verdict on a trained release; `queries` were held out from its training, labels of users come beside them."""
     index = Index.open(home, release.head, RetrievalSettings(**read_search(release.folder).retrieval))
     compared = dict[str, Release]()
     if (champion := registry.alias(CHAMPION)) is not None:
@@ -37,7 +38,7 @@ def judge_release(
     if (first := reference(registry, release.number)).number != release.number:
         compared["reference"] = first
     others = {name: model_on(home, other, index.head) for name, other in compared.items()}
-    asked = questions(index.head, queries, settings.questions)
+    asked = labelled(index.head, read_labels(home.path)) + questions(index.head, queries, settings.questions)
     model = load_model(release.folder)
     return judge(release.content_hash, release.delta, index, model, others, asked, settings)
 

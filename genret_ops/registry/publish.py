@@ -74,6 +74,7 @@ def publish(
         "settings_hash": settings.hash(),
         "seeds": {"training": settings.training.seed},
         "steps": {"sft": job.steps, "rpo": job.rpo_steps},
+        "trained_on": record["snapshot"],
         "training_tables": dict(training_tables),
         "loss": {stage: job.losses(stage) for stage in ("sft", "rpo")},
         "versions": versions,

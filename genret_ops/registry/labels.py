@@ -1,0 +1,68 @@
+"""Judgements of a home's users: for this query, that document. The gate asks them beside the held-out queries."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from genret_ops.corpus.head import CorpusHead
+from genret_ops.errors import GenretError
+from genret_ops.evaluation.comparison import Question
+from genret_ops.store import write_atomically
+
+LABELS = "labels.jsonl"
+Label = tuple[str, str]
+"""(query, id of a relevant document)"""
+
+
+def read_labels(home: Path) -> list[Label]:
+    """Every judgement of a home, in the order they were made."""
+    path = home / LABELS
+    return list(parse(path.read_text("utf-8").splitlines())) if path.exists() else []
+
+
+def add_labels(home: Path, new: Iterable[Label]) -> int:
+    """Keep judgements; returns how many were not known before."""
+    known = dict.fromkeys(read_labels(home))
+    before = len(known)
+    known |= dict.fromkeys(new)
+    rows = (json.dumps({"query": query, "document": document}, ensure_ascii=False) for query, document in known)
+    write_atomically(home / LABELS, "".join(row + "\n" for row in rows).encode())
+    return len(known) - before
+
+
+def parse(lines: Iterable[str]) -> Iterator[Label]:
+    """Judgements from JSON lines with `query` and `document`; empty lines are skipped.
+
+    Raises:
+        GenretError: names the first line that is none.
+    """
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            query, document = row["query"], row["document"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise GenretError(f'line {number} is no judgement, as {{"query": "...", "document": "..."}} is') from error
+        if not (isinstance(query, str) and query.strip() and isinstance(document, str) and document):
+            raise GenretError(f"line {number}: query and document must be words, not {query!r} and {document!r}")
+        yield query, document
+
+
+def labelled(head: CorpusHead, labels: Iterable[Label]) -> list[Question]:
+    """The judgements as questions on a head: a query's documents answer it with any of their passages.
+
+    What a label names by id is found again after an edit, whose passages are other ones; labels of documents that
+    have left, or have no passage, are dropped.
+    """
+    passages = dict[str, set[int]]()
+    for docid in range(len(head)):
+        for doc_id in head.documents_of(docid):
+            passages.setdefault(doc_id, set()).add(docid)
+    right = dict[str, set[int]]()
+    first = dict[str, str]()
+    for query, document in labels:
+        if document in passages:
+            right.setdefault(query, set()).update(passages[document])
+            first.setdefault(query, document)
+    return [Question(query, frozenset(docids), first[query]) for query, docids in right.items()]
