@@ -126,7 +126,7 @@ def docids(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Material
     record = store.commit(
         name,
         tables,
-        list(head.documents),
+        head.places(),
         statistics=_statistics(store, name, cut_of(home.settings), len(head)),
         sources=reading["sources"],
         cut=cut_of(home.settings),

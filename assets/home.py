@@ -64,11 +64,11 @@ class HomeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return Registry(self.home.path).release(self.parent).folder if self.parent else None
 
     @property
-    def learned(self) -> int | None:
-        """How many docids the parent learned; None where the training starts from genesis."""
+    def known(self) -> frozenset[int] | None:
+        """The docids that the parent knows; None where the training starts from genesis."""
         from genret_ops.retrieval.model import read_search
 
-        return read_search(self.parent_folder).learned if self.parent_folder else None
+        return read_search(self.parent_folder).known if self.parent_folder else None
 
     def job(self, delta: str) -> "Job":
         """The training job of a delta."""

@@ -11,12 +11,13 @@ import dagster as dg
 from assets.home import HomeResource, actor, deltas, left_by, tables_of
 from assets.training import rpo_adapter
 from assets.views import criteria, markdown_table, progress_bar
+from genret_ops.errors import AliasMoved
 from genret_ops.records import canonical_json, text_hash
 
 if TYPE_CHECKING:
     from genret_ops.evaluation.tuning import Tuned
 
-_FILE, _NUMBER = "evaluation.json", "release"
+_FILE, _NUMBER, _AGAINST = "evaluation.json", "release", "judged against release"
 
 
 @dg.asset(partitions_def=deltas, group_name="release", code_version="1", deps=[rpo_adapter])
@@ -87,17 +88,23 @@ def gate(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materializ
     """What the release must hold to become champion: measured, and the verdict stored with its hash."""
     from genret_ops.registry.content import read_manifest
     from genret_ops.registry.gate import judge_release
-    from genret_ops.registry.registry import Registry
+    from genret_ops.registry.registry import CHAMPION, Registry
     from genret_ops.synthesis.queries import read_queries
 
     registry = Registry(home.home.path)
     release = registry.release(left_by(context, "model_release")[_NUMBER])
     version = read_manifest(release.folder)["training_tables"]["queries"]
     queries = read_queries(home.home.store, release.delta, version, ("heldout",))
+    against = registry.alias(CHAMPION)
     verdict = judge_release(home.home, registry, release, queries, home.settings.gate)
     registry.record_verdict(release.number, verdict, actor())
     return dg.MaterializeResult(
-        metadata={_NUMBER: release.number, "refusals": len(verdict.refusals), "criteria": criteria(verdict)},
+        metadata={
+            _NUMBER: release.number,
+            _AGAINST: against or 0,
+            "refusals": len(verdict.refusals),
+            "criteria": criteria(verdict),
+        },
         data_version=dg.DataVersion(text_hash(canonical_json(verdict.as_json()))),
     )
 
@@ -106,16 +113,21 @@ def gate(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materializ
 def champion(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
     """The release that answers from now on, brought to the head of now; none where the gate refuses it."""
     from genret_ops.registry.rebase import rebase
-    from genret_ops.registry.registry import Registry
+    from genret_ops.registry.registry import CHAMPION, Registry
 
     registry, waiver = Registry(home.home.path), home.waiver or None
-    release = registry.release(left_by(context, "gate")[_NUMBER])
+    judged = left_by(context, "gate")
+    release = registry.release(judged[_NUMBER])
     with home.home.alone("corpus", wait=True):
+        now = registry.alias(CHAMPION)
+        if now is not None and registry.release(now).model != registry.release(judged[_AGAINST]).model:
+            told = f"r{release.number} was judged against r{judged[_AGAINST]}, and r{now} is champion since"
+            raise AliasMoved(f"{told}: `genret promote r{release.number}`, if it is still wanted")
         newest = home.home.store.committed(home.home.store.snapshots()[-1])
         if newest["snapshot"] != release.delta:
             registry.admit(release.number, waiver)
             release, _, _ = rebase(home.home, registry, release, newest, context.run.run_id, actor())
-        registry.promote(release.number, actor(), home.reason, waiver=waiver)
+        registry.promote(release.number, actor(), home.reason, expected=now, waiver=waiver)
     return dg.MaterializeResult(
         metadata={_NUMBER: release.number, "content hash": release.content_hash},
         data_version=dg.DataVersion(release.content_hash[:32]),

@@ -4,6 +4,7 @@ One command changes the corpus of a home at a time, and one trains; a lock that 
 after a kill sees to it.
 """
 
+import json
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -18,12 +19,13 @@ from dagster._core.instance.ref import InstanceRef
 from assets.definitions import defs
 from assets.home import actor, deltas
 from genret_ops.corpus.delta import Delta, diff, next_delta_name
+from genret_ops.corpus.live import LivePlaces
 from genret_ops.corpus.snapshot import read_documents
 from genret_ops.corpus.sources import cut_of, read_all, wanted
 from genret_ops.errors import BrokenRelease, GenretError
 from genret_ops.home import Home
 from genret_ops.records import Document, Quarantined
-from genret_ops.registry.ancestry import chain, is_patch, model_of
+from genret_ops.registry.ancestry import chain, trained_in
 from genret_ops.registry.content import read_manifest, verify
 from genret_ops.registry.registry import CHAMPION, Registry, Release
 from genret_ops.retrieval.model import read_search
@@ -104,11 +106,9 @@ def build(home: Home, settings: Settings, consolidate: bool = False, waiver: str
             raise GenretError("a part of the documents is held out from training: ingest at least two that have text")
         registry = Registry(home.path)
         if not consolidate and (release := _released(home, names[-1], settings)) is not None:
-            if registry.alias(CHAMPION) != release.number:
-                registry.promote(release.number, actor(), f"{_BUILT}, with these settings again", waiver=waiver or None)
             return Built(release, False)
         parent = None if consolidate else _parent(registry, settings)
-        if parent is not None and home.store.committed(names[-1])["docids"] == read_search(parent.folder).learned:
+        if parent is not None and not _pending(home, names[-1], parent, settings):
             return Built(parent, False)
         config = {
             "settings_json": settings.model_dump_json(),
@@ -147,12 +147,11 @@ def rollback(home: Home, reason: str) -> Release:
     """
     registry = Registry(home.path)
     champion = registry.release(CHAMPION)
-    model = model_of(registry, champion.number)
     passed = [event.release for event in registry.events() if event.kind == "promoted" and event.release]
-    before = [number for number in passed if model_of(registry, number) != model]
+    before = [number for number in passed if registry.release(number).model != champion.model]
     if not before:
         raise GenretError(f"r{champion.number} is the only model that ever answered: there is nothing to go back to")
-    return promote(home, str(before[-1]), reason)
+    return promote(home, str(before[-1]), reason, waiver=f"it answered before: {reason}")
 
 
 def _whole(release: Release) -> bool:
@@ -162,6 +161,15 @@ def _whole(release: Release) -> bool:
     except BrokenRelease:
         return False
     return True
+
+
+def _pending(home: Home, delta: str, champion: Release, settings: Settings) -> bool:
+    """Whether there is anything to learn: passages that the champion has not, or other settings of retrieval."""
+    search = read_search(champion.folder)
+    ids = json.loads((champion.folder / "docids.json").read_text())
+    live = {passage_id for _, passage_id in LivePlaces(home.path)()}
+    newer = home.store.committed(delta)["docids"] > search.learned or any(ids[docid] in live for docid in search.absent)
+    return newer or dict(search.retrieval) != settings.retrieval.model_dump(mode="json")
 
 
 def _parent(registry: Registry, settings: Settings) -> Release | None:
@@ -230,7 +238,9 @@ def _released(home: Home, delta: str, settings: Settings) -> Release | None:
         (
             release
             for release, manifest in made
-            if release.number in promoted and not is_patch(release) and manifest["settings_hash"] == settings.hash()
+            if release.number in promoted
+            and trained_in(registry, release) == release.number
+            and manifest["settings_hash"] == settings.hash()
         ),
         None,
     )

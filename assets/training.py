@@ -51,7 +51,7 @@ def synthetic_queries(context: dg.AssetExecutionContext, home: HomeResource) -> 
     index = Index.open(home.home, home.home.store.committed(delta), settings.retrieval)
     with progress_bar("finding lexical neighbours") as shown:
         near = neighbours(index.head, index.lexical, shown)
-    queries = write_queries(index.head, near, settings, home.learned)
+    queries = write_queries(index.head, near, settings, home.known)
     home.home.work(delta).mkdir(parents=True, exist_ok=True)
     np.save(home.home.work(delta) / "neighbours.npy", near)
     rows = to_arrow("queries", queries, delta=delta)

@@ -77,7 +77,7 @@ def _learned(home: "Home", newest: Mapping[str, Any], champion: "Release") -> in
     if not (champion.folder / "docids.json").exists():
         return 0
     known = json.loads((champion.folder / "docids.json").read_text(encoding="utf-8"))
-    known = known[: read_search(champion.folder).learned]
+    known = [known[docid] for docid in read_search(champion.folder).known]
     live = home.store.read("passages", newest["tables"]["passages"])["passage_id"].to_pylist()
     return len(set(known).intersection(live))
 
@@ -179,7 +179,6 @@ def history(home: "Home") -> list[dict[str, Any]]:
 def audit(home: "Home", files: bool) -> dict[str, Any]:
     """What is wrong with the trail, with the gate's reports and, if asked for, with the files of releases."""
     from genret_ops.errors import BrokenRelease
-    from genret_ops.registry.content import verify
 
     known = registry(home)
     problems = known.verify_chain()
@@ -187,7 +186,7 @@ def audit(home: "Home", files: bool) -> dict[str, Any]:
         try:
             known.verdict(release.number)
             if files:
-                verify(release.folder)
+                known.verify(release)
         except BrokenRelease as error:
             problems.append(f"r{release.number}: {error}")
     return {"events": len(known.events()), "releases": len(known.releases()), "problems": problems}
@@ -204,7 +203,7 @@ def answer(release: "Release", retriever: "Retriever", found: "Answer") -> dict[
             "passage_id": hit.passage_id,
             "doc_id": hit.doc_id,
             "title": hit.title,
-            "section": head.occurrences[hit.docid][0].section,
+            "section": next(place.section for place in head.occurrences[hit.docid] if place.doc_id == hit.doc_id),
             "text": hit.text,
             "evidence": _evidence(retriever, found.plan.text, hit.docid),
             "metadata": dict(hit.metadata),
@@ -232,6 +231,6 @@ def _evidence(retriever: "Retriever", query: str, docid: int) -> str:
     from genret_ops.lexical import tokens
 
     lexical, sentences = retriever.index.lexical, retriever.index.head.passages[docid].sentences
-    first = int(lexical.starts[docid])
-    scores = lexical.sentence_scores(tokens([query])[0])[first : first + len(sentences)]
+    first, after = int(lexical.starts[docid]), int([*lexical.starts[docid + 1 : docid + 2], 2**62][0])
+    scores = lexical.sentence_scores(tokens([query])[0])[first : min(after, first + len(sentences))]
     return sentences[int(scores.argmax())]

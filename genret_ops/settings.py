@@ -139,8 +139,10 @@ class Settings(BaseSettings):
 
     def learning(self) -> dict[str, Any]:
         """The settings that decide what a training learns, without those of a search and of sources."""
-        groups = {name: getattr(self, name) for name in ("corpus", "synthesis", "model", "training")}
-        return {name: group.model_dump(mode="json") for name, group in groups.items()}
+        found = self.model_dump(mode="json", include={"corpus", "synthesis", "model", "training"})
+        of_updates = {"chain", "replay", "update_steps", "checkpoint_every"}
+        found["training"] = {name: value for name, value in found["training"].items() if name not in of_updates}
+        return found
 
     def hash(self) -> str:
         """Hash of every value: two runs with equal hashes had equal settings."""

@@ -47,9 +47,9 @@ def link(source: Path, target: Path) -> None:
         os.link(source, target)
 
 
-def documents_path(home: Path, snapshot: str) -> Path:
-    """Where the ids of a committed snapshot's documents stand, for readers that open no database."""
-    return home / "commits" / f"{snapshot}.documents"
+def places_path(home: Path, snapshot: str) -> Path:
+    """Where the documents of a committed snapshot stand with their passages, for readers that open no database."""
+    return home / "commits" / f"{snapshot}.places"
 
 
 class Store:
@@ -103,12 +103,15 @@ class Store:
             tags.create(tag, version)
 
     def commit(
-        self, snapshot: str, versions: Mapping[str, int], doc_ids: Sequence[str], **facts: Any
+        self, snapshot: str, versions: Mapping[str, int], places: Mapping[str, Sequence[str]], **facts: Any
     ) -> dict[str, Any]:
-        """Tag every table version, list the documents, then write the record that makes the snapshot exist."""
+        """Tag every table version, list the places, then write the record that makes the snapshot exist.
+
+        `places` are the passage ids of each document that has any.
+        """
         for name, version in versions.items():
             self.tag(name, snapshot, version)
-        write_atomically(documents_path(self.home, snapshot), json.dumps(list(doc_ids)).encode())
+        write_atomically(places_path(self.home, snapshot), json.dumps(dict(places)).encode())
         record = {"snapshot": snapshot, "tables": dict(versions), **facts}
         write_atomically(self._record_path(snapshot), json.dumps(record, indent=1, sort_keys=True).encode())
         return record

@@ -117,7 +117,7 @@ def test_between_reads_committed_snapshots(tmp_path: Path) -> None:
     one, two, three = (Document(name, "", name) for name in ("one", "two", "three"))
     first = take_snapshot(store, [one, two], "delta-00000").tables
     assert between(store, None, first["documents"]) == Delta(added=("one", "two"))
-    store.commit("delta-00000", first, [])
+    store.commit("delta-00000", first, {})
     take_snapshot(store, [one], "delta-00001")
     second = take_snapshot(store, [two, three], "delta-00001").tables["documents"]
     assert between(store, "delta-00000", second) == Delta(added=("three",), removed=("one",))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from assets import run
-from genret_ops.corpus.live import LiveDocuments, withdraw
+from genret_ops.corpus.live import LivePlaces, withdraw
 from genret_ops.home import Home
 from genret_ops.modeling.compact import finished_rows
 from genret_ops.modeling.encoder import Encoder
@@ -74,13 +74,22 @@ def test_a_document_that_left_is_in_no_release_however_it_is_opened(home_copy: P
     assert opened(home_copy).search("smoke calms the bees", 1).hits[0].doc_id == "bees.md"
 
 
+def test_what_an_edit_took_out_is_in_no_release(home_copy: Path, folder: Path) -> None:
+    (folder / "fire.md").write_text("---\nteam: Red Team\n---\n# When the alarm rings\n\nUse the ladder of the tower.")
+    run.ingest(Home(home_copy))
+    for release in Registry(home_copy).releases():
+        for mode in MODES:
+            hits = opened(home_copy, release.number).search("meet at the old oak tree", 10_000, mode).hits
+            assert not any("oak tree" in hit.text for hit in hits)
+
+
 def test_a_document_withdrawn_by_hand_is_gone_from_an_open_retriever(home_copy: Path) -> None:
     retriever = opened(home_copy)
     assert "parking.md" in everything(retriever)
     withdraw(home_copy, "parking.md")
     for mode in MODES:
         assert "parking.md" not in everything(retriever, mode)
-    assert "parking.md" not in LiveDocuments(home_copy)()
+    assert "parking.md" not in {doc_id for doc_id, _ in LivePlaces(home_copy)()}
     team = retriever.search("where do visitors park", 10_000, "dense", {"team": "Blue Team"}).hits
     assert {hit.doc_id for hit in team} == {"holiday.md"}
 

@@ -19,7 +19,7 @@ from genret_ops.registry.content import seal
 from genret_ops.registry.gate import judge, judge_patch
 from genret_ops.registry.load import open_release
 from genret_ops.registry.registry import Registry
-from genret_ops.registry.verdict import Verdict
+from genret_ops.registry.verdict import Criterion, Verdict
 from genret_ops.retrieval.index import Index, Model
 from genret_ops.settings import GateSettings
 
@@ -130,9 +130,9 @@ def test_reach_is_measured_on_new_passages_alone_where_asked(opened: tuple[Index
     broken = with_rows(
         model, lambda rows: np.concatenate([rows.vectors[: rows.starts[last]], -rows.vectors[rows.starts[last] :]])
     )
-    assert reachable(index, broken, 1000, first=last) == 0.0
+    assert reachable(index, broken, 1000, [last]) == 0.0
     assert reachable(index, broken, 1000) == pytest.approx(1 - 1 / index.head.live.sum(), abs=0.03)
-    assert reachable(index, model, 1000, first=last + 1) == 1.0
+    assert reachable(index, model, 1000, []) == 1.0
 
 
 def worse_copy(home: Home) -> int:
@@ -182,3 +182,39 @@ def test_a_rollback_is_the_old_model_on_the_corpus_of_now(home_copy: Path, tmp_p
     retriever = open_release(home)[1]
     assert retriever.search("when does the ferry leave", 1, "generative").hits[0].doc_id == "tides.md"
     assert retriever.search("descale the espresso machine", 1, "generative").hits[0].doc_id == "coffee.md"
+
+
+def test_a_rollback_knows_models_from_patches_that_brought_nothing_new(
+    home_copy: Path, documents: Path, tmp_path: Path
+) -> None:
+    home, registry = Home(home_copy), Registry(home_copy)
+    number = worse_copy(home)
+    registry.record_verdict(number, Verdict(registry.release(number).content_hash, "delta-00000", ()), "test")
+    run.promote(home, f"r{number}", "a mistake")
+    folder = Path(shutil.copytree(documents, tmp_path / "documents"))
+    (folder / "bees.md").unlink()
+    patched = run.ingest(home, [str(folder)], only=True).release
+    assert patched is not None and patched.content_hash == registry.release(number).content_hash
+    back = run.rollback(home, "it was bad")
+    assert back.model == registry.release(1).model and back.delta == "delta-00001"
+    assert not run.build(home, home.settings).new, "what was rolled back is not built again behind your back"
+    assert registry.alias("champion") == back.number
+    assert registry.alias("candidate") == number, "patches are no candidates"
+
+
+def test_a_patch_of_a_refused_release_is_refused_as_well(home_copy: Path, tmp_path: Path) -> None:
+    home, registry = Home(home_copy), Registry(home_copy)
+    number = worse_copy(home)
+    release = registry.release(number)
+    refusal = Criterion("reachable", 0.1, 0.95, False, "made worse")
+    registry.record_verdict(number, Verdict(release.content_hash, release.delta, (refusal,)), "test")
+    run.promote(home, f"r{number}", "a test", waiver="on purpose")
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide.")
+    patched = run.ingest(home, [str(tmp_path / "more")]).release
+    assert patched is not None and patched.parent == number, "what was let in is served on"
+    run.rollback(home, "it was bad")
+    with pytest.raises(GateRefused, match="made worse"):
+        run.promote(home, f"r{number}", "once more")
+    with pytest.raises(GateRefused, match="made worse"):
+        run.promote(home, f"r{patched.number}", "once more")

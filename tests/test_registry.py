@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from genret_ops.errors import AliasMoved, BrokenRelease, GateRefused, GenretError, NothingToSearch
-from genret_ops.registry.ancestry import chain, model_of, reference
+from genret_ops.registry.ancestry import chain, reference, trained_in
 from genret_ops.registry.content import read_manifest, release_folder, seal
 from genret_ops.registry.registry import Registry
 from genret_ops.registry.verdict import Criterion, Verdict
@@ -212,7 +212,7 @@ def test_models_and_generations_are_found_along_the_parents(registry: Registry, 
     add("two", parent=1)
     assert chain(registry, 1) == 0 and chain(registry, 2) == 1
     assert reference(registry, 2).number == reference(registry, 1).number == 1
-    assert model_of(registry, 2) == 2
+    assert trained_in(registry, registry.release(2)) == 2
 
 
 def test_aliases_move_from_what_was_seen(registry: Registry, add: Add) -> None:

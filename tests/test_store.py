@@ -60,7 +60,7 @@ def test_a_snapshot_exists_once_its_record_is_written_and_its_versions_are_tagge
     versions = {"documents": store.replace("documents", documents("a"))}
     with pytest.raises(GenretError, match="no snapshot 'delta-00000' is committed"):
         store.committed("delta-00000")
-    record = store.commit("delta-00000", versions, ["a"], why="first")
+    record = store.commit("delta-00000", versions, {"a": ["p"]}, why="first")
     assert (
         store.committed("delta-00000")
         == record
@@ -70,7 +70,7 @@ def test_a_snapshot_exists_once_its_record_is_written_and_its_versions_are_tagge
             "why": "first",
         }
     )
-    store.commit("delta-00001", {"documents": store.replace("documents", documents("b"))}, ["b"])
+    store.commit("delta-00001", {"documents": store.replace("documents", documents("b"))}, {"b": []})
     assert store.snapshots() == Store(tmp_path).snapshots() == ["delta-00000", "delta-00001"]
     assert ids(store.read("documents", store.committed("delta-00000")["tables"]["documents"])) == ["a"]
 
@@ -79,16 +79,16 @@ def test_the_record_is_written_last(tmp_path: Path) -> None:
     store = Store(tmp_path)
     version = store.replace("documents", documents("a"))
     with pytest.raises(Exception, match=r"(?i)version|not found"):
-        store.commit("delta-00000", {"documents": version, "passages": 4711}, ["a"])
+        store.commit("delta-00000", {"documents": version, "passages": 4711}, {})
     assert store.snapshots() == [], "a tag failed, so the snapshot must not exist"
-    store.commit("delta-00000", {"documents": version}, ["a"])
+    store.commit("delta-00000", {"documents": version}, {})
     assert store.snapshots() == ["delta-00000"]
 
 
 def test_a_tag_moves_when_the_same_snapshot_is_committed_again(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for doc_id in ("a", "b"):
-        store.commit("delta-00000", {"documents": store.replace("documents", documents(doc_id))}, [doc_id])
+        store.commit("delta-00000", {"documents": store.replace("documents", documents(doc_id))}, {})
     assert ids(store.read("documents", store.committed("delta-00000")["tables"]["documents"])) == ["b"]
 
 

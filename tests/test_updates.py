@@ -103,3 +103,22 @@ def test_the_difference_of_two_releases_names_documents_and_answers(updated: Pat
     same = difference(Home(updated), "champion", "champion")
     assert (same["gained"]["count"], same["lost"]["count"]) == (0, 0)
     assert not any(same["documents"].values())
+
+
+def test_a_passage_that_comes_back_after_a_training_without_it(updated: Path, tmp_path: Path) -> None:
+    home = Home(Path(shutil.copytree(updated, tmp_path / "home")))
+    folder = Path(home.store.committed(home.store.snapshots()[-1])["sources"][0])
+    copy = Path(shutil.copytree(folder, tmp_path / "documents"))
+    kept = (copy / "fire.md").read_text()
+    (copy / "fire.md").unlink()
+    run.ingest(home, [str(copy)], only=True)
+    run.build(home, home.settings, consolidate=True, waiver="a test")
+    (copy / "fire.md").write_text(kept)
+    run.ingest(home)
+    query = "leave by the staircase and meet at the old oak tree"
+    for state in ("fresh", "learned"):
+        _, retriever = open_release(home)
+        for mode in ("generative", "dense", "lexical"):
+            (first, *_) = retriever.search(query, 1, mode).hits
+            assert (first.doc_id, first.state) == ("fire.md", state)
+        assert run.build(home, home.settings, waiver="a test").new == (state == "fresh")

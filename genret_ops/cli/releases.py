@@ -111,13 +111,13 @@ def label(
 ) -> None:
     """Tell the gate what the right answer is: it asks these queries of every release from now on."""
     from genret_ops import show
-    from genret_ops.corpus.live import LiveDocuments
+    from genret_ops.corpus.live import LivePlaces
     from genret_ops.registry.labels import add_labels, parse, read_labels
 
     if (query is None or document is None) == (file is None):
         raise typer.BadParameter("give a QUERY and a DOCUMENT, or a --file of them")
     opened = existing(home)
-    known = LiveDocuments(opened.path)()
+    known = {doc_id for doc_id, _ in LivePlaces(opened.path)()}
     pairs = list(parse(file.read_text("utf-8").splitlines())) if file else [(str(query), str(document))]
     if unknown := sorted({doc_id for _, doc_id in pairs} - known):
         raise GenretError(f"no document {unknown[0]!r} in {opened.path} ({len(unknown)} unknown in all)")

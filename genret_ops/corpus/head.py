@@ -93,6 +93,14 @@ class CorpusHead:
         """
         return self._documents[doc_id]
 
+    def places(self) -> dict[str, list[str]]:
+        """The passage ids of each document that has any."""
+        found = dict[str, list[str]]()
+        for docid, passage in enumerate(self.passages):
+            for doc_id in self.documents_of(docid):
+                found.setdefault(doc_id, []).append(passage.passage_id)
+        return found
+
     def first_document(self, docid: int) -> Document:
         """The document that stands for a passage: the first, by id, in which it occurs.
 

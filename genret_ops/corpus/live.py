@@ -1,35 +1,40 @@
-"""Which documents may be returned at this moment: the overlay that every search reads, whatever release it opens.
+"""What may be returned at this moment: the overlay that every search reads, whatever release it opens.
 
-A document is live where the newest committed snapshot holds it and nobody has withdrawn it by hand. A release that was
-trained before, or that is opened by its number, therefore never returns one that has left since.
+A passage of a document may be returned where the newest committed snapshot holds it and nobody has withdrawn the
+document by hand. A release that was trained before, or that is opened by its number, therefore never returns a document
+that has left since, nor what an edit has taken out of one.
 """
 
 import json
 from pathlib import Path
 
-from genret_ops.store import documents_path, write_atomically
+from genret_ops.store import places_path, write_atomically
 
+Places = frozenset[tuple[str, str]]
+"""(document id, passage id)"""
 WITHDRAWN = "withdrawn.json"
 
 
-class LiveDocuments:
-    """The live documents of one home, read again when a snapshot is committed or a document withdrawn."""
+class LivePlaces:
+    """The live places of one home, read again when a snapshot is committed or a document withdrawn."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
-        self._stamp: tuple[str, int] | None = None
-        self._ids = frozenset[str]()
+        self._stamp: tuple[str, tuple[int, ...]] | None = None
+        self._places: Places = frozenset()
 
-    def __call__(self) -> frozenset[str]:
-        """Ids of the live documents; the same object as long as nothing changes."""
+    def __call__(self) -> Places:
+        """Every live place; the same object as long as nothing changes."""
         newest = max((path.stem for path in (self._home / "commits").glob("*.json")), default="")
         by_hand = self._home / WITHDRAWN
-        stamp = (newest, by_hand.stat().st_mtime_ns if by_hand.exists() else 0)
+        state = by_hand.stat() if by_hand.exists() else None
+        stamp = (newest, (state.st_mtime_ns, state.st_ino, state.st_size) if state else ())
         if stamp != self._stamp:
-            held = json.loads(documents_path(self._home, newest).read_text()) if newest else ()
-            self._ids = frozenset(held) - withdrawn(self._home)
+            held: dict[str, list[str]] = json.loads(places_path(self._home, newest).read_text()) if newest else {}
+            gone = withdrawn(self._home)
+            self._places = frozenset((doc, passage) for doc, own in held.items() if doc not in gone for passage in own)
             self._stamp = stamp
-        return self._ids
+        return self._places
 
 
 def withdrawn(home: Path) -> frozenset[str]:

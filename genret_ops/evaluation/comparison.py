@@ -58,16 +58,16 @@ def reciprocal_ranks(index: Index, model: Model, asked: Sequence[Question]) -> d
     return found
 
 
-def reachable(index: Index, model: Model, sample: int, first: int = 0, seed: int = 0) -> float:
+def reachable(index: Index, model: Model, sample: int, docids: Sequence[int] | None = None, seed: int = 0) -> float:
     """Share of live passages that generation puts among the ten best for a sentence of their own.
 
-    At most `sample` passages with docids from `first` on are asked for, drawn by seed, each by its longest sentence;
-    1 where there is none.
+    At most `sample` of `docids` (all that are live) are asked for, drawn by seed, each by its longest sentence; 1 where
+    there is none.
     """
-    live = (first + np.flatnonzero(index.head.live[first:])).tolist()
-    if not live:
+    asked = np.flatnonzero(index.head.live).tolist() if docids is None else list(docids)
+    if not asked:
         return 1.0
-    chosen = random.Random(seed).sample(live, min(sample, len(live)))
+    chosen = random.Random(seed).sample(asked, min(sample, len(asked)))
     sentences = [max(index.head.passages[docid].sentences, key=len) for docid in chosen]
     logits = model.scorer.logits(model.encoder.encode(sentences))
     hits = 0

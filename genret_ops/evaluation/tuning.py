@@ -79,7 +79,9 @@ def tune(
     if not any(found):
         raise GenretError("no held-out query finds its passage: the corpus is too small to tune on; add documents")
     fitted, held = _halves(queries)
-    model = Model(encoder, scorer, _fitted(lists, gold, fitted, FEATURES), _fitted(lists, gold, fitted, LEXICAL), "", 0)
+    model = Model(
+        encoder, scorer, _fitted(lists, gold, fitted, FEATURES), _fitted(lists, gold, fitted, LEXICAL), "", frozenset()
+    )
     retriever = Retriever(index, model)
     mrr = {mode: _mrr(lists, gold, held, retriever, mode) for mode in _DEFAULT_MODES}
     best = max(_DEFAULT_MODES, key=lambda mode: mrr[mode])

@@ -76,7 +76,9 @@ FRESH = "fresh-"
 def finished_rows(folder: Path) -> Rows:
     """Every finished row of a release folder, in docid order."""
     rows = Rows.load(folder)
-    return rows.followed_by(Rows.load(folder, FRESH)) if (folder / f"{FRESH}rows.npy").exists() else rows
+    if not (folder / f"{FRESH}rows.npy").exists():
+        return rows
+    return rows.with_others(Rows.load(folder, FRESH), np.load(folder / f"{FRESH}docids.npy"))
 
 
 def fresh_rows(folder: Path, genesis: Rows, scale: float) -> Rows:

@@ -49,6 +49,18 @@ class Rows:
         """The rows of the first `count` docids."""
         return Rows(self.vectors[: self.starts[count]], self.starts[: count + 1])
 
+    def with_others(self, others: "Rows", docids: np.ndarray) -> "Rows":
+        """These rows with those of `others` for `docids`, ascending, in their places or after the last."""
+        size, inside = max(len(self), int(docids[-1]) + 1), docids < len(self)
+        if not inside.any() and size == len(self) + len(docids):
+            return self.followed_by(others)
+        groups = [self.vectors[a:b] for a, b in pairwise(self.starts)]
+        nothing = np.zeros((1, self.vectors.shape[1]), dtype=self.vectors.dtype)
+        groups += [nothing] * (size - len(self))
+        for place, docid in enumerate(docids):
+            groups[docid] = others.vectors[others.starts[place] : others.starts[place + 1]]
+        return Rows.stack(groups, self.vectors.shape[1])
+
     def followed_by(self, more: "Rows") -> "Rows":
         """These rows, and after them those of the docids that come next."""
         starts = np.concatenate([self.starts, more.starts[1:] + self.starts[-1]])

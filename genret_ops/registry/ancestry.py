@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from genret_ops.registry.content import read_manifest
 from genret_ops.registry.registry import Registry, Release
 
 
@@ -16,14 +15,9 @@ def ancestors(registry: Registry, number: int) -> Iterator[Release]:
         yield release
 
 
-def is_patch(release: Release) -> bool:
-    """Whether a release is an earlier one's model on a later corpus head."""
-    return "patches" in read_manifest(release.folder)
-
-
 def chain(registry: Registry, number: int) -> int:
     """How many updates lie between a release and the training from genesis that its generation began with."""
-    return sum(not is_patch(release) for release in ancestors(registry, number)) - 1
+    return len({release.model for release in ancestors(registry, number)}) - 1
 
 
 def reference(registry: Registry, number: int) -> Release:
@@ -32,6 +26,6 @@ def reference(registry: Registry, number: int) -> Release:
     return first
 
 
-def model_of(registry: Registry, number: int) -> int:
-    """The release in which a release's model was trained: itself, unless it is a patch."""
-    return next(release.number for release in ancestors(registry, number) if not is_patch(release))
+def trained_in(registry: Registry, release: Release) -> int:
+    """The number of the release in which a release's model was trained: its own, unless it is a patch."""
+    return min(other.number for other in registry.releases() if other.model == release.model)

@@ -20,6 +20,8 @@ from genret_ops.errors import BrokenRelease
 from genret_ops.records import canonical_json
 from genret_ops.store import file_hash
 
+CORPUS_FILES = ("docids.json", "fresh-")
+"""How the names of files begin that a release has of its corpus head, not of its training."""
 MANIFEST, CARD, REPORT = "manifest.json", "README.md", "report"
 
 
@@ -110,6 +112,15 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BrokenRelease(f"{folder}: {MANIFEST} differs from what was sealed: {error!r}") from error
     return manifest
+
+
+def model_hash(manifest: Mapping[str, Any]) -> str:
+    """SHA-256, in 64 hex digits, of what a release learned: its files but those that say on which corpus it stands.
+
+    The same for every patch of a trained release, since what is new on a later corpus head lies in files of its own.
+    """
+    learned = {name: digest for name, digest in manifest["files"].items() if not name.startswith(CORPUS_FILES)}
+    return _hash_of(learned)
 
 
 def library_versions(names: Iterable[str]) -> dict[str, str]:

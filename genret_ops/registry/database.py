@@ -37,6 +37,7 @@ releases = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("content_hash", String(64), nullable=False, index=True),
     Column("manifest_hash", String(64), nullable=False),
+    Column("model", String(64), nullable=False),
     Column("generation", Integer, nullable=False),
     Column("delta", String(64), nullable=False),
     Column("parent", ForeignKey("releases.number")),

@@ -5,10 +5,12 @@ losses cannot add up; all of them on the release's own corpus head and on the sa
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from statistics import median
 
 import numpy as np
 
+from genret_ops.errors import GenretError
 from genret_ops.evaluation.comparison import Question, questions, reachable, reciprocal_ranks
 from genret_ops.evaluation.significance import paired_bootstrap
 from genret_ops.home import Home
@@ -37,17 +39,26 @@ def judge_release(
         compared["champion"] = registry.release(champion)
     if (first := reference(registry, release.number)).number != release.number:
         compared["reference"] = first
-    others = {name: model_on(home, other, index.head) for name, other in compared.items()}
+    others, broken = dict[str, Model](), list[Criterion]()
+    for name, other in compared.items():
+        try:
+            registry.verify(other)
+            others[name] = model_on(home, other, index.head)
+        except GenretError as error:  # it cannot answer at all: nothing to lose by comparison
+            broken.append(Criterion(f"answers against the {name}", 0.0, 0.0, True, f"not compared: {error}"))
     asked = labelled(index.head, read_labels(home.path)) + questions(index.head, queries, settings.questions)
     model = load_model(release.folder)
-    return judge(release.content_hash, release.delta, index, model, others, asked, settings)
+    verdict = judge(release.content_hash, release.delta, index, model, others, asked, settings)
+    return replace(verdict, criteria=(*verdict.criteria, *broken))
 
 
 def judge_patch(home: Home, release: Release, settings: GateSettings) -> Verdict:
     """The light verdict on a release whose model was judged before: is what is new on its head within reach?"""
     search = read_search(release.folder)
     index = Index.open(home, release.head, RetrievalSettings(**search.retrieval))
-    value = reachable(index, load_model(release.folder), _PATCH_SAMPLE, first=search.learned)
+    new = np.flatnonzero(index.head.live).tolist()
+    new = [docid for docid in new if docid not in search.known]
+    value = reachable(index, load_model(release.folder), _PATCH_SAMPLE, new)
     told = "share of new passages that their own sentence reaches"
     criterion = Criterion("reachable", value, _PATCH_REACHED, value >= _PATCH_REACHED, told)
     return Verdict(release.content_hash, release.delta, (criterion,))
@@ -74,7 +85,7 @@ def judge(
         found.append(_worth_its_cost(own, model.default_mode, asked, settings))
         for name, other in others.items():
             theirs = reciprocal_ranks(index, other, asked)
-            known = np.array([max(question.right) < other.learned for question in asked])
+            known = np.array([question.right <= other.known for question in asked])
             served = own[model.default_mode], theirs[other.default_mode]
             generated = own["generative"], theirs["generative"]
             found.append(_not_worse("answers", name, served, asked, np.ones_like(known), settings))
@@ -131,8 +142,7 @@ def _fast(
     texts = [question.text for question in asked[:_TIMED]]
     if not texts:
         return None
-    ours, theirs = (
-        median(Retriever(index, one).search(text).seconds["total"] for text in texts) for one in (model, champion)
-    )
+    retrievers = [Retriever(index, one) for one in (model, champion)]
+    ours, theirs = (median(one.search(text).seconds["total"] for text in texts) for one in retrievers)
     ratio, told = theirs / ours, "median time of the champion's answers over its own"
     return Criterion("speed", ratio, settings.speed, ratio >= settings.speed, told)

@@ -4,11 +4,11 @@ import json
 from dataclasses import replace
 
 from genret_ops.corpus.head import CorpusHead
-from genret_ops.corpus.live import LiveDocuments
+from genret_ops.corpus.live import LivePlaces
 from genret_ops.errors import BrokenRelease, NothingToSearch
 from genret_ops.home import Home
 from genret_ops.modeling.compact import RowScorer, finished_rows, fresh_rows
-from genret_ops.registry.content import read_manifest, verify
+from genret_ops.registry.content import read_manifest
 from genret_ops.registry.registry import Registry, Release
 from genret_ops.retrieval.index import Index, Model
 from genret_ops.retrieval.model import load_model, read_search
@@ -23,7 +23,7 @@ def model_on(home: Home, release: Release, head: CorpusHead) -> Model:
     rows = finished_rows(release.folder)
     if len(rows) < len(head):
         settings = Settings.model_validate(read_manifest(release.folder)["settings"])
-        genesis, _ = genesis_rows(home.path, head, settings, first=len(rows))
+        genesis, _ = genesis_rows(home.path, head, settings, docids=range(len(rows), len(head)))
         rows = rows.followed_by(fresh_rows(release.folder, genesis, search.scale))
     return replace(model, scorer=RowScorer(rows.first(len(head)), search.scale))
 
@@ -37,11 +37,12 @@ def open_release(home: Home, name: str | int = "champion") -> tuple[Release, Ret
     """
     if not (home.path / "registry.db").exists():
         raise NothingToSearch(f"{home.path} has nothing to search yet: run `genret ingest SOURCE`, then `genret build`")
-    release = Registry(home.path).release(name)
-    verify(release.folder)
+    registry = Registry(home.path)
+    release = registry.release(name)
+    registry.verify(release)
     settings = RetrievalSettings(**read_search(release.folder).retrieval)
     index = Index.open(home, release.head, settings)
     known = json.loads((release.folder / "docids.json").read_text())
     if known != [passage.passage_id for passage in index.head.passages]:
         raise BrokenRelease(f"r{release.number} was trained on other passages than its corpus head has: build again")
-    return release, Retriever(index, load_model(release.folder), LiveDocuments(home.path))
+    return release, Retriever(index, load_model(release.folder), LivePlaces(home.path))

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,7 @@ def publish(
         lexical_fusion=tuned.lexical_fusion.weights,
         default_mode=tuned.default_mode,
         learned=len(head),
+        absent=np.flatnonzero(~head.live).tolist(),
         retrieval=settings.retrieval.model_dump(mode="json"),
     )
     write_model(job.folder / "rpo", staging, rows, [passage.passage_id for passage in head.passages], search)
@@ -110,14 +111,21 @@ def _generation(registry: Registry, parent: int | None) -> int:
 
 
 def publish_patch(
-    home: Home, record: Mapping[str, Any], head: CorpusHead, parent: Release, genesis: Rows, run_id: str, actor: str
+    home: Home,
+    record: Mapping[str, Any],
+    head: CorpusHead,
+    parent: Release,
+    docids: Sequence[int],
+    genesis: Rows,
+    run_id: str,
+    actor: str,
 ) -> Release:
     """Seal and register a release's model on another committed head, which holds the same docids and perhaps more.
 
     What the model learned stays as it is, byte for byte; new docids get the rows that its map gives them.
 
     Args:
-        genesis: genesis rows of the docids that the parent did not learn.
+        docids: every live docid that the parent did not learn, ascending; `genesis` their genesis rows.
 
     Raises:
         GenretError: the head's docids do not begin with those that the parent learned.
@@ -125,17 +133,16 @@ def publish_patch(
     ids = [passage.passage_id for passage in head.passages]
     search = read_search(parent.folder)
     known = json.loads((parent.folder / "docids.json").read_text())
-    if known != ids[: len(known)] or len(genesis) != len(ids) - search.learned:
+    if known[: search.learned] != ids[: search.learned]:
         raise GenretError(f"r{parent.number} has other docids than {record['snapshot']}: run `genret build`")
     staging = home.path / "work" / f"staging-{record['snapshot']}-patch"
     shutil.rmtree(staging, ignore_errors=True)
     fresh = fresh_rows(parent.folder, genesis, search.scale)
-    extend_model(parent.folder, staging, fresh, ids)
+    extend_model(parent.folder, staging, fresh, docids, ids)
     before = read_manifest(parent.folder)
     manifest = {
         **{name: value for name, value in before.items() if name not in ("content_hash", "files")},
         "head": dict(record),
-        "patches": parent.content_hash,
         "run_id": run_id,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -150,6 +157,7 @@ def publish_patch(
         head=record,
         metrics=parent.metrics,
         actor=actor,
+        candidate=False,
     )
     return registry.release(number)
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from genret_ops.corpus.head import CorpusHead
 from genret_ops.home import Home
 from genret_ops.registry.content import read_manifest
@@ -25,8 +27,10 @@ def rebase(
     """
     settings = Settings.model_validate(read_manifest(release.folder)["settings"])
     head = CorpusHead.load(home.store, record)
-    genesis, encoded = genesis_rows(home.path, head, settings, first=read_search(release.folder).learned)
-    patch = publish_patch(home, record, head, release, genesis, run_id, actor)
+    known = read_search(release.folder).known
+    docids = [docid for docid in np.flatnonzero(head.live).tolist() if docid not in known]
+    genesis, encoded = genesis_rows(home.path, head, settings, docids=docids)
+    patch = publish_patch(home, record, head, release, docids, genesis, run_id, actor)
     verdict = judge_patch(home, patch, home.settings.gate)
     registry.record_verdict(patch.number, verdict, actor)
     return patch, verdict, encoded

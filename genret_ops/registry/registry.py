@@ -29,13 +29,15 @@ CHAMPION, CANDIDATE, PREVIOUS = ALIASES = ("champion", "candidate", "previous")
 class Release:
     """A model release on a corpus head.
 
-    `head` is the record of the live passages and docids that it was registered on; `parent` the number of the
-    release that its adapter grew from; `created_at` is UTC.
+    `model` is the hash of what was learned, which patches share with the release that they patch; `head` is the record
+    of the live passages and docids that it was registered on; `parent` the number of the release that its adapter
+    grew from; `created_at` is UTC.
     """
 
     number: int
     content_hash: str
     manifest_hash: str
+    model: str
     generation: int
     delta: str
     parent: int | None
@@ -67,11 +69,12 @@ class Registry:
         head: Mapping[str, Any],
         metrics: Mapping[str, Any],
         actor: str,
+        candidate: bool = True,
     ) -> int:
         """Record a sealed folder as a release on `head`; returns its number, counted from 1 without gaps.
 
-        It becomes candidate in the same transaction. The same content on the same head is the same release: its
-        number is returned and nothing happens.
+        It becomes candidate in the same transaction, unless it is none (a patch of the champion). The same content on
+        the same head is the same release: its number is returned and nothing happens.
 
         Raises:
             BrokenRelease: the folder is not what was sealed under that content hash.
@@ -81,6 +84,7 @@ class Registry:
         facts = {
             "content_hash": content_hash,
             "manifest_hash": manifest_hash,
+            "model": content.model_hash(content.read_manifest(folder)),
             "generation": generation,
             "delta": delta,
             "parent": parent,
@@ -100,7 +104,8 @@ class Registry:
             number = int(last) + 1
             connection.execute(insert(table).values(number=number, **facts))
             events.append(connection, "registered", actor=actor, release=number, details=facts)
-            _move(connection, CANDIDATE, number, _alias(connection, CANDIDATE), actor=actor, reason="registered")
+            if candidate:
+                _move(connection, CANDIDATE, number, _alias(connection, CANDIDATE), actor=actor, reason="registered")
         return number
 
     def releases(self) -> list[Release]:
@@ -204,8 +209,7 @@ class Registry:
         """
         release = self.release(number)
         champion = self.alias(CHAMPION)
-        if _check(release.folder, release.content_hash) != release.manifest_hash:
-            raise BrokenRelease(f"{release.folder}: {content.MANIFEST} differs from what was registered")
+        self.verify(release)
         self.admit(number, waiver)
         if champion == release.number and expected in {None, champion}:
             return
@@ -220,11 +224,19 @@ class Registry:
     def admit(self, number: int, waiver: str | None = None) -> None:
         """Return where the gate's stored report lets a release pass, or a waiver does.
 
+        A patch needs two: its own light verdict, and that on the release in which its model was trained, unless that
+        model is the champion's and was let in already.
+
         Raises:
             GateRefused: the gate refused it, or never saw it.
             BrokenRelease: the report is not the one that was made of it.
         """
         release = self.release(number)
+        known = {other.number: other for other in self.releases()}
+        trained = min(other.number for other in known.values() if other.model == release.model)
+        champion = self.alias(CHAMPION)
+        if trained != number and (champion is None or known[champion].model != release.model):
+            self.admit(trained, waiver)
         verdict = self.verdict(release.number)
         if verdict is None:
             raise GateRefused(f"r{release.number} was never judged: a build or `genret promote` does that")
@@ -232,6 +244,15 @@ class Registry:
             raise BrokenRelease(f"the gate's report on r{release.number} is about another release: judge it again")
         if verdict.refusals and not waiver:
             raise GateRefused(f"the gate refuses r{release.number}: " + "; ".join(verdict.refusals))
+
+    def verify(self, release: Release) -> None:
+        """Check every byte of a release, and that its manifest is the one that was registered.
+
+        Raises:
+            BrokenRelease: names the first file that differs, is missing or is extra.
+        """
+        if _check(release.folder, release.content_hash) != release.manifest_hash:
+            raise BrokenRelease(f"{release.folder}: {content.MANIFEST} differs from what was registered")
 
     def events(self) -> list[Event]:
         """The audit trail, oldest first."""

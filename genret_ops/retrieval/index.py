@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from genret_ops.corpus.head import CorpusHead, read_files, read_tables, write_files
+from genret_ops.corpus.live import Places
 from genret_ops.corpus.metadata import date_attributes, detectable, profile
 from genret_ops.home import Home
 from genret_ops.lexical import LexicalIndex, tokens
@@ -30,8 +31,8 @@ from genret_ops.settings import RetrievalSettings
 class Model:
     """The learned part: queries to logits of every docid.
 
-    `fusion` weighs every feature, `lexical_fusion` those of words alone; `learned` is how many docids the
-    training knew (later ones are fresh). `default_mode` was chosen on held-out queries.
+    `fusion` weighs every feature, `lexical_fusion` those of words alone; `known` are the docids that the
+    training knew (others are fresh). `default_mode` was chosen on held-out queries.
     """
 
     encoder: Encoder
@@ -39,7 +40,7 @@ class Model:
     fusion: Fusion
     lexical_fusion: Fusion
     default_mode: str
-    learned: int
+    known: frozenset[int]
 
 
 class Index:
@@ -69,8 +70,9 @@ class Index:
         """
         try:
             return cls(*_read(_files(home, record), settings))
-        except (OSError, ValueError):  # a cache that was cut off or tampered with is made again, once
-            shutil.rmtree(home.head(record), ignore_errors=True)
+        except (OSError, ValueError, EOFError):  # a cache that was cut off or tampered with is made again, once
+            for one in _with_statistics(home, record):
+                shutil.rmtree(home.head(one), ignore_errors=True)
             return cls(*_read(_files(home, record), settings))
 
     def coverage(self, text: str, sentence_scores: np.ndarray) -> float:
@@ -82,14 +84,14 @@ class Index:
         """Scores of every docid for each text; `logits` has shape (texts, docids)."""
         found = list[Scores]()
         for text, row in zip(texts, logits, strict=True):
-            passage, sentence = self.lexical.scores(text)
+            passage, sentence = (np.where(self.head.live, scores, 0) for scores in self.lexical.scores(text))
             found.append(Scores(passage, sentence, row, self.coverage(text, sentence)))
         return found
 
-    def filtered(self, filters: Mapping[str, str], live: frozenset[str] | None = None) -> np.ndarray:
+    def filtered(self, filters: Mapping[str, str], live: Places | None = None) -> np.ndarray:
         """The docids of which one document has all these attribute values, as a mask; possibly empty.
 
-        `live` are the documents that may be returned; None: all of the head.
+        `live` are the places that may be returned; None: all of the head.
         """
         allowed = self.head.live.copy() if live is None else self._shown(live).copy()
         for name, value in filters.items():
@@ -100,13 +102,18 @@ class Index:
             allowed[docid] = any(
                 all(document.metadata.get(name) == value for name, value in filters.items())
                 for document in map(self.head.document, self.head.documents_of(docid))
-                if live is None or document.doc_id in live
+                if live is None or (document.doc_id, self.head.passages[docid].passage_id) in live
             )
         return allowed
 
-    def _held_by(self, live: frozenset[str]) -> np.ndarray:
-        """The docids that one of these documents holds, as a mask."""
-        return np.array([not live.isdisjoint(self.head.documents_of(docid)) for docid in range(len(self.head))])
+    def _held_by(self, live: Places) -> np.ndarray:
+        """The docids that stand at one of these places, as a mask."""
+        return np.array(
+            [
+                any((doc_id, passage.passage_id) in live for doc_id in self.head.documents_of(docid))
+                for docid, passage in enumerate(self.head.passages)
+            ]
+        )
 
     def _equal(self, name: str, value: str) -> np.ndarray:
         return self.filtered({name: value})
@@ -141,13 +148,19 @@ def _read(folder: Path, settings: RetrievalSettings) -> tuple[CorpusHead, Retrie
     return CorpusHead.of(read_files(folder)), settings, LexicalIndex.load(folder)
 
 
+def _with_statistics(home: Home, record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """A snapshot's record and, where that is another, the one whose word statistics it uses."""
+    other = record["statistics"]
+    return [record] if other == record["snapshot"] else [record, home.store.committed(other)]
+
+
 def _files(home: Home, record: Mapping[str, Any]) -> Path:
     """The folder of a corpus head's files, filled if it is not there yet."""
     folder = home.head(record)
     if folder.exists():
         return folder
-    statistics = record.get("statistics", record["snapshot"])
-    base = None if statistics == record["snapshot"] else _files(home, home.store.committed(statistics))
+    *_, statistics = _with_statistics(home, record)
+    base = None if statistics is record else _files(home, statistics)
     tables = read_tables(home.store, record)
     head = CorpusHead.of(tables)
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 `adapter/` (LoRA), `head.safetensors` (map A and residuals), `rows.npy` + `starts.npy` (finished rows), `docids.json`
 (passage ids by docid) and `search.json` (encoder, scale, fusion, default mode). Docids that came after the training
-have their rows in `fresh-rows.npy` + `fresh-starts.npy`.
+have their rows in `fresh-rows.npy` + `fresh-starts.npy`, their numbers in `fresh-docids.npy`.
 """
 
 import json
@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from genret_ops.errors import BrokenRelease
 from genret_ops.modeling.compact import FRESH, RowScorer
@@ -29,7 +31,10 @@ CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 @dataclass(frozen=True, slots=True)
 class SearchSettings:
-    """What a release fixes for every search: stored as `search.json`, part of the content hash."""
+    """What a release fixes for every search: stored as `search.json`, part of the content hash.
+
+    `learned` is how many docids there were at the training, `absent` which of them had no live passage then.
+    """
 
     encoder: str
     encoder_hash: str
@@ -39,7 +44,13 @@ class SearchSettings:
     lexical_fusion: Mapping[str, float]
     default_mode: str
     learned: int
+    absent: Sequence[int]
     retrieval: Mapping[str, Any]
+
+    @property
+    def known(self) -> frozenset[int]:
+        """The docids that the training knew."""
+        return frozenset(range(self.learned)).difference(self.absent)
 
 
 def write_model(trained: Path, folder: Path, rows: Rows, passage_ids: Sequence[str], search: SearchSettings) -> None:
@@ -57,16 +68,18 @@ def write_model(trained: Path, folder: Path, rows: Rows, passage_ids: Sequence[s
     (folder / SEARCH_FILE).write_text(canonical_json(settings))
 
 
-def extend_model(parent: Path, folder: Path, fresh: Rows, passage_ids: Sequence[str]) -> None:
+def extend_model(parent: Path, folder: Path, fresh: Rows, docids: Sequence[int], passage_ids: Sequence[str]) -> None:
     """Lay out in `folder` the model release in `parent` with more docids; what it learned is shared, not copied.
 
-    `fresh` are the finished rows of every docid that `parent` did not learn; `passage_ids` are those of all docids.
+    `fresh` are the finished rows of `docids`, every live one that `parent` did not learn; `passage_ids` are those of
+    all docids.
     """
     folder.mkdir(parents=True)
     for name in ("adapter", *_LEARNED):
         link(parent / name, folder / name)
     if len(fresh):
         fresh.save(folder, FRESH)
+        np.save(folder / f"{FRESH}docids.npy", np.asarray(docids, dtype=np.int64))
     (folder / "docids.json").write_text(json.dumps(list(passage_ids)))
 
 
@@ -102,5 +115,5 @@ def load_model(folder: Path) -> Model:
         fusion=Fusion(search.fusion),
         lexical_fusion=Fusion(search.lexical_fusion),
         default_mode=search.default_mode,
-        learned=search.learned,
+        known=search.known,
     )

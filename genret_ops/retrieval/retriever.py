@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from genret_ops.corpus.live import Places
 from genret_ops.errors import GenretError
 from genret_ops.records import Hit
 from genret_ops.retrieval.index import Index, Model
@@ -27,13 +28,13 @@ class Answer:
 class Retriever:
     """Searches one release on one corpus head.
 
-    `live` gives the documents that may be returned at the moment of a search; without it, all of the head may.
+    `live` gives the places that may be returned at the moment of a search; without it, all of the head may.
     """
 
-    def __init__(self, index: Index, model: Model, live: Callable[[], frozenset[str]] | None = None) -> None:
+    def __init__(self, index: Index, model: Model, live: Callable[[], Places] | None = None) -> None:
         self.index = index
         self.model = model
-        everything = frozenset(index.head.documents)
+        everything = frozenset((doc_id, own) for doc_id, passages in index.head.places().items() for own in passages)
         self._live = live or (lambda: everything)
 
     def search(
@@ -103,15 +104,16 @@ class Retriever:
         vectors = self.model.encoder.encode(distinct)
         return vectors[[distinct.index(text) for text in texts]]
 
-    def _hit(self, item: Ranked, filters: Mapping[str, str], live: frozenset[str]) -> Hit:
+    def _hit(self, item: Ranked, filters: Mapping[str, str], live: Places) -> Hit:
         """A hit, shown in the first of its live documents that has the filters' values."""
         head = self.index.head
+        passage = head.passages[item.docid]
         document = next(
             document
             for document in map(head.document, head.documents_of(item.docid))
-            if document.doc_id in live and all(document.metadata.get(name) == value for name, value in filters.items())
+            if (document.doc_id, passage.passage_id) in live
+            and all(document.metadata.get(name) == value for name, value in filters.items())
         )
-        passage = head.passages[item.docid]
         return Hit(
             passage_id=passage.passage_id,
             doc_id=document.doc_id,
@@ -123,7 +125,7 @@ class Retriever:
             score=item.score,
             found_by=item.found_by,
             relaxed=item.relaxed,
-            state="learned" if item.docid < self.model.learned else "fresh",
+            state="learned" if item.docid in self.model.known else "fresh",
         )
 
 

@@ -74,20 +74,21 @@ def heldout_docids(head: CorpusHead, settings: Settings) -> np.ndarray:
 
 
 def write_queries(
-    head: CorpusHead, near: np.ndarray, settings: Settings, learned: int | None = None
+    head: CorpusHead, near: np.ndarray, settings: Settings, known: frozenset[int] | None = None
 ) -> list[SyntheticQuery]:
     """Every synthetic query of a build, split `train`, `hard` or `heldout`; deterministic by seed.
 
-    An update, whose parent learned the first `learned` docids, asks for the others, interleaved with a replay of the
-    known ones; a training from genesis (None) asks for all alike.
+    An update, whose parent knew some docids, asks for the others, interleaved with a replay of the known ones; a
+    training from genesis (None) asks for all alike.
     """
     generator = Extractive(
         sources(head, near, settings.retrieval), settings.synthesis, _rarity(head), settings.training.seed
     )
     held, training = heldout_docids(head, settings), settings.training
     members = np.flatnonzero(head.live & ~held)
-    old, new = (members[:0], members) if learned is None else (members[members < learned], members[members >= learned])
-    steps, preferences = training.sft_steps(learned is not None), training.preference_steps(learned is not None)
+    again = np.isin(members, list(known or ()))
+    old, new, update = members[again], members[~again], known is not None
+    steps, preferences = training.sft_steps(update), training.preference_steps(update)
     train = _interleaved(generator, old, new, steps * training.batch, training)
     hard = [row for row in _hard(generator, old, new, training) if row.kind != "context"]
     tuning = list[SyntheticQuery]()

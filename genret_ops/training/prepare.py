@@ -46,12 +46,14 @@ def genesis_rows(
     settings: Settings,
     without: Mapping[int, frozenset[str]] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
-    first: int = 0,
+    docids: Sequence[int] | None = None,
 ) -> tuple[Rows, int]:
-    """Genesis rows of a head's docids from `first` on, through the home's cache; also how many texts were encoded."""
+    """Genesis rows of `docids` (all), through the home's cache; also how many texts had to be encoded."""
     encoder = passage_encoder(settings)
     cache = EncodingCache(home, encoder_hash(settings.model.encoder), encoder.dimension)
-    return encode_rows(encoder, cache, passage_inputs(head, without)[first:], settings.model.rows_per_passage, progress)
+    inputs = passage_inputs(head, without)
+    chosen = inputs if docids is None else [inputs[docid] for docid in docids]
+    return encode_rows(encoder, cache, chosen, settings.model.rows_per_passage, progress)
 
 
 def prepare_job(

@@ -1,0 +1,97 @@
+"""A folder that changes month by month, replayed with the fast path: what can be found has to be what lies there.
+
+    python benchmarks/replay.py BASE_FOLDER DELTAS_FOLDER --home .bench/replay --steps 10
+
+`DELTAS_FOLDER/DATE/` holds the files added or changed by a date and `removed.txt` those removed. After the last date
+follow a deletion, a rename, and the undoing of both. After every step the passages that a search can return are
+compared with those cut from the files on disk, and the first that is too many or too few ends the run.
+"""
+
+import argparse
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from assets import run
+from genret_ops.corpus.passages import cut_document
+from genret_ops.corpus.readers import quarantine_duplicates, read_source
+from genret_ops.home import Home, make_home
+from genret_ops.modeling.encoder import token_offsets
+from genret_ops.records import Document
+from genret_ops.registry.load import open_release
+
+
+def on_disk(folder: Path, home: Home) -> set[tuple[str, str]]:
+    """(document id, passage id) of everything that the files hold."""
+    settings, found = home.settings, set[tuple[str, str]]()
+    offsets = token_offsets(settings.model.encoder)
+    for item in quarantine_duplicates(read_source(str(folder))):
+        if isinstance(item, Document):
+            cuts = cut_document(item, settings.corpus, offsets)
+            found |= {(item.doc_id, passage.passage_id) for passage, _ in cuts}
+    return found
+
+
+def searchable(home: Home) -> set[tuple[str, str]]:
+    """(document id, passage id) of everything that a search of the champion can return."""
+    _, retriever = open_release(home)
+    head = retriever.index.head
+    hits = retriever.search("everything", len(head), "dense").hits
+    return {(doc_id, hit.passage_id) for hit in hits for doc_id in head.documents_of(hit.docid)}
+
+
+def steps(folder: Path, deltas: Path) -> Iterator[str]:
+    """Change the folder step by step; yields what was done."""
+    for date in sorted(path for path in deltas.iterdir() if path.is_dir()):
+        removed = date / "removed.txt"
+        for name in removed.read_text().split() if removed.exists() else ():
+            (folder / name).unlink()
+        for path in date.iterdir():
+            if path != removed:
+                shutil.copyfile(path, folder / path.name)
+        yield date.name
+    first, second = sorted(path for path in folder.iterdir() if path.suffix in {".rst", ".md", ".txt"})[:2]
+    kept = first.read_bytes()
+    first.unlink()
+    yield f"{first.name} deleted"
+    second.rename(second.with_stem(second.stem + "-renamed"))
+    yield f"{second.name} renamed"
+    first.write_bytes(kept)
+    second.with_stem(second.stem + "-renamed").rename(second)
+    yield "both undone"
+
+
+def main() -> None:
+    """Replay, and tell what each step changed and cost."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("base", type=Path)
+    parser.add_argument("deltas", type=Path)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=10, help="SFT steps of the one build at the beginning")
+    given = parser.parse_args()
+    if given.home.exists():
+        parser.error(f"{given.home} exists: the replay begins with a new home")
+    make_home(given.home)
+    home, folder = Home(given.home.absolute()), given.home.absolute() / "folder"
+    shutil.copytree(given.base, folder)
+    run.ingest(home, [str(folder)])
+    training = home.settings.training.model_copy(update={"steps": given.steps, "rpo_steps": 0})
+    run.build(home, home.settings.model_copy(update={"training": training}), waiver="a replay trains next to nothing")
+    print(f"{'step':28s} {'added':>6s} {'changed':>8s} {'removed':>8s} {'passages':>9s} {'new':>6s} {'seconds':>8s}")
+    docids = home.store.committed(home.store.snapshots()[-1])["docids"]
+    for step in steps(folder, given.deltas):
+        started = time.perf_counter()
+        found = run.ingest(home)
+        seconds = time.perf_counter() - started
+        there, here = searchable(home), on_disk(folder, home)
+        assert there == here, (step, sorted(there - here)[:3], sorted(here - there)[:3])
+        changes, record = found.record["changes"], found.record
+        new, docids = record["docids"] - docids, record["docids"]
+        counts = (changes["added"], changes["changed"], changes["removed"], record["passages"], new)
+        print(f"{step:28s} {counts[0]:6d} {counts[1]:8d} {counts[2]:8d} {counts[3]:9d} {counts[4]:6d} {seconds:8.1f}")
+    print("after every step, what can be found was what lay in the folder")
+
+
+if __name__ == "__main__":
+    main()
