@@ -51,7 +51,7 @@ def retriever(tmp_path_factory: pytest.TempPathFactory) -> Retriever:
     scorer = RowScorer(encode_rows(minilm(), cache, passage_inputs(head), 4)[0], 20.0)
     weights = {name: 1.0 + place / 7 for place, name in enumerate(FEATURES)}
     fusion, lexical = Fusion(weights), Fusion({name: weights[name] for name in LEXICAL})
-    return Retriever(index, Model(minilm(), scorer, fusion, lexical, "hybrid", 40))
+    return Retriever(index, Model(minilm(), scorer, fusion, lexical, "hybrid", frozenset(range(40))))
 
 
 def found(retriever: Retriever, query: str, logits: np.ndarray) -> list[ClauseCandidates]:

@@ -215,22 +215,6 @@ def test_models_and_generations_are_found_along_the_parents(registry: Registry, 
     assert trained_in(registry, registry.release(2)) == 2
 
 
-def test_aliases_move_from_what_was_seen(registry: Registry, add: Add) -> None:
-    add("one"), add("two"), add("three")
-    with pytest.raises(AliasMoved, match="no longer r2"):
-        registry.move_alias("candidate", 1, 2, "ann", "late")
-    with pytest.raises(AliasMoved, match="no longer unset"):
-        registry.move_alias("candidate", 1, None, "ann", "late")
-    registry.move_alias("candidate", 2, 3, "ann", "r3 was a mistake")
-    assert registry.alias("candidate") == 2
-    with pytest.raises(GenretError, match="no release"):
-        registry.move_alias("candidate", 9, 2, "ann", "")
-    for name in ("champion", "previous", "r7"):
-        with pytest.raises(GenretError, match="genret promote"):
-            registry.move_alias(name, 2, registry.alias(name), "ann", "around the door")
-    assert registry.verify_chain() == []
-
-
 def test_a_home_can_be_moved(registry: Registry, add: Add, tmp_path: Path) -> None:
     add("one"), add("two")
     registry.home.rename(tmp_path / "elsewhere")
@@ -270,8 +254,6 @@ def test_of_many_threads_one_promotion_wins(registry: Registry, add: Add) -> Non
     told = race(5, lambda i: registry.promote(i + 2, f"thread {i}", "race", expected=1))
     assert told.count(None) == 1 and told.count(AliasMoved) == 4
     assert registry.alias("champion") == told.index(None) + 2 and registry.alias("previous") == 1
-    told = race(4, lambda i: registry.move_alias("candidate", i + 1, 6, f"thread {i}", "race"))
-    assert told.count(None) == 1 and registry.alias("candidate") == told.index(None) + 1
     assert registry.verify_chain() == []
 
 

@@ -143,19 +143,6 @@ class Registry:
         with self._engine.connect() as connection:
             return _alias(connection, name)
 
-    def move_alias(self, name: str, to: int, expected: int | None, actor: str, reason: str) -> None:
-        """Move an alias from `expected` (None: it stands nowhere yet) to `to`, with its event, or not at all.
-
-        Raises:
-            AliasMoved: the alias no longer stands at `expected`.
-            GenretError: there is no release `to`, no such alias, or one that only a promotion moves.
-        """
-        if name != CANDIDATE:
-            raise GenretError(f"{name!r} cannot be moved by hand: `genret promote` moves {CHAMPION} and {PREVIOUS}")
-        release = self.release(to)
-        with database.writing(self._engine) as connection:
-            _move(connection, name, release.number, expected, actor=actor, reason=reason)
-
     def record_verdict(self, number: int, verdict: Verdict, actor: str) -> None:
         """Store what the gate found of a release, with an event that cites the report's hash.
 
