@@ -23,9 +23,7 @@ TEXTS = ["Smoke calms the bees.", "", "A jammed sheet comes out at the back of t
 def learned() -> Encoder:
     """An encoder under PEFT whose LoRA weights are far from zero."""
     encoder = Encoder.load(NAME, 128)
-    config = LoraConfig(
-        r=4, lora_alpha=12, target_modules=list(LORA_TARGETS), exclude_modules=".*pooler.*", lora_dropout=0.3
-    )
+    config = LoraConfig(r=4, lora_alpha=12, target_modules=LORA_TARGETS, lora_dropout=0.3)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
         encoder.base = get_peft_model(encoder.base, config).eval()

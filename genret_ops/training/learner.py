@@ -36,8 +36,7 @@ class Learner:
             config = LoraConfig(
                 r=settings.model.rank,
                 lora_alpha=settings.model.alpha,
-                target_modules=list(LORA_TARGETS),
-                exclude_modules=r".*pooler.*",
+                target_modules=LORA_TARGETS,
             )
             with _quiet():
                 self.encoder.base = get_peft_model(self.encoder.base, config)
