@@ -43,8 +43,7 @@ class Bert(nn.Module):
         """
         from safetensors.torch import load_file
 
-        with torch.device("meta"):
-            model = cls(json.loads((folder / "config.json").read_text()))
+        model = cls(json.loads((folder / "config.json").read_text()))
         weights = {
             name.removeprefix("bert."): weight for name, weight in load_file(folder / "model.safetensors").items()
         }
