@@ -41,7 +41,7 @@ def evaluation(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mate
         return learner.head.finished()
 
     version = tables_of(context, "synthetic_queries")["queries"]
-    queries = read_queries(home.home.store, delta, version, ("heldout",))
+    queries = read_queries(home.home.store, delta, version, ("tuning",))
     tuned = tune(head, queries, learner.encoder, rows_without, job.settings.model.scale, job.settings.retrieval)
     path = job.folder / _FILE
     write_atomically(path, json.dumps(asdict(tuned), indent=1, sort_keys=True).encode())
@@ -94,7 +94,7 @@ def gate(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materializ
     registry = Registry(home.home.path)
     release = registry.release(left_by(context, "model_release")[_NUMBER])
     version = read_manifest(release.folder)["training_tables"]["queries"]
-    queries = read_queries(home.home.store, release.delta, version, ("heldout",))
+    queries = read_queries(home.home.store, release.delta, version, ("gate",))
     against = registry.alias(CHAMPION)
     verdict = judge_release(home.home, registry, release, queries, home.settings.gate)
     registry.record_verdict(release.number, verdict, actor())

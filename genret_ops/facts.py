@@ -147,7 +147,7 @@ def releases(home: "Home") -> list[dict[str, Any]]:
 
 
 def difference(home: "Home", old: str, new: str) -> dict[str, Any]:
-    """What lies between two releases; the questions are those that were held out from the newer one's training."""
+    """What lies between two releases; the questions are those that the gate asked of the newer one."""
     from genret_ops.registry.content import read_manifest
     from genret_ops.registry.difference import difference
     from genret_ops.synthesis.queries import read_queries
@@ -156,7 +156,7 @@ def difference(home: "Home", old: str, new: str) -> dict[str, Any]:
     first, second = known.release(old), known.release(new)
     manifest = read_manifest(second.folder)
     trained_on, version = manifest["trained_on"], manifest["training_tables"]["queries"]
-    queries = read_queries(home.store, trained_on, version, ("heldout",))
+    queries = read_queries(home.store, trained_on, version, ("gate",))
     return difference(home, first, second, queries)
 
 

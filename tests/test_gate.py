@@ -37,7 +37,7 @@ def asked(opened: tuple[Index, Model]) -> list[Question]:
     """A question about every passage: its longest sentence."""
     head = opened[0].head
     rows = [
-        SyntheticQuery(max(passage.sentences, key=len), "sentence", (passage.passage_id,), "heldout", "test", 0)
+        SyntheticQuery(max(passage.sentences, key=len), "sentence", (passage.passage_id,), "gate", "test", 0)
         for docid, passage in enumerate(head.passages)
         if head.live[docid]
     ]

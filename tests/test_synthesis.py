@@ -91,7 +91,8 @@ def test_splits_hold_as_many_queries_as_asked_for_and_context_only_teaches(writt
     splits = Counter(row.split for row in written)
     assert splits["train"] == training.steps * training.batch
     assert 0 < splits["hard"] <= 2 * training.rpo_steps * training.batch
-    assert splits["heldout"] == SETTINGS.synthesis.heldout_queries
+    assert splits["tuning"] == SETTINGS.synthesis.heldout_queries
+    assert splits["gate"] == SETTINGS.gate.questions
     assert {row.kind for row in written if row.split != "train"} == set(KINDS) - {"context"}
     assert {row.kind for row in written if row.split == "train"} == set(KINDS)
     assert all(row.generator == "extractive" and row.seed == 3 for row in written)
@@ -100,18 +101,20 @@ def test_splits_hold_as_many_queries_as_asked_for_and_context_only_teaches(writt
 def test_held_out_documents_are_in_no_training_query_and_others_in_no_held_out_one(
     head: CorpusHead, written: list[SyntheticQuery]
 ) -> None:
-    held = heldout_docids(head, SETTINGS)
+    tuned, judged = heldout_docids(head, SETTINGS)
+    held = tuned | judged
     docid_of = {passage.passage_id: docid for docid, passage in enumerate(head.passages)}
     documents = {head.first_document(docid).doc_id for docid in np.flatnonzero(held)}
     assert 1 <= len(documents) <= 10, "about a fifth of 20 documents"
     whole = {docid for docid in np.flatnonzero(head.live) if head.first_document(docid).doc_id in documents}
     assert whole == set(np.flatnonzero(held)), "a document is held out with all of its passages"
     for row in written:
-        sides = {bool(held[docid_of[passage_id]]) for passage_id in row.positives}
-        assert sides == {row.split == "heldout"}, f"{row.split} {row.kind}: {row.text}"
+        docids = [docid_of[passage_id] for passage_id in row.positives]
+        side = {"tuning": tuned, "gate": judged}.get(row.split, ~held)
+        assert side[docids].all(), f"{row.split} {row.kind}: {row.text}"
     sentences = Counter(sentence for passage in head.passages for sentence in passage.sentences)
     secrets = {one for docid in whole for one in head.passages[docid].sentences if sentences[one] == 1}
-    assert not any(secret in row.text for row in written if row.split != "heldout" for secret in secrets)
+    assert not any(secret in row.text for row in written if row.split in ("train", "hard") for secret in secrets)
 
 
 def test_every_query_has_text_and_its_passages_are_alive(head: CorpusHead, written: list[SyntheticQuery]) -> None:
@@ -256,10 +259,28 @@ def test_any_text_makes_queries_with_words_or_none(bodies: list[list[str]], seed
     assert all(len(set(row.positives)) == len(row.positives) for row in made)
 
 
-def test_a_document_keeps_its_side_whatever_comes(head: CorpusHead) -> None:
-    def held(of: CorpusHead) -> set[str]:
-        return {of.first_document(docid).doc_id for docid in np.flatnonzero(heldout_docids(of, SETTINGS)).tolist()}
+def large_head(count: int) -> CorpusHead:
+    return head_of({f"new-{n}": (f"N{n}", {}, [[f"Report {n} came later."]]) for n in range(count)})
 
-    grown = head_of({**DOCUMENTS, **{f"new-{n}": (f"N{n}", {}, [[f"Report {n} came later."]]) for n in range(40)}})
-    assert held(grown) & set(DOCUMENTS) == held(head)
-    assert held(grown) - set(DOCUMENTS)
+
+def sides(of: CorpusHead) -> tuple[set[str], set[str]]:
+    """The documents held out for tuning and for the gate."""
+    masks = heldout_docids(of, SETTINGS)
+    tuned, judged = ({of.first_document(docid).doc_id for docid in np.flatnonzero(mask).tolist()} for mask in masks)
+    return tuned, judged
+
+
+def test_a_document_keeps_its_side_whatever_comes(head: CorpusHead) -> None:
+    small, large = sides(large_head(100)), sides(large_head(160))
+    shared = {f"new-{n}" for n in range(100)}
+    for before, after in zip(small, large, strict=True):
+        assert after & shared == before
+        assert after - shared
+
+
+def test_the_gate_asks_about_documents_that_tuned_nothing(head: CorpusHead) -> None:
+    tuned, judged = sides(large_head(160))
+    assert not tuned & judged
+    assert 0.1 < len(judged) / len(tuned | judged) < 0.6
+    few, same = sides(large_head(5))
+    assert few == same, "where too few documents would judge, the gate asks about those of tuning"

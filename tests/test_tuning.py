@@ -44,7 +44,7 @@ def queries_of(head: CorpusHead, right: Mapping[int, int] | None = None) -> list
             head.passages[docid].sentences[place].strip("."),
             "sentence",
             (head.passages[(right or {}).get(docid, docid)].passage_id,),
-            "heldout",
+            "tuning",
             "extractive",
             0,
             (head.passages[docid].sentences[place],),
@@ -87,7 +87,7 @@ def test_every_second_query_sees_the_whole_passage(head: CorpusHead) -> None:
 def test_the_last_sentence_of_a_passage_stays(head: CorpusHead) -> None:
     numbers = docid_of(head)
     alone = head.passages[-1]
-    query = SyntheticQuery("x", "sentence", (alone.passage_id,), "heldout", "g", 0, alone.sentences)
+    query = SyntheticQuery("x", "sentence", (alone.passage_id,), "tuning", "g", 0, alone.sentences)
     assert withheld_sentences(head, [query], numbers) == {}
 
 
@@ -102,7 +102,7 @@ def test_at_least_one_sentence_stays_whatever_is_asked(head: CorpusHead, asked: 
             "x",
             "sentence",
             (head.passages[docid].passage_id,),
-            "heldout",
+            "tuning",
             "g",
             0,
             tuple(head.passages[docid].sentences[place] for place in places),

@@ -47,7 +47,7 @@ def test_the_same_documents_get_the_same_docids(small_home: Path, second_home: P
 def test_the_same_seed_writes_the_same_queries(small_home: Path, second_home: Path) -> None:
     store = Home(small_home).store
     stored = read_queries(store, "delta-00000", store._table("queries").version)
-    assert {query.split for query in stored} == {"train", "hard", "heldout"}
+    assert {query.split for query in stored} == {"train", "hard", "tuning", "gate"}
     assert written(second_home, Home(second_home).settings) == stored
 
 

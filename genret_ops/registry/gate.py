@@ -24,6 +24,7 @@ from genret_ops.retrieval.index import Index, Model
 from genret_ops.retrieval.model import load_model, read_search
 from genret_ops.retrieval.retriever import Retriever
 from genret_ops.settings import GateSettings, RetrievalSettings
+from genret_ops.synthesis.queries import FEWEST
 
 _TIMED = 20
 _PATCH_SAMPLE, _PATCH_REACHED = 32, 0.8
@@ -80,7 +81,7 @@ def judge(
         asked: questions with known answers, which no training has seen.
     """
     found: list[Criterion | None] = [_reachable(index, model, others, settings)]
-    if len({question.document for question in asked}) > 1:
+    if asked:
         own = reciprocal_ranks(index, model, asked)
         found.append(_worth_its_cost(own, model.default_mode, asked, settings))
         for name, other in others.items():
@@ -117,11 +118,9 @@ def _not_worse(
     asked: Sequence[Question],
     chosen: np.ndarray,
     settings: GateSettings,
-) -> Criterion | None:
-    """The difference on the chosen questions; None where there is nothing to resample."""
+) -> Criterion:
+    """The difference on the chosen questions."""
     places: list[int] = np.flatnonzero(chosen).tolist()
-    if len({asked[place].document for place in places}) < 2:
-        return None
     what = {"answers": "MRR@10 of what is served", "memory": "MRR@10 of generation on what it had learned"}[name]
     ours, theirs = scores[0][places], scores[1][places]
     return _compared(f"{name} against the {other}", what, ours, theirs, [asked[place] for place in places], settings)
@@ -131,7 +130,11 @@ def _compared(
     name: str, what: str, ours: np.ndarray, theirs: np.ndarray, asked: Sequence[Question], settings: GateSettings
 ) -> Criterion:
     """A paired difference, resampled by document: refused where it is worse than tolerated, and surely worse."""
-    mean, low, high = paired_bootstrap(ours.tolist(), theirs.tolist(), [question.document for question in asked])
+    documents = [question.document for question in asked]
+    if (count := len(set(documents))) < FEWEST:
+        told = f"{what}, not compared: questions about {count} documents, and fewer than {FEWEST} prove nothing"
+        return Criterion(name, 0.0, -settings.tolerance, True, told)
+    mean, low, high = paired_bootstrap(ours.tolist(), theirs.tolist(), documents)
     told = f"{what}, difference on {len(asked)} questions, 95 % interval {low:+.4f} to {high:+.4f}"
     return Criterion(name, mean, -settings.tolerance, mean >= -settings.tolerance or high >= 0, told)
 

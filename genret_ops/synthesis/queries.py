@@ -1,7 +1,7 @@
-"""The stage that writes synthetic queries: what the generator reads of a corpus head, and the three splits.
+"""The stage that writes synthetic queries: what the generator reads of a corpus head, and the four splits.
 
-`train` teaches SFT, `hard` is mined for preference pairs, `heldout` is never trained on and tunes fusion. Splits are
-by document.
+`train` teaches SFT, `hard` is mined for preference pairs; of what is never trained on, `tuning` chooses fusion and
+`gate` judges. Splits are by document.
 """
 
 import json
@@ -23,7 +23,10 @@ from genret_ops.store import Store
 from genret_ops.synthesis.extractive import Extractive, Source
 
 NEIGHBOURS = 8
-SPLITS = ("train", "hard", "heldout")
+SPLITS = ("train", "hard", "tuning", "gate")
+FEWEST = 6
+"""Documents that a gate needs (docs/decisions.md, 16)."""
+_JUDGED, _EPOCHS = 1 / 3, 100
 _WORDS = re.compile(r"[^\W_][\w'’.&-]*[^\W_]|[^\W_]")
 _NEIGHBOUR_WORDS = 60
 
@@ -54,10 +57,11 @@ def document_numbers(head: CorpusHead) -> np.ndarray:
     )
 
 
-def heldout_docids(head: CorpusHead, settings: Settings) -> np.ndarray:
-    """Mask of the docids whose documents are held out; at least one document, never all.
+def heldout_docids(head: CorpusHead, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
+    """Masks of the docids whose documents are held out, for tuning and for the gate (a third of them).
 
-    A document's id and the seed alone decide, so it stays on its side whatever comes to the corpus.
+    A document's id and the seed alone decide, so it stays on its side whatever comes to the corpus. At least one
+    document is held out, never all; where fewer than `FEWEST` would judge, the gate shares those of tuning.
 
     Raises:
         GenretError: there are fewer than two documents with text.
@@ -66,17 +70,22 @@ def heldout_docids(head: CorpusHead, settings: Settings) -> np.ndarray:
     numbers = sorted(set(documents[head.live].tolist()))
     if len(numbers) < 2:
         raise GenretError("a part of the documents is held out from training: ingest at least two that have text")
-    ids, seed = list(head.documents), settings.training.seed
+    ids, seed, share = list(head.documents), settings.training.seed, settings.synthesis.heldout
     place = {number: int(text_hash(f"heldout/{seed}/{ids[number]}"), 16) / 16**32 for number in numbers}
     order = sorted(numbers, key=lambda number: place[number])
-    count = sum(place[number] < settings.synthesis.heldout for number in numbers)
-    return np.isin(documents, order[: min(max(1, count), len(numbers) - 1)])
+    count = min(max(1, sum(place[number] < share for number in numbers)), len(numbers) - 1)
+    judged = sum(place[number] < share * _JUDGED for number in order[: count - 1])
+    held = np.isin(documents, order[:count])
+    if judged < FEWEST:
+        return held, held
+    gate = np.isin(documents, order[:judged])
+    return held & ~gate, gate
 
 
 def write_queries(
     head: CorpusHead, near: np.ndarray, settings: Settings, known: frozenset[int] | None = None
 ) -> list[SyntheticQuery]:
-    """Every synthetic query of a build, split `train`, `hard` or `heldout`; deterministic by seed.
+    """Every synthetic query of a build, by split; deterministic by seed.
 
     An update, whose parent knew some docids, asks for the others, interleaved with a replay of the known ones; a
     training from genesis (None) asks for all alike.
@@ -84,20 +93,27 @@ def write_queries(
     generator = Extractive(
         sources(head, near, settings.retrieval), settings.synthesis, _rarity(head), settings.training.seed
     )
-    held, training = heldout_docids(head, settings), settings.training
-    members = np.flatnonzero(head.live & ~held)
+    (tuned, judged), training = heldout_docids(head, settings), settings.training
+    members = np.flatnonzero(head.live & ~(tuned | judged))
     again = np.isin(members, list(known or ()))
     old, new, update = members[again], members[~again], known is not None
     steps, preferences = training.sft_steps(update), training.preference_steps(update)
     train = _interleaved(generator, old, new, steps * training.batch, training)
     hard = [row for row in _hard(generator, old, new, training) if row.kind != "context"]
-    tuning = list[SyntheticQuery]()
-    for number in range(100):
-        rows = generator.epoch(number, np.flatnonzero(held & head.live).tolist(), "heldout")
-        tuning.extend(row for row in rows if row.kind != "context")
-        if len(tuning) >= settings.synthesis.heldout_queries or not rows:
+    held = _heldout(generator, tuned & head.live, "tuning", settings.synthesis.heldout_queries)
+    held += _heldout(generator, judged & head.live, "gate", settings.gate.questions)
+    return train + hard[: 2 * preferences * training.batch] + held
+
+
+def _heldout(generator: Extractive, mask: np.ndarray, split: str, count: int) -> list[SyntheticQuery]:
+    """`count` queries about the docids of a mask, over as many epochs as that takes; fewer where there are no more."""
+    found = list[SyntheticQuery]()
+    for number in range(_EPOCHS):
+        rows = generator.epoch(number, np.flatnonzero(mask).tolist(), split)
+        found.extend(row for row in rows if row.kind != "context")
+        if len(found) >= count or not rows:
             break
-    return train + hard[: 2 * preferences * training.batch] + tuning[: settings.synthesis.heldout_queries]
+    return found[:count]
 
 
 def _interleaved(
