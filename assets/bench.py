@@ -49,5 +49,4 @@ def _settings(home: Home, steps: int | None, budget_minutes: float | None, seed:
         head = CorpusHead.load(home.store, home.store.committed(home.store.snapshots()[-1]))
         sentences = [sentence for passage in head.passages for sentence in passage.sentences]
         steps = steps_for(budget_minutes, settings, sentences, home.path / "calibration.json")
-    given = {name: value for name, value in (("steps", steps), ("seed", seed)) if value is not None}
-    return settings.model_copy(update={"training": settings.training.model_copy(update=given)})
+    return settings.with_training(steps=steps, seed=seed)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from genret_ops.corpus.head import CorpusHead
-from genret_ops.evaluation.benchmark import evaluate, latency, report, write_per_query
+from genret_ops.evaluation.benchmark import PerQuery, evaluate, latency, report, write_per_query
 from genret_ops.evaluation.dataset import Benchmark
 from genret_ops.evaluation.report import write_json, write_report
 from genret_ops.evaluation.systems import Systems
@@ -29,6 +29,7 @@ from genret_ops.training.prepare import passage_encoder, passage_inputs
 Progress = Callable[[str, int, int], None]
 """Called with (what is being done, done, in all)."""
 _TIMED_QUERIES = 50
+_FOLLOWED = ("bm25_metadata", "hybrid_without_model", "generative", "hybrid")
 
 
 def measure(
@@ -46,11 +47,12 @@ def measure(
     """
     _, retriever = open_release(home, release.number)
     head = retriever.index.head
-    genesis = Encoder.load(settings.model.encoder, settings.model.query_tokens)
-    bodies = _whole_passages(home, settings, head, partial(progress, "encoding for dense")) if dense else None
-    encoding = partial(progress, "encoding for dense_adapted")
-    rewritten = _adapted(home, release, settings, head, encoding) if dense else None
-    systems = Systems(retriever.index, retriever.model, genesis, bodies, rewritten)
+    untrained = rewritten = None
+    if dense:
+        bodies = _whole_passages(home, settings, head, partial(progress, "encoding for dense"))
+        untrained = Encoder.load(settings.model.encoder, settings.model.query_tokens), bodies
+        rewritten = _adapted(home, release, settings, head, partial(progress, "encoding for dense_adapted"))
+    systems = Systems(retriever.index, retriever.model, untrained, rewritten)
     scores = evaluate(benchmark, head, systems, partial(progress, "evaluating"))
     manifest = read_manifest(release.folder)
     facts = {
@@ -74,6 +76,16 @@ def measure(
     write_report(result, page)
     write_per_query(scores[0], page.with_suffix(".queries.jsonl"))
     return result
+
+
+def measure_arrived(
+    home: Home, release: Release, benchmark: Benchmark, progress: Callable[[int, int], None]
+) -> PerQuery:
+    """Scores of the systems that are compared while a corpus grows, by system and query."""
+    _, retriever = open_release(home, release.number)
+    systems = Systems(retriever.index, retriever.model, None, None)
+    scores, _ = evaluate(benchmark, retriever.index.head, systems, progress)
+    return {name: scores.get(name, {}) for name in _FOLLOWED}
 
 
 def report_path(home: Home, benchmark: Benchmark, settings: Settings) -> Path:

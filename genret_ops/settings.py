@@ -137,6 +137,11 @@ class Settings(BaseSettings):
 
         return OfHome()
 
+    def with_training(self, **values: Any) -> "Settings":
+        """The same with other training settings; a value of None leaves one as it is."""
+        given = {name: value for name, value in values.items() if value is not None}
+        return self.model_copy(update={"training": self.training.model_copy(update=given)})
+
     def learning(self) -> dict[str, Any]:
         """The settings that decide what a training learns, without those of a search and of sources."""
         found = self.model_dump(mode="json", include={"corpus", "synthesis", "model", "training"})

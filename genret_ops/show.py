@@ -59,6 +59,13 @@ def benchmark(result: Mapping[str, Any]) -> None:
     _console().print(escape(text_table(result)), soft_wrap=True)
 
 
+def timeline(result: Mapping[str, Any]) -> None:
+    """A replayed corpus for people."""
+    from genret_ops.evaluation.timeline_page import text
+
+    _console().print(escape(text(result)), soft_wrap=True)
+
+
 def ingested(facts: Mapping[str, Any]) -> None:
     """An ingest for people."""
     out = _console()

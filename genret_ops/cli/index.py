@@ -75,9 +75,7 @@ def build(
     from genret_ops import facts, show
 
     opened = existing(home)
-    settings = opened.settings
-    given = {name: value for name, value in (("steps", steps), ("seed", seed)) if value is not None}
-    settings = settings.model_copy(update={"training": settings.training.model_copy(update=given)})
+    settings = opened.settings.with_training(steps=steps, seed=seed)
     with show.working("starting"):
         from assets import run
     built = run.build(opened, settings, consolidate)
@@ -124,7 +122,9 @@ def search(
     tell(facts.answer(found, retriever, answer), as_json, show.answer)
 
 
-@app.command(epilog="Examples:  genret bench scifact  ·  genret bench scifact --steps 400 --seed 1 --json")
+@app.command(
+    epilog="Examples:  genret bench scifact --seed 1 --json  ·  genret bench news --deltas 8 --by published_at"
+)
 def bench(
     folder: Annotated[Path, typer.Argument(metavar="BEIR_DIR", help="corpus.jsonl, queries.jsonl and qrels.tsv.")],
     steps: Annotated[int | None, typer.Option(min=1, help="SFT steps.")] = None,
@@ -135,25 +135,38 @@ def bench(
     dense: Annotated[
         bool, typer.Option(help="Also measure dense and dense_adapted; each encodes every passage once more.")
     ] = True,
+    deltas: Annotated[
+        int | None, typer.Option(min=1, help="Take the corpus in delta by delta instead, so many after a first part.")
+    ] = None,
+    by: Annotated[str | None, typer.Option("--by", metavar="FIELD", help="The date that orders the documents.")] = None,
+    first: Annotated[float, typer.Option(min=0.05, max=0.95, help="Share of the documents in the first part.")] = 0.6,
     as_json: AsJson = False,
     home: Annotated[Path | None, typer.Option("--home", help="Home of its own; .bench/DATASET if not given.")] = None,
 ) -> None:
     """Build an index of a benchmark's corpus and compare every system on its queries.
 
-    The queries never reach training or tuning. Encodings are cached and a killed run goes on where it stopped.
+    The queries never reach training or tuning. Encodings are cached and a killed run goes on where it stopped. With
+    --deltas the corpus grows as it did, and is measured after every delta: with the fast path alone, trained without
+    and with replay, and trained again on everything.
     """
     from genret_ops import show
     from genret_ops.evaluation.dataset import read_benchmark
 
     if steps is not None and budget_minutes is not None:
         raise typer.BadParameter("give --steps or --budget-minutes, not both")
+    if (deltas is None) != (by is None):
+        raise typer.BadParameter("--deltas and --by go together: how many, and which date orders the documents")
     benchmark = read_benchmark(folder)
     path = path_of(home or Path(".bench") / benchmark.name)
     with show.working("starting"):
         from assets.bench import bench as run
+        from assets.continual import replay
     with show.counting() as progress:
-        result, page = run(benchmark, path, steps, budget_minutes, seed, dense, progress)
-    tell(result, as_json, show.benchmark)
+        if deltas is None or by is None:
+            result, page = run(benchmark, path, steps, budget_minutes, seed, dense, progress)
+        else:
+            result, page = replay(benchmark, path, (by, first, deltas), steps, seed, progress)
+    tell(result, as_json, show.benchmark if deltas is None else show.timeline)
     typer.echo(f"report: {page}", err=True)
 
 

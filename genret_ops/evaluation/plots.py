@@ -6,12 +6,14 @@ and dark.
 
 import html
 import io
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 _WIDTH, _ROW = 400, 25
 _COLOURS = {name: f"#0{i}f1e{i}" for i, name in enumerate(("ink", "muted", "rule", "accent", "warn", "paper"))}
+_LINES = (("accent", "-"), ("warn", "-"), ("ink", "--"), ("muted", "-"), ("accent", ":"), ("warn", ":"))
 _OF_VERDICT = {"above": "accent", "below": "warn", "open": "muted"}
 
 
@@ -67,6 +69,40 @@ def loss_plot(curve: Sequence[tuple[float, float]]) -> str:
     axes.tick_params(axis="y", length=0, labelcolor=_COLOURS["muted"], labelsize=10)
     told = f"From {losses[0]:.3g} at step {steps[0]:g} to {losses[-1]:.3g} at step {steps[-1]:g}."
     return _svg(figure, "loss", "Training loss by step", told)
+
+
+def line_plot(name: str, lines: Mapping[str, Sequence[float]], title: str) -> str:
+    """Lines over 0, 1, 2 ..., each named at its end; at most as many as there are ways to draw one."""
+    longest = max(map(len, lines.values()))
+    right = 20 + 6 * max(map(len, lines))
+    figure, axes = _canvas(240, left=40, right=right)
+    ends = _apart([values[-1] for values in lines.values()], 0.06)
+    low, high = (pick(value for values in lines.values() for value in values) for pick in (min, max))
+    for (label, values), (colour, dashes), end in zip(lines.items(), _LINES, ends, strict=False):
+        axes.plot(range(len(values)), values, color=_COLOURS[colour], linestyle=dashes, linewidth=2)
+        axes.annotate(
+            label,
+            (longest - 1, end),
+            (8, 0),
+            textcoords="offset points",
+            color=_COLOURS[colour],
+            va="center",
+            fontsize=11,
+        )
+    axes.grid(axis="y", color=_COLOURS["rule"], linewidth=0.6)
+    axes.set(xmargin=0, ylim=(min(low, *ends) - 1, max(high, *ends) + 1))
+    axes.tick_params(axis="y", length=0, labelcolor=_COLOURS["muted"], labelsize=10)
+    told = "; ".join(f"{label}: {values[0]:.1f} to {values[-1]:.1f}" for label, values in lines.items())
+    return _svg(figure, name, title, told)
+
+
+def _apart(values: Sequence[float], share: float) -> list[float]:
+    """The same values, moved up where needed so that labels at them do not overlap."""
+    gap = share * max(10.0, max(values) - min(values))
+    found, last = list(values), -math.inf
+    for place in sorted(range(len(values)), key=lambda one: values[one]):
+        last = found[place] = max(values[place], last + gap)
+    return found
 
 
 def _canvas(height: int, left: int, right: int) -> tuple[Any, Any]:

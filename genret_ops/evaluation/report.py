@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from genret_ops.evaluation.metrics import OFFICIAL, TEXTBOOK
+from genret_ops.evaluation.page import aligned, interval, percent, points, render, verdict
 from genret_ops.evaluation.plots import Dot, dot_plot, loss_plot, typeset
 from genret_ops.store import write_atomically
 
 Result = Mapping[str, Any]
 
-TEMPLATES = Path(__file__).parent / "templates"
 SYSTEMS = {
     "bm25": ("BM25", "passage text alone"),
     "bm25_metadata": ("BM25 with metadata", "title and attributes in front of each passage"),
@@ -55,12 +55,7 @@ def write_report(result: Result, path: Path) -> None:
     Raises:
         KeyError: `systems` or `paired` is missing.
     """
-    import jinja2
-
-    loader = jinja2.FileSystemLoader(TEMPLATES)
-    pages = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    page = pages.get_template("report.html.j2").render(_page(result))
-    write_atomically(path, page.encode())
+    render("report.html.j2", _page(result), path)
 
 
 def text_table(result: Result) -> str:
@@ -72,21 +67,15 @@ def text_table(result: Result) -> str:
         KeyError: `systems` or `paired` is missing.
     """
     systems, metrics = result["systems"], _main_metrics(result)
-    rows = [[name, *(_percent(systems[name].get(metric)) for metric in metrics)] for name in _ordered(systems)]
-    blocks = [_aligned([["system", *metrics], *rows])]
+    rows = [[name, *(percent(systems[name].get(metric)) for metric in metrics)] for name in _ordered(systems)]
+    blocks = [aligned([["system", *metrics], *rows])]
     against = [name for first, name in _pairs(result) if first == "hybrid"]
     per_block = -(-len(metrics) // -(-len(metrics) // 3)) if metrics else 1
     for start in range(0, len(metrics) if against else 0, per_block):
         shown = metrics[start : start + per_block]
-        lines = [[name, *(_interval(result["paired"][f"hybrid-{name}"].get(m)) for m in shown)] for name in against]
-        blocks.append(_aligned([["hybrid minus", *shown], *lines]))
+        lines = [[name, *(interval(result["paired"][f"hybrid-{name}"].get(m)) for m in shown)] for name in against]
+        blocks.append(aligned([["hybrid minus", *shown], *lines]))
     return "\n\n".join(blocks) + "\n"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))] for row in rows)
-    return "\n".join("  ".join(line) for line in lines)
 
 
 def _ordered(names: Iterable[str]) -> list[str]:
@@ -115,27 +104,6 @@ def _main_metrics(result: Result) -> list[str]:
     """The metrics that the protocol is judged by; all there are where none of those is there."""
     every = _all_metrics(result["systems"])
     return [m for m in _MAIN[result.get("protocol", "textbook")] if m in every] or every
-
-
-def _points(value: float) -> float:
-    """A fraction in hundredths at one decimal, without a negative zero."""
-    return round(100 * value, 1) + 0.0
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{_points(value):.1f}"
-
-
-def _interval(triple: Sequence[float] | None) -> str:
-    if triple is None:
-        return "-"
-    difference, low, high = map(_points, triple)
-    return f"{difference:+.1f} [{low:.1f}, {high:.1f}]"
-
-
-def _verdict(triple: Sequence[float]) -> str:
-    """Where the interval lies: wholly "above" zero, wholly "below", or "open"."""
-    return "above" if triple[1] > 0 else "below" if triple[2] < 0 else "open"
 
 
 def _page(result: Result) -> dict[str, Any]:
@@ -198,9 +166,9 @@ def _strip(result: Result, metrics: Sequence[str]) -> list[dict[str, Any]]:
     return [
         {
             "metric": metric,
-            "value": _percent(result["systems"]["hybrid"][metric]),
-            "gain": typeset(_interval(gains[metric])) if metric in gains else "",
-            "verdict": _verdict(gains[metric]) if metric in gains else "",
+            "value": percent(result["systems"]["hybrid"][metric]),
+            "gain": typeset(interval(gains[metric])) if metric in gains else "",
+            "verdict": verdict(gains[metric]) if metric in gains else "",
         }
         for metric in shown
     ]
@@ -211,14 +179,14 @@ def _score_table(
 ) -> dict[str, Any]:
     """Columns and rows of percentages; the best of a column is marked, and all that equal it at one decimal."""
     names = _ordered(systems)
-    best = {m: max((_points(systems[n][m]) for n in names if m in systems[n]), default=None) for m in metrics}
+    best = {m: max((points(systems[n][m]) for n in names if m in systems[n]), default=None) for m in metrics}
     rows = []
     for name in names:
         scores = systems[name]
         cells = [
             {
-                "text": typeset(_percent(scores.get(m))),
-                "best": m in scores and _points(scores[m]) == best[m],
+                "text": typeset(percent(scores.get(m))),
+                "best": m in scores and points(scores[m]) == best[m],
                 "share": round(scores.get(m, 0.0), 3),
             }
             for m in metrics
@@ -232,7 +200,7 @@ def _paired_table(result: Result, metrics: Sequence[str]) -> dict[str, Any]:
     rows = []
     for first, second in _pairs(result):
         triples = [result["paired"][f"{first}-{second}"].get(metric) for metric in metrics]
-        cells = [{"text": typeset(_interval(t)), "verdict": _verdict(t) if t else ""} for t in triples]
+        cells = [{"text": typeset(interval(t)), "verdict": verdict(t) if t else ""} for t in triples]
         rows.append({"label": f"{_label(first)} − {_label(second)}", "cells": cells})
     return {"columns": list(metrics), "rows": rows}
 
@@ -240,13 +208,13 @@ def _paired_table(result: Result, metrics: Sequence[str]) -> dict[str, Any]:
 def _forests(result: Result, metrics: Sequence[str]) -> list[dict[str, Any]]:
     """A forest plot a metric of hybrid's differences, all on one scale."""
     paired = {name: result["paired"][f"hybrid-{name}"] for first, name in _pairs(result) if first == "hybrid"}
-    ends = [0.0, *(_points(end) for triples in paired.values() for m in metrics for end in triples.get(m, ()))]
+    ends = [0.0, *(points(end) for triples in paired.values() for m in metrics for end in triples.get(m, ()))]
     plots = []
     for metric in metrics:
         dots = []
         for name in (name for name in paired if metric in paired[name]):
-            value, low, high = map(_points, paired[name][metric])
-            dots.append(Dot(_label(name), value, low, high, f"{value:+.1f}", _verdict(paired[name][metric])))
+            value, low, high = map(points, paired[name][metric])
+            dots.append(Dot(_label(name), value, low, high, f"{value:+.1f}", verdict(paired[name][metric])))
         if dots:
             title = f"Hybrid minus each other system in {metric}, percentage points"
             svg = dot_plot(f"paired-{metric}", dots, (min(ends), max(ends)), title)
@@ -257,7 +225,7 @@ def _forests(result: Result, metrics: Sequence[str]) -> list[dict[str, Any]]:
 def _type_plot(name: str, systems: Mapping[str, Mapping[str, float]], lead: str) -> dict[str, Any]:
     """A dot plot of every system's lead metric on one question type."""
     caption = name.replace("_", " ")
-    values = {n: _points(systems[n][lead]) for n in _ordered(systems)}
+    values = {n: points(systems[n][lead]) for n in _ordered(systems)}
     dots = [Dot(_label(n), v, v, v, f"{v:.1f}", "above" if n == "hybrid" else "open") for n, v in values.items()]
     return {"caption": caption, "svg": dot_plot(f"type-{name}", dots, (0.0, 100.0), f"{lead} on {caption}, percent")}
 

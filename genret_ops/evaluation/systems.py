@@ -34,19 +34,18 @@ class Systems:
 
     Args:
         model: the release.
-        genesis: the untrained encoder; `passages` its vectors of whole passages, shape (docids, dimension), or
-            None to leave `dense` out.
+        untrained: the untrained encoder and its vectors of whole passages, shape (docids, dimension), or None to
+            leave `dense` out.
         adapted: rows that the trained encoder wrote, or None to leave `dense_adapted` out.
     """
 
     def __init__(
-        self, index: Index, model: Model, genesis: Encoder, passages: np.ndarray | None, adapted: RowScorer | None
+        self, index: Index, model: Model, untrained: tuple[Encoder, np.ndarray] | None, adapted: RowScorer | None
     ) -> None:
         self._index = index
         self._model = model
         self._retriever = Retriever(index, model)
-        self._genesis = genesis
-        self._passages = passages
+        self._untrained = untrained
         self._adapted = adapted
         head = index.head
         self._body = Bm25.build([passage.text for passage in head.passages])
@@ -57,15 +56,20 @@ class Systems:
         plans = [self._index.planner.plan(query) for query in queries]
         texts = [[plan.text, *(clause.text for clause in plan.clauses)] for plan in plans]
         vectors = self._model.encoder.encode([text for own in texts for text in own])
-        genesis = self._genesis.encode(queries)
+        nearest = self._nearest(queries)
         start = 0
-        for query, plan, own, untrained in zip(queries, plans, texts, genesis, strict=True):
-            yield self._run(query, plan, own, vectors[start : start + len(own)], untrained)
+        for query, plan, own, dense in zip(queries, plans, texts, nearest, strict=True):
+            yield self._run(query, plan, own, vectors[start : start + len(own)], dense)
             start += len(own)
 
-    def _run(
-        self, query: str, plan: QueryPlan, texts: Sequence[str], vectors: np.ndarray, untrained: np.ndarray
-    ) -> Runs:
+    def _nearest(self, queries: Sequence[str]) -> Iterator[Runs]:
+        if self._untrained is None:
+            yield from ({} for _ in queries)
+        else:
+            encoder, passages = self._untrained
+            yield from ({"dense": self._best(vector @ passages.T)} for vector in encoder.encode(queries))
+
+    def _run(self, query: str, plan: QueryPlan, texts: Sequence[str], vectors: np.ndarray, dense: Runs) -> Runs:
         words = tokens([query])[0]
         metadata = self._index.lexical.passage_scores(words)
         runs: Runs = {
@@ -73,8 +77,7 @@ class Systems:
             "bm25_metadata": self._best(metadata),
             "bm25_constraints": self._in_turn(plan, metadata),
         }
-        if self._passages is not None:
-            runs["dense"] = self._best(untrained @ self._passages.T)
+        runs |= dense
         runs |= self._planned(plan, texts, self._model.scorer.logits(vectors))
         if self._adapted is not None:
             runs["dense_adapted"] = self._planned(plan, texts, self._adapted.logits(vectors))["generative"]

@@ -4,7 +4,7 @@ Each step's softmax runs over the batch's positives, their lexical neighbours an
 a query of two sources has two positives that share the mass.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -32,21 +32,12 @@ def target(positives: Sequence[Sequence[int]], docids: np.ndarray) -> torch.Tens
     return wanted
 
 
-def train(job: Job, progress: Progress) -> None:
-    """Run the stage to its last step, from the last checkpoint where there is one; writes `sft/`."""
+def steps(job: Job, learner: Learner, first: int) -> Iterator[tuple[int, float]]:
+    """Take the steps from number `first` on; yields each one's number and loss once its weights are in."""
     from datasets import Dataset
     from datasets.table import InMemoryTable
 
-    training = job.settings.training
-    done = job.folder / "sft"
-    if done.exists():
-        return
-    rows = Dataset(InMemoryTable(job.table("queries")))
-    learner = Learner(job.settings, job.rows, job.parent)
-    learner.optimise(job.steps)
-    checkpoint = job.folder / "checkpoints" / "sft.pt"
-    first = learner.resume(checkpoint)
-    curve = LossCurve(job.folder / "loss-sft.jsonl", first)
+    training, rows = job.settings.training, Dataset(InMemoryTable(job.table("queries")))
     for step in range(first, job.steps):
         batch = rows[[index % len(rows) for index in range(step * training.batch, (step + 1) * training.batch)]]
         rng = np.random.default_rng((training.seed, step))
@@ -55,8 +46,22 @@ def train(job: Job, progress: Progress) -> None:
         likelihood = -(target(batch["docids"], docids) * logits.log_softmax(-1)).sum(-1).mean()
         penalty = learner.head.residual(torch.from_numpy(docids)).square().sum(-1).mean()
         learner.step(likelihood + _RESIDUAL_PENALTY * penalty)
-        curve.add(step, float(likelihood.detach()))
-        progress(step + 1, job.steps, float(likelihood.detach()))
-        if (step + 1) % training.checkpoint_every == 0:
+        yield step, float(likelihood.detach())
+
+
+def train(job: Job, progress: Progress) -> None:
+    """Run the stage to its last step, from the last checkpoint where there is one; writes `sft/`."""
+    done = job.folder / "sft"
+    if done.exists():
+        return
+    learner = Learner(job.settings, job.rows, job.parent)
+    learner.optimise(job.steps)
+    checkpoint = job.folder / "checkpoints" / "sft.pt"
+    first = learner.resume(checkpoint)
+    curve = LossCurve(job.folder / "loss-sft.jsonl", first)
+    for step, loss in steps(job, learner, first):
+        curve.add(step, loss)
+        progress(step + 1, job.steps, loss)
+        if (step + 1) % job.settings.training.checkpoint_every == 0:
             learner.checkpoint(checkpoint, step + 1)
     learner.save(done)

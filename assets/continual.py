@@ -1,0 +1,136 @@
+"""`genret bench --deltas`: a benchmark's documents in the order of a date, taken in delta by delta.
+
+Every strategy has a home of its own, which starts as a copy of one built on the first part of the corpus. What one
+strategy reached after one delta is a cell, stored as a file; a run that was killed goes on after the last.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from assets import run
+from genret_ops.bench import Progress, measure_arrived
+from genret_ops.evaluation.arrivals import Arrival, arrivals
+from genret_ops.evaluation.dataset import Benchmark
+from genret_ops.evaluation.timeline import STRATEGIES, summary
+from genret_ops.evaluation.timeline_page import write_page
+from genret_ops.home import Home, make_home
+from genret_ops.registry.content import read_manifest
+from genret_ops.registry.registry import Release
+from genret_ops.settings import SETTINGS_FILE, Settings
+from genret_ops.store import write_atomically
+
+_WAIVER = "a benchmark measures whatever it built"
+_TAUGHT = ("sft_adapter", "preference_pairs", "rpo_adapter")
+_CORPUS = "arrived.jsonl"
+
+
+def replay(
+    benchmark: Benchmark,
+    path: Path,
+    order: tuple[str, float, int],
+    steps: int | None,
+    seed: int | None,
+    progress: Progress,
+) -> tuple[dict[str, Any], Path]:
+    """Make the cells that are missing under the folder `path`; returns (result, its page).
+
+    `order` is the attribute that orders the documents, the share of them in the first part, and how many deltas follow.
+    """
+    arrived = arrivals(benchmark, *order)
+    make_home(path)  # its genret.toml holds for every strategy
+    settings = Home(path).settings.with_training(steps=steps, seed=seed)
+    seed = settings.training.seed
+    genesis = path / f"genesis-seed{seed}"
+    genesis.mkdir(exist_ok=True)
+    shutil.copyfile(path / SETTINGS_FILE, genesis / SETTINGS_FILE)
+    first = _cell(genesis, benchmark, arrived, 0, "retraining", settings, progress)
+    cells = dict[str, list[Mapping[str, Any]]]()
+    for strategy in STRATEGIES:
+        home = path / f"{strategy}-seed{seed}"
+        if not home.exists():
+            _copy(genesis, home)
+        own = _of_strategy(settings, strategy)
+        after = range(1, len(arrived))
+        cells[strategy] = [
+            first,
+            *(_cell(home, benchmark, arrived, delta, strategy, own, progress) for delta in after),
+        ]
+    parts = [[query.query_id for query in part.queries] for part in arrived]
+    facts = {"dataset": benchmark.name, "seed": seed, "protocol": "official" if benchmark.official else "textbook"}
+    facts |= {"steps": settings.training.steps, "update_steps": settings.training.update_steps}
+    result = summary(cells, parts, facts, seed)
+    page = path / f"{benchmark.name}-deltas{len(arrived) - 1}-seed{seed}.html"
+    write_atomically(page.with_suffix(".json"), json.dumps(result, indent=1).encode())
+    write_page(result, page)
+    return result, page
+
+
+def _cell(
+    path: Path,
+    benchmark: Benchmark,
+    arrived: Sequence[Arrival],
+    delta: int,
+    strategy: str,
+    settings: Settings,
+    progress: Progress,
+) -> Mapping[str, Any]:
+    """What `strategy` reaches in the home at `path` once delta number `delta` is in; read where it was stored."""
+    kept = path / "cells" / f"delta-{delta:05d}.json"
+    if kept.exists():
+        return dict(json.loads(kept.read_text()))
+    home = Home(path)
+    lines = [line for part in arrived[: delta + 1] for line in part.lines]
+    write_atomically(path / _CORPUS, ("\n".join(lines) + "\n").encode())
+    started = time.perf_counter()
+    found = run.ingest(home, [str(path / _CORPUS)], only=True)
+    searchable = time.perf_counter() - started
+    release, learned = found.release, 0.0
+    if release is None or strategy != "fast":
+        release = run.build(home, settings, consolidate=strategy == "retraining", waiver=_WAIVER).release
+        learned = time.perf_counter() - started
+    queries = [query for part in arrived[: delta + 1] for query in part.queries]
+    asked = Benchmark(benchmark.name, benchmark.corpus, tuple(queries))
+    trained = release if learned else None
+    cell = {
+        "corpus": {name: found.record[name] for name in ("documents", "passages")},
+        "seconds": {
+            "searchable": round(searchable, 2),
+            "learned": round(learned, 2),
+            "training": round(_training(home, trained), 2),
+        },
+        "steps": _steps(trained),
+        "heldout": dict(release.metrics),
+        "scores": measure_arrived(home, release, asked, lambda done, total: progress(kept.stem, done, total)),
+    }
+    write_atomically(kept, json.dumps(cell).encode())
+    return cell
+
+
+def _of_strategy(settings: Settings, strategy: str) -> Settings:
+    """The settings of a strategy; a chain is never cut short, since consolidation would hide what it forgets."""
+    return settings.with_training(chain=10_000, replay=0.0 if strategy == "without_replay" else None)
+
+
+def _steps(release: Release | None) -> int:
+    return sum(read_manifest(release.folder)["steps"].values()) if release else 0
+
+
+def _training(home: Home, release: Release | None) -> float:
+    """Seconds that the stages which teach took in the run that made a release."""
+    if release is None:
+        return 0.0
+    with run.instance_of(home) as instance:
+        stages = instance.get_run_step_stats(read_manifest(release.folder)["run_id"])
+    return sum((one.end_time or 0.0) - (one.start_time or 0.0) for one in stages if one.step_key in _TAUGHT)
+
+
+def _copy(source: Path, target: Path) -> None:
+    partial = target.with_name(f".{target.name}")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(source, partial)
+    shutil.rmtree(partial / "cells")
+    partial.rename(target)

@@ -1,0 +1,106 @@
+"""Time to searchable: 100 new passages on a large index, against the bare time that the encoder needs for them.
+
+    python benchmarks/searchable.py ../shared/data/multihop-rag --home .bench/searchable --rounds 3
+
+The corpus without its last documents is built once, with next to no training, since the fast path does not depend on
+it. Then parts of about 100 passages arrive, each ingested in this process and, one more, by `genret ingest` in a fresh
+one. After each, the bare encoder reads the same texts again in this process; only ratios count.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import dagster as dg
+
+from assets import run
+from genret_ops.corpus.head import CorpusHead
+from genret_ops.home import Home, make_home
+from genret_ops.registry.registry import CHAMPION, Registry
+from genret_ops.training.prepare import passage_encoder, passage_inputs
+
+_PASSAGES = 100
+
+
+def head_of(home: Home) -> CorpusHead:
+    """The newest corpus head."""
+    return CorpusHead.load(home.store, home.store.committed(home.store.snapshots()[-1]))
+
+
+def bare(home: Home, docids: int) -> tuple[float, int, int]:
+    """(seconds, texts, passages) of the bare encoder on what came after the first `docids`."""
+    inputs = passage_inputs(head_of(home))
+    known = {text for one in inputs[:docids] for text in one.texts}
+    texts = sorted({text for one in inputs[docids:] for text in one.texts} - known)
+    encoder = passage_encoder(home.settings)
+    started = time.perf_counter()
+    encoder.encode(texts)
+    return time.perf_counter() - started, len(texts), len(inputs) - docids
+
+
+def grow(source: Path, lines: list[str], count: int) -> None:
+    """Make the source hold the first `count` documents."""
+    source.write_text("\n".join(lines[:count]) + "\n")
+
+
+def part(home: Home) -> int:
+    """How many documents make about 100 passages, going by the mean of what is there."""
+    record = home.store.committed(home.store.snapshots()[-1])
+    return max(1, round(_PASSAGES * record["documents"] / record["passages"]))
+
+
+def main() -> None:
+    """Build once, then measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="a BEIR folder; only its corpus.jsonl is read")
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--left", type=int, default=60, help="documents that are not in the first corpus")
+    given = parser.parse_args()
+    lines = [line for line in (given.folder / "corpus.jsonl").read_text().splitlines() if line.strip()]
+    make_home(given.home)
+    home, source = Home(given.home.absolute()), given.home.absolute() / "source.jsonl"
+    count = len(lines) - given.left
+    grow(source, lines, count)
+    run.ingest(home, [str(source)], only=True)
+    settings = home.settings.with_training(steps=8, rpo_steps=0)
+    run.build(home, settings, waiver="the fast path does not depend on training")
+    print(f"{home.store.committed(home.store.snapshots()[-1])['passages']} passages to begin with")
+    for name in [*(f"warm {number}" for number in range(given.rounds + 1)), "cold"]:
+        docids = len(head_of(home))
+        count += part(home)
+        grow(source, lines, count)
+        started = time.perf_counter()
+        if name == "cold":
+            command = [sys.executable, "-m", "genret_ops.cli", "ingest", "--home", str(given.home)]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        else:
+            run.ingest(home)
+        seconds = time.perf_counter() - started
+        alone, texts, passages = bare(home, docids)
+        release = Registry(home.path).release(CHAMPION)
+        with run.instance_of(home) as instance:
+            made = instance.get_latest_materialization_event(dg.AssetKey("patch_release"))
+        encoded = made.asset_materialization.metadata["texts encoded"].value if made else None
+        print(
+            json.dumps(
+                {
+                    "round": name,
+                    "release": release.number,
+                    "passages": passages,
+                    "texts": texts,
+                    "texts encoded": encoded,
+                    "seconds": round(seconds, 2),
+                    "bare encoder": round(alone, 2),
+                    "ratio": round(seconds / alone, 2),
+                }
+            ),
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""What has to be found, and what is: (document id, passage id) pairs of the files and of a search."""
+
+from pathlib import Path
+
+from genret_ops.corpus.passages import cut_document
+from genret_ops.corpus.readers import quarantine_duplicates, read_source
+from genret_ops.home import Home
+from genret_ops.modeling.encoder import token_offsets
+from genret_ops.records import Document
+from genret_ops.registry.load import open_release
+
+Places = frozenset[tuple[str, str]]
+
+
+def on_disk(folder: Path, home: Path) -> Places:
+    """Every place that the files in `folder` hold, cut as `home` cuts them."""
+    settings = Home(home).settings
+    offsets = token_offsets(settings.model.encoder)
+    documents = (item for item in quarantine_duplicates(read_source(str(folder))) if isinstance(item, Document))
+    return frozenset(
+        (document.doc_id, passage.passage_id)
+        for document in documents
+        for passage, _ in cut_document(document, settings.corpus, offsets)
+    )
+
+
+def searchable(home: Path, release: str | int = "champion") -> Places:
+    """Every place that a search which asks for everything returns."""
+    _, retriever = open_release(Home(home), release)
+    head = retriever.index.head
+    hits = retriever.search("everything", len(head), "dense").hits
+    return frozenset((doc_id, hit.passage_id) for hit in hits for doc_id in head.documents_of(hit.docid))
