@@ -11,7 +11,7 @@ difference between the two systems and nothing else:
 - `generative` the model with constraints honoured and no lexical part; `hybrid` all of it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -27,6 +27,7 @@ DEPTH = 300
 """Passages a system returns: enough for Recall@100 over documents."""
 
 Runs = dict[str, list[int]]
+_PLANNED = {"hybrid_without_model": "lexical", "generative": "generative", "hybrid": "hybrid"}
 
 
 class Systems:
@@ -78,15 +79,14 @@ class Systems:
             "bm25_constraints": self._in_turn(plan, metadata),
         }
         runs |= dense
-        runs |= self._planned(plan, texts, self._model.scorer.logits(vectors))
+        runs |= self._planned(plan, texts, self._model.scorer.logits(vectors), _PLANNED)
         if self._adapted is not None:
-            runs["dense_adapted"] = self._planned(plan, texts, self._adapted.logits(vectors))["generative"]
+            runs |= self._planned(plan, texts, self._adapted.logits(vectors), {"dense_adapted": "generative"})
         return runs
 
-    def _planned(self, plan: QueryPlan, texts: Sequence[str], logits: np.ndarray) -> Runs:
+    def _planned(self, plan: QueryPlan, texts: Sequence[str], logits: np.ndarray, modes: Mapping[str, str]) -> Runs:
         scores = self._index.scores(texts, logits)
         found = candidates(self._index, plan, scores[0], scores[1:], self._live, DEPTH)
-        modes = {"hybrid_without_model": "lexical", "generative": "generative", "hybrid": "hybrid"}
         return {
             name: [item.docid for item in self._retriever.ranked(found, mode, DEPTH)] for name, mode in modes.items()
         }

@@ -87,29 +87,30 @@ def _word_rankings(scores: Scores) -> tuple[np.ndarray, np.ndarray]:
 
 def merge(clauses: Iterable[ClauseCandidates], scores: Iterable[np.ndarray], k: int) -> list[Ranked]:
     """The first `k` of all clauses' candidates by probability within their clause; ties by the model, then by docid."""
-    items = list[tuple[float, float, int, int, ClauseCandidates]]()
+    items = list[tuple[float, float, int, dict[str, tuple[int, float]], tuple[str, ...]]]()
     for clause, values in zip(clauses, scores, strict=True):
         if not len(values):
             continue
         shares = log_probabilities(values.astype(np.float64), np.ones(len(values), dtype=bool))
         best = np.lexsort((clause.docids, -clause.generated, -shares))[:k]
-        items.extend(
-            (-float(shares[place]), -float(clause.generated[place]), int(clause.docids[place]), int(place), clause)
-            for place in best
-        )
+        for place, account in zip(best, _accounts(clause, best), strict=True):
+            order = -float(shares[place]), -float(clause.generated[place]), int(clause.docids[place])
+            items.append((*order, account, clause.relaxed))
     items.sort(key=lambda item: item[:3])
     found = dict[int, Ranked]()
-    for cost, _, docid, place, clause in items:
+    for cost, _, docid, account, relaxed in items:
         if docid not in found and len(found) < k:
-            found[docid] = Ranked(docid, float(np.exp(-cost)), _found_by(clause, place), clause.relaxed)
+            found[docid] = Ranked(docid, float(np.exp(-cost)), account, relaxed)
     return list(found.values())
 
 
-def _found_by(clause: ClauseCandidates, place: int) -> dict[str, tuple[int, float]]:
-    """Rank (from 0) and value of a candidate under the rankers that an explanation shows."""
-    account = dict[str, tuple[int, float]]()
+def _accounts(clause: ClauseCandidates, places: np.ndarray) -> list[dict[str, tuple[int, float]]]:
+    """Rank (from 0) and value of each of these candidates under the rankers that an explanation shows."""
+    accounts: list[dict[str, tuple[int, float]]] = [{} for _ in places]
     for name in _EXPLAINED:
         column = clause.matrix[:, FEATURES.index(name)]
-        if column[place] > 0:
-            account[name] = (int((column > column[place]).sum()), round(float(column[place]), 4))
-    return account
+        above = len(column) - np.searchsorted(np.sort(column), column[places], side="right")
+        for account, rank, value in zip(accounts, above, column[places], strict=True):
+            if value > 0:
+                account[name] = int(rank), round(float(value), 4)
+    return accounts
