@@ -1,73 +1,72 @@
 """What must hold of the passages of a snapshot, and of the places in which they stand."""
 
-import math
-from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Collection, Sequence, Set
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from genret_ops.corpus.head import occurrences_of
 from genret_ops.records import text_hash
 from genret_ops.settings import CorpusSettings
-from validations.run import library
+from validations.run import faultless, frame_of, library
 
 if TYPE_CHECKING:
     import pandas as pd
     from great_expectations import ExpectationSuite
 
-KEY = ("passage_id",)
+KEY = ("passage_id", "document")
+_FAULTS = ("text_fault", "id_fault", "sentence_fault", "document_fault", "passage_fault")
+_LENGTHS = {"places": "int64", "tokens": "float64", "longest": "float64"}
+_TYPES = {**_LENGTHS, **dict.fromkeys((*KEY, *_FAULTS), "str")}
 _REPEATED = 0.2
 
 
 def frame(
     passages: pa.Table,
     occurrences: pa.Table,
-    documents: Collection[str],
+    documents: Set[str],
     tokens: Callable[[str], int],
     measured: Collection[str] = (),
 ) -> "pd.DataFrame":
-    """One row a passage, and one without text for each that only an occurrence names.
+    """One row a passage, and one for each that is missing, where only an occurrence names it.
 
-    `places` counts its occurrences; `tokens` is its length, counted sentence by sentence as the cut does, and
-    `longest` that of its longest sentence. A column that ends in `_fault` says what is wrong, "" where nothing is.
+    `document` is the first in which it stands and `places` counts its occurrences. `tokens` is its length, counted
+    sentence by sentence as the cut does, and `longest` that of its longest sentence. A column that ends in `_fault`
+    says what is wrong, "" where nothing is.
 
     Args:
         documents: ids of the documents of the snapshot.
         tokens: the number of tokens of a text.
         measured: ids whose lengths an earlier check has measured under the same settings; they are null here.
     """
-    import pandas as pd
-
     places = occurrences_of(occurrences)
-    ids, texts, sentences = (passages[name].to_pylist() for name in ("passage_id", "text", "sentences"))
-    nameless = sorted(places.keys() - set(ids))
-    ids, texts, sentences = ids + nameless, texts + [None] * len(nameless), sentences + [[]] * len(nameless)
-    lost = [sorted({place.doc_id for place in places.get(own, ())} - set(documents)) for own in ids]
-    lengths = [
-        [] if text is None or own in measured else [tokens(sentence) for sentence in inside]
-        for own, text, inside in zip(ids, texts, sentences, strict=True)
-    ]
-    columns = {
-        "passage_id": pd.Series(ids, dtype="str"),
-        "text": pd.Series(texts, dtype="str"),
-        "places": pd.Series([len(places.get(own, ())) for own in ids], dtype="int64"),
-        "tokens": pd.Series([sum(own) if own else math.nan for own in lengths], dtype="float64"),
-        "longest": pd.Series([max(own) if own else math.nan for own in lengths], dtype="float64"),
-        "id_fault": [
-            "" if text is None or text_hash(text) == own else "of another text"
-            for own, text in zip(ids, texts, strict=True)
-        ],
-        "sentence_fault": [
-            "" if text is None else _sentence_fault(text, inside) for text, inside in zip(texts, sentences, strict=True)
-        ],
-        "place_fault": [f"no document {gone[0]!r}" if gone else "" for gone in lost],
-    }
-    return pd.DataFrame(
-        {
-            name: pd.Series(column, dtype="str") if name.endswith("_fault") else column
-            for name, column in columns.items()
+    columns = (passages[name].to_pylist() for name in ("passage_id", "text", "sentences"))
+
+    def row(passage_id: str, text: str, sentences: Sequence[str]) -> dict[str, Any]:
+        own = places.get(passage_id, [])
+        lengths = [tokens(sentence) for sentence in sentences] if passage_id not in measured else []
+        gone = sorted({place.doc_id for place in own} - documents)
+        return {
+            "passage_id": passage_id,
+            "document": own[0].doc_id if own else "",
+            "places": len(own),
+            "tokens": sum(lengths) if lengths else None,
+            "longest": max(lengths, default=None),
+            "text_fault": "" if text.strip() else "empty",
+            "id_fault": "" if text_hash(text) == passage_id else "of another text",
+            "sentence_fault": _sentence_fault(text, sentences),
+            "document_fault": f"no document {gone[0]!r}" if gone else "",
+            "passage_fault": "",
         }
-    )
+
+    def missing(passage_id: str) -> dict[str, Any]:
+        nothing = {"places": 1, **dict.fromkeys(_FAULTS, "")}
+        where = places[passage_id][0].doc_id
+        return {**nothing, "passage_id": passage_id, "document": where, "passage_fault": "there is none"}
+
+    rows = [row(*cells) for cells in zip(*columns, strict=True)]
+    nameless = sorted(places.keys() - {one["passage_id"] for one in rows})
+    return frame_of([*rows, *map(missing, nameless)], _TYPES)
 
 
 def _sentence_fault(text: str, sentences: Sequence[str]) -> str:
@@ -89,19 +88,16 @@ def suite(settings: CorpusSettings) -> "ExpectationSuite":
 
     longest = min(settings.max_tokens, settings.max_sentence_tokens)
 
-    def faultless(column: str, description: str) -> object:
-        return expect.ExpectColumnValuesToBeInSet(column=column, value_set=[""], description=description)
-
     return gx.ExpectationSuite(
         "passages",
         [
             expect.ExpectTableRowCountToBeBetween(min_value=1, description="there are passages"),
             expect.ExpectColumnValuesToBeUnique(column="passage_id", description="every id is there once"),
-            expect.ExpectColumnValuesToNotBeNull(column="text", description="every occurrence is of a passage"),
-            expect.ExpectColumnValuesToMatchRegex(column="text", regex=r"\S", description="every passage has text"),
+            faultless("passage_fault", "every occurrence is of a passage"),
+            faultless("text_fault", "every passage has text"),
             faultless("id_fault", "the id is the hash of the text"),
             faultless("sentence_fault", "the sentences stand in the text, in order"),
-            faultless("place_fault", "every occurrence is in a document"),
+            faultless("document_fault", "every occurrence is in a document"),
             expect.ExpectColumnValuesToBeBetween(
                 column="places", min_value=1, description="every passage stands somewhere"
             ),

@@ -11,13 +11,15 @@ import pyarrow as pa
 from genret_ops.corpus.head import CorpusHead
 from genret_ops.synthesis.extractive import KINDS
 from genret_ops.synthesis.queries import SPLITS
-from validations.run import library
+from validations.run import faultless, frame_of, library
 
 if TYPE_CHECKING:
     import pandas as pd
     from great_expectations import ExpectationSuite
 
 KEY = ("split", "kind", "text")
+_FAULTS = ("text_fault", "copy_fault", "positive_fault", "leak_fault", "withheld_fault", "constraint_fault")
+_TYPES = {"words": "int64", "covered": "float64", **dict.fromkeys((*KEY, *_FAULTS), "str")}
 _TAUGHT = ("train", "hard")
 _MOST_WORDS, _FEWEST_WORDS = 200, 3
 _COPIED = 30
@@ -35,23 +37,11 @@ def frame(queries: pa.Table, head: CorpusHead, heldout: np.ndarray, taught: np.n
         heldout: mask of the docids that no training may ask for, shape (docids,).
         taught: mask of the docids that this training is to teach, shape (docids,).
     """
-    import pandas as pd
-
     rows, facts = queries.to_pylist(), _Facts(head, heldout)
-    columns: dict[str, Any] = {name: [row[name] for row in rows] for name in KEY}
-    columns |= {
-        "copy_fault": [facts.copy(row) for row in rows],
-        "positive_fault": [facts.positives(row) for row in rows],
-        "leak_fault": [facts.leak(row) for row in rows],
-        "withheld_fault": [facts.withheld(row) for row in rows],
-        "constraint_fault": [facts.constraints(row) for row in rows],
-    }
-    found = pd.DataFrame({name: pd.Series(cells, dtype="str") for name, cells in columns.items()})
-    found["words"] = pd.Series([len(row["text"].split()) for row in rows], dtype="int64")
     asked = {docid for row in rows if row["split"] == "train" for docid in facts.docids(row)}
-    wanted = np.flatnonzero(taught).tolist()
-    found["covered"] = float(np.mean([docid in asked for docid in wanted])) if wanted else 1.0
-    return found
+    wanted: list[int] = np.flatnonzero(taught).tolist()
+    covered = float(np.mean([docid in asked for docid in wanted])) if wanted else 1.0
+    return frame_of(({**facts.row(row), "covered": covered} for row in rows), _TYPES)
 
 
 class _Facts:
@@ -64,34 +54,47 @@ class _Facts:
         words = {docid: _words(head.passages[docid].text) for docid in self._docids.values()}
         self._whole = {docid: found for docid, found in words.items() if len(found) > _COPIED}
 
+    def row(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """A query's row of the frame."""
+        return {
+            **{name: row[name] for name in KEY},
+            "words": len(row["text"].split()),
+            "text_fault": "" if _words(row["text"]) else "no word",
+            "copy_fault": self._copy(row),
+            "positive_fault": self._positives(row),
+            "leak_fault": self._leak(row),
+            "withheld_fault": self._withheld(row),
+            "constraint_fault": self._constraints(row),
+        }
+
     def docids(self, row: Mapping[str, Any]) -> list[int]:
         """The live docids among a query's positives."""
         return [self._docids[positive] for positive in row["positives"] if positive in self._docids]
 
-    def copy(self, row: Mapping[str, Any]) -> str:
+    def _copy(self, row: Mapping[str, Any]) -> str:
         """Context2ID aside, a query is to be what somebody would ask, not the passage itself."""
         if row["kind"] == "context":
             return ""
         words = _words(row["text"]) if len(row["text"].split()) * 2 > _COPIED else []
         return "its whole passage" if any(words == self._whole.get(docid) for docid in self.docids(row)) else ""
 
-    def positives(self, row: Mapping[str, Any]) -> str:
+    def _positives(self, row: Mapping[str, Any]) -> str:
         gone = [positive for positive in row["positives"] if positive not in self._docids]
         if gone:
             return f"no live passage {gone[0]!r}"
         return "" if row["positives"] else "no positive"
 
-    def leak(self, row: Mapping[str, Any]) -> str:
+    def _leak(self, row: Mapping[str, Any]) -> str:
         held = [docid in self._heldout for docid in self.docids(row)]
         if row["split"] in _TAUGHT:
             return "asks for what is held out" if any(held) else ""
         return "" if all(held) else "asks for what is trained on"
 
-    def withheld(self, row: Mapping[str, Any]) -> str:
+    def _withheld(self, row: Mapping[str, Any]) -> str:
         inside = {sentence for docid in self.docids(row) for sentence in self._head.passages[docid].sentences}
         return next((f"in no positive: {sentence!r}" for sentence in row["withheld"] if sentence not in inside), "")
 
-    def constraints(self, row: Mapping[str, Any]) -> str:
+    def _constraints(self, row: Mapping[str, Any]) -> str:
         try:
             named = json.loads(row["constraints"])
         except ValueError as error:
@@ -115,24 +118,25 @@ def suite() -> "ExpectationSuite":
     """Expectations about `frame`."""
     gx, expect = library(), library().expectations
 
-    def among(column: str, values: Sequence[str], description: str) -> object:
-        return expect.ExpectColumnValuesToBeInSet(column=column, value_set=list(values), description=description)
-
     return gx.ExpectationSuite(
         "synthetic queries",
         [
             expect.ExpectTableRowCountToBeBetween(min_value=1, description="there are queries"),
-            expect.ExpectColumnValuesToMatchRegex(column="text", regex=r"\w", description="every query has words"),
+            faultless("text_fault", "every query has words"),
             expect.ExpectColumnValuesToBeBetween(
                 column="words", max_value=_MOST_WORDS, description=f"a query has at most {_MOST_WORDS} words"
             ),
-            among("kind", KINDS, "every kind is a known one"),
-            among("split", SPLITS, "every split is a known one"),
-            among("copy_fault", [""], "no query is a copy of its passage"),
-            among("positive_fault", [""], "every positive is a live passage"),
-            among("leak_fault", [""], "training asks for nothing held out, tuning and gate for nothing else"),
-            among("withheld_fault", [""], "a withheld sentence is of a positive"),
-            among("constraint_fault", [""], "a constraint holds for a positive's document"),
+            expect.ExpectColumnValuesToBeInSet(
+                column="kind", value_set=list(KINDS), description="every kind is a known one"
+            ),
+            expect.ExpectColumnValuesToBeInSet(
+                column="split", value_set=list(SPLITS), description="every split is a known one"
+            ),
+            faultless("copy_fault", "no query is a copy of its passage"),
+            faultless("positive_fault", "every positive is a live passage"),
+            faultless("leak_fault", "training asks for nothing held out, tuning and gate for nothing else"),
+            faultless("withheld_fault", "a withheld sentence is of a positive"),
+            faultless("constraint_fault", "a constraint holds for a document of a positive"),
             expect.ExpectColumnValuesToBeBetween(
                 column="words",
                 min_value=_FEWEST_WORDS,

@@ -1,7 +1,7 @@
 """A frame against a suite: Great Expectations in memory, without a project folder and without telemetry."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from great_expectations import ExpectationSuite
 
-_SHOWN, _LONGEST = 5, 80
+_SHOWN, _TOLD, _LONGEST = 5, 2, 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,9 @@ class Finding:
     def told(self) -> str:
         """The finding in a sentence."""
         if self.observed is not None:
-            return f"{self.name!r}: {self.observed:g}"
-        rows = "; ".join(", ".join(f"{name} {value!r}" for name, value in row.items()) for row in self.sample)
-        return f"{self.name!r} fails for {self.failing} of {self.rows} rows" + (f", such as {rows}" if rows else "")
+            return f"{self.name}: {self.observed:g}"
+        rows = "; ".join(", ".join(f"{name} {value!r}" for name, value in row.items()) for row in self.sample[:_TOLD])
+        return f"{self.name}: not so in {self.failing} of {self.rows} rows, such as {rows}"
 
 
 @cache
@@ -49,6 +49,18 @@ def library() -> Any:
         import great_expectations
 
     return great_expectations
+
+
+def frame_of(rows: Iterable[Mapping[str, Any]], types: Mapping[str, str]) -> "pd.DataFrame":
+    """Rows as a frame with these columns, each of its pandas type, also where there are no rows."""
+    import pandas as pd
+
+    return pd.DataFrame(list(rows), columns=list(types)).astype(dict(types))
+
+
+def faultless(column: str, name: str) -> Any:
+    """The critical expectation that a column which says what is wrong with a row is "" everywhere."""
+    return library().expectations.ExpectColumnValuesToBeInSet(column=column, value_set=[""], description=name)
 
 
 def validate(frame: "pd.DataFrame", suite: "ExpectationSuite", key: Sequence[str]) -> list[Finding]:
