@@ -90,6 +90,7 @@ def one_that_loses_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
             "the sentences stand in the text, in order: not so in 1 of 63 rows, .*'Never written.'",
         ),
     ],
+    ids=["documents", "passages"],
 )
 def test_a_snapshot_that_fails_is_not_committed(
     home: Home, broken: Callable[[pytest.MonkeyPatch], None], told: str
