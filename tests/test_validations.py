@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from small_head import head_of
 
+from genret_ops.corpus.passages import cut_document
 from genret_ops.records import Document, Occurrence, Passage, SyntheticQuery, text_hash, to_arrow
 from genret_ops.settings import CorpusSettings
 from validations import documents, passages, queries
@@ -140,6 +143,16 @@ def test_passages(name: str, rows: list[Passage], places: list[Occurrence] | Non
     found = failed(of_passages(rows, places))
     assert found - {SENTENCES} == {name} - {SENTENCES}, "a passage without text has no sentence either"
     assert name in found
+
+
+@given(st.text("ab Cd.!?\"')\n\t#=\u00a0\u200b\u2028é字", max_size=200))
+def test_whatever_a_text_is_like_its_cut_has_no_fault(text: str) -> None:
+    pairs = cut_document(Document("tea.md", "Tea", text), LIMITS, lambda text: [(0, 1)] * len(text.split()))
+    cells = {passage.passage_id: passage for passage, _ in pairs}.values(), [place for _, place in pairs]
+    tables = to_arrow("passages", cells[0]), to_arrow("occurrences", cells[1])
+    frame = passages.frame(*tables, {"tea.md"}, lambda text: len(text.split()))
+    assert set(frame.filter(like="_fault").to_numpy().ravel()) <= {""}
+    assert frame["tokens"].max() <= LIMITS.max_tokens or not len(frame)
 
 
 def test_lengths_that_were_measured_before_are_not_measured_again() -> None:
