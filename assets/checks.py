@@ -28,17 +28,12 @@ def documents_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResour
 @dg.asset_check(asset="passages", name=CHECK, blocking=True)
 def passages_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResource) -> dg.AssetCheckResult:
     """Texts, sentences, lengths and places of the passages; lengths only of those that came with this delta."""
-    from genret_ops.corpus.sources import cut_of
     from genret_ops.modeling.encoder import token_offsets
     from validations import passages
     from validations.run import validate
 
     store, settings = home.home.store, home.settings
     tables = tables_of(context, "passages")
-    before = [store.committed(name) for name in store.snapshots() if name < context.partition_key]
-    last = before[-1] if before else None
-    same = last is not None and "checked" in last and last["cut"] == cut_of(settings)
-    measured = store.read("passages", last[TABLES]["passages"])["passage_id"].to_pylist() if last and same else []
     documents = store.read("documents", tables_of(context, "snapshot")["documents"])["doc_id"].to_pylist()
     offsets = token_offsets(settings.model.encoder)
     frame = passages.frame(
@@ -46,10 +41,20 @@ def passages_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResourc
         store.read("occurrences", tables["occurrences"]),
         set(documents),
         lambda text: len(offsets(text)),
-        set(measured),
+        _measured(home, context.partition_key),
     )
     findings = validate(frame, passages.suite(settings.corpus), passages.KEY)
     return check_result(findings, tables, _NOT_COMMITTED)
+
+
+def _measured(home: HomeResource, delta: str) -> set[str]:
+    """Ids of the passages of the snapshot before, if it was checked and cut under the same settings."""
+    from genret_ops.corpus.sources import cut_of
+
+    store = home.home.store
+    before = [store.committed(name) for name in store.snapshots() if name < delta][-1:]
+    known = [record[TABLES] for record in before if "checked" in record and record["cut"] == cut_of(home.settings)]
+    return {one for tables in known for one in store.read("passages", tables["passages"])["passage_id"].to_pylist()}
 
 
 @dg.asset_check(asset="synthetic_queries", name=CHECK, blocking=True)

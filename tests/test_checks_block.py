@@ -9,7 +9,7 @@ import pytest
 
 from assets import run
 from assets.definitions import assets
-from assets.home import HomeResource
+from assets.home import CHECK, HomeResource
 from assets.run import instance_of
 from genret_ops.corpus import cut, sources
 from genret_ops.corpus.passages import cut_document
@@ -137,14 +137,29 @@ def test_what_was_never_checked_is_not_built_on(home: Home) -> None:
     assert as_before(home)
 
 
+def checked(home: Path, stage: str) -> dg.AssetCheckEvaluation:
+    """What the latest data check of a stage found."""
+    with instance_of(Home(home)) as instance:
+        record = instance.get_latest_asset_check_evaluation_record(dg.AssetCheckKey(dg.AssetKey(stage), CHECK))
+    assert record is not None and isinstance(record.evaluation, dg.AssetCheckEvaluation)
+    return record.evaluation
+
+
+def test_only_what_is_new_is_measured(home: Home) -> None:
+    def rows() -> dict[object, object]:
+        table = checked(home.path, "passages").metadata["expectations"]
+        assert isinstance(table, dg.TableMetadataValue)
+        return {record.data["expectation"]: record.data["rows"] for record in table.records}
+
+    first = rows()
+    ingest(home)
+    tokens, text = "a passage has at most 256 tokens", "every passage has text"
+    assert [first[tokens], first[text], rows()[tokens], rows()[text]] == [62, 62, 1, 63]
+
+
 def test_a_warning_stops_nothing(small_home: Path) -> None:
     """Eight steps cannot ask for every passage: that is told, and the release is there."""
-    with instance_of(Home(small_home)) as instance:
-        record = instance.get_latest_asset_check_evaluation_record(
-            dg.AssetCheckKey(dg.AssetKey("synthetic_queries"), "data")
-        )
-    assert record is not None and isinstance(record.evaluation, dg.AssetCheckEvaluation)
-    found = record.evaluation
+    found = checked(small_home, "synthetic_queries")
     assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert "share of what is to be learned" in str(found.description)
     assert Registry(small_home).alias("champion") == 1

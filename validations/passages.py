@@ -85,7 +85,6 @@ def _sentence_fault(text: str, sentences: Sequence[str]) -> str:
 def suite(settings: CorpusSettings) -> "ExpectationSuite":
     """Expectations about `frame`, of passages that were cut under these settings."""
     gx, expect = library(), library().expectations
-
     longest = min(settings.max_tokens, settings.max_sentence_tokens)
 
     return gx.ExpectationSuite(

@@ -75,7 +75,7 @@ class _Facts:
         """Context2ID aside, a query is to be what somebody would ask, not the passage itself."""
         if row["kind"] == "context":
             return ""
-        words = _words(row["text"]) if len(row["text"].split()) * 2 > _COPIED else []
+        words = _words(row["text"])
         return "its whole passage" if any(words == self._whole.get(docid) for docid in self.docids(row)) else ""
 
     def _positives(self, row: Mapping[str, Any]) -> str:
@@ -117,7 +117,6 @@ def _words(text: str) -> Sequence[str]:
 def suite() -> "ExpectationSuite":
     """Expectations about `frame`."""
     gx, expect = library(), library().expectations
-
     return gx.ExpectationSuite(
         "synthetic queries",
         [

@@ -17,8 +17,9 @@ _SHOWN, _TOLD, _LONGEST = 5, 2, 80
 class Finding:
     """How one expectation stood.
 
-    `failing` of `rows` rows break it, and `sample` shows some of them; an expectation about a whole column or table has
-    no failing rows, and `observed` is what was measured. One may pass with failing rows, where a share is tolerated.
+    `failing` of the `rows` that are not null break it, and `sample` shows some of them; an expectation about a whole
+    column or table has no failing rows, and `observed` is what was measured. One may pass with failing rows, where a
+    share is tolerated.
     """
 
     name: str
@@ -106,7 +107,7 @@ def _finding(result: Any, key: Sequence[str]) -> Finding:
         name=config.description,
         critical=config.severity == "critical",
         passed=bool(result.success),
-        rows=measured.get("element_count", 0),
+        rows=measured.get("element_count", 0) - measured.get("missing_count", 0),
         failing=measured.get("unexpected_count", 0),
         observed=None if observed is None else float(observed),
         sample=tuple(
