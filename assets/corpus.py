@@ -5,7 +5,7 @@ from collections import Counter
 import dagster as dg
 import pyarrow.compute as pc
 
-from assets.home import TABLES, HomeResource, deltas, left_by, open_delta, table_version, tables_of
+from assets.home import TABLES, HomeResource, deltas, left_by, open_delta, require_checked, table_version, tables_of
 from assets.views import markdown_table
 from genret_ops.records import canonical_json, text_hash
 from genret_ops.store import Store
@@ -116,6 +116,7 @@ def docids(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Material
     from genret_ops.identifiers.docids import assign
 
     name, store = open_delta(context, home), home.home.store
+    checked = require_checked(context, "snapshot", "passages")
     tables = {**tables_of(context, "snapshot"), **tables_of(context, "passages")}
     given = store.read("docids")
     new = assign(given.filter(pc.not_equal(given["delta"], name)), titled_passages(store, tables), name)
@@ -130,6 +131,7 @@ def docids(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Material
         statistics=_statistics(store, name, cut_of(home.settings), len(head)),
         sources=reading["sources"],
         cut=cut_of(home.settings),
+        checked=checked,
         documents=len(head.documents),
         passages=int(head.live.sum()),
         docids=len(head),

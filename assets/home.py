@@ -9,12 +9,12 @@ import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
 from pydantic import Field
 
-from genret_ops.errors import GenretError
+from genret_ops.errors import DataRefused, GenretError
 from genret_ops.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 deltas = dg.DynamicPartitionsDefinition(name="deltas")
 TABLES = "tables"
+CHECK = "data"
+"""The check of a stage that writes data; one a stage."""
+_CHECKS = 100
+"""So many of a stage's checks are looked through, newest first, for the one of the versions in question."""
 
 
 class HomeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -89,7 +93,7 @@ def open_delta(context: dg.AssetExecutionContext, home: HomeResource) -> str:
     return name
 
 
-def left_by(context: dg.AssetExecutionContext, stage: str) -> Mapping[str, Any]:
+def left_by(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, stage: str) -> Mapping[str, Any]:
     """Metadata of the latest materialization of another stage for the run's delta, by name.
 
     Raises:
@@ -103,9 +107,37 @@ def left_by(context: dg.AssetExecutionContext, stage: str) -> Mapping[str, Any]:
     return {name: entry.value for name, entry in event.metadata.items()}
 
 
-def tables_of(context: dg.AssetExecutionContext, stage: str) -> dict[str, int]:
+def tables_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, stage: str) -> dict[str, int]:
     """The table versions that another stage of this delta wrote."""
     return {name: int(version) for name, version in left_by(context, stage)[TABLES].items()}
+
+
+def require_checked(context: dg.AssetExecutionContext, *stages: str) -> dict[str, list[str]]:
+    """The warnings of each stage's data check, which has passed on the very versions that the stage wrote last.
+
+    A blocking check stops only the run that it is part of; this holds in whatever run.
+
+    Raises:
+        DataRefused: a critical expectation failed, or these versions were never checked.
+    """
+    return {stage: _checked(context, stage) for stage in stages}
+
+
+def _checked(context: dg.AssetExecutionContext, stage: str) -> list[str]:
+    key, tables = dg.AssetCheckKey(dg.AssetKey(stage), CHECK), tables_of(context, stage)
+    records = context.instance.event_log_storage.get_asset_check_execution_history(key, limit=_CHECKS)
+    done = [record.evaluation for record in records if isinstance(record.evaluation, dg.AssetCheckEvaluation)]
+    found = next((one for one in done if one.metadata[TABLES].value == tables), None)
+    if found is None:
+        raise DataRefused(f"the data check of {stage} never saw what is there now: materialise {stage} with its check")
+    if refused(found):
+        raise DataRefused(str(found.description))
+    return list(map(str, cast("list[str]", found.metadata["warnings"].value)))
+
+
+def refused(found: dg.AssetCheckEvaluation) -> bool:
+    """Whether a check found that a critical expectation fails."""
+    return not found.passed and found.severity == dg.AssetCheckSeverity.ERROR
 
 
 def table_version(tables: Mapping[str, int]) -> dg.DataVersion:

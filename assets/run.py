@@ -11,18 +11,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import dagster as dg
-from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.errors import DagsterAssetCheckFailedError, DagsterExecutionInterruptedError
 from dagster._core.instance.ref import InstanceRef
 
-from assets.definitions import defs
-from assets.home import actor, deltas
+from assets.definitions import data_checks, defs
+from assets.home import actor, deltas, refused
 from genret_ops.corpus.delta import Delta, diff, next_delta_name
 from genret_ops.corpus.live import LivePlaces
 from genret_ops.corpus.snapshot import read_documents
 from genret_ops.corpus.sources import cut_of, read_all, wanted
-from genret_ops.errors import BrokenRelease, GenretError
+from genret_ops.errors import BrokenRelease, DataRefused, GenretError
 from genret_ops.home import Home
 from genret_ops.records import Document, Quarantined
 from genret_ops.registry.ancestry import chain, trained_in
@@ -210,10 +211,12 @@ def _materialise(home: Home, job: str, delta: str, config: dict[str, Any], setti
         for run in instance.get_runs(dg.RunsFilter(tags={_TAG: job}, statuses=_UNFINISHED)):
             instance.report_run_failed(run, "the process was killed; the next run of the same command goes on")
         instance.add_dynamic_partitions(str(deltas.name), [delta])
+        run_id = str(uuid4())
         try:
             defs.resolve_job_def(job).execute_in_process(
                 instance=instance,
                 partition_key=delta,
+                run_id=run_id,
                 tags={_TAG: job, "genret/settings": settings.hash()},
                 run_config={
                     "resources": {"home": {"config": {"path": str(home.path), **config}}},
@@ -222,6 +225,16 @@ def _materialise(home: Home, job: str, delta: str, config: dict[str, Any], setti
             )
         except DagsterExecutionInterruptedError as error:
             raise KeyboardInterrupt from error
+        except DagsterAssetCheckFailedError as error:
+            raise DataRefused(_refusal(instance, run_id)) from error
+
+
+def _refusal(instance: dg.DagsterInstance, run_id: str) -> str:
+    """What the data check found that stopped a run."""
+    keys = [key for check in data_checks for key in check.check_keys]
+    records = (instance.get_latest_asset_check_evaluation_record(key) for key in keys)
+    found = [record.evaluation for record in records if record and record.run_id == run_id]
+    return next(str(one.description) for one in found if isinstance(one, dg.AssetCheckEvaluation) and refused(one))
 
 
 def _changes(home: Home, last: dict[str, Any], items: Sequence[Document | Quarantined]) -> Delta:

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from assets.corpus import docids
-from assets.home import TABLES, HomeResource, deltas, table_version, tables_of
+from assets.home import TABLES, HomeResource, deltas, require_checked, table_version, tables_of
 from assets.views import loss_curve, markdown_table, progress_bar
 
 _SHOWN = 10
@@ -87,6 +87,7 @@ def sft_adapter(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mat
     from genret_ops.training.prepare import prepare_job
 
     delta = context.partition_key
+    require_checked(context, "synthetic_queries")
     head, work = home.head(delta), home.home.work(delta)
     version = tables_of(context, "synthetic_queries")["queries"]
     job = prepare_job(

@@ -9,6 +9,10 @@ class UnreadableSource(GenretError):
     """A source as a whole cannot be read (no such path, missing extra); a single bad document is quarantined."""
 
 
+class DataRefused(GenretError):
+    """A critical data check failed; nothing was built on the data that it looked at."""
+
+
 class BrokenRelease(GenretError):
     """A release's files do not match its content hash, or one of them is missing."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets.definitions import assets, defs
+from assets.definitions import assets, data_checks, defs
 from assets.home import HomeResource
 from genret_ops.errors import GenretError
 
@@ -29,6 +29,7 @@ CHAIN = {
     "champion": {"gate"},
 }
 FAST = {"patch_release": {"docids"}}
+CHECKED = {"snapshot", "passages", "synthetic_queries"}
 
 
 def test_definitions_load() -> None:
@@ -53,9 +54,15 @@ def test_every_stage_is_described_versioned_and_partitioned_by_delta() -> None:
 
 def test_the_jobs_share_the_chain_out() -> None:
     jobs = {name: {node.name for node in defs.resolve_job_def(name).nodes} for name in ("ingest", "fast", "build")}
-    assert jobs["ingest"] == set(list(CHAIN)[:5])
+    assert jobs["ingest"] == {*list(CHAIN)[:5], "snapshot_data", "passages_data"}
     assert jobs["fast"] == set(FAST)
-    assert jobs["build"] == set(list(CHAIN)[5:])
+    assert jobs["build"] == {*list(CHAIN)[5:], "synthetic_queries_data"}
+
+
+def test_every_data_check_blocks_and_is_described() -> None:
+    specs = [spec for check in data_checks for spec in check.check_specs]
+    assert {spec.asset_key.to_user_string() for spec in specs} == CHECKED
+    assert all(spec.blocking and spec.description for spec in specs)
 
 
 def test_a_stage_whose_input_was_never_made_says_so(tmp_path: Path) -> None:

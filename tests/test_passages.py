@@ -26,6 +26,12 @@ def characters(text: str) -> list[tuple[int, int]]:
     return [(place, place + 1) for place, letter in enumerate(text) if not letter.isspace() and letter != "\u200b"]
 
 
+def dear_at_the_start(text: str) -> list[tuple[int, int]]:
+    """A tokenizer of words that, as byte-level BPE does, spends more on one that no space precedes."""
+    found = words(text)
+    return [found[0], *found] if found and not text[0].isspace() else found
+
+
 def cut(text: str, corpus: CorpusSettings = SMALL) -> list[tuple[Passage, Occurrence]]:
     return cut_document(Document("d", "T", text), corpus, words)
 
@@ -95,6 +101,14 @@ def test_the_encoder_s_own_tokens_are_within_bounds_too(text: str) -> None:
     for passage, _ in cut_document(Document("d", "T", text), SMALL, offsets):
         assert len(offsets(passage.text)) <= SMALL.max_tokens
         assert all(len(offsets(piece)) <= SMALL.max_sentence_tokens for piece in passage.sentences)
+
+
+@given(MESSY)
+@example("a few words without an end " * 40)
+def test_a_word_that_costs_more_where_a_piece_begins_is_within_bounds_too(text: str) -> None:
+    for passage, _ in cut_document(Document("d", "T", text), SMALL, dear_at_the_start):
+        lengths = [len(dear_at_the_start(piece)) for piece in passage.sentences]
+        assert max(lengths) <= SMALL.max_sentence_tokens and sum(lengths) <= SMALL.max_tokens
 
 
 def test_sentences_keep_closing_quotes_and_know_their_paragraphs() -> None:

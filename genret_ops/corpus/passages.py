@@ -85,9 +85,12 @@ def _measured(text: str, limit: int, offsets: TokenOffsets) -> Iterator[_Sentenc
 
 
 def _fitting(word: str, limit: int, offsets: TokenOffsets) -> Iterator[_Sentence]:
-    """A word with the white space before it; one of more than `limit` tokens in halves, and so on."""
-    tokens = len(offsets(word))
+    """A word with the white space before it; one of more than `limit` tokens in halves, and so on.
+
+    It counts as the longer of its two forms, since a tokenizer may cut a word otherwise where a piece begins.
+    """
     bare = word.lstrip()
+    tokens = max(len(offsets(word)), len(offsets(bare)))
     if tokens <= limit or len(bare) < 2:
         yield _Sentence(word, tokens, False)
         return

@@ -1,0 +1,159 @@
+"""What must hold of synthetic queries, whoever wrote them: what is taught wrong here is answered wrong later."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from genret_ops.corpus.head import CorpusHead
+from genret_ops.synthesis.extractive import KINDS
+from genret_ops.synthesis.queries import SPLITS
+from validations.run import faultless, frame_of, library
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from great_expectations import ExpectationSuite
+
+KEY = ("split", "kind", "text")
+_FAULTS = ("text_fault", "copy_fault", "positive_fault", "leak_fault", "withheld_fault", "constraint_fault")
+_TYPES = {"words": "int64", "covered": "float64", **dict.fromkeys((*KEY, *_FAULTS), "str")}
+_TAUGHT = ("train", "hard")
+_MOST_WORDS, _FEWEST_WORDS = 200, 3
+_COPIED = 30
+"""A passage of so many words or fewer may be its own query: it has no shorter one."""
+_SHORT, _DISTINCT = 0.1, 0.8
+_WORDS = re.compile(r"\w+")
+
+
+def frame(queries: pa.Table, head: CorpusHead, heldout: np.ndarray, taught: np.ndarray) -> "pd.DataFrame":
+    """The queries of a build, one a row; a column that ends in `_fault` says what is wrong, "" where nothing is.
+
+    `covered` is the same in every row: the share of the docids in `taught` that a training query asks for.
+
+    Args:
+        heldout: mask of the docids that no training may ask for, shape (docids,).
+        taught: mask of the docids that this training is to teach, shape (docids,).
+    """
+    rows, facts = queries.to_pylist(), _Facts(head, heldout)
+    asked = {docid for row in rows if row["split"] == "train" for docid in facts.docids(row)}
+    wanted: list[int] = np.flatnonzero(taught).tolist()
+    covered = float(np.mean([docid in asked for docid in wanted])) if wanted else 1.0
+    return frame_of(({**facts.row(row), "covered": covered} for row in rows), _TYPES)
+
+
+class _Facts:
+    """What the queries are held against: the corpus head, and what of it is held out."""
+
+    def __init__(self, head: CorpusHead, heldout: np.ndarray) -> None:
+        self._head = head
+        self._heldout: frozenset[int] = frozenset(np.flatnonzero(heldout).tolist())
+        self._docids = {passage.passage_id: docid for docid, passage in enumerate(head.passages) if head.live[docid]}
+        words = {docid: _words(head.passages[docid].text) for docid in self._docids.values()}
+        self._whole = {docid: found for docid, found in words.items() if len(found) > _COPIED}
+
+    def row(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """A query's row of the frame."""
+        return {
+            **{name: row[name] for name in KEY},
+            "words": len(row["text"].split()),
+            "text_fault": "" if _words(row["text"]) else "no word",
+            "copy_fault": self._copy(row),
+            "positive_fault": self._positives(row),
+            "leak_fault": self._leak(row),
+            "withheld_fault": self._withheld(row),
+            "constraint_fault": self._constraints(row),
+        }
+
+    def docids(self, row: Mapping[str, Any]) -> list[int]:
+        """The live docids among a query's positives."""
+        return [self._docids[positive] for positive in row["positives"] if positive in self._docids]
+
+    def _copy(self, row: Mapping[str, Any]) -> str:
+        """Context2ID aside, a query is to be what somebody would ask, not the passage itself."""
+        if row["kind"] == "context":
+            return ""
+        words = _words(row["text"])
+        return "its whole passage" if any(words == self._whole.get(docid) for docid in self.docids(row)) else ""
+
+    def _positives(self, row: Mapping[str, Any]) -> str:
+        gone = [positive for positive in row["positives"] if positive not in self._docids]
+        if gone:
+            return f"no live passage {gone[0]!r}"
+        return "" if row["positives"] else "no positive"
+
+    def _leak(self, row: Mapping[str, Any]) -> str:
+        held = [docid in self._heldout for docid in self.docids(row)]
+        if row["split"] in _TAUGHT:
+            return "asks for what is held out" if any(held) else ""
+        return "" if all(held) else "asks for what is trained on"
+
+    def _withheld(self, row: Mapping[str, Any]) -> str:
+        inside = {sentence for docid in self.docids(row) for sentence in self._head.passages[docid].sentences}
+        return next((f"in no positive: {sentence!r}" for sentence in row["withheld"] if sentence not in inside), "")
+
+    def _constraints(self, row: Mapping[str, Any]) -> str:
+        try:
+            named = json.loads(row["constraints"])
+        except ValueError as error:
+            return f"no JSON: {error}"
+        if not isinstance(named, dict):
+            return "no JSON object"
+        carried = [
+            self._head.document(doc_id).metadata
+            for docid in self.docids(row)
+            for doc_id in self._head.documents_of(docid)
+        ]
+        wrong = (name for name, value in named.items() if not any(own.get(name) == value for own in carried))
+        return next((f"{name!r} of no positive is {named[name]!r}" for name in wrong), "")
+
+
+def _words(text: str) -> Sequence[str]:
+    return _WORDS.findall(text.casefold())
+
+
+def suite() -> "ExpectationSuite":
+    """Expectations about `frame`."""
+    gx, expect = library(), library().expectations
+    return gx.ExpectationSuite(
+        "synthetic queries",
+        [
+            expect.ExpectTableRowCountToBeBetween(min_value=1, description="there are queries"),
+            faultless("text_fault", "every query has words"),
+            expect.ExpectColumnValuesToBeBetween(
+                column="words", max_value=_MOST_WORDS, description=f"a query has at most {_MOST_WORDS} words"
+            ),
+            expect.ExpectColumnValuesToBeInSet(
+                column="kind", value_set=list(KINDS), description="every kind is a known one"
+            ),
+            expect.ExpectColumnValuesToBeInSet(
+                column="split", value_set=list(SPLITS), description="every split is a known one"
+            ),
+            faultless("copy_fault", "no query is a copy of its passage"),
+            faultless("positive_fault", "every positive is a live passage"),
+            faultless("leak_fault", "training asks for nothing held out, tuning and gate for nothing else"),
+            faultless("withheld_fault", "a withheld sentence is of a positive"),
+            faultless("constraint_fault", "a constraint holds for a document of a positive"),
+            expect.ExpectColumnValuesToBeBetween(
+                column="words",
+                min_value=_FEWEST_WORDS,
+                mostly=1 - _SHORT,
+                severity="warning",
+                description=f"at most {_SHORT:.0%} of the queries have fewer than {_FEWEST_WORDS} words",
+            ),
+            expect.ExpectColumnProportionOfUniqueValuesToBeBetween(
+                column="text",
+                min_value=_DISTINCT,
+                severity="warning",
+                description=f"at least {_DISTINCT:.0%} of the queries are there once",
+            ),
+            expect.ExpectColumnMinToBeBetween(
+                column="covered",
+                min_value=1.0,
+                severity="warning",
+                description="share of what is to be learned that a training query asks for",
+            ),
+        ],
+    )

@@ -1,0 +1,122 @@
+"""A frame against a suite: Great Expectations in memory, without a project folder and without telemetry."""
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from great_expectations import ExpectationSuite
+
+_SHOWN, _TOLD, _LONGEST = 5, 2, 80
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """How one expectation stood.
+
+    `failing` of the `rows` that are not null break it, and `sample` shows some of them; an expectation about a whole
+    column or table has no failing rows, and `observed` is what was measured. One may pass with failing rows, where a
+    share is tolerated.
+    """
+
+    name: str
+    critical: bool
+    passed: bool
+    rows: int
+    failing: int
+    observed: float | None
+    sample: tuple[Mapping[str, Any], ...]
+
+    @property
+    def told(self) -> str:
+        """The finding in a sentence."""
+        if self.observed is not None:
+            return f"{self.name}: {self.observed:g}"
+        rows = "; ".join(", ".join(f"{name} {value!r}" for name, value in row.items()) for row in self.sample[:_TOLD])
+        return f"{self.name}: not so in {self.failing} of {self.rows} rows, such as {rows}"
+
+
+@cache
+def library() -> Any:
+    """Great Expectations, imported when it is first needed: that takes two to four seconds.
+
+    It uses modules that Python deprecates, and silences warnings of others for the whole process; both end here.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "module 'sre_.*' is deprecated", DeprecationWarning)
+        import great_expectations
+
+    return great_expectations
+
+
+def frame_of(rows: Iterable[Mapping[str, Any]], types: Mapping[str, str]) -> "pd.DataFrame":
+    """Rows as a frame with these columns, each of its pandas type, also where there are no rows."""
+    import pandas as pd
+
+    return pd.DataFrame(list(rows), columns=list(types)).astype(dict(types))
+
+
+def faultless(column: str, name: str) -> Any:
+    """The critical expectation that a column which says what is wrong with a row is "" everywhere."""
+    return library().expectations.ExpectColumnValuesToBeInSet(column=column, value_set=[""], description=name)
+
+
+def validate(frame: "pd.DataFrame", suite: "ExpectationSuite", key: Sequence[str]) -> list[Finding]:
+    """How each expectation of a suite stands, in the suite's order.
+
+    Args:
+        frame: the rows of a table, one a row.
+        suite: its expectations; the description of each is its name.
+        key: the columns that tell which row is meant.
+
+    Raises:
+        RuntimeError: an expectation could not be tried, as of a column that the frame has not.
+    """
+    result_format = {
+        "result_format": "SUMMARY",
+        "unexpected_index_column_names": list(key),
+        "partial_unexpected_count": _SHOWN,
+    }
+    done = _whole_frame().get_batch({"dataframe": frame}).validate(suite, result_format=result_format)
+    found = {result.expectation_config.description: _finding(result, key) for result in done.results}
+    return [found[expectation.description] for expectation in suite.expectations]
+
+
+@cache
+def _whole_frame() -> Any:
+    context = library().get_context(mode="ephemeral")
+    context.enable_analytics(enable=False)
+    context.variables.progress_bars = {"globally": False}
+    return (
+        context.data_sources.add_pandas("genret")
+        .add_dataframe_asset("table")
+        .add_batch_definition_whole_dataframe("rows")
+    )
+
+
+def _finding(result: Any, key: Sequence[str]) -> Finding:
+    config, measured = result.expectation_config, result.result
+    if not measured:
+        raise RuntimeError(f"{config.description!r} could not be tried: {result.exception_info}")
+    observed = measured.get("observed_value")
+    rows = measured.get("partial_unexpected_index_list") or []
+    return Finding(
+        name=config.description,
+        critical=config.severity == "critical",
+        passed=bool(result.success),
+        rows=measured.get("element_count", 0) - measured.get("missing_count", 0),
+        failing=measured.get("unexpected_count", 0),
+        observed=None if observed is None else float(observed),
+        sample=tuple(
+            {name: _shown(row[name]) for name in sorted(row, key=lambda name: name not in key)} for row in rows
+        ),
+    )
+
+
+def _shown(value: Any) -> Any:
+    """A cell as plain Python, short enough to read."""
+    plain = value.item() if hasattr(value, "item") else value
+    return plain[:_LONGEST] + "…" if isinstance(plain, str) and len(plain) > _LONGEST else plain
