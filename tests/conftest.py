@@ -145,3 +145,17 @@ def database(request: pytest.FixtureRequest) -> Database:
     server: Server = request.getfixturevalue("postgres")
     schema = f"home_{next(_numbers)}"
     return Database(server.url(schema), schema, server)
+
+
+@pytest.fixture
+def database_home(small_home: Path, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The built home with its registry in either kind of database, to do anything with."""
+    from genret_ops.home import Home
+    from genret_ops.registry.backup import backup, restore
+
+    backup(Home(small_home), tmp_path / "home.tar")
+    with monkeypatch.context() as patch:
+        patch.setenv("GENRET_REGISTRY__URL", database.url)
+        restore(tmp_path / "home.tar", tmp_path / "home")
+    shutil.copytree(small_home / "cache", tmp_path / "home" / "cache")
+    return database.used_by(tmp_path / "home")
