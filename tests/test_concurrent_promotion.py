@@ -91,13 +91,13 @@ def another(home: Home, of: int, seed: int) -> int:
 
 @pytest.fixture
 def home(database_home: Path, tmp_path: Path) -> Home:
-    """Five releases on two corpus heads: r1 and another on the first, its patch and two others on the second."""
+    """Four releases on two corpus heads, r3 champion: r1 on the first, its patch and two others on the second."""
     home = Home(database_home)
-    another(home, 1, 1)
     (tmp_path / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide before it leaves.")
     patch = run.ingest(home, [str(tmp_path / "tides.md")]).release
-    assert patch is not None and patch.number == 3
-    assert [another(home, 3, seed) for seed in (2, 3)] == [4, 5]
+    assert patch is not None and patch.number == 2
+    assert [another(home, 2, seed) for seed in (1, 2)] == [3, 4]
+    Registry(home.path).promote(3, "test", "a model to go back from")
     return home
 
 
@@ -141,7 +141,7 @@ def moved(home: Home, count: int, rng: random.Random) -> list[Reign]:
         if rng.random() < 0.25:
             run.rollback(home, f"move {number}")
         else:
-            others = [release for release in (1, 2, 3, 4, 5) if release != standing["champion"]]
+            others = [release for release in (1, 2, 3, 4) if release != standing["champion"]]
             registry.promote(rng.choice(others), "test", f"move {number}")
         reigns.append(Reign(standing["champion"], standing.get("previous"), begun, time.monotonic()))
         standing, begun = registry.aliases(), starts
@@ -166,7 +166,7 @@ def test_a_reader_sees_one_champion_whole(home: Home, count: int, tmp_path: Path
     )
     registry = Registry(home.path)
     own = {release.number: answers(home, release.number) for release in registry.releases()}
-    assert len({json.dumps(hits) for hits in own.values()}) >= 5, "the releases have to answer differently"
+    assert len({json.dumps(hits) for hits in own.values()}) >= 4, "the releases have to answer differently"
     states = {(reign.number, reign.previous) for reign in reigns}
     for read in reads:
         number = read["number"]

@@ -116,9 +116,7 @@ def connect(url: URL) -> Engine:
 
 def where(url: URL) -> str:
     """A database as errors name it: without password and options."""
-    return (
-        str(url.database) if url.host is None and not url.query else url.set(password=None, query={}).render_as_string()
-    )
+    return str(url.database) if url.get_backend_name() == "sqlite" else url.set(query={}).render_as_string()
 
 
 @contextmanager
