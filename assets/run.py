@@ -187,10 +187,8 @@ def _parent(registry: Registry, settings: Settings) -> Release | None:
 
 def _patched(home: Home, delta: str, settings: Settings) -> Release | None:
     """The champion on the newest snapshot: as it is, or made so by the fast path; None where nothing was built."""
-    if not (home.path / "registry.db").exists():
-        return None
-    registry = Registry(home.path)
-    if registry.alias(CHAMPION) is None:
+    registry = Registry.existing(home.path)
+    if registry is None or registry.alias(CHAMPION) is None:
         return None
     if registry.release(CHAMPION).delta != delta:
         _materialise(home, "fast", delta, {"reason": "genret ingest"}, settings)

@@ -20,9 +20,9 @@ def registry(home: "Home") -> "Registry":
     """
     from genret_ops.registry.registry import Registry
 
-    if not (home.path / "registry.db").exists():
+    if (found := Registry.existing(home.path)) is None:
         raise NothingToSearch(f"{home.path} holds no release yet: run `genret ingest SOURCE`, then `genret build`")
-    return Registry(home.path)
+    return found
 
 
 def ingested(found: Any) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def release(home: "Home", release: "Release") -> dict[str, Any]:
     manifest = read_manifest(release.folder)
     kept = ("settings_hash", "seeds", "versions", "git_revision", "run_id", "head", "files")
     return {
-        **_release(release, registry(home)),
+        **_release(release, registry(home).aliases()),
         "content_hash": release.content_hash,
         "folder": str(release.folder),
         "steps": manifest["steps"]["sft"],
@@ -120,30 +120,32 @@ def release(home: "Home", release: "Release") -> dict[str, Any]:
     }
 
 
-def _release(release: "Release", known: "Registry") -> dict[str, Any]:
+def _release(release: "Release", standing: Mapping[str, int]) -> dict[str, Any]:
     return {
         "release": f"r{release.number}",
-        "aliases": _aliases(known, release.number),
+        "aliases": _aliases(standing, release.number),
         "delta": release.delta,
         "created_at": release.created_at.isoformat(timespec="seconds"),
         "metrics": dict(release.metrics),
     }
 
 
-def _aliases(known: "Registry", number: int) -> list[str]:
+def _aliases(standing: Mapping[str, int], number: int) -> list[str]:
     """The aliases that stand at a release; a candidate that became champion is one no longer."""
     from genret_ops.registry.registry import ALIASES, CANDIDATE, CHAMPION
 
-    found = [name for name in ALIASES if known.alias(name) == number]
+    found = [name for name in ALIASES if standing.get(name) == number]
     return [name for name in found if name != CANDIDATE or CHAMPION not in found]
 
 
 def releases(home: "Home") -> list[dict[str, Any]]:
     """Every release, by number."""
-    if not (home.path / "registry.db").exists():
+    from genret_ops.registry.registry import Registry
+
+    if (known := Registry.existing(home.path)) is None:
         return []
-    known = registry(home)
-    return [_release(release, known) for release in known.releases()]
+    standing = known.aliases()
+    return [_release(release, standing) for release in known.releases()]
 
 
 def difference(home: "Home", old: str, new: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ HEAD_FORMAT = 3
 
 @dataclass(frozen=True)
 class Home:
-    """Paths of a home. `lance/` and `commits/` are the store's, `releases/` and `registry.db` the registry's."""
+    """Paths of a home. `lance/` and `commits/` are the store's, `releases/` and `registry.*` the registry's."""
 
     path: Path
 
@@ -93,5 +93,5 @@ def settings_text() -> str:
             lines += ["", f"[{group}]  # {(value.__doc__ or '').rstrip('.')}"]
             for name, field in type(value).model_fields.items():
                 told = f"  # {field.description}" if field.description else ""
-                lines.append(f"# {name} = {json.dumps(field.default)}{told}")
+                lines.append(f"# {name} = {json.dumps(field.default, default=str)}{told}")
     return "\n".join(lines) + "\n"

@@ -7,7 +7,7 @@ Values come from `genret.toml` in the home folder, then from the environment
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from genret_ops.records import canonical_json, text_hash
@@ -16,7 +16,7 @@ SETTINGS_FILE = "genret.toml"
 
 
 class _Group(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class CorpusSettings(_Group):
@@ -98,11 +98,27 @@ class GateSettings(_Group):
     speed: float = Field(0.5, gt=0, description="an answer may take so much longer: 0.5 is twice the champion's time")
 
 
+class RegistrySettings(_Group):
+    """Where releases, aliases and events are written down."""
+
+    url: SecretStr = Field(
+        SecretStr(""), description="postgresql+psycopg://USER:PASSWORD@HOST/DATABASE; empty: registry.db in the home"
+    )
+
+
 class Settings(BaseSettings):
-    """Every default of the house. Frozen; `Settings.load(home)` reads the home's file and the environment."""
+    """Every default of the house. Frozen; `Settings.load(home)` reads the home's file and the environment.
+
+    `registry` says where a home is written down, not what a run does: no dump holds it, and so no hash and no manifest.
+    """
 
     model_config = SettingsConfigDict(
-        env_prefix="GENRET_", env_nested_delimiter="__", frozen=True, extra="forbid", toml_file=None
+        env_prefix="GENRET_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        toml_file=None,
     )
 
     sources: tuple[str, ...] = ()
@@ -112,6 +128,7 @@ class Settings(BaseSettings):
     training: TrainingSettings = TrainingSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
     gate: GateSettings = GateSettings()
+    registry: RegistrySettings = Field(RegistrySettings(), exclude=True)
 
     @classmethod
     def settings_customise_sources(
@@ -150,5 +167,5 @@ class Settings(BaseSettings):
         return found
 
     def hash(self) -> str:
-        """Hash of every value: two runs with equal hashes had equal settings."""
+        """Hash of every value but `registry`: two runs with equal hashes had equal settings."""
         return text_hash(canonical_json(self.model_dump(mode="json")))

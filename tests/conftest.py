@@ -5,7 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -18,6 +19,7 @@ for setting in [name for name in os.environ if name.startswith("GENRET_")]:
     del os.environ[setting]  # a developer's own home or settings must not reach a test
 
 import pytest  # noqa: E402 - after the environment is set
+from databases import Database, Server, running  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
 settings.register_profile("developer", deadline=None)
@@ -123,3 +125,37 @@ def small_home(ingested_home: Path, genret: Genret, tmp_path_factory: pytest.Tem
 def home_copy(small_home: Path, tmp_path: Path) -> Path:
     """The built home, to do anything with."""
     return Path(shutil.copytree(small_home, tmp_path / "home"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server, started for the first test that asks and stopped at the end."""
+    with running() as server:
+        yield server
+
+
+_numbers = count()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Database:
+    """An empty database for a registry, of either kind."""
+    if request.param == "sqlite":
+        return Database()
+    server: Server = request.getfixturevalue("postgres")
+    schema = f"home_{next(_numbers)}"
+    return Database(server.url(schema), schema, server)
+
+
+@pytest.fixture
+def database_home(small_home: Path, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The built home with its registry in either kind of database, to do anything with."""
+    from genret_ops.home import Home
+    from genret_ops.registry.backup import backup, restore
+
+    backup(Home(small_home), tmp_path / "home.tar")
+    with monkeypatch.context() as patch:
+        patch.setenv("GENRET_REGISTRY__URL", database.url)
+        restore(tmp_path / "home.tar", tmp_path / "home")
+    shutil.copytree(small_home / "cache", tmp_path / "home" / "cache")
+    return database.used_by(tmp_path / "home")

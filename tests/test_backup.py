@@ -5,6 +5,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from databases import Database, Server
 from typer.testing import CliRunner
 
 from genret_ops.cli import app
@@ -20,15 +21,34 @@ def answers(home: Path) -> list[tuple[str, float]]:
     return [(hit.doc_id, hit.score) for hit in retriever.search("descale the espresso machine", 5).hits]
 
 
-def test_a_restored_home_answers_as_the_other_did(small_home: Path, tmp_path: Path) -> None:
+def test_a_restored_home_answers_as_the_other_did(
+    small_home: Path, tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From SQLite into either kind of database, and from there back into SQLite."""
     facts = backup(Home(small_home), tmp_path / "home.tar")
     assert facts == {"snapshots": ["delta-00000"], "releases": 1}
-    assert restore(tmp_path / "home.tar", tmp_path / "elsewhere" / "home") == facts
-    again = tmp_path / "elsewhere" / "home"
-    assert answers(again) == answers(small_home)
-    assert Registry(again).verify_chain() == []
-    assert Registry(again).events() == Registry(small_home).events()
-    assert not (again / "cache" / "encodings").exists() and not (again / "backup.json").exists()
+    again, back = tmp_path / "elsewhere" / "home", tmp_path / "back"
+    with monkeypatch.context() as patch:
+        patch.setenv("GENRET_REGISTRY__URL", database.url)
+        assert restore(tmp_path / "home.tar", again) == facts
+        assert Registry(again).verify_chain() == []
+        assert not (again / "cache" / "encodings").exists() and not (again / "backup.json").exists()
+        assert backup(Home(again), tmp_path / "again.tar") == facts
+    restore(tmp_path / "again.tar", back)
+    assert answers(back) == answers(small_home)
+    assert Registry(back).events() == Registry(small_home).events()
+    assert Registry(back).releases()[0].manifest_hash == Registry(small_home).releases()[0].manifest_hash
+
+
+def test_a_registry_that_is_in_use_is_not_restored_over(
+    small_home: Path, tmp_path: Path, postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup(Home(small_home), tmp_path / "home.tar")
+    monkeypatch.setenv("GENRET_REGISTRY__URL", postgres.url("in_use"))
+    restore(tmp_path / "home.tar", tmp_path / "first")
+    with pytest.raises(GenretError, match="holds a registry already"):
+        restore(tmp_path / "home.tar", tmp_path / "second")
+    assert not (tmp_path / "second").exists() and Registry(tmp_path / "first").alias("champion") == 1
 
 
 def test_the_commands_say_what_they_did(small_home: Path, tmp_path: Path) -> None:

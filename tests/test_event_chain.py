@@ -2,12 +2,14 @@
 
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import astuple, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
+import psycopg
 import pytest
+from databases import Database
 
 from genret_ops.errors import BrokenRelease
 from genret_ops.registry.content import release_folder, seal
@@ -19,9 +21,9 @@ Tamper = Callable[[str], None]
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Registry:
+def registry(database: Database, tmp_path: Path) -> Registry:
     """Three releases, the second promoted: eight events."""
-    registry = Registry(tmp_path)
+    registry = Registry(database.used_by(tmp_path))
     for text in ("one", "two", "three"):
         staging = tmp_path / "staging"
         staging.mkdir()
@@ -38,12 +40,8 @@ def registry(tmp_path: Path) -> Registry:
 
 
 @pytest.fixture
-def tamper(registry: Registry) -> Tamper:
-    def tamper(script: str) -> None:
-        with closing(sqlite3.connect(registry.home / "registry.db")) as connection:
-            connection.executescript(script)
-
-    return tamper
+def tamper(registry: Registry, database: Database) -> Tamper:
+    return partial(database.tamper, registry.home)
 
 
 # What somebody with a database shell can do to take the UNIQUE constraint away.
@@ -98,7 +96,7 @@ def test_a_gap_that_was_closed_up(registry: Registry, tamper: Tamper) -> None:
 def test_a_fork_is_refused_and_shown(registry: Registry, tamper: Tamper) -> None:
     fork = """INSERT INTO events SELECT 9, at, kind, release, alias, 'mallory', details, previous_hash, 'f'
               FROM events WHERE seq = 8;"""
-    with pytest.raises(sqlite3.IntegrityError, match="previous_hash"):
+    with pytest.raises((sqlite3.IntegrityError, psycopg.IntegrityError), match="previous_hash"):
         tamper(fork)
     tamper(UNLOCK + fork)
     assert "fork: events 8 and 9 follow the same event" in registry.verify_chain()

@@ -1,23 +1,21 @@
 """A home in one file, and back: everything that cannot be made again, taken while nothing else works in the home.
 
 Caches are left out (encodings too: they are made again, at the price of encoding), and so is unfinished work. The
-registry is copied by SQLite itself, so that a reader in the middle of it does no harm.
+registry is written as rows, so that a home may come back on another kind of database.
 """
 
 import json
 import shutil
-import sqlite3
 import tarfile
 import tempfile
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from genret_ops.errors import GenretError
 from genret_ops.home import Home
+from genret_ops.registry import place, rows
 from genret_ops.registry.content import verify
-from genret_ops.registry.registry import Registry
 
 _LEFT_OUT = {
     "cache",
@@ -25,11 +23,12 @@ _LEFT_OUT = {
     "bench",
     "corpus.lock",
     "training.lock",
-    "registry.db",
-    "registry.db-wal",
-    "registry.db-shm",
+    place.FILE,
+    f"{place.FILE}-wal",
+    f"{place.FILE}-shm",
+    place.ID,
 }
-_INDEX, _DATABASE = "backup.json", "registry.db"
+_INDEX, _ROWS = "backup.json", "registry.json"
 
 
 def backup(home: Home, target: Path) -> Mapping[str, Any]:
@@ -41,13 +40,14 @@ def backup(home: Home, target: Path) -> Mapping[str, Any]:
     if target.exists():
         raise GenretError(f"{target} exists: name another file, or remove it")
     with home.alone("corpus"), home.alone("training"), tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        facts = {"snapshots": home.store.snapshots(), "releases": _copy_registry(home, Path(scratch) / _DATABASE)}
+        found = rows.dump(home.path)
+        facts = {"snapshots": home.store.snapshots(), "releases": len(found["releases"]) if found else 0}
         (Path(scratch) / _INDEX).write_text(json.dumps(facts))
+        (Path(scratch) / _ROWS).write_text(json.dumps(found))
         partial = Path(scratch) / "backup.tar"
         with tarfile.open(partial, "w") as archive:
-            archive.add(Path(scratch) / _INDEX, _INDEX)
-            if facts["releases"]:
-                archive.add(Path(scratch) / _DATABASE, _DATABASE)
+            for name in (_INDEX, _ROWS):
+                archive.add(Path(scratch) / name, name)
             for path in sorted(home.path.iterdir()):
                 if path.name not in _LEFT_OUT:
                     archive.add(path, path.name)
@@ -58,8 +58,10 @@ def backup(home: Home, target: Path) -> Mapping[str, Any]:
 def restore(source: Path, home: Path) -> Mapping[str, Any]:
     """Make the home of a backup at `home`, which must not exist yet; every release in it is verified.
 
+    Its registry goes where its settings and the environment want it, in a database that holds none yet.
+
     Raises:
-        GenretError: `home` exists, or `source` is no backup.
+        GenretError: `home` exists, `source` is no backup, or that database is taken.
         BrokenRelease: a file of a release is not what was sealed.
     """
     if home.exists():
@@ -70,20 +72,14 @@ def restore(source: Path, home: Path) -> Mapping[str, Any]:
         try:
             with tarfile.open(source) as archive:
                 archive.extractall(folder, filter="data")
-            facts = dict(json.loads((folder / _INDEX).read_text()))
+            facts, found = (json.loads((folder / name).read_text()) for name in (_INDEX, _ROWS))
         except (tarfile.TarError, OSError, ValueError) as error:
             raise GenretError(f"{source} is no backup of a home: {error}") from error
-        (folder / _INDEX).unlink()
-        for release in Registry(folder).releases() if facts["releases"] else ():
-            verify(release.folder)
+        for name in (_INDEX, _ROWS):
+            (folder / name).unlink()
+        if found:
+            for release in found["releases"]:
+                verify(folder / release["folder"])
+            rows.load(folder, found)
         shutil.move(folder, home)
-    return facts
-
-
-def _copy_registry(home: Home, target: Path) -> int:
-    """A consistent copy of the registry; how many releases it holds."""
-    if not (home.path / _DATABASE).exists():
-        return 0
-    with closing(sqlite3.connect(home.path / _DATABASE)) as own, closing(sqlite3.connect(target)) as copy:
-        own.backup(copy)
-    return len(Registry(home.path).releases())
+    return dict(facts)

@@ -1,7 +1,8 @@
-"""The registry's tables and how its database is opened: SQLAlchemy on SQLite.
+"""The registry's tables and how its database is spoken to: SQLAlchemy on SQLite or PostgreSQL.
 
-Every change of the registry happens inside `writing`, which lets one writer in at a time; readers go on meanwhile
-(write-ahead log). This module knows rows and transactions, not what a registration or a promotion is.
+Every change of the registry happens inside `writing`, which lets one writer in at a time; readers go on meanwhile, and
+all that one connection reads is of one moment. This module knows rows and transactions, not what a registration or a
+promotion is, nor which database is whose (place.py).
 """
 
 from collections.abc import Iterator
@@ -21,15 +22,25 @@ from sqlalchemy import (
     Text,
     create_engine,
     event,
-    inspect,
 )
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, ExceptionContext
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from genret_ops.errors import GenretError
 
 BUSY_SECONDS = 30
+"""So long a writer waits for the one before it."""
+CONNECT_SECONDS = 10
+"""So long a connection waits for a server that does not answer."""
+_LOCK = int.from_bytes(b"genret")
+_BUSY = {"55P03", "SQLITE_BUSY"}
+"""What PostgreSQL and SQLite call a lock that was not to be had in time."""
+
 
 metadata = MetaData()
+
+owner = Table("owner", metadata, Column("home", String(32), primary_key=True))
+"""One row: the home whose registry this is."""
 
 releases = Table(
     "releases",
@@ -79,24 +90,33 @@ events = Table(
 )
 
 
-def open_database(url: URL | str) -> Engine:
-    """Open the registry's database, making its tables where they are not there yet.
+def connect(url: URL) -> Engine:
+    """An engine on the registry's database, which is not asked anything yet.
 
-    Connections are opened when needed and not kept, so a home can be copied or moved while nothing runs.
+    Connections are opened when needed and not kept, so a home can be copied or moved while nothing runs. What goes
+    wrong in the database is raised as a GenretError that never holds the password; a violated constraint alone stays
+    the IntegrityError that it is.
 
     Raises:
-        GenretError: the URL names a kind of database that is not supported.
+        GenretError: the driver is not installed.
     """
-    url = make_url(url)
-    if url.get_backend_name() != "sqlite":
-        raise GenretError(f"the registry runs on SQLite, not on {url.get_backend_name()}: use a sqlite:/// URL")
-    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_SECONDS})
-    event.listen(engine, "connect", _on_connect)
-    event.listen(engine, "begin", _on_begin)
-    if not inspect(engine).has_table(verdicts.name):
-        with writing(engine) as connection:
-            metadata.create_all(connection)
+    lite = url.get_backend_name() == "sqlite"
+    arguments = {"timeout": BUSY_SECONDS} if lite else {"connect_timeout": CONNECT_SECONDS, "client_encoding": "UTF8"}
+    try:
+        engine = create_engine(url, poolclass=NullPool, connect_args=arguments)
+    except ImportError as error:
+        told = "a registry on PostgreSQL needs an extra: pip install 'genret-ops[postgres]'"
+        raise GenretError(f"{told} ({error})") from error
+    if lite:
+        event.listen(engine, "connect", _on_connect_sqlite)
+    event.listen(engine, "begin", _on_begin_sqlite if lite else _on_begin_postgresql)
+    event.listen(engine, "handle_error", _on_error)
     return engine
+
+
+def where(url: URL) -> str:
+    """A database as errors name it: without password and options."""
+    return str(url.database) if url.get_backend_name() == "sqlite" else url.set(query={}).render_as_string()
 
 
 @contextmanager
@@ -104,18 +124,49 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that no other writer shares: what it reads stays true until it commits.
 
     Leaving it by an exception undoes all of it.
+
+    Raises:
+        GenretError: another writer did not end in `BUSY_SECONDS`.
     """
     with engine.execution_options(writing=True).begin() as connection:
         yield connection
 
 
-def _on_connect(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # the driver starts no transactions of its own; _on_begin does
+def _on_connect_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # the driver starts no transactions of its own; _on_begin_sqlite does
     connection.execute("PRAGMA foreign_keys=ON")
     connection.execute("PRAGMA journal_mode=WAL")
 
 
-def _on_begin(connection: Connection) -> None:
+def _on_begin_sqlite(connection: Connection) -> None:
     """Writers take the lock at once: a reader that turns writer midway would fail, not wait."""
-    immediate = connection.get_execution_options().get("writing", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if _writes(connection) else "BEGIN")
+
+
+def _on_begin_postgresql(connection: Connection) -> None:
+    """Writers queue for one advisory lock, which is there before the tables are and holds up no reader and no vacuum.
+
+    A writer has to see what the one before it committed, so each of its statements looks anew; a reader keeps to the
+    snapshot of its first statement.
+    """
+    if _writes(connection):
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE")
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+    else:
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+
+
+def _writes(connection: Connection) -> bool:
+    return bool(connection.get_execution_options().get("writing", False))
+
+
+def _on_error(context: ExceptionContext) -> None:
+    found = context.sqlalchemy_exception
+    if not isinstance(found, DBAPIError) or isinstance(found, IntegrityError) or context.engine is None:
+        return
+    place, cause = where(context.engine.url), found.orig
+    if _BUSY & {getattr(cause, "sqlstate", None), getattr(cause, "sqlite_errorname", None)}:
+        told = f"another command has been writing in the registry ({place}) for {BUSY_SECONDS} s"
+        raise GenretError(f"{told}: wait until it has ended, then repeat this one")
+    raise GenretError(f"the registry ({place}) cannot be used: {' '.join(str(cause).split())}")

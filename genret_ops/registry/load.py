@@ -35,9 +35,8 @@ def open_release(home: Home, name: str | int = "champion") -> tuple[Release, Ret
         NothingToSearch: the home holds no release, or none of that name.
         BrokenRelease: a file of the release is not what was sealed.
     """
-    if not (home.path / "registry.db").exists():
+    if (registry := Registry.existing(home.path)) is None:
         raise NothingToSearch(f"{home.path} has nothing to search yet: run `genret ingest SOURCE`, then `genret build`")
-    registry = Registry(home.path)
     release = registry.release(name)
     registry.verify(release)
     settings = RetrievalSettings(**read_search(release.folder).retrieval)

@@ -85,9 +85,9 @@ def publish(
     }
     for name, version in training_tables.items():
         home.store.tag(name, record["snapshot"], version)
+    registry = Registry(home.path)  # before anything is sealed: a registry is made only where no release lies
     content = seal(staging, home.releases, manifest)
     folder = release_folder(home.releases, content)
-    registry = Registry(home.path)
     metrics = {f"heldout MRR@10 {mode}": value for mode, value in tuned.mrr.items()}
     number = registry.register(
         content,

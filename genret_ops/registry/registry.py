@@ -10,14 +10,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, insert, select, update
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import RowMapping, func, insert, select
 
-from genret_ops.errors import AliasMoved, BrokenRelease, GateRefused, GenretError, NothingToSearch
+from genret_ops.errors import BrokenRelease, GateRefused, GenretError, NothingToSearch
 from genret_ops.records import canonical_json, text_hash
-from genret_ops.registry import content, database, events
-from genret_ops.registry.audit import named, problems
+from genret_ops.registry import aliases, content, database, events, place
+from genret_ops.registry.audit import problems
 from genret_ops.registry.events import Event
 from genret_ops.registry.verdict import Verdict
 from genret_ops.store import file_hash
@@ -48,15 +46,19 @@ class Release:
 
 
 class Registry:
-    """Releases, aliases and events in `home/registry.db`, or in the SQLite database that `url` names.
+    """Releases, aliases and events of a home, on SQLite or PostgreSQL (place.py); made where there are none yet.
 
     Objects are cheap and hold no open connection; threads and processes may use the same home at once.
     """
 
-    def __init__(self, home: Path, url: str | None = None) -> None:
+    def __init__(self, home: Path) -> None:
         self.home = home.absolute()
-        self.home.mkdir(parents=True, exist_ok=True)
-        self._engine = database.open_database(url or URL.create("sqlite", database=str(self.home / "registry.db")))
+        self._engine = place.open_registry(self.home)
+
+    @classmethod
+    def existing(cls, home: Path) -> "Registry | None":
+        """The registry of a home; None where nothing was ever built, and nothing is made then."""
+        return cls(home) if place.made(home.absolute()) else None
 
     def register(
         self,
@@ -105,7 +107,8 @@ class Registry:
             connection.execute(insert(table).values(number=number, **facts))
             events.append(connection, "registered", actor=actor, release=number, details=facts)
             if candidate:
-                _move(connection, CANDIDATE, number, _alias(connection, CANDIDATE), actor=actor, reason="registered")
+                before = aliases.standing(connection).get(CANDIDATE)
+                aliases.move(connection, CANDIDATE, number, before, actor=actor, reason="registered")
         return number
 
     def releases(self) -> list[Release]:
@@ -138,10 +141,14 @@ class Registry:
             raise GenretError(f"{name!r} may be any of {', '.join(f'r{release.number}' for release in found)}")
         return found[0]
 
+    def aliases(self) -> dict[str, int]:
+        """The number of the release that each alias stands at, all at one moment; nowhere: left out."""
+        with self._engine.connect() as connection:
+            return aliases.standing(connection)
+
     def alias(self, name: str) -> int | None:
         """Number of the release that an alias stands at; None where it stands nowhere yet."""
-        with self._engine.connect() as connection:
-            return _alias(connection, name)
+        return self.aliases().get(name)
 
     def record_verdict(self, number: int, verdict: Verdict, actor: str) -> None:
         """Store what the gate found of a release, with an event that cites the report's hash.
@@ -203,10 +210,10 @@ class Registry:
         champion = champion if expected is None else expected
         with database.writing(self._engine) as connection:
             because = f"{reason}; waived: {waiver}" if waiver else reason
-            _move(connection, CHAMPION, release.number, champion, actor=actor, reason=because, kind="promoted")
+            aliases.move(connection, CHAMPION, release.number, champion, actor=actor, reason=because, kind="promoted")
             if champion is not None:
-                because = f"r{release.number} became {CHAMPION}"
-                _move(connection, PREVIOUS, champion, _alias(connection, PREVIOUS), actor=actor, reason=because)
+                because, before = f"r{release.number} became {CHAMPION}", aliases.standing(connection).get(PREVIOUS)
+                aliases.move(connection, PREVIOUS, champion, before, actor=actor, reason=because)
 
     def admit(self, number: int, waiver: str | None = None) -> None:
         """Return where the gate's stored report lets a release pass, or a waiver does.
@@ -272,27 +279,3 @@ def _check(folder: Path, content_hash: str) -> str:
     if content.read_manifest(folder)["content_hash"] != content_hash:
         raise BrokenRelease(f"{folder} holds another release than {content_hash[:16]}")
     return file_hash(folder / content.MANIFEST)
-
-
-def _alias(connection: Connection, name: str) -> int | None:
-    return connection.scalar(select(database.aliases.c.release).where(database.aliases.c.name == name))
-
-
-def _move(
-    connection: Connection, name: str, to: int, expected: int | None, *, actor: str, reason: str, kind: str = "moved"
-) -> None:
-    """Compare-and-swap an alias and write its event, in the caller's transaction."""
-    table, moved_at = database.aliases, events.now()
-    if expected is None:
-        try:
-            connection.execute(insert(table).values(name=name, release=to, moved_at=moved_at))
-            swapped = True
-        except IntegrityError:
-            swapped = False
-    else:
-        swap = update(table).where(table.c.name == name, table.c.release == expected)
-        swapped = connection.execute(swap.values(release=to, moved_at=moved_at)).rowcount == 1
-    if not swapped:
-        raise AliasMoved(f"{name} is no longer {named(expected)}: look at it again, then repeat the command")
-    details = {"from": expected, "reason": reason}
-    events.append(connection, kind, actor=actor, release=to, alias=name, details=details)
