@@ -18,6 +18,7 @@ from genret_ops.errors import GenretError
 from genret_ops.home import Home
 from genret_ops.registry.content import verify
 from genret_ops.registry.registry import Registry
+from genret_ops.registry.retirement import retired
 
 _LEFT_OUT = {
     "cache",
@@ -74,8 +75,12 @@ def restore(source: Path, home: Path) -> Mapping[str, Any]:
         except (tarfile.TarError, OSError, ValueError) as error:
             raise GenretError(f"{source} is no backup of a home: {error}") from error
         (folder / _INDEX).unlink()
-        for release in Registry(folder).releases() if facts["releases"] else ():
-            verify(release.folder)
+        if facts["releases"]:
+            registry = Registry(folder)
+            gone = retired(registry.events())
+            for release in registry.releases():
+                if release.number not in gone:
+                    verify(release.folder)
         shutil.move(folder, home)
     return facts
 
