@@ -11,7 +11,7 @@ import re
 import sqlite3
 import textwrap
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -139,13 +139,13 @@ class Traces:
         """Search the whole home: every byte of every file, and decoded, every table version and database row."""
         home, left, files, size, rows, cells = self._home.path, list[str](), 0, 0, 0, 0
         for path in sorted(path for path in home.rglob("*") if path.is_file() and path != home / ERASING):
-            files, size = files + 1, size + path.stat().st_size
-            if self.in_file(path):
-                left.append(str(path.relative_to(home)))
-            if path.suffix == ".db":
-                found = [self._in_text(text) for text in _database_texts(path)]
-                rows += len(found)
-                left += [f"{path.relative_to(home)}, decoded"] if any(found) else []
+            with suppress(FileNotFoundError):  # a database's log, which goes with its last reader
+                files, size = files + 1, size + path.stat().st_size
+                left += [str(path.relative_to(home))] if self.in_file(path) else []
+        for path in sorted(home.rglob("*.db")):
+            found = [self._in_text(text) for text in _database_texts(path)]
+            rows += len(found)
+            left += [f"{path.relative_to(home)}, decoded"] if any(found) else []
         for name, table in self._home.store.everything():
             cells += table.num_rows
             left += [f"table {name}, decoded"] if self.in_table(table) else []
