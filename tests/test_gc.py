@@ -112,7 +112,7 @@ def test_the_next_ingest_and_build_work(home: Home) -> None:
     assert run.build(home, home.settings, waiver="a test").new
     (first, *_) = open_release(home)[1].search("who counts the ships", 1, "generative").hits
     assert (first.doc_id, first.state) == ("harbour.md", "learned")
-    assert collect(home, keep=0)["collected"] == ["r4"]
+    assert collect(home, keep=0)["collected"] == ["r4", "r5"]
     assert run.rollback(home, "a test").model == Registry(home.path).release(1).model
     assert audit(home, files=True)["problems"] == []
 
