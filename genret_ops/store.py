@@ -110,12 +110,18 @@ class Store:
         return {name: _keep(self._table(name), sorted(needed.get(name, ()))) for name in self._names()}
 
     def everything(self) -> Iterator[tuple[str, pa.Table]]:
-        """(name, rows) of every version of every table that can still be read, needed or not."""
-        for name in self._names():
-            table = self._table(name)
-            for version in table.list_versions():
-                table.checkout(version["version"])
-                yield name, table.to_arrow()
+        """(name, rows) of every version of every table that can still be read, cached encodings too."""
+        import lancedb
+
+        databases = [self._db]
+        if (cached := _encodings(self.home)).exists():
+            databases.append(lancedb.connect(str(cached), read_consistency_interval=timedelta(0)))
+        for database in databases:
+            for name in database.list_tables(limit=1000).tables:
+                table = database.open_table(name)
+                for version in table.list_versions():
+                    table.checkout(version["version"])
+                    yield str(name), table.to_arrow()
 
     def _names(self) -> list[str]:
         return [str(name) for name in self._db.list_tables(limit=1000).tables]
@@ -162,7 +168,7 @@ class EncodingCache:
     def __init__(self, home: Path, encoder_hash: str, dimension: int) -> None:
         import lancedb
 
-        self._db = lancedb.connect(str(home / "cache" / "encodings"), read_consistency_interval=timedelta(0))
+        self._db = lancedb.connect(str(_encodings(home)), read_consistency_interval=timedelta(0))
         self._name = f"encoder-{encoder_hash[:16]}"
         self._dimension = dimension
         vector = pa.list_(pa.float16(), dimension)
@@ -174,7 +180,7 @@ class EncodingCache:
         import lancedb
         import pyarrow.compute as pc
 
-        folder, removed = home / "cache" / "encodings", 0
+        folder, removed = _encodings(home), 0
         if not folder.exists():
             return 0
         db = lancedb.connect(str(folder), read_consistency_interval=timedelta(0))
@@ -203,6 +209,10 @@ class EncodingCache:
         flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float16).reshape(-1))
         column = pa.FixedSizeListArray.from_arrays(flat, self._dimension)
         self._open().add(pa.table([pa.array(list(hashes)), column], schema=self._schema))
+
+
+def _encodings(home: Path) -> Path:
+    return home / "cache" / "encodings"
 
 
 def _tag(version: int) -> str:

@@ -1,7 +1,7 @@
 """Where a document has left traces in a home: in tables of any version, in databases, in the bytes of any file.
 
-A trace is a piece of its text of up to sixty characters that no remaining document holds, the id of a passage that is
-its alone, or its own id. An id that is a plain word, or part of what remains, is looked for where ids stand and
+A trace is a piece of its text of up to sixty characters that no remaining document holds, the hash of a passage or
+sentence that is its alone, or its own id. An id that is a plain word, or part of what remains, is looked for where ids stand and
 nowhere else, because elsewhere it says nothing.
 """
 
@@ -108,7 +108,7 @@ class Traces:
         self.by_name = bool(_TELLING_ID.fullmatch(self.document)) and self.document not in rest
         phrases = [phrase for phrase in erasure.phrases if phrase not in rest]
         own = [passage for passage in erasure.passages if passage not in shared]
-        self.needles = (*phrases, *own, *([self.document] if self.by_name else []))
+        self.needles = (*phrases, *own, *self.encodings, *([self.document] if self.by_name else []))
         escaped = (json.dumps(needle)[1:-1] for needle in self.needles)
         self._bytes = [needle.encode("utf-8", "surrogatepass") for needle in {*self.needles, *escaped}]
 
