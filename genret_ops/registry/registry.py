@@ -96,7 +96,7 @@ class Registry:
         table = database.releases
         with database.writing(self._engine) as connection:
             same = select(table.c.number).where(table.c.content_hash == content_hash, table.c.head == facts["head"])
-            same = same.where(table.c.number.not_in(retirement.retired(events.read(connection))))
+            same = same.where(table.c.number.not_in(list(retirement.retired(events.read(connection)))))
             if (known := connection.scalar(same)) is not None:
                 return int(known)
             last = connection.scalar(select(func.max(table.c.number))) or 0

@@ -1,8 +1,8 @@
 """Where a document has left traces in a home: in tables of any version, in databases, in the bytes of any file.
 
 A trace is a piece of its text of up to sixty characters that no remaining document holds, the hash of a passage or
-sentence that is its alone, or its own id. An id that is a plain word, or part of what remains, is looked for where ids stand and
-nowhere else, because elsewhere it says nothing.
+sentence that is its alone, or its own id. An id that is a plain word, or part of what remains, is looked for where ids
+stand and nowhere else, because elsewhere it says nothing.
 """
 
 import json
