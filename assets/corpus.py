@@ -3,6 +3,7 @@
 from collections import Counter
 
 import dagster as dg
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from assets.home import TABLES, HomeResource, deltas, left_by, open_delta, require_checked, table_version, tables_of
@@ -18,13 +19,14 @@ _GROWN = 0.2
 @dg.asset(partitions_def=deltas, group_name="corpus", code_version="1", kinds={"lancedb"})
 def snapshot(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
     """All documents of the sources as they are now; inputs that cannot be read are quarantined with the reason."""
+    from genret_ops.corpus.erased import Erased
     from genret_ops.corpus.snapshot import take_snapshot
     from genret_ops.corpus.sources import read_all, wanted
 
     delta, store = open_delta(context, home), home.home.store
     remembered = store.committed(store.snapshots()[-1])["sources"] if store.snapshots() else ()
     sources = home.sources or list(wanted(home.settings.sources, home.home.path, remembered))
-    facts = take_snapshot(store, read_all(sources), delta)
+    facts = take_snapshot(store, read_all(sources, Erased.of(home.home.path)), delta)
     return dg.MaterializeResult(
         metadata={
             TABLES: dict(facts.tables),
@@ -41,12 +43,15 @@ def snapshot(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materi
 def delta(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
     """What was added, changed and removed since the snapshot before."""
     from genret_ops.corpus.delta import between
+    from genret_ops.corpus.erased import Erased, document_key
 
     name, store = open_delta(context, home), home.home.store
     before = max((other for other in store.snapshots() if other < name), default=None)
     found = between(store, before, tables_of(context, "snapshot")["documents"])
     changes = {kind: getattr(found, kind) for kind in ("added", "changed", "removed", "redescribed")}
-    samples = [(kind, len(ids), ", ".join(ids[:5])) for kind, ids in changes.items()]
+    erased = Erased.of(home.home.path).asked
+    shown = {kind: [doc_id for doc_id in ids if document_key(doc_id) not in erased] for kind, ids in changes.items()}
+    samples = [(kind, len(ids), ", ".join(shown[kind][:5])) for kind, ids in changes.items()]
     return dg.MaterializeResult(
         metadata={
             "since": before or "nothing: this is the first snapshot",
@@ -111,16 +116,23 @@ def passages(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materi
 def docids(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
     """A docid and a readable label for every new passage; then the record that commits the snapshot."""
     from genret_ops.corpus.cut import titled_passages
+    from genret_ops.corpus.erased import Erased
     from genret_ops.corpus.head import CorpusHead
     from genret_ops.corpus.sources import cut_of
-    from genret_ops.identifiers.docids import assign
+    from genret_ops.identifiers.docids import assign, forget
+    from genret_ops.records import SCHEMAS
 
-    name, store = open_delta(context, home), home.home.store
+    name, store, erased = open_delta(context, home), home.home.store, Erased.of(home.home.path).keys
     checked = require_checked(context, "snapshot", "passages")
     tables = {**tables_of(context, "snapshot"), **tables_of(context, "passages")}
-    given = store.read("docids")
-    new = assign(given.filter(pc.not_equal(given["delta"], name)), titled_passages(store, tables), name)
-    tables["docids"] = store.replace_where("docids", "delta", name, new)
+    last = store.committed(store.snapshots()[-1]) if store.snapshots() else None
+    given = store.read("docids", last[TABLES]["docids"]) if last else SCHEMAS["docids"].empty_table()
+    titled = titled_passages(store, tables)
+    forgets = last is not None and last.get("erased", []) != erased
+    if forgets:
+        given = forget(given, {passage_id for passage_id, _, _ in titled})
+    new = assign(given, titled, name)
+    tables["docids"] = store.replace("docids", pa.concat_tables([given, new]))
     head = CorpusHead.load(store, {TABLES: tables})
     reading, changes = left_by(context, "snapshot"), left_by(context, "delta")
     refused = store.read("quarantine", tables["quarantine"]).filter(pc.field("delta") == name)
@@ -128,10 +140,11 @@ def docids(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Material
         name,
         tables,
         head.places(),
-        statistics=_statistics(store, name, cut_of(home.settings), len(head)),
+        statistics=name if forgets else _statistics(store, name, cut_of(home.settings), len(head)),
         sources=reading["sources"],
         cut=cut_of(home.settings),
         checked=checked,
+        erased=erased,
         documents=len(head.documents),
         passages=int(head.live.sum()),
         docids=len(head),

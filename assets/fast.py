@@ -3,8 +3,9 @@
 import dagster as dg
 
 from assets.corpus import docids
-from assets.home import HomeResource, actor, deltas
+from assets.home import HomeResource, deltas
 from assets.views import criteria
+from genret_ops.home import actor
 
 
 @dg.asset(partitions_def=deltas, group_name="fast_update", code_version="1", deps=[docids], kinds={"numpy"})

@@ -4,8 +4,6 @@ What passes between stages is a version: a stage leaves the table versions that 
 under `tables`, and the next stage of the same delta reads them there.
 """
 
-import getpass
-import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -143,11 +141,3 @@ def refused(found: dg.AssetCheckEvaluation) -> bool:
 def table_version(tables: Mapping[str, int]) -> dg.DataVersion:
     """Data version of a stage that wrote tables: `name@version` of each."""
     return dg.DataVersion(", ".join(f"{name}@{version}" for name, version in sorted(tables.items())))
-
-
-def actor() -> str:
-    """Who acts, for the audit trail: the login name, or the number of a user who has none."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return f"uid {os.getuid()}"

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from assets.home import HomeResource, actor, deltas, left_by, tables_of
+from assets.home import HomeResource, deltas, left_by, tables_of
 from assets.training import rpo_adapter
 from assets.views import criteria, markdown_table, progress_bar
 from genret_ops.errors import AliasMoved
+from genret_ops.home import actor
 from genret_ops.records import canonical_json, text_hash
 
 if TYPE_CHECKING:

@@ -18,21 +18,22 @@ from dagster._core.errors import DagsterAssetCheckFailedError, DagsterExecutionI
 from dagster._core.instance.ref import InstanceRef
 
 from assets.definitions import data_checks, defs
-from assets.home import actor, deltas, refused
+from assets.home import deltas, refused
 from genret_ops.corpus.delta import Delta, diff, next_delta_name
+from genret_ops.corpus.erased import Erased
 from genret_ops.corpus.live import LivePlaces
 from genret_ops.corpus.snapshot import read_documents
 from genret_ops.corpus.sources import cut_of, read_all, wanted
 from genret_ops.errors import BrokenRelease, DataRefused, GenretError
-from genret_ops.home import Home
+from genret_ops.home import Home, actor
 from genret_ops.records import Document, Quarantined
-from genret_ops.registry.ancestry import chain, trained_in
+from genret_ops.registry.ancestry import answered_before, chain, trained_in
 from genret_ops.registry.content import read_manifest, verify
 from genret_ops.registry.registry import CHAMPION, Registry, Release
 from genret_ops.retrieval.model import read_search
 from genret_ops.settings import Settings
 
-_TAG, _BUILT = "genret/command", "genret build"
+_TAG = "genret/command"
 _UNCAPTURED = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
 """Steps write to this terminal, so that progress bars are seen; runs of the UI keep their logs."""
 _UNFINISHED = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
@@ -74,11 +75,13 @@ def ingest(home: Home, given: Sequence[str] = (), only: bool = False) -> Ingeste
         last = store.committed(names[-1]) if names else None
         remembered = last["sources"] if last and not only else ()
         sources = wanted(settings.sources, home.path, remembered, given)
-        items = read_all(sources)
+        erased = Erased.of(home.path)
+        items = read_all(sources, erased)
         if last:
             found = list(items)
             refused = Counter(item.reason for item in found if isinstance(item, Quarantined))
             same = (last["cut"], last["sources"]) == (cut_of(settings), list(sources))
+            same = same and last.get("erased", []) == erased.keys
             if same and _changes(home, last, found).empty:
                 release = _patched(home, names[-1], settings)
                 return Ingested(None, last, dict(refused.most_common()), release)
@@ -88,7 +91,9 @@ def ingest(home: Home, given: Sequence[str] = (), only: bool = False) -> Ingeste
         return Ingested(name, record, record["reasons"], _patched(home, name, settings))
 
 
-def build(home: Home, settings: Settings, consolidate: bool = False, waiver: str = "") -> Built:
+def build(
+    home: Home, settings: Settings, consolidate: bool = False, waiver: str = "", reason: str = "genret build"
+) -> Built:
     """Learn the newest snapshot and release it, unless that was done under the same settings.
 
     The adapter grows from the champion's and learns what is pending. It starts from genesis where there is no champion,
@@ -114,7 +119,7 @@ def build(home: Home, settings: Settings, consolidate: bool = False, waiver: str
         config = {
             "settings_json": settings.model_dump_json(),
             "parent": parent.number if parent else 0,
-            "reason": _BUILT,
+            "reason": reason,
             "waiver": waiver,
         }
         _materialise(home, "build", names[-1], config, settings)
@@ -126,7 +131,7 @@ def promote(home: Home, name: str, reason: str, waiver: str | None = None) -> Re
 
     Raises:
         GateRefused: the gate refused it, and there is no waiver.
-        GenretError: there is no such release.
+        GenretError: there is no such release, or it is retired.
     """
     with home.alone("corpus"):
         registry, newest = Registry(home.path), home.store.snapshots()[-1]
@@ -134,6 +139,7 @@ def promote(home: Home, name: str, reason: str, waiver: str | None = None) -> Re
         if release.delta == newest:
             registry.promote(release.number, actor(), reason, waiver=waiver)
         else:
+            registry.verify(release)
             registry.admit(release.number, waiver)
             config = {"parent": release.number, "reason": reason, "waiver": waiver or ""}
             _materialise(home, "fast", newest, config, home.settings)
@@ -148,11 +154,11 @@ def rollback(home: Home, reason: str) -> Release:
     """
     registry = Registry(home.path)
     champion = registry.release(CHAMPION)
-    passed = [event.release for event in registry.events() if event.kind == "promoted" and event.release]
-    before = [number for number in passed if registry.release(number).model != champion.model]
-    if not before:
-        raise GenretError(f"r{champion.number} is the only model that ever answered: there is nothing to go back to")
-    return promote(home, str(before[-1]), reason, waiver=f"it answered before: {reason}")
+    if (before := answered_before(registry)) is None:
+        raise GenretError(
+            f"r{champion.number} is the only model left that ever answered: there is nothing to go back to"
+        )
+    return promote(home, str(before.number), reason, waiver=f"it answered before: {reason}")
 
 
 def _whole(release: Release) -> bool:

@@ -55,7 +55,7 @@ def synthetic_queries(context: dg.AssetExecutionContext, home: HomeResource) -> 
     home.home.work(delta).mkdir(parents=True, exist_ok=True)
     np.save(home.home.work(delta) / "neighbours.npy", near)
     rows = to_arrow("queries", queries, delta=delta)
-    tables = {"queries": home.home.store.replace_where("queries", "delta", delta, rows)}
+    tables = {"queries": home.home.store.replace("queries", rows)}
     counts = Counter((query.split, query.kind) for query in queries)
     samples = [(query.split, query.kind, query.text) for query in queries[:_SHOWN]]
     return dg.MaterializeResult(
@@ -123,7 +123,7 @@ def preference_pairs(context: dg.AssetExecutionContext, home: HomeResource) -> d
         for row in job.table("pairs").to_pylist()
     ]
     rows = to_arrow("pairs", pairs, delta=delta)
-    tables = {"pairs": home.home.store.replace_where("pairs", "delta", delta, rows)}
+    tables = {"pairs": home.home.store.replace("pairs", rows)}
     asked = job.table("hard").num_rows
     texts = {passage.passage_id: passage.text for passage in head.passages}
     samples = [(pair.query, texts[pair.chosen], texts[pair.rejected]) for pair in pairs[:_SHOWN]]

@@ -17,6 +17,10 @@ class BrokenRelease(GenretError):
     """A release's files do not match its content hash, or one of them is missing."""
 
 
+class ReleaseRetired(GenretError):
+    """A release was erased with a document, or collected: its files are gone for good."""
+
+
 class AliasMoved(GenretError):
     """A compare-and-swap on an alias lost: somebody else moved it first."""
 

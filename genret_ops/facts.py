@@ -103,15 +103,17 @@ def release(home: "Home", release: "Release") -> dict[str, Any]:
     """A release, every byte of its files verified.
 
     Raises:
+        ReleaseRetired: its files are gone for good.
         BrokenRelease: a file is not what was sealed.
     """
-    from genret_ops.registry.content import read_manifest, verify
+    from genret_ops.registry.content import read_manifest
 
-    verify(release.folder)
+    known = registry(home)
+    known.verify(release)
     manifest = read_manifest(release.folder)
     kept = ("settings_hash", "seeds", "versions", "git_revision", "run_id", "head", "files")
     return {
-        **_release(release, registry(home).aliases()),
+        **_release(release, known.aliases()),
         "content_hash": release.content_hash,
         "folder": str(release.folder),
         "steps": manifest["steps"]["sft"],
@@ -144,8 +146,10 @@ def releases(home: "Home") -> list[dict[str, Any]]:
 
     if (known := Registry.existing(home.path)) is None:
         return []
-    standing = known.aliases()
-    return [_release(release, standing) for release in known.releases()]
+    from genret_ops.registry.retirement import retired
+
+    standing, gone = known.aliases(), {number: event.kind for number, event in retired(known.events()).items()}
+    return [{**_release(release, standing), "retired": gone.get(release.number)} for release in known.releases()]
 
 
 def difference(home: "Home", old: str, new: str) -> dict[str, Any]:
@@ -156,6 +160,8 @@ def difference(home: "Home", old: str, new: str) -> dict[str, Any]:
 
     known = registry(home)
     first, second = known.release(old), known.release(new)
+    for one in (first, second):
+        known.verify(one)
     manifest = read_manifest(second.folder)
     trained_on, version = manifest["trained_on"], manifest["training_tables"]["queries"]
     queries = read_queries(home.store, trained_on, version, ("gate",))
@@ -172,7 +178,11 @@ def history(home: "Home") -> list[dict[str, Any]]:
             "release": f"r{event.release}" if event.release else None,
             "alias": event.alias,
             "actor": event.actor,
-            **{name: event.facts[name] for name in ("reason", "refusals") if name in event.facts},
+            **{
+                name: event.facts[name]
+                for name in ("reason", "refusals", "releases", "document")
+                if name in event.facts
+            },
         }
         for event in registry(home).events()
     ]
@@ -181,13 +191,14 @@ def history(home: "Home") -> list[dict[str, Any]]:
 def audit(home: "Home", files: bool) -> dict[str, Any]:
     """What is wrong with the trail, with the gate's reports and, if asked for, with the files of releases."""
     from genret_ops.errors import BrokenRelease
+    from genret_ops.registry.retirement import retired
 
     known = registry(home)
-    problems = known.verify_chain()
+    problems, gone = known.verify_chain(), retired(known.events())
     for release in known.releases():
         try:
             known.verdict(release.number)
-            if files:
+            if files and release.number not in gone:
                 known.verify(release)
         except BrokenRelease as error:
             problems.append(f"r{release.number}: {error}")

@@ -1,7 +1,9 @@
 """A home: the folder in which one index lives, and where in it everything lies. Two homes share nothing."""
 
 import fcntl
+import getpass
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,6 +76,14 @@ class Home:
         """A corpus head as files, with its lexical index; made again from the store when missing."""
         versions = text_hash(canonical_json(record["tables"]))[:12]
         return self.path / "cache" / f"heads-{HEAD_FORMAT}" / f"{record['snapshot']}-{versions}"
+
+
+def actor() -> str:
+    """Who acts, for the audit trail: the login name, or the number of a user who has none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def make_home(path: Path) -> bool:

@@ -98,7 +98,8 @@ def history(events: Sequence[Mapping[str, Any]]) -> None:
     for event in events:
         what = f"{event['kind']} to {event['alias']}" if event["alias"] else event["kind"]
         why = event.get("reason") or "; ".join(event.get("refusals", ())) or ""
-        row = (str(event["event"]), event["at"], what, event["release"] or "", event["actor"], why)
+        which = event["release"] or ", ".join(f"r{number}" for number in event.get("releases", ()))
+        row = (str(event["event"]), event["at"], what, which, event["actor"], why)
         table.add_row(*map(escape, row))
     _console().print(table)
 
@@ -138,6 +139,47 @@ def backed_up(facts: Mapping[str, Any]) -> None:
         f"{facts[name]} {name.removesuffix('s') if facts[name] == 1 else name}" for name in ("snapshots", "releases")
     )
     _console().print(f"{escape(facts['file'])}: {', '.join(counts)}", soft_wrap=True)
+
+
+def collected(facts: Mapping[str, Any]) -> None:
+    """What was given back, for people."""
+    out, would = _console(), facts["dry_run"]
+    gone = ", ".join(facts["collected"]) or "no release"
+    out.print(f"{gone} {'would be' if would else 'was' if len(facts['collected']) < 2 else 'were'} collected")
+    out.print(f"kept: {', '.join(facts['kept']) or 'no release'}; snapshots {', '.join(facts['snapshots']) or 'none'}")
+    _removed(out, facts["removed"])
+    if not would:
+        out.print(f"{facts['freed_bytes'] / 1e6:,.1f} MB freed")
+
+
+def erased(facts: Mapping[str, Any]) -> None:
+    """The report of an erasure, for people."""
+    out, document = _console(), escape(facts["document"])
+    if facts["already"]:
+        out.print(f"{document} was erased already: {facts['asked']}")
+        return
+    out.print(f"{facts['snapshot']} is without it; releases retired: {', '.join(facts['retired']) or 'none'}")
+    for refusal in facts["refusals"]:
+        out.print(f"[yellow]the gate would refuse the new model[/]: {escape(refusal)}", soft_wrap=True)
+    _removed(out, facts["removed"])
+    found = facts["searched"]
+    told = (
+        "every place" if found["id_everywhere"] else "the places where ids stand (elsewhere it is a word like others)"
+    )
+    out.print(
+        f"searched for {found['pieces']} traces: {found['files']:,} files, {found['bytes'] / 1e6:,.1f} MB, and decoded "
+        f"{found['table_rows']:,} rows of tables, {found['database_rows']:,} of databases; its id in {told}",
+        soft_wrap=True,
+    )
+    for place in facts["left"]:
+        out.print(f"[red]left[/]: {escape(place)}", soft_wrap=True)
+    out.print(f"[red]{document} is not wholly erased[/]" if facts["left"] else f"[bold]{document} is erased[/]")
+
+
+def _removed(out: Console, counts: Mapping[str, int]) -> None:
+    out.print(
+        "removed: " + (", ".join(f"{count} {kind}" for kind, count in counts.items()) or "nothing"), soft_wrap=True
+    )
 
 
 def _changes(changes: Mapping[str, int]) -> str:
@@ -185,7 +227,9 @@ def releases(facts: list[dict[str, Any]]) -> None:
     for release in facts:
         scores = [f"{100 * release['metrics'][name]:.1f}" if name in release["metrics"] else "" for name in names]
         made = release["created_at"][:16].replace("T", " ")
-        table.add_row(release["release"], release["delta"], made, *scores, ", ".join(release["aliases"]))
+        table.add_row(
+            release["release"], release["delta"], made, *scores, release["retired"] or ", ".join(release["aliases"])
+        )
     _console().print(table)
 
 

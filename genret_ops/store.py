@@ -2,13 +2,15 @@
 
 LanceDB commits one table at a time. A snapshot therefore writes and tags its tables first and its
 manifest last: the manifest is the commit point, and what no manifest names was never committed.
+A table is written whole, so its versions share no file, and one can go without the others.
 This module knows the schemas (records.py) and nothing of what the rows mean.
 """
 
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,9 @@ import pyarrow as pa
 
 from genret_ops.errors import GenretError
 from genret_ops.records import SCHEMAS
+
+_TICK = 0.02
+"""Seconds that part two versions for LanceDB, whose clock counts milliseconds."""
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -62,15 +67,19 @@ class Store:
         self._db = lancedb.connect(str(home / "lance"), read_consistency_interval=timedelta(0))
 
     def _table(self, name: str) -> Any:
-        if name not in self._db.list_tables(limit=1000).tables:
+        if name not in self._names():
             return self._db.create_table(name, schema=SCHEMAS[name], exist_ok=True)
         return self._db.open_table(name)
 
     def read(self, name: str, version: int | None = None) -> pa.Table:
-        """All rows of a table, at `version` or as it stands."""
+        """All rows of a table, at `version` or as it stands.
+
+        A version is known by the number that writing it gave; its tag says where it is now (`keep`).
+        """
         table = self._table(name)
         if version is not None:
-            table.checkout(version)
+            tag = _tag(version)
+            table.checkout(tag if tag in table.tags.list() else version)
         return table.to_arrow()
 
     def replace(self, name: str, rows: pa.Table) -> int:
@@ -85,22 +94,37 @@ class Store:
         table.add(rows)
         return int(table.version)
 
-    def replace_where(self, name: str, column: str, value: str, rows: pa.Table) -> int:
-        """Make `rows` all the rows whose `column` is `value`, leaving others: a re-run of a partition."""
-        table = self._table(name)
-        quoted = value.replace("'", "''")
-        table.delete(f"{column} = '{quoted}'")
-        if rows.num_rows:
-            table.add(rows)
-        return int(table.version)
-
-    def tag(self, name: str, tag: str, version: int) -> None:
-        """Protect a version from clean-up under a name; the same tag again moves it."""
+    def tag(self, name: str, version: int) -> None:
+        """Protect a version from clean-up."""
         tags = self._table(name).tags
-        if tag in tags.list():
-            tags.update(tag, version)
-        else:
-            tags.create(tag, version)
+        if _tag(version) not in tags.list():
+            tags.create(_tag(version), version)
+
+    def keep(self, needed: Mapping[str, Collection[int]]) -> dict[str, int]:
+        """Remove all versions of all tables but those that are `needed`, bytes and tags; how many of each table.
+
+        LanceDB removes what is older than a moment, and nothing at all where a tag is older. What is needed is
+        therefore made the newest first, which copies no row, and its tag goes with it. Interrupted anywhere, it loses
+        nothing, and can be called again. No other process may work on the store meanwhile.
+        """
+        return {name: _keep(self._table(name), sorted(needed.get(name, ()))) for name in self._names()}
+
+    def everything(self) -> Iterator[tuple[str, pa.Table]]:
+        """(name, rows) of every version of every table that can still be read, cached encodings too."""
+        import lancedb
+
+        databases = [self._db]
+        if (cached := _encodings(self.home)).exists():
+            databases.append(lancedb.connect(str(cached), read_consistency_interval=timedelta(0)))
+        for database in databases:
+            for name in database.list_tables(limit=1000).tables:
+                table = database.open_table(name)
+                for version in table.list_versions():
+                    table.checkout(version["version"])
+                    yield str(name), table.to_arrow()
+
+    def _names(self) -> list[str]:
+        return [str(name) for name in self._db.list_tables(limit=1000).tables]
 
     def commit(
         self, snapshot: str, versions: Mapping[str, int], places: Mapping[str, Sequence[str]], **facts: Any
@@ -110,7 +134,7 @@ class Store:
         `places` are the passage ids of each document that has any.
         """
         for name, version in versions.items():
-            self.tag(name, snapshot, version)
+            self.tag(name, version)
         write_atomically(places_path(self.home, snapshot), json.dumps(dict(places)).encode())
         record = {"snapshot": snapshot, "tables": dict(versions), **facts}
         write_atomically(self._record_path(snapshot), json.dumps(record, indent=1, sort_keys=True).encode())
@@ -144,11 +168,30 @@ class EncodingCache:
     def __init__(self, home: Path, encoder_hash: str, dimension: int) -> None:
         import lancedb
 
-        self._db = lancedb.connect(str(home / "cache" / "encodings"), read_consistency_interval=timedelta(0))
+        self._db = lancedb.connect(str(_encodings(home)), read_consistency_interval=timedelta(0))
         self._name = f"encoder-{encoder_hash[:16]}"
         self._dimension = dimension
         vector = pa.list_(pa.float16(), dimension)
         self._schema = pa.schema([pa.field("text_hash", pa.string(), False), pa.field("vector", vector, False)])
+
+    @classmethod
+    def forget(cls, home: Path, hashes: Collection[str]) -> int:
+        """Remove the vectors of these texts, under every encoder, and what else nothing reads; how many there were."""
+        import lancedb
+        import pyarrow.compute as pc
+
+        folder, removed = _encodings(home), 0
+        if not folder.exists():
+            return 0
+        db = lancedb.connect(str(folder), read_consistency_interval=timedelta(0))
+        for name in db.list_tables(limit=1000).tables:
+            table, begun = db.open_table(name), _moment()
+            rows = table.to_arrow()
+            kept = rows.filter(pc.invert(pc.is_in(rows["text_hash"], pa.array(sorted(hashes), pa.string()))))
+            removed += rows.num_rows - kept.num_rows
+            table.add(kept, mode="overwrite")
+            _clean_up(table, begun)
+        return removed
 
     def _open(self) -> Any:
         return self._db.create_table(self._name, schema=self._schema, exist_ok=True)
@@ -166,6 +209,42 @@ class EncodingCache:
         flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float16).reshape(-1))
         column = pa.FixedSizeListArray.from_arrays(flat, self._dimension)
         self._open().add(pa.table([pa.array(list(hashes)), column], schema=self._schema))
+
+
+def _encodings(home: Path) -> Path:
+    return home / "cache" / "encodings"
+
+
+def _tag(version: int) -> str:
+    return f"v{version}"
+
+
+def _keep(table: Any, needed: Sequence[int]) -> int:
+    begun, before = _moment(), len(table.list_versions())
+    for version in needed:
+        tag = _tag(version)
+        known = tag in table.tags.list()
+        table.checkout(tag if known else version)
+        table.restore()
+        (table.tags.update if known else table.tags.create)(tag, table.version)
+    if not needed:
+        table.add(table.schema.empty_table(), mode="overwrite")
+    for tag in table.tags.list().keys() - set(map(_tag, needed)):
+        table.tags.delete(tag)
+    _clean_up(table, begun)
+    return before - len(needed)
+
+
+def _moment() -> float:
+    """A moment after everything that was written before, and before everything that is written from now on."""
+    begun = time.monotonic()
+    time.sleep(_TICK)
+    return begun
+
+
+def _clean_up(table: Any, begun: float) -> None:
+    """Remove the versions of before, and the files that only they named."""
+    table.optimize(cleanup_older_than=timedelta(seconds=time.monotonic() - begun), delete_unverified=True)
 
 
 def batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

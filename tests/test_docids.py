@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genret_ops.errors import GenretError
-from genret_ops.identifiers.docids import assign
+from genret_ops.identifiers.docids import assign, forget, same_docids
 from genret_ops.records import SCHEMAS
 
 Passages = list[tuple[str, str, str]]
@@ -68,3 +68,21 @@ def test_a_registry_that_contradicts_itself_is_refused(column: str) -> None:
     rows[1][column] = rows[0][column]
     with pytest.raises(GenretError, match=column):
         assign(pa.Table.from_pylist(rows, schema=SCHEMAS["docids"]), [("c", "match", "")], "delta-00001")
+
+
+def test_what_is_forgotten_leaves_its_number_alone_and_comes_back_under_another() -> None:
+    passages = [(name, f"words about {name * 3} and goals", "A title") for name in ("aa", "bb", "cc")]
+    (table,) = grow([passages])
+    left = forget(table, {"aa", "cc"})
+    assert left["docid"].to_pylist() == [0, 1, 2] and left.schema.equals(table.schema)
+    assert left.take([0, 2]).equals(table.take([0, 2]))
+    assert left["passage_id"][1].as_py() == left["label"][1].as_py() == "erased-1"
+    assert forget(left, {"aa", "cc"}).equals(left)
+    again = assign(left, passages, "delta-00001")
+    assert again["passage_id"].to_pylist() == ["bb"] and again["docid"].to_pylist() == [3]
+
+
+def test_docids_are_the_same_but_for_what_was_forgotten_since() -> None:
+    assert same_docids(["aa", "bb"], ["aa", "bb"]) and same_docids(["aa", "bb"], ["aa", "erased-1"])
+    assert not same_docids(["aa", "bb"], ["bb", "aa"]) and not same_docids(["aa", "bb"], ["aa"])
+    assert not same_docids(["aa", "erased-1"], ["aa", "bb"])

@@ -83,6 +83,16 @@ def test_what_an_edit_took_out_is_in_no_release(home_copy: Path, folder: Path) -
             assert not any("oak tree" in hit.text for hit in hits)
 
 
+def test_what_came_and_left_before_it_was_learned_harms_no_search(home_copy: Path, folder: Path) -> None:
+    (folder / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide.")
+    run.ingest(Home(home_copy))
+    (folder / "tides.md").unlink()
+    run.ingest(Home(home_copy))
+    for mode in MODES:
+        assert "tides.md" not in everything(opened(home_copy), mode)
+    assert "coffee.md" in everything(opened(home_copy))
+
+
 def test_a_document_withdrawn_by_hand_is_gone_from_an_open_retriever(home_copy: Path) -> None:
     retriever = opened(home_copy)
     assert "parking.md" in everything(retriever)

@@ -65,17 +65,16 @@ def test_an_older_version_stays_readable(store: Store) -> None:
     assert read_documents(store, first) == [TEA, CUPS]
 
 
-def test_refusals_are_kept_by_delta_and_replaced_when_it_is_read_again(store: Store) -> None:
+def test_refusals_are_those_of_the_last_reading(store: Store) -> None:
     bad, worse = Quarantined("x.pdf", "unreadable", "no pages"), Quarantined("y.txt", "empty")
     take_snapshot(store, [TEA, bad], "delta-00000")
     facts = take_snapshot(store, [TEA, worse, bad, worse], "delta-00001")
     assert (facts.quarantined, facts.reasons) == (3, {"empty": 2, "unreadable": 1})
     take_snapshot(store, [worse, TEA], "delta-00001")
     rows = store.read("quarantine").to_pylist()
-    assert sorted((row["delta"], row["source"], row["reason"], row["detail"]) for row in rows) == [
-        ("delta-00000", "x.pdf", "unreadable", "no pages"),
-        ("delta-00001", "y.txt", "empty", ""),
-    ]
+    assert rows == [{"source": "y.txt", "reason": "empty", "detail": "", "delta": "delta-00001"}]
+    (before,) = store.read("quarantine", facts.tables["quarantine"] - 1)["source"].to_pylist()
+    assert before == "x.pdf"
 
 
 def test_a_snapshot_without_documents_is_refused_and_changes_nothing(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""The store: whole rows or none, a record that is written last, tags that hold, and partitions replaced."""
+"""The store: whole tables or none, a record that is written last, versions that are kept and ones that are gone."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from genret_ops.errors import GenretError
-from genret_ops.records import Document, Quarantined, SyntheticQuery, canonical_json, text_hash, to_arrow
+from genret_ops.records import Document, SyntheticQuery, canonical_json, text_hash, to_arrow
 from genret_ops.store import EncodingCache, Store, batches, write_atomically
 
 
@@ -37,22 +37,6 @@ def test_appending_keeps_what_was_there(tmp_path: Path) -> None:
     first = store.append("documents", documents("a"))
     second = store.append("documents", documents("b"))
     assert ids(store.read("documents", first)) == ["a"] and ids(store.read("documents", second)) == ["a", "b"]
-
-
-@pytest.mark.parametrize("value", ["delta-00001", "it's", "a' OR '1'='1", '"double"', "back\\slash", "%_", ""])
-def test_a_partition_is_replaced_whatever_its_name(tmp_path: Path, value: str) -> None:
-    store = Store(tmp_path)
-
-    def rows(source: str) -> list[Quarantined]:
-        return [Quarantined(source, "empty")]
-
-    store.replace_where("quarantine", "delta", "other", to_arrow("quarantine", rows("kept"), delta="other"))
-    store.replace_where("quarantine", "delta", value, to_arrow("quarantine", rows("old"), delta=value))
-    version = store.replace_where("quarantine", "delta", value, to_arrow("quarantine", rows("new"), delta=value))
-    found = store.read("quarantine", version).to_pylist()
-    assert sorted((row["delta"], row["source"]) for row in found) == sorted([("other", "kept"), (value, "new")])
-    version = store.replace_where("quarantine", "delta", value, to_arrow("quarantine", [], delta=value))
-    assert [row["source"] for row in store.read("quarantine", version).to_pylist()] == ["kept"]
 
 
 def test_a_snapshot_exists_once_its_record_is_written_and_its_versions_are_tagged(tmp_path: Path) -> None:
@@ -85,11 +69,46 @@ def test_the_record_is_written_last(tmp_path: Path) -> None:
     assert store.snapshots() == ["delta-00000"]
 
 
-def test_a_tag_moves_when_the_same_snapshot_is_committed_again(tmp_path: Path) -> None:
+def test_a_snapshot_that_is_committed_again_is_what_it_was_made_last(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for doc_id in ("a", "b"):
         store.commit("delta-00000", {"documents": store.replace("documents", documents(doc_id))}, {})
     assert ids(store.read("documents", store.committed("delta-00000")["tables"]["documents"])) == ["b"]
+
+
+def holding(folder: Path, text: str) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
+
+
+def test_what_is_kept_stays_readable_by_its_number_and_the_rest_is_gone_from_the_disk(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    names = ["alpha-one", "bravo-two", "charlie-three", "delta-four"]
+    versions = [store.replace("documents", documents(name, f"{name}-too")) for name in names]
+    for version in versions[:3]:
+        store.tag("documents", version)
+    other = store.replace("passages", to_arrow("passages", []))
+    for needed in ([0, 1, 3], [3, 0], [0]):
+        store.keep({"documents": [versions[place] for place in needed]})
+        for place, name in enumerate(names):
+            assert bool(holding(tmp_path, name)) == (place in needed)
+            if place in needed:
+                assert ids(store.read("documents", versions[place])) == [name, f"{name}-too"]
+    assert len(list(store.everything())) == 2
+    last = store.replace("documents", documents("echo-five"))
+    assert last > versions[3] and ids(store.read("documents", versions[0])) == ["alpha-one", "alpha-one-too"]
+    store.keep({"documents": [last], "passages": []})
+    assert holding(tmp_path, "alpha-one") == [] and ids(store.read("documents", last)) == ["echo-five"]
+    with pytest.raises(Exception, match=r"(?i)version|not found"):
+        store.read("passages", other)
+
+
+def test_a_version_that_is_gone_cannot_be_kept(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    first, second = (store.replace("documents", documents(name)) for name in "ab")
+    store.keep({"documents": [second]})
+    with pytest.raises(Exception, match=r"(?i)version|not found"):
+        store.keep({"documents": [first, second]})
+    assert ids(store.read("documents", second)) == ["b"]
 
 
 def test_writing_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,6 +155,21 @@ def test_cached_vectors_come_back_bit_for_bit(tmp_path: Path) -> None:
     found = EncodingCache(tmp_path, "a" * 64, 3).load()
     assert list(found) == ["k0", "k1", "k2", "k3", "k4"]
     np.testing.assert_array_equal(np.stack(list(found.values())), vectors)
+
+
+def test_a_forgotten_vector_is_gone_from_the_disk_and_the_others_are_as_they_were(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float16)
+    caches = [EncodingCache(tmp_path, encoder * 64, 3) for encoder in "ab"]
+    for cache in caches:
+        cache.add(["kept-0", "gone-1"], vectors[:2])
+        cache.add(["gone-2", "kept-3"], vectors[2:])
+    assert EncodingCache.forget(tmp_path, {"gone-1", "gone-2", "never-there"}) == 4
+    for cache in caches:
+        found = cache.load()
+        assert list(found) == ["kept-0", "kept-3"]
+        np.testing.assert_array_equal(np.stack(list(found.values())), vectors[[0, 3]])
+    assert holding(tmp_path, "gone-1") == holding(tmp_path, "gone-2") == []
+    assert EncodingCache.forget(tmp_path / "nowhere", {"gone-1"}) == 0
 
 
 def test_batches_cover_everything_once() -> None:

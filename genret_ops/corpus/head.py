@@ -129,9 +129,7 @@ class CorpusHead:
         """
         if not self.live[docid]:
             return ""
-        document = self.first_document(docid)
-        named = (document.metadata[name] for name in _HEADING_ATTRIBUTES if document.metadata.get(name))
-        return ". ".join(filter(None, (document.title, next(named, ""))))
+        return heading(self.first_document(docid))
 
     def lexical_text(self, docid: int) -> str:
         """What lexical retrieval reads of a passage: title, section, attributes but addresses, then the body.
@@ -144,6 +142,12 @@ class CorpusHead:
         values = (value for value in document.metadata.values() if value != document.title and not is_url(value))
         parts = (document.title, self.occurrences[docid][0].section, *values, passage.text)
         return " ".join(filter(None, parts))
+
+
+def heading(document: Document) -> str:
+    """A document's title, and where it comes from if it says so."""
+    named = (document.metadata[name] for name in _HEADING_ATTRIBUTES if document.metadata.get(name))
+    return ". ".join(filter(None, (document.title, next(named, ""))))
 
 
 def read_tables(store: "Store", record: Mapping[str, Any]) -> dict[str, pa.Table]:

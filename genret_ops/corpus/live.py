@@ -46,3 +46,9 @@ def withdrawn(home: Path) -> frozenset[str]:
 def withdraw(home: Path, doc_id: str) -> None:
     """Withdraw a document: from this moment no search returns it."""
     write_atomically(home / WITHDRAWN, json.dumps(sorted(withdrawn(home) | {doc_id})).encode())
+
+
+def lift(home: Path, doc_id: str) -> None:
+    """Forget that a document was withdrawn, once no snapshot and no source brings it back."""
+    if doc_id in (gone := withdrawn(home)):
+        write_atomically(home / WITHDRAWN, json.dumps(sorted(gone - {doc_id})).encode())

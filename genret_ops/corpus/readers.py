@@ -12,6 +12,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from genret_ops.corpus.decoding import clean_name
+from genret_ops.corpus.erased import Erased
 from genret_ops.corpus.files import (
     FORMATS,
     KNOWN_FORMATS,
@@ -28,6 +29,7 @@ from genret_ops.records import Document, Quarantined, canonical_json, text_hash
 
 _CREDENTIALS = re.compile(r"//[^/@]+@")
 _ROW_PLACE = re.compile(r"#(line|row) \d+$")
+_NOTHING = Erased()
 
 
 def read_source(source: str) -> Iterator[Document | Quarantined]:
@@ -65,8 +67,10 @@ def read_source(source: str) -> Iterator[Document | Quarantined]:
     return read_file(fs, root, name, base)
 
 
-def quarantine_duplicates(items: Iterable[Document | Quarantined]) -> Iterator[Document | Quarantined]:
-    """`items` with every later duplicate refused; wrap all sources of one ingest in it together.
+def quarantine_duplicates(
+    items: Iterable[Document | Quarantined], erased: Erased = _NOTHING
+) -> Iterator[Document | Quarantined]:
+    """`items` with every later duplicate refused, and what was `erased`; wrap all sources of one ingest in it together.
 
     A second document of the same id is a `duplicate id` where it comes from the same file; from another file it is
     another document, under that file's name. A file with the text, metadata and title of an
@@ -77,11 +81,15 @@ def quarantine_duplicates(items: Iterable[Document | Quarantined]) -> Iterator[D
     contents: dict[str, str] = {}
     for item in items:
         if isinstance(item, Quarantined):
-            yield item
+            yield erased.refused(item.source, item) or item
             continue
         doc_id = item.doc_id
         if doc_id in sources and _file(item.source) != _file(sources[doc_id]):
             doc_id = _file(item.source) + (f"#{doc_id}" if _ROW_PLACE.search(item.source) else "")
+        if refusal := erased.refused(doc_id, item):
+            sources[doc_id] = item.source
+            yield refusal
+            continue
         if doc_id in sources:
             yield Quarantined(item.source, "duplicate id", f"{doc_id!r} came from {sources[doc_id]} already")
             continue

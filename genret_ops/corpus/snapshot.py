@@ -32,7 +32,7 @@ class SnapshotFacts:
 
 
 def take_snapshot(store: Store, items: Iterable[Document | Quarantined], delta: str) -> SnapshotFacts:
-    """Make the documents of `items` the whole table `documents`, by id, and its refusals those of `delta`.
+    """Make the documents of `items` the whole table `documents`, by id, and its refusals the whole `quarantine`.
 
     `items` come from `readers.quarantine_duplicates`: which of two documents of one id counts is decided there.
 
@@ -54,7 +54,7 @@ def take_snapshot(store: Store, items: Iterable[Document | Quarantined], delta: 
     rows = to_arrow("documents", sorted(documents.values(), key=lambda document: document.doc_id))
     tables = {
         "documents": store.replace("documents", rows),
-        "quarantine": store.replace_where("quarantine", "delta", delta, to_arrow("quarantine", refused, delta=delta)),
+        "quarantine": store.replace("quarantine", to_arrow("quarantine", refused, delta=delta)),
     }
     return SnapshotFacts(len(documents), len(refused), reasons, tables)
 

@@ -5,8 +5,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from genret_ops.corpus.erased import Erased
+from genret_ops.corpus.files import FORMATS, format_of
 from genret_ops.corpus.readers import quarantine_duplicates, read_source
 from genret_ops.corpus.stdlib import STDLIB_SOURCE
+from genret_ops.corpus.tables import TABLE_READERS
 from genret_ops.errors import GenretError
 from genret_ops.records import Document, Quarantined
 from genret_ops.settings import Settings
@@ -24,6 +27,8 @@ def wanted(
 ) -> tuple[str, ...]:
     """The sources of an ingest, each once: those of `genret.toml`, those of earlier ingests, then those given.
 
+    A source that is a single document, and erased, is none.
+
     Paths in `genret.toml` start at the home, those of a command line at the current folder.
 
     Raises:
@@ -31,7 +36,9 @@ def wanted(
     """
     of_home = (absolute(source, home) for source in configured)
     of_caller = (absolute(source, Path.cwd()) for source in given)
-    found = tuple(dict.fromkeys([*of_home, *remembered, *of_caller]))
+    erased = Erased.of(home)
+    named = dict.fromkeys([*of_home, *remembered, *of_caller])
+    found = tuple(source for source in named if not (_one_document(source) and erased.names(source)))
     if not found:
         raise GenretError(
             f"no source is known: name a folder, a file, a URL or {STDLIB_SOURCE}, as in `genret ingest FOLDER`"
@@ -39,13 +46,17 @@ def wanted(
     return found
 
 
-def read_all(sources: Sequence[str]) -> Iterator[Document | Quarantined]:
-    """The documents of all sources, and what had to be refused, duplicates across sources included.
+def _one_document(source: str) -> bool:
+    return format_of(source) in FORMATS and format_of(source) not in TABLE_READERS
+
+
+def read_all(sources: Sequence[str], erased: Erased) -> Iterator[Document | Quarantined]:
+    """The documents of all sources, and what had to be refused: duplicates across sources, and what was erased.
 
     Raises:
         UnreadableSource: at the call: one of the sources as a whole cannot be read.
     """
-    return quarantine_duplicates(chain.from_iterable([read_source(source) for source in sources]))
+    return quarantine_duplicates(chain.from_iterable([read_source(source) for source in sources]), erased)
 
 
 def cut_of(settings: Settings) -> dict[str, Any]:

@@ -4,7 +4,7 @@ A docid is a number from 0; a passage that leaves the corpus keeps its number, a
 This module knows neither the corpus head (which docids are live) nor where the table lies (store.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,6 +12,27 @@ import pyarrow.compute as pc
 from genret_ops.errors import GenretError
 from genret_ops.identifiers.labels import keyword_labels
 from genret_ops.records import SCHEMAS
+
+_FORGOTTEN = "erased-"
+
+
+def forget(existing: pa.Table, live: Collection[str]) -> pa.Table:
+    """The rows of docids with only the number left of those whose passage is not among the `live` ids.
+
+    Neither the hash of the passage nor the words of its label stay; one that comes back gets another docid.
+    """
+    gone = [passage_id not in live for passage_id in existing["passage_id"].to_pylist()]
+    blank = [f"{_FORGOTTEN}{docid}" for docid in existing["docid"].to_pylist()]
+    for name in ("passage_id", "label"):
+        column = pc.if_else(pa.array(gone, pa.bool_()), pa.array(blank, pa.string()), existing[name].combine_chunks())
+        existing = existing.set_column(existing.schema.get_field_index(name), existing.schema.field(name), column)
+    return existing
+
+
+def same_docids(known: Sequence[str], now: Sequence[str]) -> bool:
+    """Whether two lists of passage ids, in docid order, give the same docids, what was forgotten since left aside."""
+    pairs = zip(known, now, strict=False)
+    return len(known) == len(now) and all(old == new or new.startswith(_FORGOTTEN) for old, new in pairs)
 
 
 def assign(existing: pa.Table | None, passages: Sequence[tuple[str, str, str]], delta: str) -> pa.Table:

@@ -8,6 +8,7 @@ How this differs from dense retrieval: passages are never encoded again, their r
 learned; `dense_adapted` in the evaluation is the same training with re-encoded passages.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -74,11 +75,11 @@ FRESH = "fresh-"
 
 
 def finished_rows(folder: Path) -> Rows:
-    """Every finished row of a release folder, in docid order."""
+    """Every finished row of a release folder, in docid order: zeros for a docid that left before it was learned."""
     rows = Rows.load(folder)
-    if not (folder / f"{FRESH}rows.npy").exists():
-        return rows
-    return rows.with_others(Rows.load(folder, FRESH), np.load(folder / f"{FRESH}docids.npy"))
+    if (folder / f"{FRESH}rows.npy").exists():
+        rows = rows.with_others(Rows.load(folder, FRESH), np.load(folder / f"{FRESH}docids.npy"))
+    return rows.padded(len(json.loads((folder / "docids.json").read_text())))
 
 
 def fresh_rows(folder: Path, genesis: Rows, scale: float) -> Rows:

@@ -61,6 +61,13 @@ class Rows:
             groups[docid] = others.vectors[others.starts[place] : others.starts[place + 1]]
         return Rows.stack(groups, self.vectors.shape[1])
 
+    def padded(self, count: int) -> "Rows":
+        """These rows, with one of zeros for each docid from the last up to `count`."""
+        missing, dimension = count - len(self), self.vectors.shape[1]
+        if missing <= 0:
+            return self
+        return self.followed_by(Rows.stack([np.zeros((1, dimension), dtype=np.float16)] * missing, dimension))
+
     def followed_by(self, more: "Rows") -> "Rows":
         """These rows, and after them those of the docids that come next."""
         starts = np.concatenate([self.starts, more.starts[1:] + self.starts[-1]])

@@ -16,6 +16,8 @@ from genret_ops.errors import GenretError
 from genret_ops.home import Home
 from genret_ops.registry import place, rows
 from genret_ops.registry.content import verify
+from genret_ops.registry.registry import Registry
+from genret_ops.registry.retirement import retired
 
 _LEFT_OUT = {
     "cache",
@@ -78,8 +80,11 @@ def restore(source: Path, home: Path) -> Mapping[str, Any]:
         for name in (_INDEX, _ROWS):
             (folder / name).unlink()
         if found:
-            for release in found["releases"]:
-                verify(folder / release["folder"])
             rows.load(folder, found)
+            registry = Registry(folder)
+            gone = retired(registry.events())
+            for release in registry.releases():
+                if release.number not in gone:
+                    verify(release.folder)
         shutil.move(folder, home)
     return dict(facts)

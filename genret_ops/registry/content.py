@@ -98,6 +98,18 @@ def verify(folder: Path) -> None:
         raise BrokenRelease(f"{folder}: {MANIFEST} differs: its content hash is not that of its files")
 
 
+def check(folder: Path, content: str) -> str:
+    """Verify that a release folder holds that content; returns the hash of its manifest, which is not covered by it.
+
+    Raises:
+        BrokenRelease: it does not.
+    """
+    verify(folder)
+    if read_manifest(folder)["content_hash"] != content:
+        raise BrokenRelease(f"{folder} holds another release than {content[:16]}")
+    return file_hash(folder / MANIFEST)
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a sealed release: what `seal` was given, with `content_hash` and `files` {path: SHA-256}.
 

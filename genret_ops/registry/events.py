@@ -23,9 +23,10 @@ FIRST = "0" * 64
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happened: `kind` is `registered`, `judged`, `promoted` or `moved`; `details` is canonical JSON as stored.
+    """What happened: `kind` is `registered`, `judged`, `promoted`, `moved`, `erased` or `collected`.
 
-    `at` is UTC in ISO 8601; an event with an `alias` moved that alias to `release`.
+    `details` is canonical JSON as stored; `at` is UTC in ISO 8601; an event with an `alias` moved that alias to
+    `release`, or took it away.
     """
 
     seq: int

@@ -25,9 +25,22 @@ def add_labels(home: Path, new: Iterable[Label]) -> int:
     known = dict.fromkeys(read_labels(home))
     before = len(known)
     known |= dict.fromkeys(new)
-    rows = (json.dumps({"query": query, "document": document}, ensure_ascii=False) for query, document in known)
-    write_atomically(home / LABELS, "".join(row + "\n" for row in rows).encode())
+    _write(home, known)
     return len(known) - before
+
+
+def remove_labels(home: Path, document: str) -> int:
+    """Forget every judgement that names a document; returns how many there were."""
+    known = read_labels(home)
+    kept = [label for label in known if label[1] != document]
+    if len(kept) < len(known):
+        _write(home, kept)
+    return len(known) - len(kept)
+
+
+def _write(home: Path, labels: Iterable[Label]) -> None:
+    rows = (json.dumps({"query": query, "document": document}, ensure_ascii=False) for query, document in labels)
+    write_atomically(home / LABELS, "".join(row + "\n" for row in rows).encode())
 
 
 def parse(lines: Iterable[str]) -> Iterator[Label]:

@@ -13,6 +13,7 @@ from genret_ops.corpus.head import CorpusHead
 from genret_ops.errors import GenretError
 from genret_ops.evaluation.tuning import Tuned
 from genret_ops.home import Home
+from genret_ops.identifiers.docids import same_docids
 from genret_ops.modeling.compact import fresh_rows
 from genret_ops.modeling.encoder import encoder_hash
 from genret_ops.modeling.rows import Rows
@@ -48,7 +49,7 @@ def publish(
     Args:
         record: the committed snapshot, as `Store.committed` gives it.
         rows: finished rows, in docid order.
-        training_tables: versions of the tables of synthetic queries and preference pairs; tagged by snapshot here.
+        training_tables: versions of the tables of synthetic queries and preference pairs; tagged here.
     """
     settings = job.settings
     staging = home.path / "work" / f"staging-{record['snapshot']}"
@@ -84,7 +85,7 @@ def publish(
         "created_at": created,
     }
     for name, version in training_tables.items():
-        home.store.tag(name, record["snapshot"], version)
+        home.store.tag(name, version)
     registry = Registry(home.path)  # before anything is sealed: a registry is made only where no release lies
     content = seal(staging, home.releases, manifest)
     folder = release_folder(home.releases, content)
@@ -133,7 +134,7 @@ def publish_patch(
     ids = [passage.passage_id for passage in head.passages]
     search = read_search(parent.folder)
     known = json.loads((parent.folder / "docids.json").read_text())
-    if known[: search.learned] != ids[: search.learned]:
+    if not same_docids(known[: search.learned], ids[: search.learned]):
         raise GenretError(f"r{parent.number} has other docids than {record['snapshot']}: run `genret build`")
     staging = home.path / "work" / f"staging-{record['snapshot']}-patch"
     shutil.rmtree(staging, ignore_errors=True)

@@ -1,10 +1,11 @@
 """The registry of one home: releases numbered and immutable, aliases moved by compare-and-swap, each with its event.
 
-A release can be registered and promoted; nothing changes or removes one. `promote` is the only door to `champion`.
+A release can be registered, promoted and at its end retired; nothing changes one. `promote` is the only door to
+`champion`.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,13 +13,12 @@ from typing import Any
 
 from sqlalchemy import RowMapping, func, insert, select
 
-from genret_ops.errors import BrokenRelease, GateRefused, GenretError, NothingToSearch
+from genret_ops.errors import BrokenRelease, GateRefused, GenretError, NothingToSearch, ReleaseRetired
 from genret_ops.records import canonical_json, text_hash
-from genret_ops.registry import aliases, content, database, events, place
+from genret_ops.registry import aliases, content, database, events, place, retirement
 from genret_ops.registry.audit import problems
 from genret_ops.registry.events import Event
 from genret_ops.registry.verdict import Verdict
-from genret_ops.store import file_hash
 
 CHAMPION, CANDIDATE, PREVIOUS = ALIASES = ("champion", "candidate", "previous")
 
@@ -82,7 +82,7 @@ class Registry:
             BrokenRelease: the folder is not what was sealed under that content hash.
             GenretError: there is no release `parent`.
         """
-        manifest_hash = _check(folder, content_hash)
+        manifest_hash = content.check(folder, content_hash)
         facts = {
             "content_hash": content_hash,
             "manifest_hash": manifest_hash,
@@ -98,6 +98,7 @@ class Registry:
         table = database.releases
         with database.writing(self._engine) as connection:
             same = select(table.c.number).where(table.c.content_hash == content_hash, table.c.head == facts["head"])
+            same = same.where(table.c.number.not_in(list(retirement.retired(events.read(connection)))))
             if (known := connection.scalar(same)) is not None:
                 return int(known)
             last = connection.scalar(select(func.max(table.c.number))) or 0
@@ -243,10 +244,18 @@ class Registry:
         """Check every byte of a release, and that its manifest is the one that was registered.
 
         Raises:
+            ReleaseRetired: it was erased or collected.
             BrokenRelease: names the first file that differs, is missing or is extra.
         """
-        if _check(release.folder, release.content_hash) != release.manifest_hash:
+        if event := retirement.retired(self.events()).get(release.number):
+            raise ReleaseRetired(f"{retirement.told(release.number, event)}: see `genret releases`")
+        if content.check(release.folder, release.content_hash) != release.manifest_hash:
             raise BrokenRelease(f"{release.folder}: {content.MANIFEST} differs from what was registered")
+
+    def retire(self, kind: str, numbers: Sequence[int], actor: str, **details: Any) -> None:
+        """Record that the files of releases go, which the champion's may not (retirement.py)."""
+        with database.writing(self._engine) as connection:
+            retirement.retire(connection, kind, numbers, CHAMPION, actor=actor, details=details)
 
     def events(self) -> list[Event]:
         """The audit trail, oldest first."""
@@ -271,11 +280,3 @@ class Registry:
             "folder": self.home.joinpath,
         }
         return Release(**{name: readers[name](value) if name in readers else value for name, value in row.items()})
-
-
-def _check(folder: Path, content_hash: str) -> str:
-    """Verify a release folder; returns the hash of its manifest, which the content hash does not cover."""
-    content.verify(folder)
-    if content.read_manifest(folder)["content_hash"] != content_hash:
-        raise BrokenRelease(f"{folder} holds another release than {content_hash[:16]}")
-    return file_hash(folder / content.MANIFEST)

@@ -1,0 +1,161 @@
+"""`genret erase`: a document out of answers at once, then out of the weights, then out of every place that quoted it.
+
+Each step looks at what is there and does what is left to do, so a command that was killed is finished by running it
+again. `erasing.json` lasts from the first step to the last.
+"""
+
+import shutil
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from assets import run
+from assets.home import deltas
+from genret_ops.corpus.erased import Erased, Erasure, document_key
+from genret_ops.corpus.live import lift, withdraw
+from genret_ops.errors import GenretError
+from genret_ops.home import Home, actor
+from genret_ops.registry.ancestry import ancestors, trained_in
+from genret_ops.registry.labels import remove_labels
+from genret_ops.registry.registry import CHAMPION, Registry
+from genret_ops.registry.retirement import ERASED
+from genret_ops.registry.sweep import present, remove, sweep
+from genret_ops.registry.traces import Traces, describe
+from genret_ops.store import EncodingCache
+
+_REASON = "genret erase"
+_WAIVER = "the release before had learned what was erased"
+
+
+def erase(home: Home, doc_id: str) -> dict[str, Any]:
+    """Erase a document for good; returns the report, as JSON: every place, what was removed, and where traces are left.
+
+    Raises:
+        GenretError: no snapshot holds it, or another erasure is unfinished. Withdrawn, but not yet erased, it is where
+            another command is at work, a source cannot be read, or too few documents remain to train on.
+    """
+    erasure, asked = Erasure.under_way(home.path), Erased.of(home.path).asked
+    if erasure is None and document_key(doc_id) in asked:
+        return {"document": doc_id, "asked": asked[document_key(doc_id)], "already": True, "left": []}
+    if erasure is not None and erasure.document != doc_id:
+        raise GenretError(f"the erasure of {erasure.document!r} is not finished: run genret erase {erasure.document!r}")
+    if erasure is None:
+        erasure = describe(home, doc_id)
+        withdraw(home.path, doc_id)
+    with home.alone("corpus"):
+        erasure.begin(home.path)
+    found = run.ingest(home)
+    refusals = _consolidate(home)
+    with home.alone("corpus"), home.alone("training"):
+        report = _purge(home)
+    return {
+        "document": doc_id,
+        "asked": Erased.of(home.path).asked[document_key(doc_id)],
+        "already": False,
+        "snapshot": found.record["snapshot"],
+        "refusals": refusals,
+        **report,
+    }
+
+
+def _consolidate(home: Home) -> list[str]:
+    """Train again from genesis where the champion's weights have seen the document; what the gate said to it."""
+    if not present(home) or (number := Registry(home.path).alias(CHAMPION)) is None:
+        return []
+    if number in _tainted(home, _traces(home).in_snapshots()):
+        number = run.build(home, home.settings, consolidate=True, waiver=_WAIVER, reason=_REASON).release.number
+    verdict = Registry(home.path).verdict(number)
+    return verdict.refusals if verdict else []
+
+
+def _tainted(home: Home, snapshots: Sequence[str]) -> list[int]:
+    """The releases that stand on one of these snapshots, or whose model or one that it grew from was trained on one."""
+    releases = present(home)
+    if not releases:
+        return []
+    registry = Registry(home.path)
+    deltas_of = {release.number: release.delta for release in registry.releases()}
+    return [
+        release.number
+        for release in releases
+        if release.delta in snapshots
+        or any(deltas_of[trained_in(registry, one)] in snapshots for one in ancestors(registry, release.number))
+    ]
+
+
+def _traces(home: Home) -> Traces:
+    erasure = Erasure.under_way(home.path)
+    if erasure is None:
+        raise GenretError(f"no erasure is under way in {home.path}")
+    return Traces(home, erasure)
+
+
+def _purge(home: Home) -> dict[str, Any]:
+    """Remove every trace, then search for what is left; the erasure ends where nothing is."""
+    traces = _traces(home)
+    snapshots = traces.in_snapshots()
+    retired, key = _tainted(home, snapshots), document_key(traces.document)
+    if present(home):
+        registry = Registry(home.path)
+        known = any(event.kind == ERASED and event.facts["document"] == key for event in registry.events())
+        if retired or not known:
+            registry.retire(ERASED, retired, actor(), reason=_REASON, document=key)
+    bench = [path for path in sorted((home.path / "bench").glob("*")) if traces.in_file(path)]
+    for path in (*bench, home.path / "work"):
+        remove(path)
+    removed = {
+        "Dagster runs": _forget_runs(home, snapshots),
+        "benchmark results": len(bench),
+        "labels": remove_labels(home.path, traces.document),
+        "cached encodings": EncodingCache.forget(home.path, traces.encodings),
+        **sweep(home),
+    }
+    lift(home.path, traces.document)
+    found = traces.search()
+    if not found.left and (erasure := Erasure.under_way(home.path)):
+        erasure.end(home.path)
+    searched = {name: getattr(found, name) for name in ("files", "bytes", "database_rows", "table_rows")}
+    return {
+        "retired": [f"r{number}" for number in retired],
+        "removed": removed,
+        "searched": {**searched, "pieces": len(traces.needles), "id_everywhere": traces.by_name},
+        "left": list(found.left),
+    }
+
+
+def _forget_runs(home: Home, snapshots: Sequence[str]) -> int:
+    """Remove every run of these deltas, with its events and logs, from Dagster's storage; how many there were."""
+    forgotten = set[str]()
+    with run.instance_of(home) as instance:
+        for name in snapshots:
+            forgotten |= {one.run_id for one in instance.get_runs(dg.RunsFilter(tags={"dagster/partition": name}))}
+        for run_id in forgotten:
+            instance.delete_run(run_id)
+        for name in snapshots:
+            instance.delete_dynamic_partition(str(deltas.name), name)
+        records = instance.get_asset_records()
+        keys = [record.asset_entry.asset_key for record in records if record.asset_entry.last_run_id in forgotten]
+        instance.wipe_assets(keys)
+    for run_id in forgotten:
+        for path in (home.dagster / "history" / "runs").glob(f"{run_id}.db*"):
+            remove(path)
+        shutil.rmtree(home.dagster / "storage" / run_id, ignore_errors=True)
+    for path in sorted(home.dagster.rglob("*.db")):
+        _rewrite(path)
+    return len(forgotten)
+
+
+def _rewrite(database: Path) -> None:
+    """Write an SQLite database anew, so that the bytes of deleted rows are gone from it and from its log."""
+    try:
+        with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+            connection.execute("vacuum")
+            connection.execute("pragma wal_checkpoint(truncate)")
+    except sqlite3.OperationalError as error:
+        raise GenretError(
+            f"{database} is in use ({error}): stop the Dagster UI, then run genret erase again"
+        ) from error

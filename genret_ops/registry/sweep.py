@@ -1,0 +1,122 @@
+"""What a home needs, and the removal of everything else.
+
+Needed is the newest snapshot and, of every release that is not retired, its files, its snapshot with the one whose
+word statistics that uses, and the table versions that any of them names. `genret gc` and `genret erase` only decide
+which releases retire; what goes with them follows from here. A sweep that was interrupted is finished by the next.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from genret_ops.home import Home
+from genret_ops.registry.ancestry import answered_before, reference
+from genret_ops.registry.content import read_manifest
+from genret_ops.registry.registry import ALIASES, CHAMPION, Registry, Release
+from genret_ops.registry.retirement import retired
+from genret_ops.store import EncodingCache, places_path
+
+_HALF_WRITTEN = re.compile(r"\..+\.\d+")
+"""Names that `write_atomically` gives what it has not finished."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What has to stay: releases, the records of snapshots by name, and versions by table."""
+
+    releases: tuple[Release, ...]
+    snapshots: Mapping[str, Mapping[str, Any]]
+    versions: Mapping[str, frozenset[int]]
+
+
+def present(home: Home) -> list[Release]:
+    """The releases of a home that are not retired, by number."""
+    if (registry := Registry.existing(home.path)) is None:
+        return []
+    gone = retired(registry.events())
+    return [release for release in registry.releases() if release.number not in gone]
+
+
+def unneeded(home: Home, keep: int) -> list[Release]:
+    """The releases that may be collected: all but those that an alias stands at, what each is judged against, the one
+    that a rollback goes to, and the `keep` newest."""
+    known = present(home)
+    if not known:
+        return []
+    registry = Registry(home.path)
+    named = [number for name in ALIASES if (number := registry.alias(name)) is not None]
+    needed = {*named, *(reference(registry, number).number for number in named)}
+    needed |= {release.number for release in known[len(known) - min(keep, len(known)) :]}
+    if registry.alias(CHAMPION) is not None and (before := answered_before(registry)) is not None:
+        needed.add(before.number)
+    return [release for release in known if release.number not in needed]
+
+
+def needs(home: Home, without: Collection[int] = ()) -> Needs:
+    """What a home needs, or would need `without` some of its releases."""
+    store = home.store
+    releases = tuple(release for release in present(home) if release.number not in without)
+    heads: list[Mapping[str, Any]] = [store.committed(name) for name in store.snapshots()[-1:]]
+    heads += [release.head for release in releases]
+    names = {str(head[name]) for head in heads for name in ("snapshot", "statistics")}
+    records = {name: store.committed(name) for name in sorted(names)}
+    named = [record["tables"] for record in (*heads, *records.values())]
+    named += [read_manifest(release.folder)["training_tables"] for release in releases]
+    tables = {table for versions in named for table in versions}
+    versions = {table: frozenset(one[table] for one in named if table in one) for table in tables}
+    return Needs(releases, records, versions)
+
+
+def stale(home: Home, needed: Needs) -> Iterator[tuple[str, Path]]:
+    """(what it is, path) of every file and folder that is not needed, records before what they name."""
+    kept = {release.folder.name for release in needed.releases}
+    yield from (("releases", path) for path in _listed(home.releases) if path.name not in kept)
+    commits = home.path / "commits"
+    known = {path for name in needed.snapshots for path in (commits / f"{name}.json", places_path(home.path, name))}
+    yield from (("snapshots", path) for path in _listed(commits) if path not in known)
+    heads = {home.head(record) for record in needed.snapshots.values()}
+    for folder in _listed(home.path / "cache"):
+        if folder.name.startswith("heads-"):
+            yield from (("cached heads", path) for path in _listed(folder) if path not in heads)
+    newest = max(home.store.snapshots(), default="")
+    yield from (("unfinished work", path) for path in _listed(home.path / "work") if path.name != newest)
+    halves = (path for path in _listed(home.path) if path.is_file() and _HALF_WRITTEN.fullmatch(path.name))
+    yield from (("unfinished work", path) for path in halves)
+
+
+def sweep(home: Home) -> dict[str, int]:
+    """Remove what is not needed; how much of each kind. Nothing else may work in the home meanwhile."""
+    needed, removed = needs(home), dict[str, int]()
+    for kind, path in stale(home, needed):
+        remove(path)
+        removed[kind] = removed.get(kind, 0) + 1
+    for table, count in home.store.keep(needed.versions).items():
+        removed[f"versions of {table}"] = count
+    EncodingCache.forget(home.path, ())
+    return {kind: count for kind, count in removed.items() if count}
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it; one that is not there is no matter."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def size(folder: Path) -> int:
+    """Bytes on the disk below a folder, files with several names counted once."""
+    found = {}
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            state = (Path(parent) / name).lstat()
+            found[state.st_dev, state.st_ino] = state.st_size
+    return sum(found.values())
+
+
+def _listed(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.exists() else []
