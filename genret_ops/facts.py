@@ -122,13 +122,15 @@ def release(home: "Home", release: "Release") -> dict[str, Any]:
     }
 
 
-def _release(release: "Release", known: "Registry") -> dict[str, Any]:
+def _release(release: "Release", known: "Registry", retired: str | None = None) -> dict[str, Any]:
+    """A release in a list; `retired` says how its files went, `erased` or `collected`."""
     return {
         "release": f"r{release.number}",
         "aliases": _aliases(known, release.number),
         "delta": release.delta,
         "created_at": release.created_at.isoformat(timespec="seconds"),
         "metrics": dict(release.metrics),
+        "retired": retired,
     }
 
 
@@ -148,7 +150,7 @@ def releases(home: "Home") -> list[dict[str, Any]]:
 
     known = registry(home)
     gone = {number: event.kind for number, event in retired(known.events()).items()}
-    return [{**_release(release, known), "retired": gone.get(release.number)} for release in known.releases()]
+    return [_release(release, known, gone.get(release.number)) for release in known.releases()]
 
 
 def difference(home: "Home", old: str, new: str) -> dict[str, Any]:
