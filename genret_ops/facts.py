@@ -122,13 +122,15 @@ def release(home: "Home", release: "Release") -> dict[str, Any]:
     }
 
 
-def _release(release: "Release", standing: Mapping[str, int]) -> dict[str, Any]:
+def _release(release: "Release", standing: Mapping[str, int], retired: str | None = None) -> dict[str, Any]:
+    """A release in a list; `retired` says how its files went, `erased` or `collected`."""
     return {
         "release": f"r{release.number}",
         "aliases": _aliases(standing, release.number),
         "delta": release.delta,
         "created_at": release.created_at.isoformat(timespec="seconds"),
         "metrics": dict(release.metrics),
+        "retired": retired,
     }
 
 
@@ -149,7 +151,7 @@ def releases(home: "Home") -> list[dict[str, Any]]:
     from genret_ops.registry.retirement import retired
 
     standing, gone = known.aliases(), {number: event.kind for number, event in retired(known.events()).items()}
-    return [{**_release(release, standing), "retired": gone.get(release.number)} for release in known.releases()]
+    return [_release(release, standing, gone.get(release.number)) for release in known.releases()]
 
 
 def difference(home: "Home", old: str, new: str) -> dict[str, Any]:
