@@ -29,21 +29,20 @@ def evaluation(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mate
     from genret_ops.store import file_hash, write_atomically
     from genret_ops.synthesis.queries import read_queries
     from genret_ops.training import prepare
-    from genret_ops.training.learner import Learner
 
     delta = context.partition_key
     job, head = home.job(delta), home.head(delta)
-    learner = Learner(job.settings, job.rows, job.folder / "rpo")
+    encoder, docid_head = job.learned("rpo")
 
     def rows_without(withheld: Mapping[int, frozenset[str]]) -> Rows:
         with progress_bar("encoding with sentences withheld") as shown:
             rows, _ = prepare.genesis_rows(home.home.path, head, job.settings, withheld, shown)
-        learner.head.rows = rows
-        return learner.head.finished()
+        docid_head.rows = rows
+        return docid_head.finished()
 
     version = tables_of(context, "synthetic_queries")["queries"]
     queries = read_queries(home.home.store, delta, version, ("tuning",))
-    tuned = tune(head, queries, learner.encoder, rows_without, job.settings.model.scale, job.settings.retrieval)
+    tuned = tune(head, queries, encoder, rows_without, job.settings.model.scale, job.settings.retrieval)
     path = job.folder / _FILE
     write_atomically(path, json.dumps(asdict(tuned), indent=1, sort_keys=True).encode())
     weights = [(name, f"{weight:.3f}") for name, weight in tuned.fusion.weights.items()]
@@ -62,12 +61,11 @@ def evaluation(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mate
 def model_release(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
     """The model on its corpus head: sealed by content and registered, a candidate."""
     from genret_ops.registry.publish import publish
-    from genret_ops.training.learner import Learner
 
     delta = context.partition_key
     job, head = home.job(delta), home.head(delta)
     record = home.home.store.committed(delta)
-    rows = Learner(job.settings, job.rows, job.folder / "rpo").head.finished()
+    rows = job.learned("rpo")[1].finished()
     tuned = _read_tuned(job.folder / _FILE)
     tables = tables_of(context, "synthetic_queries") | tables_of(context, "preference_pairs")
     run, parent = context.run.run_id, home.parent or None

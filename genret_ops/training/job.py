@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from genret_ops.modeling.compact import DocidHead
+from genret_ops.modeling.encoder import Encoder
 from genret_ops.modeling.rows import Rows
 from genret_ops.settings import Settings
 from genret_ops.store import write_atomically
@@ -66,6 +68,16 @@ class Job:
     def live(self) -> np.ndarray:
         """Docids whose passage is in the corpus, shape (live,)."""
         return np.flatnonzero(self.documents >= 0)
+
+    def learned(self, stage: str) -> tuple[Encoder, DocidHead]:
+        """What `sft` or `rpo` learned, as a search has it: the adapter added into the weights, and the head."""
+        from safetensors.torch import load_file
+
+        encoder = Encoder.load(self.settings.model.encoder, self.settings.model.query_tokens)
+        encoder.add_adapter(self.folder / stage / "adapter")
+        head = DocidHead(self.rows, self.settings.model.scale)
+        head.learned(load_file(self.folder / stage / "head.safetensors"))
+        return encoder, head
 
     def table(self, name: str) -> pa.Table:
         """One of the job's Arrow tables."""

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from genret_ops.modeling.compact import DocidHead
@@ -28,6 +27,8 @@ class Learner:
     """
 
     def __init__(self, settings: Settings, rows: Rows, start: Path | None) -> None:
+        from peft import LoraConfig, PeftModel, get_peft_model  # seconds of imports
+
         torch.manual_seed(settings.training.seed)
         self.settings = settings
         self.encoder = Encoder.load(settings.model.encoder, settings.model.query_tokens)

@@ -12,7 +12,7 @@ import pyarrow as pa
 from genret_ops.modeling.compact import RowScorer
 from genret_ops.store import batches
 from genret_ops.training.job import Job
-from genret_ops.training.learner import Learner, Progress
+from genret_ops.training.learner import Progress
 
 _TOP = 10
 _DUPLICATE = 0.95
@@ -47,13 +47,13 @@ def mine(job: Job, progress: Progress) -> None:
     if (job.folder / "pairs.arrow").exists():
         return
     settings = job.settings
-    learner = Learner(settings, job.rows, job.folder / "sft")
-    scorer = RowScorer(learner.head.finished(), settings.model.scale)
+    encoder, head = job.learned("sft")
+    scorer = RowScorer(head.finished(), settings.model.scale)
     bodies = np.asarray(job.rows.vectors[job.rows.starts[:-1]], dtype=np.float32)
     queries = job.table("hard").to_pylist()
     found = list[tuple[str, int, int, int]]()
     for number, batch in enumerate(batches(queries, 64), 1):
-        logits = scorer.logits(learner.encoder.encode([row["text"] for row in batch]))
+        logits = scorer.logits(encoder.encode([row["text"] for row in batch]))
         logits[:, job.documents < 0] = -np.inf
         for row, line in zip(batch, logits, strict=True):
             negatives = above(line, row["docids"], job.documents, bodies, settings.training.hard_negatives)
