@@ -37,6 +37,10 @@ checkpoint_every = 2
 
 [synthesis]
 heldout_queries = 20
+
+[gate]
+questions = 20
+reached_sample = 50
 """
 KNOWN = {
     "coffee.md": ("Red Team", "The espresso machine", "Descale it every second month with citric acid and hot water."),

@@ -107,6 +107,7 @@ def test_measures_by_hand_with_a_delta_that_brought_no_query() -> None:
     }
 
 
+@pytest.mark.soak
 def test_every_strategy_is_run_for_real_and_a_second_run_only_reads(folder: Path, tmp_path: Path) -> None:
     home = tmp_path / "bench"
     home.mkdir()
