@@ -1,25 +1,19 @@
 """Folders, files, tables and URLs become documents with ids, titles and metadata."""
 
-import csv
 import gzip
 import io
-import json
 import sys
 import zipfile
-from datetime import date
 from pathlib import Path
-from typing import Any
 
 import fsspec
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from genret_ops.corpus.decoding import clean, decode
 from genret_ops.corpus.headers import first_heading, metadata_values, split_headers
-from genret_ops.corpus.readers import quarantine_duplicates, read_source
+from genret_ops.corpus.readers import read_source
 from genret_ops.errors import UnreadableSource
 from genret_ops.records import Document, Quarantined
 
@@ -147,82 +141,6 @@ def test_decode_undoes_encode(text: str) -> None:
 
 def test_lone_surrogates_are_replaced_and_pairs_joined() -> None:
     assert clean("a\ud800b\ud83d\ude00\0") == "a\ufffdb\U0001f600"
-
-
-def test_beir_rows(tmp_path: Path) -> None:
-    rows: list[dict[str, Any]] = [
-        {
-            "_id": "d1",
-            "title": "One",
-            "text": "first\r\nline",
-            "metadata": {"author": None, "year": 1958, "open": True},
-        },
-        {"_id": 2, "title": "", "text": "second", "metadata": {"tags": ["a", 1], "deep": {"x": 1}, "many": [["a"]]}},
-        {"_id": "d3", "title": "Title alone", "text": "", "lang": "en"},
-    ]
-    path = tmp_path / "corpus.jsonl"
-    path.write_text("\ufeff" + "\n\n".join(map(json.dumps, rows)) + "\n", encoding="utf-8")
-    assert list(read_source(str(path))) == [
-        Document("d1", "One", "first\nline", {"year": "1958", "open": "True"}, f"{path}#line 1"),
-        Document("2", "", "second", {"tags": "a, 1"}, f"{path}#line 3"),
-        Document("d3", "Title alone", "Title alone", {"lang": "en"}, f"{path}#line 5"),
-    ]
-
-
-def test_a_benchmarks_queries_are_no_documents(tmp_path: Path) -> None:
-    (tmp_path / "corpus.jsonl").write_text('{"_id": "d", "text": "t"}')
-    (tmp_path / "queries.jsonl").write_text('{"_id": "q", "text": "asked?"}')
-    document, refused = read_source(str(tmp_path))
-    assert isinstance(document, Document) and document.doc_id == "d"
-    assert isinstance(refused, Quarantined) and refused.reason == "benchmark file"
-    (tmp_path / "corpus.jsonl").rename(tmp_path / "other.jsonl")
-    assert list(documents(tmp_path)) == ["d", "q"]
-
-
-def test_csv_rows(tmp_path: Path) -> None:
-    path = tmp_path / "table.csv"
-    path.write_text('ID,Title,Body,colour\n7,T,"two\nlines, one cell",red\n,U,text,\n')
-    assert list(read_source(str(path))) == [
-        Document("7", "T", "two\nlines, one cell", {"colour": "red"}, f"{path}#line 2"),
-        Document("table.csv#2", "U", "text", {}, f"{path}#line 4"),
-    ]
-
-
-def test_parquet_rows(tmp_path: Path) -> None:
-    path = tmp_path / "table.parquet"
-    columns = {
-        "doc_id": ["a", None],
-        "content": ["x", "y"],
-        "day": [date(2024, 2, 3), None],
-        "score": [0.5, float("nan")],
-        "metadata": [{"k": "v"}, {"k": None}],
-    }
-    pq.write_table(pa.table(columns), path)
-    assert list(read_source(str(path))) == [
-        Document("a", "", "x", {"day": "2024-02-03", "score": "0.5", "k": "v"}, f"{path}#row 1"),
-        Document("table.parquet#2", "", "y", {}, f"{path}#row 2"),
-    ]
-
-
-words = st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1).map(str.strip).filter(bool)
-
-
-@settings(max_examples=50, deadline=None)
-@given(rows=st.lists(st.tuples(words, words, words), min_size=1, max_size=5, unique_by=lambda row: row[0]))
-def test_every_table_format_gives_back_what_was_written(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, str]]
-) -> None:
-    folder = tmp_path_factory.mktemp("tables")
-    records = [{"_id": row[0], "title": row[1], "text": row[2]} for row in rows]
-    (folder / "t.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
-    with (folder / "t.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ("_id", "title", "text"))
-        writer.writeheader()
-        writer.writerows(records)
-    pq.write_table(pa.Table.from_pylist(records), folder / "t.parquet")
-    for name in ("t.jsonl", "t.csv", "t.parquet"):
-        found = documents(folder / name).values()
-        assert [(item.doc_id, item.title, item.text) for item in found] == rows, name
 
 
 def test_metadata_values_are_strings() -> None:
@@ -364,35 +282,3 @@ def test_without_the_extra_each_such_file_says_what_to_install(tmp_path: Path, m
     assert isinstance(document, Document)
     with pytest.raises(UnreadableSource, match=r"genret-ops\[documents\]"):
         read_source(str(tmp_path / "a.pdf"))
-
-
-def test_duplicates_span_sources(tmp_path: Path) -> None:
-    for folder, name, text in [("x", "a.txt", "same"), ("x", "copy.txt", "same"), ("y", "a.txt", "else")]:
-        (tmp_path / folder).mkdir(exist_ok=True)
-        (tmp_path / folder / name).write_text(text)
-    items = [item for folder in "xy" for item in read_source(str(tmp_path / folder))]
-    document, content, namesake = quarantine_duplicates(items)
-    assert isinstance(document, Document) and document.doc_id == "a.txt"
-    assert content == Quarantined(f"{tmp_path}/x/copy.txt", "duplicate content", "'copy.txt' repeats 'a.txt'")
-    assert isinstance(namesake, Document) and namesake.doc_id == f"{tmp_path}/y/a.txt", "another file, another document"
-    again = list(quarantine_duplicates([*items, *read_source(str(tmp_path / "y"))]))[-1]
-    assert isinstance(again, Quarantined) and again.reason == "duplicate id"
-
-
-def test_rows_of_two_tables_may_have_the_same_ids(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        (tmp_path / f"{name}.csv").write_text(f"id,text\n1,the first of {name}\n2,the second of {name}\n")
-    found = [item.doc_id for item in quarantine_duplicates(read_source(str(tmp_path))) if isinstance(item, Document)]
-    assert found == ["1", "2", f"{tmp_path}/two.csv#1", f"{tmp_path}/two.csv#2"]
-
-
-def test_rows_may_repeat_content_but_not_ids_and_metadata_sets_files_apart(tmp_path: Path) -> None:
-    rows = [("1", "t"), ("2", "t"), ("1", "u")]
-    (tmp_path / "t.jsonl").write_text("\n".join(json.dumps({"_id": row[0], "text": row[1]}) for row in rows))
-    for author in "ab":
-        (tmp_path / f"{author}.md").write_text(f"---\nauthor: {author}\n---\nsame")
-    (tmp_path / "c.md").write_text("# Same\n\nsame")
-    (tmp_path / "d.md").write_text("# Same\n\nsame")
-    found = list(quarantine_duplicates(read_source(str(tmp_path))))
-    assert [item.doc_id for item in found if isinstance(item, Document)] == ["a.md", "b.md", "c.md", "1", "2"]
-    assert [item.reason for item in found if isinstance(item, Quarantined)] == ["duplicate content", "duplicate id"]

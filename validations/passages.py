@@ -8,7 +8,7 @@ import pyarrow as pa
 from genret_ops.corpus.head import occurrences_of
 from genret_ops.records import text_hash
 from genret_ops.settings import CorpusSettings
-from validations.run import faultless, frame_of, library
+from validations.run import faultless, frame_of, library, suite_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,13 +84,12 @@ def _sentence_fault(text: str, sentences: Sequence[str]) -> str:
 
 def suite(settings: CorpusSettings) -> "ExpectationSuite":
     """Expectations about `frame`, of passages that were cut under these settings."""
-    gx, expect = library(), library().expectations
+    expect = library().expectations
     longest = min(settings.max_tokens, settings.max_sentence_tokens)
 
-    return gx.ExpectationSuite(
+    return suite_of(
         "passages",
         [
-            expect.ExpectTableRowCountToBeBetween(min_value=1, description="there are passages"),
             expect.ExpectColumnValuesToBeUnique(column="passage_id", description="every id is there once"),
             faultless("passage_fault", "every occurrence is of a passage"),
             faultless("text_fault", "every passage has text"),

@@ -64,6 +64,12 @@ def faultless(column: str, name: str) -> Any:
     return library().expectations.ExpectColumnValuesToBeInSet(column=column, value_set=[""], description=name)
 
 
+def suite_of(table: str, expectations: Sequence[Any]) -> "ExpectationSuite":
+    """The suite of a table: these expectations, and that it has rows, since an empty frame passes all others."""
+    rows = library().expectations.ExpectTableRowCountToBeBetween(min_value=1, description=f"there are {table}")
+    return library().ExpectationSuite(table, [rows, *expectations])
+
+
 def validate(frame: "pd.DataFrame", suite: "ExpectationSuite", key: Sequence[str]) -> list[Finding]:
     """How each expectation of a suite stands, in the suite's order.
 
