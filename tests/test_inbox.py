@@ -78,7 +78,7 @@ def test_a_document_of_another_source_is_withdrawn_as_well(home: Home) -> None:
     inbox.withdraw("bees.md", "ann")
     run.ingest(home)
     assert "bees.md" not in found(home)
-    with pytest.raises(UnknownDocument, match="'bees.md'"):
+    with pytest.raises(UnknownDocument, match=r"'bees\.md'"):
         inbox.withdraw("bees.md", "ann")
     with pytest.raises(UnknownDocument, match="'nowhere'"):
         inbox.withdraw("nowhere", "ann")
