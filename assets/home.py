@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
+from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from pydantic import Field
 
 from genret_ops.errors import DataRefused, GenretError
@@ -24,6 +25,7 @@ deltas = dg.DynamicPartitionsDefinition(name="deltas")
 TABLES = "tables"
 CHECK = "data"
 """The check of a stage that writes data; one a stage."""
+NOT_COMMITTED = "Nothing was committed, and what answers stays as it is: correct the sources, and `genret ingest` again"
 _CHECKS = 100
 """So many of a stage's checks are looked through, newest first, for the one of the versions in question."""
 
@@ -97,12 +99,16 @@ def left_by(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, s
     Raises:
         GenretError: that stage has not run for this delta.
     """
+    return {name: entry.value for name, entry in _latest(context, stage).metadata.items()}
+
+
+def _latest(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, stage: str) -> dg.AssetMaterialization:
     wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(stage), asset_partitions=[context.partition_key])
     records = context.instance.fetch_materializations(wanted, limit=1).records
-    event = records[0].asset_materialization if records else None
+    event: dg.AssetMaterialization | None = records[0].asset_materialization if records else None
     if event is None:
         raise GenretError(f"{stage} of {context.partition_key} was never materialised: materialise it first")
-    return {name: entry.value for name, entry in event.metadata.items()}
+    return event
 
 
 def tables_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, stage: str) -> dict[str, int]:
@@ -110,22 +116,34 @@ def tables_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext,
     return {name: int(version) for name, version in left_by(context, stage)[TABLES].items()}
 
 
-def require_checked(context: dg.AssetExecutionContext, *stages: str) -> dict[str, list[str]]:
-    """The warnings of each stage's data check, which has passed on the very versions that the stage wrote last.
+def version_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, stage: str) -> str:
+    """The data version of what another stage of this delta wrote last.
+
+    Raises:
+        GenretError: that stage has not run for this delta.
+    """
+    return str((_latest(context, stage).tags or {})[DATA_VERSION_TAG])
+
+
+def require_checked(context: dg.AssetExecutionContext, *stages: str, **versions: str) -> dict[str, list[str]]:
+    """The warnings of each stage's data check, which has passed on the very version that the stage wrote last, or on
+    the one that `versions` names.
 
     A blocking check stops only the run that it is part of; this holds in whatever run.
 
     Raises:
-        DataRefused: a critical expectation failed, or these versions were never checked.
+        DataRefused: a critical expectation failed, or this version was never checked.
     """
-    return {stage: _checked(context, stage) for stage in stages}
+    wanted = {stage: version_of(context, stage) for stage in stages} | versions
+    return {stage: _checked(context, stage, version) for stage, version in wanted.items()}
 
 
-def _checked(context: dg.AssetExecutionContext, stage: str) -> list[str]:
-    key, tables = dg.AssetCheckKey(dg.AssetKey(stage), CHECK), tables_of(context, stage)
+def _checked(context: dg.AssetExecutionContext, stage: str, version: str) -> list[str]:
+    key = dg.AssetCheckKey(dg.AssetKey(stage), CHECK)
     records = context.instance.event_log_storage.get_asset_check_execution_history(key, limit=_CHECKS)
     done = [record.evaluation for record in records if isinstance(record.evaluation, dg.AssetCheckEvaluation)]
-    found = next((one for one in done if one.metadata[TABLES].value == tables), None)
+    wanted = [context.partition_key, version]
+    found = next((one for one in done if [one.metadata[name].value for name in ("delta", "version")] == wanted), None)
     if found is None:
         raise DataRefused(f"the data check of {stage} never saw what is there now: materialise {stage} with its check")
     if refused(found):

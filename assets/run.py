@@ -17,7 +17,7 @@ import dagster as dg
 from dagster._core.errors import DagsterAssetCheckFailedError, DagsterExecutionInterruptedError
 from dagster._core.instance.ref import InstanceRef
 
-from assets.definitions import data_checks, defs
+from assets.definitions import defs
 from assets.home import deltas, refused
 from genret_ops.corpus.delta import Delta, diff, next_delta_name
 from genret_ops.corpus.erased import Erased
@@ -237,7 +237,7 @@ def _materialise(home: Home, job: str, delta: str, config: dict[str, Any], setti
 
 def _refusal(instance: dg.DagsterInstance, run_id: str) -> str:
     """What the data check found that stopped a run."""
-    keys = [key for check in data_checks for key in check.check_keys]
+    keys = defs.resolve_asset_graph().asset_check_keys
     records = (instance.get_latest_asset_check_evaluation_record(key) for key in keys)
     found = [record.evaluation for record in records if record and record.run_id == run_id]
     return next(str(one.description) for one in found if isinstance(one, dg.AssetCheckEvaluation) and refused(one))

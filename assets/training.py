@@ -4,6 +4,7 @@ Training itself runs in a process of its own; a stage that was killed goes on fr
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -101,7 +102,7 @@ def sft_adapter(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mat
         home.parent_folder,
     )
     run_stage("sft", job.folder)
-    return _trained(home, delta, "sft")
+    return _trained(home, delta, "sft", {"queries": version})
 
 
 @dg.asset(partitions_def=deltas, group_name="training", code_version="1", deps=[sft_adapter], kinds={"lancedb"})
@@ -144,11 +145,13 @@ def rpo_adapter(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mat
     """Stage 2: preference optimisation on the pairs, with a likelihood term that keeps what stage 1 learned."""
     from genret_ops.training.launch import run_stage
 
+    require_checked(context, "preference_pairs")
     run_stage("rpo", home.job(context.partition_key).folder)
-    return _trained(home, context.partition_key, "rpo")
+    return _trained(home, context.partition_key, "rpo", tables_of(context, "preference_pairs"))
 
 
-def _trained(home: HomeResource, delta: str, stage: str) -> dg.MaterializeResult[None]:
+def _trained(home: HomeResource, delta: str, stage: str, tables: Mapping[str, int]) -> dg.MaterializeResult[None]:
+    """What a stage learned, and the `tables` that it learned from."""
     from genret_ops.store import file_hash
 
     job = home.job(delta)
@@ -156,6 +159,7 @@ def _trained(home: HomeResource, delta: str, stage: str) -> dg.MaterializeResult
     numbers: dict[str, Any] = {"first loss": losses[0][1], "last loss": losses[-1][1]} if losses else {}
     return dg.MaterializeResult(
         metadata={
+            TABLES: dict(tables),
             "steps": len(losses),
             **numbers,
             "seed": job.settings.training.seed,
