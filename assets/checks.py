@@ -10,7 +10,7 @@ import dagster as dg
 
 from assets.home import CHECK, NOT_COMMITTED, TABLES, HomeResource, tables_of, version_of
 from assets.releases import EVALUATION
-from genret_ops.quality import Quality
+from genret_ops.quality.results import Quality
 from validations.checks import check_result
 
 _NOT_TRAINED = "Nothing was trained, and what answers stays as it is"

@@ -9,9 +9,11 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
 from assets import run
 from assets.home import deltas
@@ -27,6 +29,7 @@ from genret_ops.registry.retirement import ERASED
 from genret_ops.registry.sweep import present, remove, sweep
 from genret_ops.registry.traces import Traces, describe
 from genret_ops.store import EncodingCache
+from validations.site import FOLDER as DATA_DOCS
 
 _REASON = "genret erase"
 _WAIVER = "the release before had learned what was erased"
@@ -51,7 +54,7 @@ def erase(home: Home, doc_id: str) -> dict[str, Any]:
         erasure.begin(home.path)
     found = run.ingest(home)
     refusals = _consolidate(home)
-    with home.alone("corpus"), home.alone("training"):
+    with home.alone("corpus"), home.alone("training"), home.alone(DATA_DOCS, wait=True):
         report = _purge(home)
     return {
         "document": doc_id,
@@ -106,7 +109,7 @@ def _purge(home: Home) -> dict[str, Any]:
         if retired or not known:
             registry.retire(ERASED, retired, actor(), reason=_REASON, document=key)
     bench = [path for path in sorted((home.path / "bench").glob("*")) if traces.in_file(path)]
-    for path in (*bench, home.path / "work"):
+    for path in (*bench, home.path / "work", home.path / DATA_DOCS):
         remove(path)
     removed = {
         "Dagster runs": _forget_runs(home, snapshots),
@@ -137,6 +140,9 @@ def _forget_runs(home: Home, snapshots: Sequence[str]) -> int:
             forgotten |= {one.run_id for one in instance.get_runs(dg.RunsFilter(tags={"dagster/partition": name}))}
         for run_id in forgotten:
             instance.delete_run(run_id)
+        with cast(SqlEventLogStorage, instance.event_log_storage).index_connection() as connection:
+            of_them = AssetCheckExecutionsTable.c.run_id.in_(forgotten)  # deleting a run leaves what its checks found
+            connection.execute(AssetCheckExecutionsTable.delete().where(of_them))
         for name in snapshots:
             instance.delete_dynamic_partition(str(deltas.name), name)
         records = instance.get_asset_records()

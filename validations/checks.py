@@ -5,7 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from genret_ops.quality import Finding, Quality, keep, trend
+from genret_ops.quality.results import Finding, Quality, keep, trend
 from validations.site import front_page
 
 _COMPARED = 10

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from genret_ops.quality import Finding, Quality
+from genret_ops.quality.results import Finding, Quality
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from genret_ops.home import Home
-from genret_ops.quality import Quality, checked_deltas, kept
+from genret_ops.quality.results import Quality, checked_deltas, kept
 from validations.run import library, quiet_context
 
 FOLDER = "data_docs"
@@ -27,12 +27,12 @@ def build_site(home: Home) -> Path:
     Raises:
         RuntimeError: Great Expectations could not render a result.
     """
-    found = [one for delta in checked_deltas(home.path) for one in kept(home.path, delta)]
     with home.alone(FOLDER, wait=True):
-        new, old = (home.path / f".{FOLDER}.{name}" for name in ("new", "old"))
+        new, old = (home.work(f"{FOLDER}-{name}") for name in ("new", "old"))
         for path in (new, old):
             shutil.rmtree(path, ignore_errors=True)
-        _render(found, new)
+        new.mkdir(parents=True)
+        _render([one for delta in checked_deltas(home.path) for one in kept(home.path, delta)], new)
         if (home.path / FOLDER).exists():
             (home.path / FOLDER).rename(old)
         new.rename(home.path / FOLDER)
