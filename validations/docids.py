@@ -54,11 +54,14 @@ def frame(docids: pa.Table, before: pa.Table, live: Collection[str]) -> "pd.Data
             "label_fault": "" if _LABEL.fullmatch(label) else "no words joined by hyphens",
         }
 
-    nothing = {"docid": -1, "label": "", "live": True, "length": 0, "plain": 1, **dict.fromkeys(_FAULTS, "")}
+    def missing(number: int, passage_id: str) -> dict[str, Any]:
+        nothing = {"docid": -number, "live": True, "length": 0, "plain": 1, **dict.fromkeys(_FAULTS, "")}
+        return {**nothing, "passage_id": passage_id, "label": f"none of {passage_id}", "passage_fault": "there is none"}
+
     nameless = sorted(set(live) - set(docids["passage_id"].to_pylist()))
-    missing = ({**nothing, "passage_id": one, "passage_fault": f"none for {one!r}"} for one in nameless)
     found = [row(place, cells) for place, cells in enumerate(rows)]
-    return frame_of([*found, *missing], {**_TYPES, **dict.fromkeys(_FAULTS, "str")})
+    found += [missing(number, passage_id) for number, passage_id in enumerate(nameless, 1)]
+    return frame_of(found, {**_TYPES, **dict.fromkeys(_FAULTS, "str")})
 
 
 def _spelt(docids: list[int]) -> list[bool]:
