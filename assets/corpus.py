@@ -157,6 +157,7 @@ def docids(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Material
     version = table_version(tables)
     frame = sound.frame(rows, before, live)
     found = validate(frame, sound.suite(), sound.KEY, sound.figures(frame))
+    told = check_result(home.home.path, found, name, version.value, NOT_COMMITTED, asset="docids")
     if not found.refused:
         checked["docids"] = found.warnings
         _commit(context, home, tables, checked, erased, forgets)
@@ -170,7 +171,7 @@ def docids(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Material
             "labels": markdown_table(("docid", "label"), samples),
         },
         data_version=version,
-        check_results=[check_result(home.home.path, found, name, version.value, NOT_COMMITTED, asset="docids")],
+        check_results=[told],
     )
 
 

@@ -134,8 +134,8 @@ def require_checked(context: dg.AssetExecutionContext, *stages: str, **versions:
     Raises:
         DataRefused: a critical expectation failed, or this version was never checked.
     """
-    wanted = {stage: version_of(context, stage) for stage in stages} | versions
-    return {stage: _checked(context, stage, version) for stage, version in wanted.items()}
+    found = {stage: _checked(context, stage, version_of(context, stage)) for stage in stages}
+    return found | {stage: _checked(context, stage, version) for stage, version in versions.items()}
 
 
 def _checked(context: dg.AssetExecutionContext, stage: str, version: str) -> list[str]:

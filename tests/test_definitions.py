@@ -28,8 +28,10 @@ CHAIN = {
     "gate": {"model_release"},
     "champion": {"gate"},
 }
+CHAIN_OF_INGEST = list(CHAIN)[:5]
 FAST = {"patch_release": {"docids"}}
-CHECKED = {"snapshot", "passages", "synthetic_queries"}
+CHECKED = {"snapshot", "metadata", "passages", "synthetic_queries", "preference_pairs", "evaluation"}
+"""Stages beside which a check stands; docids, which commit, have theirs within."""
 
 
 def test_definitions_load() -> None:
@@ -54,14 +56,14 @@ def test_every_stage_is_described_versioned_and_partitioned_by_delta() -> None:
 
 def test_the_jobs_share_the_chain_out() -> None:
     jobs = {name: {node.name for node in defs.resolve_job_def(name).nodes} for name in ("ingest", "fast", "build")}
-    assert jobs["ingest"] == {*list(CHAIN)[:5], "snapshot_data", "passages_data"}
+    assert jobs["ingest"] == {*CHAIN_OF_INGEST, "snapshot_data", "metadata_data", "passages_data"}
     assert jobs["fast"] == set(FAST)
-    assert jobs["build"] == {*list(CHAIN)[5:], "synthetic_queries_data"}
+    assert jobs["build"] == {*list(CHAIN)[5:], *(f"{stage}_data" for stage in CHECKED - set(CHAIN_OF_INGEST))}
 
 
 def test_every_data_check_blocks_and_is_described() -> None:
-    specs = [spec for check in data_checks for spec in check.check_specs]
-    assert {spec.asset_key.to_user_string() for spec in specs} == CHECKED
+    specs = [spec for check in (*data_checks, *assets) for spec in check.check_specs]
+    assert {spec.asset_key.to_user_string() for spec in specs} == {*CHECKED, "docids"}
     assert all(spec.blocking and spec.description for spec in specs)
 
 

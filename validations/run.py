@@ -107,7 +107,7 @@ def _finding(result: Any, key: Sequence[str]) -> Finding:
         failing=measured.get("unexpected_count", 0),
         observed=None if observed is None else float(observed),
         sample=tuple(
-            {name: _shown(row[name]) for name in sorted(row, key=lambda name: name not in key)} for row in rows
+            {name: _shown(row[name]) for name in dict.fromkeys((*key, *row))} for row in rows
         ),
     )
 
