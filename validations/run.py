@@ -106,9 +106,7 @@ def _finding(result: Any, key: Sequence[str]) -> Finding:
         rows=measured.get("element_count", 0) - measured.get("missing_count", 0),
         failing=measured.get("unexpected_count", 0),
         observed=None if observed is None else float(observed),
-        sample=tuple(
-            {name: _shown(row[name]) for name in dict.fromkeys((*key, *row))} for row in rows
-        ),
+        sample=tuple({name: _shown(row[name]) for name in dict.fromkeys((*key, *row))} for row in rows),
     )
 
 
