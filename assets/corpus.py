@@ -185,6 +185,7 @@ def _commit(
 ) -> None:
     """Write the record that makes the snapshot exist; `forgets` says that word statistics of before may not be used."""
     from genret_ops.corpus.head import CorpusHead
+    from genret_ops.corpus.inbox import postings
     from genret_ops.corpus.sources import cut_of
 
     name, store = str(context.partition_key), home.home.store
@@ -200,6 +201,7 @@ def _commit(
         cut=cut_of(home.settings),
         checked=checked,
         erased=erased,
+        posted=postings(head.documents.values()),
         documents=len(head.documents),
         passages=int(head.live.sum()),
         docids=len(head),

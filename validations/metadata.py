@@ -78,7 +78,7 @@ def _plain(text: str) -> str:
 
 
 def _cut(value: str) -> str:
-    return value if len(value) <= 40 else value[:40] + "…"
+    return value if len(value) <= 80 else value[:80] + "…"
 
 
 def figures(frame: "pd.DataFrame") -> dict[str, float]:
