@@ -127,7 +127,7 @@ def version_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext
 
 def require_checked(context: dg.AssetExecutionContext, *stages: str, **versions: str) -> dict[str, list[str]]:
     """The warnings of each stage's data check, which has passed on the very version that the stage wrote last, or on
-    the one that `versions` names.
+    the one that `versions` names; they quote no data.
 
     A blocking check stops only the run that it is part of; this holds in whatever run.
 

@@ -23,7 +23,7 @@ def check_result(
     """
     keep(home, found, delta, version)
     critical = [finding.told for finding in found.failed if finding.critical]
-    told = "; ".join(critical or found.warnings)
+    told = "; ".join(critical or [finding.told for finding in found.failed])
     return dg.AssetCheckResult(
         passed=not found.failed,
         severity=dg.AssetCheckSeverity.ERROR if critical else dg.AssetCheckSeverity.WARN,

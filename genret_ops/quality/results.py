@@ -36,12 +36,17 @@ class Finding:
     sample: tuple[Mapping[str, Any], ...]
 
     @property
-    def told(self) -> str:
-        """The finding in a sentence."""
+    def counted(self) -> str:
+        """The finding in a sentence that quotes nothing, so that it may be kept when what it is about is erased."""
         if self.observed is not None:
             return f"{self.name}: {self.observed:g}"
-        rows = "; ".join(", ".join(f"{name} {value!r}" for name, value in row.items()) for row in self.sample[:_TOLD])
-        return f"{self.name}: not so in {self.failing} of {self.rows} rows, such as {rows}"
+        return f"{self.name}: not so in {self.failing} of {self.rows} rows"
+
+    @property
+    def told(self) -> str:
+        """The finding in a sentence, with some of the rows that fail."""
+        rows = (", ".join(f"{name} {value!r}" for name, value in row.items()) for row in self.sample[:_TOLD])
+        return f"{self.counted}, such as {'; '.join(rows)}" if self.sample else self.counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +77,8 @@ class Quality:
 
     @property
     def warnings(self) -> list[str]:
-        """What fails and is not critical, in sentences."""
-        return [finding.told for finding in self.failed if not finding.critical]
+        """What fails and is not critical, in sentences that quote nothing."""
+        return [finding.counted for finding in self.failed if not finding.critical]
 
 
 def keep(home: Path, found: Quality, delta: str, version: str) -> None:
