@@ -196,6 +196,10 @@ def test_attributes(name: str, rows: list[Mapping[str, str]], looked_for: tuple[
     assert not any(finding.critical for finding in found if not finding.passed), "a text is found without them"
 
 
+def test_values_that_differ_in_more_than_case_are_others() -> None:
+    assert failed(of_attributes([{"team": team} for team in ("C", "C++", "C#") for _ in range(2)])) == set()
+
+
 LAST = GIVEN[-1]
 TWICE = (9, "passage-9", "other-words", "delta-00000")
 OF_DOCIDS: list[tuple[set[str], list[tuple[int, str, str, str]], list[str] | None]] = [

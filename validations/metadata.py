@@ -7,7 +7,7 @@ that is no JSON object of strings.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from genret_ops.corpus.metadata import Profile, date_attributes, detectable, is_date, is_url, profile
+from genret_ops.corpus.metadata import date_attributes, detectable, is_date, is_url, profile
 from genret_ops.records import Document
 from genret_ops.settings import RetrievalSettings
 from validations.run import faultless, frame_of, library, suite_of
@@ -32,14 +32,21 @@ def frame(documents: Iterable[Document], settings: RetrievalSettings) -> "pd.Dat
     found = profile(everything)
     named = detectable(found, settings, len(everything))
     dates = date_attributes(found)
-    rows = (_row(name, found, named.get(name, {}), name in dates, len(everything)) for name in found)
+    alike = dict[str, list[str]]()
+    for name in found:
+        alike.setdefault(_plain(name), []).append(name)
+    rows = (
+        {
+            **_row(name, found[name], named.get(name, {}), name in dates, len(everything)),
+            "twin_fault": next((f"there is {other!r} too" for other in alike[_plain(name)] if other != name), ""),
+        }
+        for name in found
+    )
     return frame_of(rows, {"attribute": "str", **_TYPES, **dict.fromkeys(_FAULTS, "str")})
 
 
-def _row(name: str, found: Profile, named: Mapping[str, int], dated: bool, documents: int) -> dict[str, Any]:
-    values = found[name]
+def _row(name: str, values: Mapping[str, int], named: Mapping[str, int], dated: bool, documents: int) -> dict[str, Any]:
     carried = sum(values.values())
-    twins = (other for other in found if other != name and _plain(other) == _plain(name))
     filtered = named and documents > 1 and len(values) == documents
     return {
         "attribute": name,
@@ -48,7 +55,6 @@ def _row(name: str, found: Profile, named: Mapping[str, int], dated: bool, docum
         "values": len(values),
         "named": len(named),
         "name_fault": "" if name.strip() and "=" not in name else f"no filter can name {name!r}",
-        "twin_fault": next((f"there is {other!r} too" for other in twins), ""),
         "value_fault": next(_odd_values(values), ""),
         "spelling_fault": "" if dated else _spelling(values),
         "date_fault": next((f"no date: {_cut(value)!r}" for value in values if dated and not is_date(value)), ""),
@@ -68,13 +74,14 @@ def _spelling(values: Iterable[str]) -> str:
     """Two values that differ in case or white space alone, each of which hides documents from a filter on the other."""
     seen = dict[str, str]()
     for value in values:
-        if not is_url(value) and (other := seen.setdefault(_plain(value), value)) != value:
+        if not is_url(value) and (other := seen.setdefault(" ".join(value.casefold().split()), value)) != value:
             return f"{_cut(other)!r} and {_cut(value)!r}"
     return ""
 
 
 def _plain(text: str) -> str:
-    return "".join(character for character in text.casefold() if character.isalnum())
+    """A name as somebody may have meant it: its letters and digits, in one case."""
+    return "".join(filter(str.isalnum, text.casefold())) or text
 
 
 def _cut(value: str) -> str:
