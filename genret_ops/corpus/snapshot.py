@@ -66,10 +66,10 @@ def read_documents(store: Store, version: int | None = None) -> list[Document]:
 
 def documents_of(rows: pa.Table) -> list[Document]:
     """The documents in rows of the table, by id."""
-    columns = (rows[name].to_pylist() for name in ("doc_id", "title", "text", "metadata", "source"))
+    columns = (rows[name].to_pylist() for name in ("doc_id", "title", "text", "metadata", "source", "source_hash"))
     found = [
-        Document(doc_id, title, text, json.loads(metadata), source)
-        for doc_id, title, text, metadata, source in zip(*columns, strict=True)
+        Document(doc_id, title, text, json.loads(metadata), source, digest)
+        for doc_id, title, text, metadata, source, digest in zip(*columns, strict=True)
     ]
     return sorted(found, key=lambda document: document.doc_id)
 
