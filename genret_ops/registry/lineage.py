@@ -57,7 +57,7 @@ def of_release(home: Home, registry: Registry, release: Release) -> dict[str, An
         "chain": chain,
         "evaluation": {"metrics": dict(release.metrics), **({} if event else _search(release))},
         "gate": [_verdict(registry, number) for number in sorted({release.number, trained})],
-        "events": [_event(event) for event in trail if numbers & _about(event)],
+        "events": [told_event(event) for event in trail if numbers & _about(event)],
     }
 
 
@@ -122,7 +122,8 @@ def _about(event: Event) -> set[int]:
     return {*([event.release] if event.release else []), *event.facts.get("releases", ())}
 
 
-def _event(event: Event) -> dict[str, Any]:
+def told_event(event: Event) -> dict[str, Any]:
+    """An event as JSON, with its place in the chain."""
     facts = event.facts
     return {
         "event": event.seq,
