@@ -9,12 +9,12 @@ from typing import Any
 
 from genret_ops.corpus.erased import Erased, Erasure, document_key
 from genret_ops.corpus.live import withdrawn
+from genret_ops.corpus.snapshot import version_in
 from genret_ops.home import Home
 from genret_ops.registry.events import Event
-from genret_ops.registry.lineage import known_records, served
 from genret_ops.registry.registry import Registry, Release
 from genret_ops.registry.retirement import ERASED, retired
-from genret_ops.registry.why import version_in
+from genret_ops.registry.trail import known_records, served
 
 _TOLD = {
     "live": "the newest snapshot holds it, and searches may return it",

@@ -7,9 +7,9 @@ from typing import Any
 from genret_ops.corpus.delta import between
 from genret_ops.home import Home
 from genret_ops.registry.events import Event
-from genret_ops.registry.lineage import known_records, told_event
 from genret_ops.registry.registry import Registry, Release
 from genret_ops.registry.retirement import COLLECTED, ERASED
+from genret_ops.registry.trail import known_records, told_event
 
 _CHANGES = ("added", "changed", "removed", "redescribed")
 

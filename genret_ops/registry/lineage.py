@@ -17,6 +17,7 @@ from genret_ops.registry.ancestry import trained_in
 from genret_ops.registry.events import Event
 from genret_ops.registry.registry import Registry, Release
 from genret_ops.registry.retirement import retired, told
+from genret_ops.registry.trail import about, known_records, served, told_event
 from genret_ops.registry.trainings import trainings
 from genret_ops.retrieval.model import read_search
 
@@ -57,7 +58,7 @@ def of_release(home: Home, registry: Registry, release: Release) -> dict[str, An
         "chain": chain,
         "evaluation": {"metrics": dict(release.metrics), **({} if event else _search(release))},
         "gate": [_verdict(registry, number) for number in sorted({release.number, trained})],
-        "events": [told_event(event) for event in trail if numbers & _about(event)],
+        "events": [told_event(event) for event in trail if numbers & about(event)],
     }
 
 
@@ -65,25 +66,6 @@ def origin(home: Home, document: Document) -> str:
     """The file that a document was read from; of one that was posted, its place in the home."""
     posted = Inbox(home).file(document.doc_id).relative_to(home.path).as_posix()
     return posted if posting_of(document) else file_of(document.source)
-
-
-def known_records(home: Home, releases: Iterable[Release]) -> dict[str, Mapping[str, Any]]:
-    """The record of every snapshot that is still known, by name: those kept, and those that a release was made on."""
-    kept = {name: home.store.committed(name) for name in home.store.snapshots()}
-    return dict(sorted(({release.delta: release.head for release in releases} | kept).items()))
-
-
-def served(trail: Iterable[Event], number: int) -> list[dict[str, Any]]:
-    """The spans in which a release was champion; the last is open (`until` null) where it is still."""
-    spans, since = list[dict[str, Any]](), None
-    for event in trail:
-        if event.kind == "promoted" and (event.release == number) != (since is not None):
-            if since is None:
-                since = event
-            else:
-                spans.append({"since": since.at, "until": event.at})
-                since = None
-    return spans + ([{"since": since.at, "until": None}] if since else [])
 
 
 def _snapshot(record: Mapping[str, Any], kept: bool) -> dict[str, Any]:
@@ -114,27 +96,6 @@ def _verdict(registry: Registry, number: int) -> dict[str, Any]:
         "report_hash": text_hash(canonical_json(report)),
         "criteria": report["criteria"],
         "refusals": verdict.refusals,
-    }
-
-
-def _about(event: Event) -> set[int]:
-    """Numbers of the releases that an event tells of."""
-    return {*([event.release] if event.release else []), *event.facts.get("releases", ())}
-
-
-def told_event(event: Event) -> dict[str, Any]:
-    """An event as JSON, with its place in the chain."""
-    facts = event.facts
-    return {
-        "event": event.seq,
-        "at": event.at,
-        "kind": event.kind,
-        "release": f"r{event.release}" if event.release else None,
-        "alias": event.alias,
-        "actor": event.actor,
-        **{name: facts[name] for name in ("reason", "refusals", "report") if name in facts},
-        "previous_hash": event.previous_hash,
-        "hash": event.hash,
     }
 
 

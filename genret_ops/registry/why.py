@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from genret_ops.corpus.inbox import Inbox, posting_of
-from genret_ops.corpus.snapshot import documents_of
+from genret_ops.corpus.snapshot import documents_of, version_in
 from genret_ops.errors import GenretError
 from genret_ops.home import Home
 from genret_ops.records import Document, Hit, canonical_json, text_hash
@@ -110,13 +110,6 @@ def _brought(store: Store, release: Release, document: Document) -> dict[str, An
         "change": change if sure else None,
         "sure": sure,
     }
-
-
-def version_in(store: Store, snapshot: str, doc_id: str) -> tuple[str, str] | None:
-    """(text hash, metadata hash) of a document in a committed snapshot, None where that has none of this id."""
-    rows = store.read("documents", store.committed(snapshot)["tables"]["documents"])
-    found = rows.filter(pc.field("doc_id") == doc_id).select(["text_hash", "metadata_hash"]).to_pylist()
-    return (found[0]["text_hash"], found[0]["metadata_hash"]) if found else None
 
 
 def _given(store: Store, release: Release, docid: int) -> str:
