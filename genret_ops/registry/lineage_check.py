@@ -72,7 +72,9 @@ class _Checker:
         yield self._source(source)
 
     def _row(self, table: str, column: str, value: Any) -> pa.Table:
-        rows = self._store.read(table, self._lineage["snapshot"]["tables"][table]["version"])
+        snapshot = self._lineage["snapshot"]
+        self._kept(snapshot["snapshot"])
+        rows = self._store.read(table, snapshot["tables"][table]["version"])
         found = rows.filter(pc.field(column) == value)
         if found.num_rows != 1:
             raise BrokenRelease(f"table {table} has {found.num_rows} rows of {value!r}")
@@ -123,13 +125,17 @@ class _Checker:
             what = f"table {table}@{kept['version']}"
             yield _one(what, kept["hash"], self._table_of_snapshot, name, table, kept["version"])
 
-    def _record(self, snapshot: str) -> str:
+    def _kept(self, snapshot: str) -> None:
+        """Raise where a snapshot is gone with the release; of any other, the record ought to be there."""
         if snapshot not in self._store.snapshots():
-            self._folder(self._release)  # gone with the release, or else it ought to be here
+            self._folder(self._release)
+
+    def _record(self, snapshot: str) -> str:
+        self._kept(snapshot)
         return text_hash(canonical_json(self._store.committed(snapshot)))
 
     def _table_of_snapshot(self, snapshot: str, table: str, version: int) -> str:
-        self._record(snapshot)
+        self._kept(snapshot)
         return table_hash(self._store.read(table, version))
 
     def _training(self, training: Told) -> Iterator[dict[str, Any]]:
