@@ -19,6 +19,7 @@ from dagster._core.instance.ref import InstanceRef
 
 from assets.definitions import defs
 from assets.home import deltas, refused
+from assets.openlineage import telling_failures
 from genret_ops.corpus.delta import Delta, diff, next_delta_name
 from genret_ops.corpus.erased import Erased
 from genret_ops.corpus.inbox import postings
@@ -219,16 +220,17 @@ def _materialise(home: Home, job: str, delta: str, config: dict[str, Any], setti
         instance.add_dynamic_partitions(str(deltas.name), [delta])
         run_id = str(uuid4())
         try:
-            defs.resolve_job_def(job).execute_in_process(
-                instance=instance,
-                partition_key=delta,
-                run_id=run_id,
-                tags={_TAG: job, "genret/settings": settings.hash()},
-                run_config={
-                    "resources": {"home": {"config": {"path": str(home.path), **config}}},
-                    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-                },
-            )
+            with telling_failures(home, instance, run_id, job):
+                defs.resolve_job_def(job).execute_in_process(
+                    instance=instance,
+                    partition_key=delta,
+                    run_id=run_id,
+                    tags={_TAG: job, "genret/settings": settings.hash()},
+                    run_config={
+                        "resources": {"home": {"config": {"path": str(home.path), **config}}},
+                        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                    },
+                )
         except DagsterExecutionInterruptedError as error:
             raise KeyboardInterrupt from error
         except DagsterAssetCheckFailedError as error:

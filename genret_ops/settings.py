@@ -106,10 +106,17 @@ class RegistrySettings(_Group):
     )
 
 
+class LineageSettings(_Group):
+    """Who is told of every stage that runs."""
+
+    openlineage: str = Field("", description="a file, or the address of an OpenLineage service; empty: nobody")
+
+
 class Settings(BaseSettings):
     """Every default of the house. Frozen; `Settings.load(home)` reads the home's file and the environment.
 
-    `registry` says where a home is written down, not what a run does: no dump holds it, and so no hash and no manifest.
+    `registry` and `lineage` say where a home is written down, not what a run does: no dump holds them, and so no hash
+    and no manifest.
     """
 
     model_config = SettingsConfigDict(
@@ -129,6 +136,7 @@ class Settings(BaseSettings):
     retrieval: RetrievalSettings = RetrievalSettings()
     gate: GateSettings = GateSettings()
     registry: RegistrySettings = Field(RegistrySettings(), exclude=True)
+    lineage: LineageSettings = Field(LineageSettings(), exclude=True)
 
     @classmethod
     def settings_customise_sources(
@@ -167,5 +175,5 @@ class Settings(BaseSettings):
         return found
 
     def hash(self) -> str:
-        """Hash of every value but `registry`: two runs with equal hashes had equal settings."""
+        """Hash of every value that a dump holds: two runs with equal hashes had equal settings."""
         return text_hash(canonical_json(self.model_dump(mode="json")))

@@ -5,10 +5,11 @@ heading, else its name. What cannot be read is a `Quarantined` with the reason, 
 """
 
 import gzip
+import hashlib
 import io
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import PurePosixPath
 from typing import IO, Any, cast
@@ -35,7 +36,7 @@ def format_of(name: str) -> str:
 def name_as_title(name: str) -> str:
     """What a document is called that names itself nowhere: its file name without suffixes."""
     last = PurePosixPath(name).name
-    if last.lower().endswith(".gz"):
+    if _packed(last):
         last = last[:-3]
     return PurePosixPath(last).stem
 
@@ -84,15 +85,22 @@ def read_file(fs: Any, path: str, name: str, source: str) -> Iterator[Document |
         yield Quarantined(source, "unknown format", f"{form or 'no suffix'}: known are {KNOWN_FORMATS}")
         return
     try:
-        with _opened(fs, path, name) as file:
-            if form in TABLE_READERS:
-                yield from TABLE_READERS[form](file, name, source)
-            else:
-                with refusing():
-                    data = file.read()
-                yield _document(data, form, name, source)
+        if form in TABLE_READERS:
+            yield from _rows(fs, path, form, name, source)
+        else:
+            with refusing(), fs.open(path, "rb") as file:
+                raw = file.read()
+                data = gzip.decompress(raw) if _packed(name) else raw
+            document = _document(data, form, name, source)
+            yield replace(document, source_hash=hashlib.sha256(raw).hexdigest())
     except Refused as refusal:
         yield Quarantined(source, refusal.reason, refusal.detail)
+
+
+def source_hash(fs: Any, path: str) -> str:
+    """SHA-256 of a file's bytes as they lie there, in 64 hex digits."""
+    with fs.open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def documents_extra_missing() -> str:
@@ -109,12 +117,19 @@ def needs_documents_extra(name: str) -> bool:
     return format_of(name) in _CONVERTED
 
 
-@contextmanager
-def _opened(fs: Any, path: str, name: str) -> Iterator[IO[bytes]]:
+def _rows(fs: Any, path: str, form: str, name: str, source: str) -> Iterator[Document | Quarantined]:
+    """The documents of a table, which is gone through twice: for its hash, then row by row, since it may be large."""
     with refusing():
+        digest = source_hash(fs, path)
         file: IO[bytes] = fs.open(path, "rb")
     with file:
-        yield cast(IO[bytes], gzip.GzipFile(fileobj=file)) if name.lower().endswith(".gz") else file
+        opened = cast(IO[bytes], gzip.GzipFile(fileobj=file)) if _packed(name) else file
+        for item in TABLE_READERS[form](opened, name, source):
+            yield replace(item, source_hash=digest) if isinstance(item, Document) else item
+
+
+def _packed(name: str) -> bool:
+    return name.lower().endswith(".gz")
 
 
 def _document(data: bytes, form: str, name: str, source: str) -> Document:

@@ -22,9 +22,10 @@ from genret_ops.corpus.files import (
     needs_documents_extra,
     read_file,
     read_folder,
+    source_hash,
 )
 from genret_ops.corpus.inbox import posting_of
-from genret_ops.corpus.stdlib import STDLIB_SOURCE, read_stdlib
+from genret_ops.corpus.stdlib import STDLIB_SOURCE, read_stdlib, stdlib_root
 from genret_ops.errors import UnreadableSource
 from genret_ops.records import Document, Quarantined, canonical_json, text_hash
 
@@ -90,8 +91,8 @@ def quarantine_duplicates(
         if ticket := tickets.get(doc_id):
             yield Quarantined(item.source, "replaced", f"{doc_id!r} was posted since (ticket {ticket})")
             continue
-        if doc_id in sources and _file(item.source) != _file(sources[doc_id]):
-            doc_id = _file(item.source) + (f"#{doc_id}" if _ROW_PLACE.search(item.source) else "")
+        if doc_id in sources and file_of(item.source) != file_of(sources[doc_id]):
+            doc_id = file_of(item.source) + (f"#{doc_id}" if _ROW_PLACE.search(item.source) else "")
         if refusal := erased.refused(doc_id, item):
             sources[doc_id] = item.source
             yield refusal
@@ -112,6 +113,21 @@ def quarantine_duplicates(
         yield item if doc_id == item.doc_id else replace(item, doc_id=doc_id)
 
 
-def _file(source: str) -> str:
+def hash_now(source: str) -> str:
+    """SHA-256 of the file that a document's source names, as it lies there now.
+
+    Raises:
+        UnreadableSource: it is not there any more, or cannot be reached.
+    """
+    file = file_of(source)
+    if file.startswith(f"{STDLIB_SOURCE}/"):
+        file = str(stdlib_root() / file.removeprefix(f"{STDLIB_SOURCE}/"))
+    try:
+        return source_hash(*fsspec.core.url_to_fs(file))
+    except Exception as error:  # the errors of file systems have no common base
+        raise UnreadableSource(f"{file} cannot be read: {type(error).__name__}") from error
+
+
+def file_of(source: str) -> str:
     """The file that a document came from, without its place in it."""
     return _ROW_PLACE.sub("", source)
