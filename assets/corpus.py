@@ -1,6 +1,7 @@
 """The stages of an ingest: documents in, a committed corpus head with docids out."""
 
 from collections import Counter
+from datetime import UTC, datetime
 
 import dagster as dg
 import pyarrow as pa
@@ -25,7 +26,7 @@ def snapshot(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materi
     delta, store = open_delta(context, home), home.home.store
     remembered = store.committed(store.snapshots()[-1])["sources"] if store.snapshots() else ()
     sources = home.sources or list(wanted(home.settings.sources, home.home.path, remembered))
-    facts = take_snapshot(store, read_all(home.home.path, sources), delta)
+    facts = take_snapshot(store, read_all(home.home.path, sources, home.settle), delta)
     return dg.MaterializeResult(
         metadata={
             TABLES: dict(facts.tables),
@@ -146,6 +147,7 @@ def docids(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Material
         checked=checked,
         erased=erased,
         posted=postings(head.documents.values()),
+        committed_at=datetime.now(UTC).isoformat(timespec="seconds"),
         documents=len(head.documents),
         passages=int(head.live.sum()),
         docids=len(head),

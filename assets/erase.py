@@ -14,6 +14,7 @@ from typing import Any
 import dagster as dg
 
 from assets import run
+from assets.doors import ERASE, UPDATE, names
 from assets.home import deltas
 from genret_ops.corpus.erased import Erased, Erasure, document_key
 from genret_ops.corpus.inbox import Inbox
@@ -109,7 +110,7 @@ def _purge(home: Home) -> dict[str, Any]:
     for path in (*bench, home.path / "work"):
         remove(path)
     removed = {
-        "Dagster runs": _forget_runs(home, snapshots),
+        "Dagster runs": _forget_runs(home, snapshots, traces.document),
         "benchmark results": len(bench),
         "labels": remove_labels(home.path, traces.document),
         "cached encodings": EncodingCache.forget(home.path, traces.encodings),
@@ -129,10 +130,14 @@ def _purge(home: Home) -> dict[str, Any]:
     }
 
 
-def _forget_runs(home: Home, snapshots: Sequence[str]) -> int:
-    """Remove every run of these deltas, with its events and logs, from Dagster's storage; how many there were."""
-    forgotten = set[str]()
+def _forget_runs(home: Home, snapshots: Sequence[str], document: str) -> int:
+    """Remove every run of these deltas or launched with the document's name, with events and logs; how many it were.
+
+    That may be the very run that erases: it works on, and the trail tells of it.
+    """
     with run.instance_of(home) as instance:
+        launched = (one for job in (UPDATE, ERASE) for one in instance.get_runs(dg.RunsFilter(job_name=job)))
+        forgotten = {one.run_id for one in launched if names(one.run_config, document)}
         for name in snapshots:
             forgotten |= {one.run_id for one in instance.get_runs(dg.RunsFilter(tags={"dagster/partition": name}))}
         for run_id in forgotten:

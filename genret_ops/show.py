@@ -197,6 +197,8 @@ def status(facts: Mapping[str, Any]) -> None:
     table.add_row(
         "[dim]passages[/]", f"{facts['passages']:,}  ({facts['learned']:,} learned, {facts['fresh']:,} fresh)"
     )
+    if (unlearned := facts["unlearned"]) and unlearned["passages"]:
+        table.add_row("[dim]unlearned for[/]", f"{unlearned['hours']:.1f} hours, since {unlearned['since']}")
     for delta in facts["deltas"][-_EXAMPLES:]:
         changes = {name: count for name, count in delta.items() if name != "name"}
         table.add_row(f"[dim]{delta['name']}[/]", _changes(changes))

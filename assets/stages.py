@@ -1,0 +1,50 @@
+"""The chain of assets and the jobs that share it out: one run takes one delta through one job.
+
+Whoever starts such a run, it holds the lock that its tag names for as long as it lasts (home.py).
+"""
+
+import dagster as dg
+
+from assets import checks, corpus, fast, nightly, releases, training
+from assets.home import LOCKS, HomeResource, home_of_environment
+
+assets = dg.load_assets_from_modules([corpus, fast, training, releases, nightly])
+data_checks = dg.load_asset_checks_from_modules([checks])
+_found = dg.AssetSelection.groups("corpus")
+_served = dg.AssetSelection.groups("fast_update")
+_measured = dg.AssetSelection.groups("evaluation")
+_learned = dg.AssetSelection.groups("training", "release")
+
+jobs = [
+    dg.define_asset_job(
+        "update_stages",
+        _found | _served,
+        description="The stages of `update`: read the sources, commit a delta, make it searchable.",
+        tags={LOCKS: "corpus"},
+    ),
+    dg.define_asset_job(
+        "patch_stages",
+        _served,
+        description="The last stage of `update` alone: put a model on a snapshot that is committed, without training.",
+        tags={LOCKS: "corpus"},
+    ),
+    dg.define_asset_job(
+        "build_stages",
+        _learned,
+        description="The stages of `build`, `consolidate` and `erase`: train on a committed delta, judge, promote.",
+        tags={LOCKS: "training"},
+    ),
+    dg.define_asset_job(
+        "evaluate_stages",
+        _measured,
+        description="The stage of `evaluate`: ask the champion every question whose answer is known.",
+        tags={LOCKS: "evaluation"},
+    ),
+]
+stages = dg.Definitions(
+    assets=assets,
+    asset_checks=data_checks,
+    jobs=jobs,
+    resources={"home": HomeResource(path=str(home_of_environment().path))},
+    executor=dg.in_process_executor,
+)
