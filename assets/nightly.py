@@ -52,5 +52,5 @@ def _benchmark(home: HomeResource, release: Any, folder: str) -> dict[str, Any]:
     return {
         "name": benchmark.name,
         "queries": len(benchmark.queries),
-        **{name: mean(own) for name, own in scores.items()},
+        "systems": {name: mean(own) for name, own in scores.items()},
     }

@@ -221,11 +221,16 @@ def _patched(home: Home, delta: str, settings: Settings, reason: str) -> Release
     return registry.release(CHAMPION)
 
 
-def instance_of(home: Home) -> dg.DagsterInstance:
-    """The home's Dagster instance, made at the first call; close it after use."""
+def prepare_instance(home: Home) -> None:
+    """Give the home a Dagster instance, where it has none."""
     home.dagster.mkdir(parents=True, exist_ok=True)
     if not (home.dagster / "dagster.yaml").exists():
         shutil.copyfile(Path(__file__).with_name("dagster.yaml"), home.dagster / "dagster.yaml")
+
+
+def instance_of(home: Home) -> dg.DagsterInstance:
+    """The home's Dagster instance, made at the first call; close it after use."""
+    prepare_instance(home)
     reference = InstanceRef.from_dir(str(home.dagster), overrides={"compute_logs": _UNCAPTURED})
     return dg.DagsterInstance.from_ref(reference)
 
