@@ -7,10 +7,20 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from assets.home import TABLES, HomeResource, deltas, left_by, open_delta, require_checked, table_version, tables_of
+from assets.home import (
+    TABLES,
+    HomeResource,
+    deltas,
+    left_by,
+    open_delta,
+    require_checked,
+    table_links,
+    table_version,
+    tables_of,
+)
 from assets.views import markdown_table
 from genret_ops.records import canonical_json, text_hash
-from genret_ops.store import Store
+from genret_ops.store import Store, record_path
 
 _SHOWN = 20
 _GROWN = 0.2
@@ -30,6 +40,7 @@ def snapshot(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materi
     return dg.MaterializeResult(
         metadata={
             TABLES: dict(facts.tables),
+            **table_links(home, facts.tables),
             "sources": sources,
             "documents": facts.documents,
             "quarantined": facts.quarantined,
@@ -103,6 +114,7 @@ def passages(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materi
     return dg.MaterializeResult(
         metadata={
             TABLES: dict(facts.tables),
+            **table_links(home, facts.tables),
             "passages": facts.passages,
             "new": facts.new,
             "occurrences": facts.occurrences,
@@ -158,6 +170,8 @@ def docids(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Material
     return dg.MaterializeResult(
         metadata={
             TABLES: record[TABLES],
+            **table_links(home, record[TABLES]),
+            "committed record": dg.MetadataValue.path(record_path(home.home.path, name)),
             "docids": len(head),
             "new": new.num_rows,
             "live": record["passages"],

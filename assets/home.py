@@ -169,6 +169,14 @@ def refused(found: dg.AssetCheckEvaluation) -> bool:
     return not found.passed and found.severity == dg.AssetCheckSeverity.ERROR
 
 
+def table_links(home: HomeResource, tables: Mapping[str, int]) -> dict[str, dg.PathMetadataValue]:
+    """Where each table lies, by `name@version`."""
+    return {
+        f"{name}@{version}": dg.MetadataValue.path(home.home.path / "lance" / f"{name}.lance")
+        for name, version in tables.items()
+    }
+
+
 def table_version(tables: Mapping[str, int]) -> dg.DataVersion:
     """Data version of a stage that wrote tables: `name@version` of each."""
     return dg.DataVersion(", ".join(f"{name}@{version}" for name, version in sorted(tables.items())))

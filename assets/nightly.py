@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets.fast import patch_release
 from assets.home import HomeResource, deltas
 from assets.releases import champion
 from assets.views import markdown_table, progress_bar
@@ -35,6 +36,25 @@ def champion_report(context: dg.AssetExecutionContext, home: HomeResource) -> dg
             "benchmark": found.get("benchmark", "none: updates.benchmark names a BEIR folder"),
         },
         data_version=dg.DataVersion(text_hash(canonical_json(found))),
+    )
+
+
+@dg.asset_check(asset=champion, additional_deps=[patch_release])
+def learned_in_time(home: HomeResource) -> dg.AssetCheckResult:
+    """Whether no passage has been live for longer than updates.stale_hours without being learned; a warning."""
+    from datetime import UTC, datetime
+
+    from genret_ops.registry.freshness import freshness
+
+    found, bound = freshness(home.home.path), home.home.settings.updates.stale_hours
+    hours = found.hours(datetime.now(UTC))
+    return dg.AssetCheckResult(
+        passed=hours <= bound,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{found.unlearned} passages are unlearned, the oldest for {hours:.1f} hours: launch `build`"
+        if found.unlearned
+        else "every passage is learned",
+        metadata={"unlearned passages": found.unlearned, "hours of the oldest": hours, "hours at most": bound},
     )
 
 

@@ -10,6 +10,7 @@ from assets.home import LOCKS, HomeResource, home_of_environment
 
 assets = dg.load_assets_from_modules([corpus, fast, training, releases, nightly])
 data_checks = dg.load_asset_checks_from_modules([checks])
+_in_time = dg.AssetSelection.checks(nightly.learned_in_time)
 _found = dg.AssetSelection.groups("corpus")
 _served = dg.AssetSelection.groups("fast_update")
 _measured = dg.AssetSelection.groups("evaluation")
@@ -18,7 +19,7 @@ _learned = dg.AssetSelection.groups("training", "release")
 jobs = [
     dg.define_asset_job(
         "update_stages",
-        _found | _served,
+        _found | _served | _in_time,
         description="The stages of `update`: read the sources, commit a delta, make it searchable.",
         tags={LOCKS: "corpus"},
     ),
@@ -36,14 +37,14 @@ jobs = [
     ),
     dg.define_asset_job(
         "evaluate_stages",
-        _measured,
+        _measured | _in_time,
         description="The stage of `evaluate`: ask the champion every question whose answer is known.",
         tags={LOCKS: "evaluation"},
     ),
 ]
 stages = dg.Definitions(
     assets=assets,
-    asset_checks=data_checks,
+    asset_checks=[*data_checks, nightly.learned_in_time],
     jobs=jobs,
     resources={"home": HomeResource(path=str(home_of_environment().path))},
     executor=dg.in_process_executor,

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from assets.corpus import docids
-from assets.home import TABLES, HomeResource, deltas, require_checked, table_version, tables_of
+from assets.home import TABLES, HomeResource, deltas, require_checked, table_links, table_version, tables_of
 from assets.views import loss_curve, markdown_table, progress_bar
 
 _SHOWN = 10
@@ -29,6 +29,7 @@ def genesis_rows(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Ma
     rows.save(folder)
     return dg.MaterializeResult(
         metadata={
+            "files": dg.MetadataValue.path(folder),
             "docids": len(rows),
             "rows": len(rows.vectors),
             "texts encoded": encoded,
@@ -61,6 +62,7 @@ def synthetic_queries(context: dg.AssetExecutionContext, home: HomeResource) -> 
     return dg.MaterializeResult(
         metadata={
             TABLES: tables,
+            **table_links(home, tables),
             "queries": len(queries),
             "seed": settings.training.seed,
             "by kind": markdown_table(("split", "kind", "queries"), [(*key, n) for key, n in sorted(counts.items())]),
@@ -130,6 +132,7 @@ def preference_pairs(context: dg.AssetExecutionContext, home: HomeResource) -> d
     return dg.MaterializeResult(
         metadata={
             TABLES: tables,
+            **table_links(home, tables),
             "queries": asked,
             "pairs": len(pairs),
             "queries with a wrong passage first": len({pair.query for pair in pairs}),
@@ -156,6 +159,7 @@ def _trained(home: HomeResource, delta: str, stage: str) -> dg.MaterializeResult
     numbers: dict[str, Any] = {"first loss": losses[0][1], "last loss": losses[-1][1]} if losses else {}
     return dg.MaterializeResult(
         metadata={
+            "files": dg.MetadataValue.path(job.folder / stage),
             "steps": len(losses),
             **numbers,
             "seed": job.settings.training.seed,
