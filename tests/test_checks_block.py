@@ -8,9 +8,9 @@ import dagster as dg
 import pytest
 
 from assets import run
-from assets.definitions import assets
 from assets.home import CHECK, HomeResource
 from assets.run import instance_of
+from assets.stages import assets
 from genret_ops.corpus import cut, sources
 from genret_ops.corpus.passages import cut_document
 from genret_ops.errors import DataRefused
@@ -63,10 +63,10 @@ def materialise(home: Home, *stages: str) -> None:
 
 
 def one_that_reads_a_rotten_document(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain: Callable[[Path, list[str]], Iterator[Document | Quarantined]] = sources.read_all
+    plain: Callable[[Path, list[str], float], Iterator[Document | Quarantined]] = sources.read_all
 
-    def read_all(home: Path, given: list[str]) -> Iterable[Document | Quarantined]:
-        yield from plain(home, given)
+    def read_all(home: Path, given: list[str], settle: float) -> Iterable[Document | Quarantined]:
+        yield from plain(home, given, settle)
         yield ROTTEN
 
     for module in (sources, run):

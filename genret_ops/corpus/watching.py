@@ -141,7 +141,8 @@ class Watch:
 def look(watch: Watch, home: Path, sources: Sequence[str], settle: float, seconds: float, now: float) -> Watch:
     """Begin a look at the sources and the home's inbox, or go on with the one that is under way.
 
-    It is broken off after the folder in which `seconds` have passed; a file counts once it is `settle` seconds old.
+    It lists one folder at least, and is broken off after that in which `seconds` have passed. A file counts once it is
+    `settle` seconds old.
 
     Raises:
         UnreadableSource: one of the sources cannot be reached.
@@ -152,7 +153,7 @@ def look(watch: Watch, home: Path, sources: Sequence[str], settle: float, second
         left = tuple((source, "") for source in (*inbox, *sources))
         watch = replace(watch, found={}, waiting=0, left=left)
     places = dict[str, Place]()
-    while watch.left and monotonic() < until:
+    while watch.left:
         (source, folder), *rest = watch.left
         if source == STDLIB_SOURCE:
             files, folders = [Seen(_key(source, ""), text_hash(sys.version), None)], list[str]()
@@ -160,8 +161,8 @@ def look(watch: Watch, home: Path, sources: Sequence[str], settle: float, second
             place = places.get(source) or places.setdefault(source, _fresh(source))
             files, folders = _listed(source, place, folder)
         watch = replace(watch, left=(*((source, name) for name in folders), *rest)).seeing(files, settle, now)
-    if watch.left:
-        return watch
+        if watch.left and monotonic() >= until:
+            return watch
     return replace(watch, since=(watch.since or now) if watch.changes else None)
 
 
