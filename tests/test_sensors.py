@@ -214,7 +214,10 @@ def test_the_age_of_what_is_unlearned_counts_from_its_delta(home_copy: Path) -> 
 
 
 def test_the_nightly_evaluation_waits_for_a_champion(ingested_home: Path, small_home: Path) -> None:
-    found = nightly_evaluation(dg.build_schedule_context(resources={"home": HomeResource(path=str(ingested_home))}))
+    def tonight(home: Path) -> object:
+        with dg.build_schedule_context(resources={"home": HomeResource(path=str(home))}) as context:
+            return nightly_evaluation(context)
+
+    found = tonight(ingested_home)
     assert isinstance(found, dg.SkipReason) and "nothing was built yet" in str(found.skip_message)
-    resources = {"home": HomeResource(path=str(small_home))}
-    assert isinstance(nightly_evaluation(dg.build_schedule_context(resources=resources)), dg.RunRequest)
+    assert isinstance(tonight(small_home), dg.RunRequest)
