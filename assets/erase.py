@@ -4,7 +4,6 @@ Each step looks at what is there and does what is left to do, so a command that 
 again. `erasing.json` lasts from the first step to the last.
 """
 
-import shutil
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -133,13 +132,14 @@ def _purge(home: Home) -> dict[str, Any]:
 def _forget_runs(home: Home, snapshots: Sequence[str], document: str) -> int:
     """Remove every run of these deltas or launched with the document's name, with events and logs; how many it were.
 
-    That may be the very run that erases: it works on, and the trail tells of it.
+    One of them may be the very run that erases: it works on, in files that stay and are empty.
     """
     with run.instance_of(home) as instance:
-        launched = (one for job in (UPDATE, ERASE) for one in instance.get_runs(dg.RunsFilter(job_name=job)))
-        forgotten = {one.run_id for one in launched if names(one.run_config, document)}
+        launched = [one for job in (UPDATE, ERASE) for one in instance.get_runs(dg.RunsFilter(job_name=job))]
+        launched = [one for one in launched if names(one.run_config, document)]
         for name in snapshots:
-            forgotten |= {one.run_id for one in instance.get_runs(dg.RunsFilter(tags={"dagster/partition": name}))}
+            launched += instance.get_runs(dg.RunsFilter(tags={"dagster/partition": name}))
+        forgotten = {one.run_id: one for one in launched}
         for run_id in forgotten:
             instance.delete_run(run_id)
         for name in snapshots:
@@ -147,10 +147,14 @@ def _forget_runs(home: Home, snapshots: Sequence[str], document: str) -> int:
         records = instance.get_asset_records()
         keys = [record.asset_entry.asset_key for record in records if record.asset_entry.last_run_id in forgotten]
         instance.wipe_assets(keys)
-    for run_id in forgotten:
-        for path in (home.dagster / "history" / "runs").glob(f"{run_id}.db*"):
-            remove(path)
-        shutil.rmtree(home.dagster / "storage" / run_id, ignore_errors=True)
+    for run_id, one in forgotten.items():
+        logs, rows = home.dagster / "storage" / run_id, (home.dagster / "history" / "runs").glob(f"{run_id}.db*")
+        if one.is_finished or one.job_name != ERASE:
+            for path in (*rows, logs):
+                remove(path)
+        else:
+            for path in (path for path in logs.rglob("*") if path.is_file()):
+                path.write_bytes(b"")
     for path in sorted(home.dagster.rglob("*.db")):
         _rewrite(path)
     return len(forgotten)

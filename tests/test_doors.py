@@ -28,7 +28,8 @@ def launched(home: Path, job: str, delta: str | None = None, **config: Any) -> t
     failures = [str(event.event_specific_data) for event in done.all_events if event.is_failure]
     outputs = [event.step_output_data.metadata for event in done.all_events if event.is_successful_output]
     found = {name: entry.value for metadata in outputs for name, entry in metadata.items()}
-    return done.success, " ".join(failures), found
+    ended_well = any(event.event_type is dg.DagsterEventType.RUN_SUCCESS for event in done.all_events)
+    return ended_well, " ".join(failures), found
 
 
 def test_an_update_with_nothing_new_ends_well_says_so_and_leaves_nothing(home_copy: Path) -> None:
