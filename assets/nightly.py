@@ -60,13 +60,11 @@ def learned_in_time(home: HomeResource) -> dg.AssetCheckResult:
 
 def _benchmark(home: HomeResource, release: Any, folder: str) -> dict[str, Any]:
     """Means of every metric by system."""
-    from pathlib import Path
-
     from genret_ops.bench import measure_arrived
     from genret_ops.evaluation.dataset import read_benchmark
     from genret_ops.evaluation.metrics import mean
 
-    benchmark = read_benchmark(Path(folder))
+    benchmark = read_benchmark(home.home.path / folder)
     with progress_bar("asking the benchmark's queries") as shown:
         scores = measure_arrived(home.home, release, benchmark, shown)
     return {

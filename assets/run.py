@@ -163,7 +163,8 @@ def evaluate(home: Home, benchmark: str = "") -> dict[str, Any]:
     with home.alone("evaluation"):
         champion = facts.registry(home).release(CHAMPION)
         _materialise(home, "evaluate_stages", champion.delta, {"benchmark": benchmark}, home.settings)
-    return dict(json.loads((home.reports / f"{champion.delta}-r{champion.number}.json").read_text("utf-8")))
+        newest = max(home.reports.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+        return dict(json.loads(newest.read_text("utf-8")))
 
 
 def rollback(home: Home, reason: str) -> Release:

@@ -107,7 +107,7 @@ class UpdateSettings(_Group):
     learn_after_hours: float = Field(24.0, gt=0, description="so does an unlearned passage of this age")
     stale_hours: float = Field(48.0, gt=0, description="a passage unlearned for longer is warned of")
     evaluate_at: str = Field("0 3 * * *", description="when the champion is evaluated in full, as cron writes it")
-    benchmark: str = Field("", description="BEIR folder of this corpus that the evaluation asks too; empty: none")
+    benchmark: str = Field("", description="BEIR folder, from the home, whose queries are evaluated too")
 
 
 class RegistrySettings(_Group):
