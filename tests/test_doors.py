@@ -40,7 +40,7 @@ def test_an_update_with_nothing_new_ends_well_says_so_and_leaves_nothing(home_co
         assert instance.get_dynamic_partitions("deltas") == ["delta-00000"] == home.store.snapshots()
 
 
-def test_an_update_makes_the_next_delta_and_serves_it(home_copy: Path, tmp_path: Path) -> None:
+def test_an_update_makes_the_next_delta_and_leaves_what_is_still_written(home_copy: Path, tmp_path: Path) -> None:
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide. It never hurries.")
     ended_well, told, output = launched(home_copy, "update", sources=[str(tmp_path / "more")])
@@ -53,6 +53,11 @@ def test_an_update_makes_the_next_delta_and_serves_it(home_copy: Path, tmp_path:
         )
         assert check is not None and isinstance(check.evaluation, dg.AssetCheckEvaluation)
         assert check.evaluation.passed and check.evaluation.metadata["unlearned passages"].value == 1
+    (tmp_path / "more" / "tides.md").write_text("# The harb")
+    (tmp_path / "more" / "half.md").write_text("Half of a sen")
+    ended_well, told, output = launched(home_copy, "update", settle_seconds=3600.0)
+    assert ended_well, told
+    assert output["delta"] == "nothing is new since delta-00001", "what is still written stays as it was"
 
 
 @pytest.mark.parametrize(("job", "lock"), [("update", "corpus"), ("build", "training"), ("evaluate", "evaluation")])

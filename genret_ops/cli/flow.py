@@ -51,11 +51,12 @@ def ui(
     """
     from genret_ops.home import make_home
 
-    made = make_home(path_of(home))
+    make_home(path_of(home))
     opened = existing(home)
     from assets.ui import serve
+    from genret_ops.corpus.live import newest_snapshot
 
-    if made or not opened.store.snapshots():
+    if not newest_snapshot(opened.path):
         where = f"http://{host}:{port}/locations/assets.definitions/jobs/update/playground"
         typer.echo(f"{opened.path} holds nothing yet: name a source at {where}, or run genret ingest FOLDER", err=True)
     serve(opened, host, port)
