@@ -44,12 +44,8 @@ test: venv ## lint, formatting, types and tests
 demo: venv ## index Python's standard library, train, compare with BM25, search
 	$(PY) examples/demo.py
 
-ui: venv ## the Dagster UI on the runs of GENRET_HOME
-	@test -f "$(GENRET_HOME)/dagster/dagster.yaml" || { \
-	  echo "no runs in '$(GENRET_HOME)' yet: run genret build first, or name another home: make ui GENRET_HOME=.demo" >&2; \
-	  exit 1; }
-	home=$$(cd "$(GENRET_HOME)" && pwd) && \
-	GENRET_HOME="$$home" DAGSTER_HOME="$$home/dagster" $(PY) -m dagster dev -w dagster_workspace.yaml
+ui: venv ## the Dagster UI on GENRET_HOME: stages, runs, jobs to launch, and sensors that take in what changes
+	$(PY) -m genret_ops.cli ui --home "$(GENRET_HOME)"
 
 soak: export TOKENIZERS_PARALLELISM := false
 soak: venv ## the long tests that `make test` leaves out

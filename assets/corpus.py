@@ -16,12 +16,13 @@ from assets.home import (
     left_by,
     open_delta,
     require_checked,
+    table_links,
     table_version,
     tables_of,
 )
 from assets.views import markdown_table
 from genret_ops.records import canonical_json, text_hash
-from genret_ops.store import Store
+from genret_ops.store import Store, record_path
 
 _SHOWN = 20
 _SOUND = "That a docid means one passage for ever, and spells it; asked before anything is committed."
@@ -38,10 +39,11 @@ def snapshot(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materi
     delta, store = open_delta(context, home), home.home.store
     remembered = store.committed(store.snapshots()[-1])["sources"] if store.snapshots() else ()
     sources = home.sources or list(wanted(home.settings.sources, home.home.path, remembered))
-    facts = take_snapshot(store, read_all(home.home.path, sources), delta)
+    facts = take_snapshot(store, read_all(home.home.path, sources, home.settle), delta)
     return dg.MaterializeResult(
         metadata={
             TABLES: dict(facts.tables),
+            **table_links(home, facts.tables),
             "sources": sources,
             "documents": facts.documents,
             "quarantined": facts.quarantined,
@@ -115,6 +117,7 @@ def passages(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materi
     return dg.MaterializeResult(
         metadata={
             TABLES: dict(facts.tables),
+            **table_links(home, facts.tables),
             "passages": facts.passages,
             "new": facts.new,
             "occurrences": facts.occurrences,
@@ -165,6 +168,8 @@ def docids(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Material
     return dg.MaterializeResult(
         metadata={
             TABLES: tables,
+            **table_links(home, tables),
+            "committed record": dg.MetadataValue.path(record_path(home.home.path, name)),
             "docids": rows.num_rows,
             "new": new.num_rows,
             "live": len(live),

@@ -4,7 +4,9 @@ What passes between stages is a version: a stage leaves the table versions that 
 under `tables`, and the next stage of the same delta reads them there.
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -23,6 +25,13 @@ if TYPE_CHECKING:
 
 deltas = dg.DynamicPartitionsDefinition(name="deltas")
 TABLES = "tables"
+LOCKS = "genret/locks"
+"""Tag of a job: which of the home's locks a run of it holds, a key of `_LOCKS_OF`."""
+_LOCKS_OF: dict[str, tuple[str, ...]] = {
+    "none": (),
+    **{one: (one,) for one in ("corpus", "training", "evaluation")},
+    "both": ("corpus", "training"),
+}
 CHECK = "data"
 """The check of a stage that writes data; one a stage."""
 NOT_COMMITTED = "Nothing was committed, and what answers stays as it is: correct the sources, and `genret ingest` again"
@@ -41,6 +50,17 @@ class HomeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     sources: list[str] = Field(
         default=[], description="what to ingest; empty: genret.toml, and what was ingested before"
     )
+    settle: float = Field(default=0.0, description="leave out files that changed less than so many seconds ago")
+    benchmark: str = Field(default="", description="BEIR folder to evaluate on as well; empty: updates.benchmark")
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["HomeResource"]:
+        """Hold the locks that the run's tag names as long as the run lasts; both where stages are run by hand."""
+        named = context.run.tags.get(LOCKS, "both") if context.run else "none"
+        with ExitStack() as held:
+            for what in _LOCKS_OF[named]:
+                held.enter_context(self.home.alone(what))
+            yield self
 
     @cached_property
     def home(self) -> "Home":
@@ -81,15 +101,26 @@ class HomeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return Job(self.home.work(delta) / "job")
 
 
+def home_of_environment() -> "Home":
+    """The home that GENRET_HOME names; `.genret` in the current folder where it names none."""
+    from genret_ops.home import Home
+
+    return Home(Path(os.environ.get("GENRET_HOME", ".genret")).absolute())
+
+
 def open_delta(context: dg.AssetExecutionContext, home: HomeResource) -> str:
-    """The run's delta, which must not be committed yet: a committed one never changes.
+    """The run's delta, which must be the next one: a committed one never changes, and none is left out.
 
     Raises:
-        GenretError: it is committed.
+        GenretError: it is another.
     """
-    name = str(context.partition_key)
-    if name in home.home.store.snapshots():
-        raise GenretError(f"{name} is committed and never changes: `genret ingest` makes the next one")
+    from genret_ops.corpus.delta import next_delta_name
+
+    name, names = str(context.partition_key), home.home.store.snapshots()
+    if name in names:
+        raise GenretError(f"{name} is committed and never changes: `genret ingest` or the job `update` makes the next")
+    if name != (due := next_delta_name(names)):
+        raise GenretError(f"{name} would leave a gap, {due} is next: `genret ingest` or the job `update` makes it")
     return name
 
 
@@ -154,6 +185,14 @@ def _checked(context: dg.AssetExecutionContext, stage: str, version: str) -> lis
 def refused(found: dg.AssetCheckEvaluation) -> bool:
     """Whether a check found that a critical expectation fails."""
     return not found.passed and found.severity == dg.AssetCheckSeverity.ERROR
+
+
+def table_links(home: HomeResource, tables: Mapping[str, int]) -> dict[str, dg.PathMetadataValue]:
+    """Where each table lies, by `name@version`."""
+    return {
+        f"{name}@{version}": dg.MetadataValue.path(home.home.path / "lance" / f"{name}.lance")
+        for name, version in tables.items()
+    }
 
 
 def table_version(tables: Mapping[str, int]) -> dg.DataVersion:

@@ -49,6 +49,7 @@ def evaluation(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mate
     weights = [(name, f"{weight:.3f}") for name, weight in tuned.fusion.weights.items()]
     return dg.MaterializeResult(
         metadata={
+            "report": dg.MetadataValue.path(path),
             "queries": tuned.queries,
             "default mode": tuned.default_mode,
             **{f"MRR@10 {mode}": value for mode, value in tuned.mrr.items()},
@@ -104,6 +105,7 @@ def gate(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materializ
         metadata={
             _NUMBER: release.number,
             _AGAINST: against or 0,
+            "files": dg.MetadataValue.path(release.folder),
             "refusals": len(verdict.refusals),
             "criteria": criteria(verdict),
         },
@@ -131,7 +133,11 @@ def champion(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materi
             release, _, _ = rebase(home.home, registry, release, newest, context.run.run_id, actor())
         registry.promote(release.number, actor(), home.reason, expected=now, waiver=waiver)
     return dg.MaterializeResult(
-        metadata={_NUMBER: release.number, "content hash": release.content_hash},
+        metadata={
+            _NUMBER: release.number,
+            "content hash": release.content_hash,
+            "files": dg.MetadataValue.path(release.folder),
+        },
         data_version=dg.DataVersion(release.content_hash[:32]),
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from assets.corpus import docids
-from assets.home import TABLES, HomeResource, deltas, require_checked, table_version, tables_of
+from assets.home import TABLES, HomeResource, deltas, require_checked, table_links, table_version, tables_of
 from assets.views import loss_curve, markdown_table, progress_bar
 
 _SHOWN = 10
@@ -30,6 +30,7 @@ def genesis_rows(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Ma
     rows.save(folder)
     return dg.MaterializeResult(
         metadata={
+            "files": dg.MetadataValue.path(folder),
             "docids": len(rows),
             "rows": len(rows.vectors),
             "texts encoded": encoded,
@@ -62,6 +63,7 @@ def synthetic_queries(context: dg.AssetExecutionContext, home: HomeResource) -> 
     return dg.MaterializeResult(
         metadata={
             TABLES: tables,
+            **table_links(home, tables),
             "queries": len(queries),
             "seed": settings.training.seed,
             "by kind": markdown_table(("split", "kind", "queries"), [(*key, n) for key, n in sorted(counts.items())]),
@@ -131,6 +133,7 @@ def preference_pairs(context: dg.AssetExecutionContext, home: HomeResource) -> d
     return dg.MaterializeResult(
         metadata={
             TABLES: tables,
+            **table_links(home, tables),
             "queries": asked,
             "pairs": len(pairs),
             "queries with a wrong passage first": len({pair.query for pair in pairs}),
@@ -160,6 +163,7 @@ def _trained(home: HomeResource, delta: str, stage: str, tables: Mapping[str, in
     return dg.MaterializeResult(
         metadata={
             TABLES: dict(tables),
+            "files": dg.MetadataValue.path(job.folder / stage),
             "steps": len(losses),
             **numbers,
             "seed": job.settings.training.seed,

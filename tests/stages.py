@@ -2,9 +2,9 @@
 
 import dagster as dg
 
-from assets.definitions import assets, data_checks
 from assets.home import HomeResource
 from assets.run import instance_of
+from assets.stages import assets, data_checks
 from genret_ops.home import Home
 
 

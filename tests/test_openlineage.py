@@ -15,9 +15,9 @@ import dagster as dg
 import pytest
 
 from assets import run
-from assets.definitions import assets, defs
 from assets.home import HomeResource
 from assets.openlineage import HOOKS
+from assets.stages import assets, stages
 from genret_ops.corpus import sources
 from genret_ops.errors import DataRefused
 from genret_ops.home import Home
@@ -188,8 +188,8 @@ def test_data_that_a_check_refuses_is_told_as_a_failure_of_the_check(
 
 def test_every_stage_and_every_job_carries_the_hooks() -> None:
     assert all(one.hook_defs >= HOOKS for one in assets)
-    for name in ("ingest", "fast", "build"):
-        assert defs.resolve_job_def(name).hook_defs == HOOKS
+    for name in ("update", "patch", "build", "evaluate"):
+        assert stages.resolve_job_def(f"{name}_stages").hook_defs == HOOKS
 
 
 def test_without_a_sink_nothing_is_told(small_home: Path) -> None:

@@ -9,11 +9,11 @@ import sys
 
 import typer
 
-from genret_ops.cli import audit, index, quality, releases, upkeep
+from genret_ops.cli import audit, flow, index, quality, releases, upkeep
 from genret_ops.cli.options import app
 from genret_ops.errors import GenretError
 
-__all__ = ["app", "audit", "index", "main", "quality", "releases", "upkeep"]
+__all__ = ["app", "audit", "flow", "index", "main", "quality", "releases", "upkeep"]
 
 
 def main() -> None:

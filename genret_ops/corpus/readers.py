@@ -5,8 +5,9 @@ This module only chooses the reader; what a format means is in files.py, tables.
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from typing import Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -34,18 +35,22 @@ _ROW_PLACE = re.compile(r"#(line|row) \d+$")
 _NOTHING = Erased()
 
 
-def read_source(source: str) -> Iterator[Document | Quarantined]:
-    """The documents of a source, and what had to be refused; read as they are asked for.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a source lies: its file system, its path there, `file` or `directory`, and its name for people."""
 
-    `source` is a folder, a file, any fsspec URL of these, or `python-stdlib`: the standard library of the
-    running interpreter (a folder of that name is `./python-stdlib`).
+    fs: Any
+    path: str
+    kind: str
+    shown: str
+
+
+def locate(source: str) -> Place:
+    """The place of a source that is no `python-stdlib`.
 
     Raises:
-        UnreadableSource: at the call, not later: there is no such source, its format is unknown, or what
-            reads it is not installed.
+        UnreadableSource: there is no such source, or what reads it is not installed.
     """
-    if source == STDLIB_SOURCE:
-        return read_stdlib()
     shown = _CREDENTIALS.sub("//", clean_name(source))
     try:
         fs, root = fsspec.core.url_to_fs(source)
@@ -58,15 +63,32 @@ def read_source(source: str) -> Iterator[Document | Quarantined]:
         raise UnreadableSource(f"{shown!r} is on a file system that is not installed: {error}") from error
     except Exception as error:  # the errors of file systems have no common base
         raise UnreadableSource(f"{shown!r} cannot be reached: {type(error).__name__}: {error}") from error
-    base = clean_name(root) if isinstance(fs, LocalFileSystem) else shown
-    if kind == "directory":
-        return read_folder(fs, root, base)
-    name = clean_name(PurePosixPath(root).name)
-    if kind != "file" or format_of(name) not in FORMATS:
-        raise UnreadableSource(f"{shown!r} is of no known format: {KNOWN_FORMATS}, or a folder of these")
+    return Place(fs, root, kind, shown)
+
+
+def read_source(source: str, settle: float = 0.0) -> Iterator[Document | Quarantined]:
+    """The documents of a source, and what had to be refused; read as they are asked for.
+
+    `source` is a folder, a file, any fsspec URL of these, or `python-stdlib`: the standard library of the
+    running interpreter (a folder of that name is `./python-stdlib`). In a folder, a file that changed less than
+    `settle` seconds ago is refused as still being written.
+
+    Raises:
+        UnreadableSource: at the call, not later: there is no such source, its format is unknown, or what
+            reads it is not installed.
+    """
+    if source == STDLIB_SOURCE:
+        return read_stdlib()
+    place = locate(source)
+    base = clean_name(place.path) if isinstance(place.fs, LocalFileSystem) else place.shown
+    if place.kind == "directory":
+        return read_folder(place.fs, place.path, base, settle)
+    name = clean_name(PurePosixPath(place.path).name)
+    if place.kind != "file" or format_of(name) not in FORMATS:
+        raise UnreadableSource(f"{place.shown!r} is of no known format: {KNOWN_FORMATS}, or a folder of these")
     if needs_documents_extra(name) and (missing := documents_extra_missing()):
-        raise UnreadableSource(f"{shown!r}: {missing}")
-    return read_file(fs, root, name, base)
+        raise UnreadableSource(f"{place.shown!r}: {missing}")
+    return read_file(place.fs, place.path, name, base)
 
 
 def quarantine_duplicates(
