@@ -106,10 +106,28 @@ class RegistrySettings(_Group):
     )
 
 
+class ServingSettings(_Group):
+    """The HTTP service (`genret serve`)."""
+
+    host: str = Field("127.0.0.1", description="address to listen on; another than loopback needs require_token")
+    port: int = Field(8000, ge=1, le=65535)
+    workers: int = Field(1, ge=1, description="processes, each with one thread of torch; rows are shared")
+    require_token: bool = Field(False, description="searching needs a token too, also on loopback")
+    poll_seconds: float = Field(1.0, gt=0, description="how often a worker looks which release is champion")
+    shadow: float = Field(0.0, ge=0, le=1, description="share of searches that the candidate answers too, unseen")
+    together: int = Field(32, ge=1, description="searches that go through the model at once, at most")
+    k: int = Field(100, ge=1, description="most hits that a search may ask for")
+    query_characters: int = Field(2000, ge=1, description="longest query")
+    batch: int = Field(64, ge=1, description="most searches in one request")
+    body_bytes: int = Field(1_000_000, ge=1000, description="longest body of a request")
+    per_second: int = Field(500, ge=1, description="requests a second of one token or address, of each worker")
+
+
 class Settings(BaseSettings):
     """Every default of the house. Frozen; `Settings.load(home)` reads the home's file and the environment.
 
-    `registry` says where a home is written down, not what a run does: no dump holds it, and so no hash and no manifest.
+    `registry` says where a home is written down and `serving` who may ask it, not what a run does: no dump holds them,
+    and so no hash and no manifest.
     """
 
     model_config = SettingsConfigDict(
@@ -129,6 +147,7 @@ class Settings(BaseSettings):
     retrieval: RetrievalSettings = RetrievalSettings()
     gate: GateSettings = GateSettings()
     registry: RegistrySettings = Field(RegistrySettings(), exclude=True)
+    serving: ServingSettings = Field(ServingSettings(), exclude=True)
 
     @classmethod
     def settings_customise_sources(
@@ -167,5 +186,5 @@ class Settings(BaseSettings):
         return found
 
     def hash(self) -> str:
-        """Hash of every value but `registry`: two runs with equal hashes had equal settings."""
+        """Hash of every value but `registry` and `serving`: two runs with equal hashes had equal settings."""
         return text_hash(canonical_json(self.model_dump(mode="json")))
