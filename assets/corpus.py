@@ -19,14 +19,13 @@ _GROWN = 0.2
 @dg.asset(partitions_def=deltas, group_name="corpus", code_version="1", kinds={"lancedb"})
 def snapshot(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
     """All documents of the sources as they are now; inputs that cannot be read are quarantined with the reason."""
-    from genret_ops.corpus.erased import Erased
     from genret_ops.corpus.snapshot import take_snapshot
     from genret_ops.corpus.sources import read_all, wanted
 
     delta, store = open_delta(context, home), home.home.store
     remembered = store.committed(store.snapshots()[-1])["sources"] if store.snapshots() else ()
     sources = home.sources or list(wanted(home.settings.sources, home.home.path, remembered))
-    facts = take_snapshot(store, read_all(sources, Erased.of(home.home.path)), delta)
+    facts = take_snapshot(store, read_all(home.home.path, sources), delta)
     return dg.MaterializeResult(
         metadata={
             TABLES: dict(facts.tables),
@@ -118,6 +117,7 @@ def docids(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Material
     from genret_ops.corpus.cut import titled_passages
     from genret_ops.corpus.erased import Erased
     from genret_ops.corpus.head import CorpusHead
+    from genret_ops.corpus.inbox import postings
     from genret_ops.corpus.sources import cut_of
     from genret_ops.identifiers.docids import assign, forget
     from genret_ops.records import SCHEMAS
@@ -145,6 +145,7 @@ def docids(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Material
         cut=cut_of(home.settings),
         checked=checked,
         erased=erased,
+        posted=postings(head.documents.values()),
         documents=len(head.documents),
         passages=int(head.live.sum()),
         docids=len(head),

@@ -16,6 +16,7 @@ import dagster as dg
 from assets import run
 from assets.home import deltas
 from genret_ops.corpus.erased import Erased, Erasure, document_key
+from genret_ops.corpus.inbox import Inbox
 from genret_ops.corpus.live import lift, withdraw
 from genret_ops.errors import GenretError
 from genret_ops.home import Home, actor
@@ -114,6 +115,7 @@ def _purge(home: Home) -> dict[str, Any]:
         "cached encodings": EncodingCache.forget(home.path, traces.encodings),
         **sweep(home),
     }
+    Inbox(home).forget(traces.document)
     lift(home.path, traces.document)
     found = traces.search()
     if not found.left and (erasure := Erasure.under_way(home.path)):

@@ -21,6 +21,7 @@ from assets.definitions import data_checks, defs
 from assets.home import deltas, refused
 from genret_ops.corpus.delta import Delta, diff, next_delta_name
 from genret_ops.corpus.erased import Erased
+from genret_ops.corpus.inbox import postings
 from genret_ops.corpus.live import LivePlaces
 from genret_ops.corpus.snapshot import read_documents
 from genret_ops.corpus.sources import cut_of, read_all, wanted
@@ -76,13 +77,14 @@ def ingest(home: Home, given: Sequence[str] = (), only: bool = False) -> Ingeste
         remembered = last["sources"] if last and not only else ()
         sources = wanted(settings.sources, home.path, remembered, given)
         erased = Erased.of(home.path)
-        items = read_all(sources, erased)
+        items = read_all(home.path, sources)
         if last:
             found = list(items)
             refused = Counter(item.reason for item in found if isinstance(item, Quarantined))
             same = (last["cut"], last["sources"]) == (cut_of(settings), list(sources))
-            same = same and last.get("erased", []) == erased.keys
-            if same and _changes(home, last, found).empty:
+            documents = [item for item in found if isinstance(item, Document)]
+            same = same and (last["erased"], last["posted"]) == (erased.keys, postings(documents))
+            if same and _changes(home, last, documents).empty:
                 release = _patched(home, names[-1], settings)
                 return Ingested(None, last, dict(refused.most_common()), release)
         name = next_delta_name(names)
@@ -241,9 +243,8 @@ def _refusal(instance: dg.DagsterInstance, run_id: str) -> str:
     return next(str(one.description) for one in found if isinstance(one, dg.AssetCheckEvaluation) and refused(one))
 
 
-def _changes(home: Home, last: dict[str, Any], items: Sequence[Document | Quarantined]) -> Delta:
-    before = read_documents(home.store, last["tables"]["documents"])
-    return diff(before, [item for item in items if isinstance(item, Document)])
+def _changes(home: Home, last: dict[str, Any], documents: Sequence[Document]) -> Delta:
+    return diff(read_documents(home.store, last["tables"]["documents"]), documents)
 
 
 def _released(home: Home, delta: str, settings: Settings) -> Release | None:

@@ -9,6 +9,14 @@ class UnreadableSource(GenretError):
     """A source as a whole cannot be read (no such path, missing extra); a single bad document is quarantined."""
 
 
+class DocumentRefused(GenretError):
+    """A document that was posted cannot be taken in."""
+
+
+class UnknownDocument(GenretError):
+    """No document of that id is here."""
+
+
 class DataRefused(GenretError):
     """A critical data check failed; nothing was built on the data that it looked at."""
 

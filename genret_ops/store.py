@@ -57,6 +57,23 @@ def places_path(home: Path, snapshot: str) -> Path:
     return home / "commits" / f"{snapshot}.places"
 
 
+def read_record(home: Path, snapshot: str) -> dict[str, Any]:
+    """The committed record of a snapshot.
+
+    Raises:
+        GenretError: nothing was committed under that name.
+    """
+    path = record_path(home, snapshot)
+    if not path.exists():
+        raise GenretError(f"no snapshot {snapshot!r} is committed in {home}: run `genret ingest` first")
+    return dict(json.loads(path.read_text()))
+
+
+def record_path(home: Path, snapshot: str) -> Path:
+    """Where the record of a committed snapshot stands."""
+    return home / "commits" / f"{snapshot}.json"
+
+
 class Store:
     """Tables of one home under `home/lance`, committed records under `home/commits`."""
 
@@ -137,7 +154,7 @@ class Store:
             self.tag(name, version)
         write_atomically(places_path(self.home, snapshot), json.dumps(dict(places)).encode())
         record = {"snapshot": snapshot, "tables": dict(versions), **facts}
-        write_atomically(self._record_path(snapshot), json.dumps(record, indent=1, sort_keys=True).encode())
+        write_atomically(record_path(self.home, snapshot), json.dumps(record, indent=1, sort_keys=True).encode())
         return record
 
     def committed(self, snapshot: str) -> dict[str, Any]:
@@ -146,17 +163,11 @@ class Store:
         Raises:
             GenretError: nothing was committed under that name.
         """
-        path = self._record_path(snapshot)
-        if not path.exists():
-            raise GenretError(f"no snapshot {snapshot!r} is committed in {self.home}: run `genret ingest` first")
-        return dict(json.loads(path.read_text()))
+        return read_record(self.home, snapshot)
 
     def snapshots(self) -> list[str]:
         """Names of the committed snapshots, oldest first."""
         return sorted(path.stem for path in (self.home / "commits").glob("*.json"))
-
-    def _record_path(self, snapshot: str) -> Path:
-        return self.home / "commits" / f"{snapshot}.json"
 
 
 class EncodingCache:

@@ -12,7 +12,6 @@ from assets.definitions import assets
 from assets.home import CHECK, HomeResource
 from assets.run import instance_of
 from genret_ops.corpus import cut, sources
-from genret_ops.corpus.erased import Erased
 from genret_ops.corpus.passages import cut_document
 from genret_ops.errors import DataRefused
 from genret_ops.home import Home
@@ -64,10 +63,10 @@ def materialise(home: Home, *stages: str) -> None:
 
 
 def one_that_reads_a_rotten_document(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain: Callable[[list[str], Erased], Iterator[Document | Quarantined]] = sources.read_all
+    plain: Callable[[Path, list[str]], Iterator[Document | Quarantined]] = sources.read_all
 
-    def read_all(given: list[str], erased: Erased) -> Iterable[Document | Quarantined]:
-        yield from plain(given, erased)
+    def read_all(home: Path, given: list[str]) -> Iterable[Document | Quarantined]:
+        yield from plain(home, given)
         yield ROTTEN
 
     for module in (sources, run):

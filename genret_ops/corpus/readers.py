@@ -23,6 +23,7 @@ from genret_ops.corpus.files import (
     read_file,
     read_folder,
 )
+from genret_ops.corpus.inbox import posting_of
 from genret_ops.corpus.stdlib import STDLIB_SOURCE, read_stdlib
 from genret_ops.errors import UnreadableSource
 from genret_ops.records import Document, Quarantined, canonical_json, text_hash
@@ -75,15 +76,20 @@ def quarantine_duplicates(
     A second document of the same id is a `duplicate id` where it comes from the same file; from another file it is
     another document, under that file's name. A file with the text, metadata and title of an
     earlier one is a `duplicate content` (a title taken from the file's name does not set it apart);
-    rows of a table may repeat each other, as benchmarks do.
+    rows of a table may repeat each other, as benchmarks do, and so may what was posted. A document of an id that was
+    posted is `replaced` by the posting.
     """
     sources: dict[str, str] = {}
     contents: dict[str, str] = {}
+    tickets: dict[str, str] = {}
     for item in items:
         if isinstance(item, Quarantined):
             yield erased.refused(item.source, item) or item
             continue
         doc_id = item.doc_id
+        if ticket := tickets.get(doc_id):
+            yield Quarantined(item.source, "replaced", f"{doc_id!r} was posted since (ticket {ticket})")
+            continue
         if doc_id in sources and _file(item.source) != _file(sources[doc_id]):
             doc_id = _file(item.source) + (f"#{doc_id}" if _ROW_PLACE.search(item.source) else "")
         if refusal := erased.refused(doc_id, item):
@@ -93,7 +99,9 @@ def quarantine_duplicates(
         if doc_id in sources:
             yield Quarantined(item.source, "duplicate id", f"{doc_id!r} came from {sources[doc_id]} already")
             continue
-        if not _ROW_PLACE.search(item.source):
+        if ticket := posting_of(item):
+            tickets[doc_id] = ticket
+        elif not _ROW_PLACE.search(item.source):
             title = "" if item.title == name_as_title(item.doc_id) else item.title
             content = text_hash(canonical_json([title, item.text, dict(item.metadata)]))
             first = contents.setdefault(content, doc_id)

@@ -7,10 +7,12 @@ from typing import Any
 
 from genret_ops.corpus.erased import Erased
 from genret_ops.corpus.files import FORMATS, format_of
+from genret_ops.corpus.inbox import Inbox
 from genret_ops.corpus.readers import quarantine_duplicates, read_source
 from genret_ops.corpus.stdlib import STDLIB_SOURCE
 from genret_ops.corpus.tables import TABLE_READERS
 from genret_ops.errors import GenretError
+from genret_ops.home import Home
 from genret_ops.records import Document, Quarantined
 from genret_ops.settings import Settings
 
@@ -39,7 +41,7 @@ def wanted(
     erased = Erased.of(home)
     named = dict.fromkeys([*of_home, *remembered, *of_caller])
     found = tuple(source for source in named if not (_one_document(source) and erased.names(source)))
-    if not found:
+    if not found and not Inbox(Home(home)).exists():
         raise GenretError(
             f"no source is known: name a folder, a file, a URL or {STDLIB_SOURCE}, as in `genret ingest FOLDER`"
         )
@@ -50,13 +52,14 @@ def _one_document(source: str) -> bool:
     return format_of(source) in FORMATS and format_of(source) not in TABLE_READERS
 
 
-def read_all(sources: Sequence[str], erased: Erased) -> Iterator[Document | Quarantined]:
-    """The documents of all sources, and what had to be refused: duplicates across sources, and what was erased.
+def read_all(home: Path, sources: Sequence[str]) -> Iterator[Document | Quarantined]:
+    """The documents of the inbox and of all sources, and what had to be refused: duplicates, and what was erased.
 
     Raises:
         UnreadableSource: at the call: one of the sources as a whole cannot be read.
     """
-    return quarantine_duplicates(chain.from_iterable([read_source(source) for source in sources]), erased)
+    read = [Inbox(Home(home)).documents(), *(read_source(source) for source in sources)]
+    return quarantine_duplicates(chain.from_iterable(read), Erased.of(home))
 
 
 def cut_of(settings: Settings) -> dict[str, Any]:
