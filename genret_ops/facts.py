@@ -221,9 +221,9 @@ def answer(release: "Release", retriever: "Retriever", found: "Answer") -> dict[
     }
 
 
-def hits(retriever: "Retriever", found: "Answer") -> list[dict[str, Any]]:
-    """The hits of an answer, each with its account."""
-    head, evidence = retriever.index.head, _evidence(retriever, found)
+def hits(retriever: "Retriever", found: "Answer", evidence: bool = True) -> list[dict[str, Any]]:
+    """The hits of an answer, each with its account; without its best sentence where nobody wants `evidence`."""
+    head, best = retriever.index.head, _evidence(retriever, found) if evidence else {}
     return [
         {
             "rank": rank,
@@ -232,7 +232,7 @@ def hits(retriever: "Retriever", found: "Answer") -> list[dict[str, Any]]:
             "title": hit.title,
             "section": next(place.section for place in head.occurrences[hit.docid] if place.doc_id == hit.doc_id),
             "text": hit.text,
-            "evidence": evidence[hit.docid],
+            **({"evidence": best[hit.docid]} if evidence else {}),
             "metadata": dict(hit.metadata),
             "docid": hit.docid,
             "label": hit.label,

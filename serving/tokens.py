@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from genret_ops.errors import GenretError
 from genret_ops.store import write_atomically
@@ -37,6 +38,10 @@ class Token:
     def allows(self, scope: str) -> bool:
         """Whether its scope holds another."""
         return SCOPES.index(self.scope) >= SCOPES.index(scope)
+
+    def facts(self) -> dict[str, Any]:
+        """What may be told of it."""
+        return {name: value for name, value in asdict(self).items() if name != "hash"}
 
     @property
     def expired(self) -> bool:

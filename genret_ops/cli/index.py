@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from genret_ops.cli.options import DEFAULT_HOME, AsJson, HomeFolder, app, existing, path_of, tell
+from genret_ops.cli.options import DEFAULT_HOME, AsJson, HomeFolder, app, existing, pairs, path_of, tell
 
 
 @app.command(epilog="Example:  genret init --home notes-index")
@@ -103,10 +103,7 @@ def search(
     """Search a release. Every hit says how it was found and which constraint was relaxed, if one was."""
     from genret_ops import facts, show
 
-    wanted = dict[str, str]()
-    for name, value in map(_pair, filters or ()):
-        if wanted.setdefault(name, value) != value:
-            raise typer.BadParameter(f"--filter asks for {name}={wanted[name]} and for {name}={value}: no hit has both")
+    wanted = pairs(filters)
     query = query.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     if not query.strip():
         raise typer.BadParameter("the query is empty: ask for something")
@@ -176,10 +173,3 @@ def status(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> None:
     from genret_ops import facts, show
 
     tell(facts.status(existing(home)), as_json, show.status)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise typer.BadParameter(f"--filter {text!r}: write NAME=VALUE, as in --filter module=shutil")
-    return name, value

@@ -1,7 +1,7 @@
 """What the commands share: the app, the home that they work in, and how they print."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -64,3 +64,19 @@ def tell(told: Any, as_json: bool, show: Callable[[Any], None]) -> None:
         typer.echo(json.dumps(told, ensure_ascii=False, indent=1))
     else:
         show(told)
+
+
+def pairs(given: Iterable[str] | None) -> dict[str, str]:
+    """What `--filter NAME=VALUE` asks for, however often it was given.
+
+    Raises:
+        typer.BadParameter: one has no name or no `=`, or two contradict each other.
+    """
+    found = dict[str, str]()
+    for text in given or ():
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise typer.BadParameter(f"--filter {text!r}: write NAME=VALUE, as in --filter module=shutil")
+        if found.setdefault(name, value) != value:
+            raise typer.BadParameter(f"--filter asks for {name}={found[name]} and for {name}={value}: no hit has both")
+    return found

@@ -28,9 +28,7 @@ def model_on(home: Home, release: Release, head: CorpusHead) -> Model:
     return replace(model, scorer=RowScorer(rows.first(len(head)), search.scale))
 
 
-def open_release(
-    home: Home, name: str | int = "champion", beside: Index | None = None
-) -> tuple[Release, Retriever]:
+def open_release(home: Home, name: str | int = "champion", beside: Index | None = None) -> tuple[Release, Retriever]:
     """A release and a retriever over it, which shares the index `beside` if that is of the same corpus head.
 
     Raises:

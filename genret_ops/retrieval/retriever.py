@@ -54,7 +54,7 @@ class Retriever:
         self.index = index
         self.model = model
         everything = frozenset((doc_id, own) for doc_id, passages in index.head.places().items() for own in passages)
-        self._live = live or (lambda: everything)
+        self.live = live or (lambda: everything)
 
     def search(
         self, query: str, k: int = 10, mode: str | None = None, filters: Mapping[str, str] | None = None
@@ -96,7 +96,7 @@ class Retriever:
         encoded = time.perf_counter() - started
         scores = self.model.scorer.logits(vectors[: len(generated)])
         logits, by_text = dict(zip(generated, scores, strict=True)), dict(zip(texts, vectors, strict=True))
-        live, found = self._live(), list[Answer]()
+        live, found = self.live(), list[Answer]()
         for search in searches:
             filtered = self.index.filtered(search.filters, live)
             if search.mode == "dense":
