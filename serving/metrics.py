@@ -44,7 +44,7 @@ class Metrics:
         if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
             for file in Path(folder).glob("gauge_live*.db"):
                 if not (Path("/proc") / file.stem.rpartition("_")[2]).exists():
-                    multiprocess.mark_process_dead(file.stem.rpartition("_")[2], folder)
+                    multiprocess.mark_process_dead(file.stem.rpartition("_")[2], folder)  # type: ignore[no-untyped-call]
 
     def request(self, operation: str, status: int) -> None:
         """A request was answered."""
