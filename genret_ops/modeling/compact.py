@@ -121,21 +121,21 @@ class RowScorer:
     def logits(self, queries: np.ndarray) -> np.ndarray:
         """Logits of shape (batch, docids), float32, for unit queries of shape (batch, dimension)."""
         sums = np.full((len(queries), self._count), np.exp(-self.scale), dtype=np.float32)
-        for rows, docids in self._parts:
+        scaled = torch.from_numpy(self.scale * queries)
+        for rows, docids in self._parts if len(queries) else ():
             for first, last in _blocks(rows.starts):
                 start, end = rows.starts[first], rows.starts[last]
-                scores = queries @ rows.vectors[start:end].astype(np.float32).T
-                scores -= 1.0
-                scores *= self.scale
-                np.exp(scores, out=scores)
-                sums[:, docids[first:last]] = np.add.reduceat(scores, rows.starts[first:last] - start, axis=1)
+                scores = scaled @ torch.from_numpy(rows.vectors[start:end]).float().T
+                exponentials = scores.sub_(self.scale).exp_().numpy()
+                sums[:, docids[first:last]] = np.add.reduceat(exponentials, rows.starts[first:last] - start, axis=1)
         return np.asarray(np.log(sums, out=sums) + np.float32(self.scale))
 
     def bodies(self, queries: np.ndarray) -> np.ndarray:
         """Cosine with the body row of each docid, shape (..., docids), for unit queries (..., dimension)."""
         found = np.zeros((*queries.shape[:-1], self._count), dtype=np.float32)
-        for rows, docids in self._parts:
-            found[..., docids] = queries @ rows.vectors[rows.starts[:-1]].astype(np.float32).T
+        for rows, docids in self._parts if len(queries) else ():
+            bodies = torch.from_numpy(rows.vectors[rows.starts[:-1]]).float().numpy()
+            found[..., docids] = queries @ bodies.T
         return found
 
 

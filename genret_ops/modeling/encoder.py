@@ -7,7 +7,7 @@ added to the weights it belongs to (W + B A alpha / r), which gives the same fun
 import hashlib
 import importlib.util
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -73,10 +73,14 @@ def encoder_hash(name: str) -> str:
     return digest.hexdigest()
 
 
-def padded(tokenizer: Tokenizer, texts: Sequence[str], limit: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """(ids, mask) of shape (n, longest), each text with its special tokens cut to `limit` tokens."""
+def token_ids(tokenizer: Tokenizer, texts: Sequence[str], limit: int) -> list[list[int]]:
+    """The ids of each text with its special tokens, cut to `limit`."""
     rows = [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts))]
-    rows = [row if len(row) <= limit else [*row[: limit - 1], row[-1]] for row in rows]
+    return [row if len(row) <= limit else [*row[: limit - 1], row[-1]] for row in rows]
+
+
+def padded(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """(ids, mask) of shape (n, longest)."""
     width = max(len(row) for row in rows)
     ids = torch.zeros((len(rows), width), dtype=torch.long)
     mask = torch.zeros_like(ids)
@@ -84,6 +88,18 @@ def padded(tokenizer: Tokenizer, texts: Sequence[str], limit: int) -> tuple[torc
         ids[index, : len(row)] = torch.tensor(row)
         mask[index, : len(row)] = 1
     return ids, mask
+
+
+def _runs(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Places of `lengths` in runs of at most 64 that differ by a quarter at most, so that little is padded."""
+    run = list[int]()
+    for place in sorted(range(len(lengths)), key=lambda place: lengths[place]):
+        if run and (len(run) == 64 or lengths[place] > 1.25 * lengths[run[0]]):
+            yield run
+            run = []
+        run.append(place)
+    if run:
+        yield run
 
 
 def _auto_model(name: str) -> torch.nn.Module:
@@ -121,11 +137,14 @@ class Encoder(torch.nn.Module):
     def forward(self, texts: Sequence[str]) -> torch.Tensor:
         """Unit vectors of shape (n, dimension), with gradients where the weights want them."""
         order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
-        parts = [self._pooled([texts[index] for index in run]) for run in batches(order, 16)]
+        parts = [self._pooled(self._ids([texts[index] for index in run])) for run in batches(order, 16)]
         return torch.cat(parts)[torch.tensor(order).argsort()]
 
-    def _pooled(self, texts: Sequence[str]) -> torch.Tensor:
-        ids, mask = padded(self.tokenizer, texts, self.limit)
+    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+        return token_ids(self.tokenizer, texts, self.limit)
+
+    def _pooled(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
+        ids, mask = padded(rows)
         states = self.base(input_ids=ids, attention_mask=mask).last_hidden_state
         weight = mask.unsqueeze(-1).to(states.dtype)
         return torch.nn.functional.normalize((states * weight).sum(1) / weight.sum(1), dim=-1)
@@ -133,10 +152,9 @@ class Encoder(torch.nn.Module):
     @torch.inference_mode()
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Unit vectors of shape (n, dimension), float32; texts of like length share a batch."""
-        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
-        order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
-        for run in batches(order, 64):
-            vectors[run] = self._pooled([texts[index] for index in run]).numpy()
+        vectors, rows = np.empty((len(texts), self.dimension), dtype=np.float32), self._ids(texts)
+        for run in _runs([len(row) for row in rows]):
+            vectors[run] = self._pooled([rows[index] for index in run]).numpy()
         return vectors
 
     def add_adapter(self, folder: Path) -> None:

@@ -91,16 +91,15 @@ class Retriever:
         started = time.perf_counter()
         generated = dict.fromkeys(text for search in searches if search.mode in GENERATING for text in search.texts)
         dense = dict.fromkeys(search.query for search in searches if search.mode == "dense")
-        texts = list(generated | dense)
-        vectors = self.model.encoder.encode(texts)
+        vectors = self.model.encoder.encode([*generated, *dense])
         encoded = time.perf_counter() - started
-        scores = self.model.scorer.logits(vectors[: len(generated)])
-        logits, by_text = dict(zip(generated, scores, strict=True)), dict(zip(texts, vectors, strict=True))
+        logits = dict(zip(generated, self.model.scorer.logits(vectors[: len(generated)]), strict=True))
+        cosines = dict(zip(dense, self.model.scorer.bodies(vectors[len(generated) :]), strict=True))
         live, found = self.live(), list[Answer]()
         for search in searches:
             filtered = self.index.filtered(search.filters, live)
             if search.mode == "dense":
-                ranked = self._dense(by_text[search.query], filtered, search.k)
+                ranked = self._dense(cosines[search.query], filtered, search.k)
             else:
                 ranked = self._planned(search, logits, filtered)
             hits = tuple(self._hit(item, search.filters, live) for item in ranked)
@@ -127,8 +126,8 @@ class Retriever:
         fusion = self.model.fusion if mode == "hybrid" else self.model.lexical_fusion
         return merge(clauses, [fusion.scores(clause.matrix) for clause in clauses], k)
 
-    def _dense(self, vector: np.ndarray, filtered: np.ndarray, k: int) -> list[Ranked]:
-        similar = np.where(filtered, self.model.scorer.bodies(vector), -np.inf)
+    def _dense(self, cosines: np.ndarray, filtered: np.ndarray, k: int) -> list[Ranked]:
+        similar = np.where(filtered, cosines, -np.inf)
         best = np.lexsort((np.arange(len(similar)), -similar))[:k]
         return [
             Ranked(int(docid), float(similar[docid]), {"dense": (rank, round(float(similar[docid]), 4))}, ())
