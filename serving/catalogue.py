@@ -4,6 +4,8 @@ import asyncio
 from typing import Any
 
 from serving.access import Caller
+from serving.refusal import Refusal
+from serving.shadow import summary
 from serving.worker import Worker
 
 _VALUES = 200
@@ -24,6 +26,14 @@ async def attributes(worker: Worker, caller: Caller) -> dict[str, Any]:
         for name, values in sorted(found.items())
     ]
     return {"release": state.name, "attributes": listed}
+
+
+async def shadow(worker: Worker, caller: Caller) -> dict[str, Any]:
+    """What the candidate would have answered differently, over the searches that both answered."""
+    candidate = await asyncio.to_thread(worker.source.candidate)
+    if candidate is None:
+        raise Refusal(404, "no_candidate", "no release is candidate beside the champion")
+    return await asyncio.to_thread(summary, worker.home.path, f"r{candidate}")
 
 
 def standing(worker: Worker) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from serving.worker import Worker
 async def keep(worker: Worker, caller: Caller, asked: FeedbackRequest) -> dict[str, Any]:
     """Keep a judgement of a document that the caller sees."""
     worker.writing()
+    if not asked.query.strip():
+        raise Refusal(422, "refused", "the query is empty: say what was asked")
     if len(asked.query) > worker.settings.query_characters:
         raise Refusal(422, "too_long", f"a query may have {worker.settings.query_characters} characters at most")
     seen(worker.state(), caller, asked.doc_id)

@@ -99,5 +99,15 @@ OPERATIONS = (
         refusals=(404, 409),
     ),
     Operation("GET", "/v1/releases", "Every release, and what answers", catalogue.releases, schema.ReleasesAnswer),
+    Operation(
+        "GET",
+        "/v1/shadow",
+        "How far the candidate's answers are from the champion's",
+        catalogue.shadow,
+        schema.ShadowAnswer,
+        scope="admin",
+        always=True,
+        refusals=(404,),
+    ),
     Operation("GET", "/v1/attributes", "What can be filtered by", catalogue.attributes, schema.AttributesAnswer),
 )

@@ -162,11 +162,20 @@ class AttributesAnswer(_Answer):
     attributes: list[Attribute]
 
 
+class ShadowAnswer(_Answer):
+    """How far the candidate's answers are from the champion's."""
+
+    candidate: str
+    compared: int = Field(description="searches that both answered")
+    overlap: float | None = Field(description="mean share of the hits of either that both have")
+    first_changed: float | None = Field(description="share of searches whose first hit differs")
+
+
 class TicketAnswer(_Answer):
     """Where a change of a document stands."""
 
     ticket: str
-    state: Literal["waiting", "searchable", "gone", "refused"]
+    state: Literal["waiting", "searchable", "superseded", "gone"]
     detail: str
 
 
