@@ -9,11 +9,11 @@ from uuid import uuid4
 
 from pydantic import ValidationError
 from starlette.applications import Starlette
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
-from starlette.routing import BaseRoute, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.routing import Match, Route
 
 from serving.access import Caller
 from serving.catalogue import standing
@@ -23,13 +23,24 @@ from serving.refusal import Refusal
 from serving.worker import Worker
 
 log = logging.getLogger("bentoml.genret")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY")
 _CODES = {404: "no_such_path", 405: "method"}
+
+
+class _Anything(PathConvertor):
+    """The rest of a path, whatever it holds: an id may have slashes and line ends."""
+
+    regex = r"[\s\S]*"
+
+
+register_url_convertor("anything", _Anything())
 
 
 def make_app(worker: Worker) -> Starlette:
     """The service over a worker, which somebody else starts and stops."""
-    routes: list[BaseRoute] = [
-        Route(one.path.replace("{id}", "{id:path}"), _endpoint(worker, one), methods=[one.method]) for one in OPERATIONS
+    operations = [
+        (one, Route(one.path.replace("{id}", "{id:anything}"), _endpoint(worker, one), methods=[one.method]))
+        for one in OPERATIONS
     ]
     description = json.dumps(describe(OPERATIONS, worker.settings)).encode()
 
@@ -49,24 +60,13 @@ def make_app(worker: Worker) -> Starlette:
     async def page(request: Request) -> Response:
         return FileResponse(Path(__file__).parent / "docs.html")
 
-    async def nothing(request: Request) -> Response:
-        raise HTTPException(404)
+    async def rest(request: Request) -> Response:
+        allowed = {one.method for one, route in operations if route.matches(request.scope)[0] is not Match.NONE}
+        raise HTTPException(405, headers={"Allow": ", ".join(sorted(allowed))}) if allowed else HTTPException(404)
 
-    routes += [Route("/docs.json", docs), Route("/docs", page), Route("/readyz", ready), Route("/metrics", metrics)]
-    routes.append(Route("/v1/{rest:path}", nothing))
+    routes = [Route("/docs.json", docs), Route("/docs", page), Route("/readyz", ready), Route("/metrics", metrics)]
+    routes += [*(route for _, route in operations), Route("/v1/{rest:path}", rest, methods=_METHODS)]
     return Starlette(routes=routes, exception_handlers={HTTPException: _http, Refusal: _refused})
-
-
-class ReadyInWords:
-    """Answers `/readyz` in JSON before BentoML does in nothing but a status."""
-
-    def __init__(self, app: ASGIApp, answers: ASGIApp) -> None:
-        self._app = app
-        self._answers = answers
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ready = scope["type"] == "http" and scope["path"] == "/readyz"
-        await (self._answers if ready else self._app)(scope, receive, send)
 
 
 def _endpoint(worker: Worker, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
