@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from genret_ops.retrieval.retriever import Answer, Search
+from serving.refusal import Refusal
 from serving.state import State
 
 Answering = Callable[[State, Sequence[Search]], Sequence[Answer]]
@@ -18,6 +19,10 @@ class _Waiting:
     state: State
     search: Search
     answer: asyncio.Future[Answer]
+
+
+_BATCHES = 16
+"""Batches that may wait; what comes then is refused, since whoever waits longer has mostly gone."""
 
 
 class Batcher:
@@ -35,7 +40,13 @@ class Batcher:
         return len(self._queue)
 
     async def answer(self, state: State, searches: Sequence[Search]) -> list[Answer]:
-        """The answers to searches that were planned on a state."""
+        """The answers to searches that were planned on a state.
+
+        Raises:
+            Refusal: too many wait already.
+        """
+        if len(self._queue) > _BATCHES * self._most:
+            raise Refusal(503, "overloaded", "too many searches wait: ask again in a moment")
         loop = asyncio.get_running_loop()
         own = [_Waiting(state, search, loop.create_future()) for search in searches]
         self._queue += own

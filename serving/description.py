@@ -19,7 +19,7 @@ _REFUSALS = {
     413: "the body is too long",
     422: "the request is wrong, as the message says",
     429: "too often",
-    503: "no release can be searched yet",
+    503: "no release can be searched yet, or too many searches wait",
 }
 
 

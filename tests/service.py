@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from serving.tokens import create_token
+
 PATIENCE = 90
 
 
@@ -53,11 +55,9 @@ class Service:
         return self.call(method, f"/v1/documents/{quote(doc_id)}", token=token)
 
 
-def token(home: Path, *arguments: str) -> str:
-    """The secret of a new token, made by the command."""
-    command = [sys.executable, "-m", "genret_ops.cli", "token", "create", *arguments, "--json", "--home", str(home)]
-    made = subprocess.run(command, capture_output=True, text=True, check=True)
-    return str(json.loads(made.stdout)["token"])
+def token(home: Path, name: str, scope: str = "search", **filters: str) -> str:
+    """The secret of a new token."""
+    return create_token(home, name, scope, filters, None)[1]
 
 
 @contextmanager

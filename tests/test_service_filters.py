@@ -29,7 +29,7 @@ WORDS = (
 
 @pytest.fixture(scope="module")
 def secret(service: Service) -> str:
-    return token(service.home, "red", "--scope", "write", "--filter", f"team={TEAM}")
+    return token(service.home, "red", "write", team=TEAM)
 
 
 @pytest.fixture(scope="module")

@@ -61,6 +61,6 @@ def test_no_request_breaks_it_or_changes_anything_without_a_token(service: Servi
 
 @pytest.mark.soak
 def test_ten_thousand_requests_break_nothing(service: Service, described: Any) -> None:
-    secret = token(service.home, "soak", "--scope", "admin")
+    secret = token(service.home, "soak", "admin")
     assert ask(service, described, 1000, secret) >= 10_000
     assert json.loads(service.raw("GET", "/readyz")[1])["ready"]

@@ -2,12 +2,11 @@
 
 import hashlib
 import json
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from conftest import Genret
 from service import Service, token
 
 from genret_ops.errors import GenretError
@@ -42,7 +41,7 @@ def test_a_token_reaches_as_far_as_its_scope(service: Service) -> None:
     status, found = service.call("DELETE", "/v1/documents/parking.md", token=secret)
     assert (status, found["error"]["code"]) == (403, "scope")
     assert service.call("GET", "/v1/shadow", token=secret)[0] == 403
-    admin = token(service.home, "admin", "--scope", "admin")
+    admin = token(service.home, "admin", "admin")
     assert service.call("GET", "/v1/shadow", token=admin)[0] == 404, "there is no candidate"
 
 
@@ -74,12 +73,15 @@ def test_a_token_ends_with_its_day(tmp_path: Path) -> None:
     assert tokens.find(secret) is None
 
 
-def test_tokens_are_listed_without_their_hashes(tmp_path: Path) -> None:
-    create_token(tmp_path, "red", "write", {"team": "Red Team"}, 30)
-    command = [sys.executable, "-m", "genret_ops.cli", "token", "list", "--json", "--home", str(tmp_path)]
-    (listed,) = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    assert listed.keys() == {"name", "scope", "created_at", "expires_at", "filters"}
+def test_tokens_are_made_and_listed_without_their_hashes(tmp_path: Path, genret: Genret) -> None:
+    asked = ("red", "--scope", "write", "--filter", "team=Red Team", "--expires", "30")
+    made = json.loads(genret("token", "create", *asked, "--json", home=tmp_path).stdout)
+    assert Tokens(tmp_path).find(made.pop("token")) == read_tokens(tmp_path)[0]
+    assert made.keys() == {"name", "scope", "created_at", "expires_at", "filters"}
+    assert json.loads(genret("token", "list", "--json", home=tmp_path).stdout) == [made]
     assert read_tokens(tmp_path)[0].allows("search")
+    assert "revoked" in genret("token", "revoke", "red", home=tmp_path).stdout
+    assert read_tokens(tmp_path) == []
 
 
 def access(home: Path, **settings: object) -> Access:
