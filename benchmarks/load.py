@@ -4,7 +4,8 @@
 
 The client is this process, the service another, both on the same cores. Before and after, the bare encoder is
 measured, in as many processes as the service has workers, and the better of the two counts. Each mode is asked alone;
-then all of them while a promotion and a rollback happen. Every answer is compared with the library's own for the release that it names.
+then all of them while a promotion and a rollback happen. Every answer is
+compared with the library's own for the release that it names.
 """
 
 import argparse
