@@ -64,14 +64,19 @@ def pack(home: Home, folder: Path) -> dict[str, Any]:
     versions = library_versions(_LIBRARIES)
     wanted = (f"{name}=={versions[name].partition('+')[0]}\n" for name in _LIBRARIES)
     (building / "requirements.txt").write_text("".join(wanted))
-    if (home.path / SETTINGS_FILE).exists():
-        shutil.copyfile(home.path / SETTINGS_FILE, building / SETTINGS_FILE)
+    (building / SETTINGS_FILE).write_text(_settings_text(home))
     (building / _PLACES).write_text(json.dumps(sorted(LivePlaces(home.path)())))
     packed = {"release": f"r{release.number}", "content_hash": release.content_hash, "delta": release.delta}
     listed = [one for one in facts.releases(home) if one["release"] == packed["release"]]
     (building / PACK).write_text(json.dumps({**packed, "listed": listed}))
     building.rename(folder)
     return {"folder": str(folder), **packed}
+
+
+def _settings_text(home: Home) -> str:
+    """A `genret.toml` with the home's `[serving]` alone: where the registry is, and its password, stay at home."""
+    values = home.settings.serving.model_dump(mode="json").items()
+    return "\n".join(["[serving]", *(f"{name} = {json.dumps(value)}" for name, value in values)]) + "\n"
 
 
 @dataclass(frozen=True)
