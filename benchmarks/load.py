@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -39,10 +39,14 @@ TOLERANCE = 1e-5
 
 @dataclass
 class Load:
-    """What came back: (mode, query, release, [(passage, score)], seconds) of each answer, and what failed."""
+    """What came back: (mode, query, release, [(passage, score)], seconds, when it was asked) of each answer.
 
-    answers: list[tuple[str, str, str, list[tuple[str, float]], float]] = field(default_factory=list)
+    `failed` is what failed, `moves` (when, the release that is champion from then on).
+    """
+
+    answers: list[tuple[str, str, str, list[tuple[str, float]], float, float]] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    moves: list[tuple[float, str]] = field(default_factory=list)
 
 
 def encode(home: str, release: str, queries: Sequence[str], seconds: float, barrier: Any, done: Any) -> None:
@@ -126,7 +130,7 @@ def load(queries: Sequence[str], modes: Sequence[str], seconds: float, concurren
                 found.failed.append(str(told))
                 continue
             hits = [(hit["passage_id"], hit["score"]) for hit in told["hits"]]
-            found.answers.append((mode, query, told["release"], hits, time.perf_counter() - begun))
+            found.answers.append((mode, query, told["release"], hits, time.perf_counter() - begun, begun))
 
     threads = [threading.Thread(target=ask) for _ in range(concurrency)]
     for thread in threads:
@@ -141,7 +145,7 @@ def wrong(home: Path, answers: Load) -> int:
     retrievers = dict[str, Retriever]()
     known = dict[tuple[str, str, str], list[tuple[str, float]]]()
     differing = 0
-    for mode, query, release, hits, _ in answers.answers:
+    for mode, query, release, hits, *_ in answers.answers:
         if release not in retrievers:
             retrievers[release] = open_release(Home(home), release)[1]
         if (mode, query, release) not in known:
@@ -174,18 +178,23 @@ def told(found: Load, seconds: float) -> dict[str, Any]:
     }
 
 
-def moved(home: Path, seconds: float) -> Callable[[], None]:
+def move(home: Path, seconds: float, moves: list[tuple[float, str]]) -> None:
     """Promote `previous` after a third of the time and go back after two."""
+    registry = Registry(home)
+    champion, previous = registry.alias("champion"), registry.alias("previous")
+    assert champion and previous
+    for to in (previous, champion):
+        time.sleep(seconds / 3)
+        registry.promote(to, "load", "benchmarks/load.py", waiver="a benchmark")
+        moves.append((time.perf_counter(), f"r{to}"))
 
-    def move() -> None:
-        registry = Registry(home)
-        champion, previous = registry.alias("champion"), registry.alias("previous")
-        assert champion and previous
-        for to in (previous, champion):
-            time.sleep(seconds / 3)
-            registry.promote(to, "load", "benchmarks/load.py", waiver="a benchmark")
 
-    return move
+def followed(found: Load) -> float:
+    """Seconds from a move to the last request that was still answered by the release before it; the longer of two."""
+    (first, to), (second, back) = found.moves
+    late = [asked - first for *_, release, _, _, asked in found.answers if first < asked < second and release != to]
+    late += [asked - second for *_, release, _, _, asked in found.answers if asked > second and release != back]
+    return round(max(late, default=0.0), 2)
 
 
 def main() -> Mapping[str, Any]:
@@ -207,10 +216,13 @@ def main() -> Mapping[str, Any]:
         for mode in given.modes:
             load(queries, [mode], 2, given.concurrency)
             runs[mode] = load(queries, [mode], given.seconds, given.concurrency)
-        mover = threading.Thread(target=moved(home, given.seconds))
+        moves = list[tuple[float, str]]()
+        mover = threading.Thread(target=move, args=(home, given.seconds, moves))
         mover.start()
-        runs["promotion and rollback"] = load(queries, given.modes, given.seconds, given.concurrency)
+        swapped = runs["promotion and rollback"] = load(queries, given.modes, given.seconds, given.concurrency)
         mover.join()
+        swapped.moves = moves
+        result["followed_seconds"] = followed(swapped)
     encoder.append(bare(home, queries, given.seconds / 4, given.workers))
     result["bare_encoder"] = round(max(encoder), 1)
     for name, found in runs.items():
