@@ -23,6 +23,7 @@ from genret_ops.corpus.live import lift, withdraw
 from genret_ops.errors import GenretError
 from genret_ops.home import Home, actor
 from genret_ops.registry.ancestry import ancestors, trained_in
+from genret_ops.registry.feedback import remove_feedback
 from genret_ops.registry.labels import remove_labels
 from genret_ops.registry.registry import CHAMPION, Registry
 from genret_ops.registry.retirement import ERASED
@@ -115,6 +116,7 @@ def _purge(home: Home) -> dict[str, Any]:
         "Dagster runs": _forget_runs(home, snapshots, traces.document),
         "benchmark results": len(bench),
         "labels": remove_labels(home.path, traces.document),
+        "judgements of users": remove_feedback(home.path, traces.document),
         "cached encodings": EncodingCache.forget(home.path, traces.encodings),
         **sweep(home),
     }

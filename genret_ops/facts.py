@@ -223,8 +223,20 @@ def answer(release: "Release", retriever: "Retriever", found: "Answer") -> dict[
     """An answer with its plan and the account of every hit; ranks count from 1."""
     from genret_ops.retrieval.retriever import describe
 
-    head = retriever.index.head
-    hits = [
+    return {
+        "query": found.query,
+        "release": f"r{release.number}",
+        "mode": found.mode,
+        "plan": describe(found.plan),
+        "seconds": dict(found.seconds),
+        "hits": hits(retriever, found),
+    }
+
+
+def hits(retriever: "Retriever", found: "Answer", evidence: bool = True) -> list[dict[str, Any]]:
+    """The hits of an answer, each with its account; without its best sentence where nobody wants `evidence`."""
+    head, best = retriever.index.head, _evidence(retriever, found) if evidence else {}
+    return [
         {
             "rank": rank,
             "passage_id": hit.passage_id,
@@ -232,7 +244,7 @@ def answer(release: "Release", retriever: "Retriever", found: "Answer") -> dict[
             "title": hit.title,
             "section": next(place.section for place in head.occurrences[hit.docid] if place.doc_id == hit.doc_id),
             "text": hit.text,
-            "evidence": _evidence(retriever, found.plan.text, hit.docid),
+            **({"evidence": best[hit.docid]} if evidence else {}),
             "metadata": dict(hit.metadata),
             "docid": hit.docid,
             "label": hit.label,
@@ -243,21 +255,16 @@ def answer(release: "Release", retriever: "Retriever", found: "Answer") -> dict[
         }
         for rank, hit in enumerate(found.hits, 1)
     ]
-    return {
-        "query": found.query,
-        "release": f"r{release.number}",
-        "mode": found.mode,
-        "plan": describe(found.plan),
-        "seconds": dict(found.seconds),
-        "hits": hits,
-    }
 
 
-def _evidence(retriever: "Retriever", query: str, docid: int) -> str:
-    """The sentence of a passage that has most in common with the query, by BM25; its first where none has."""
+def _evidence(retriever: "Retriever", found: "Answer") -> dict[int, str]:
+    """By docid, the sentence of each hit that has most in common with the query, by BM25; the first where none has."""
     from genret_ops.lexical import tokens
 
-    lexical, sentences = retriever.index.lexical, retriever.index.head.passages[docid].sentences
-    first, after = int(lexical.starts[docid]), int([*lexical.starts[docid + 1 : docid + 2], 2**62][0])
-    scores = lexical.sentence_scores(tokens([query])[0])[first : min(after, first + len(sentences))]
-    return sentences[int(scores.argmax())]
+    lexical, passages = retriever.index.lexical, retriever.index.head.passages
+    scores, best = lexical.sentence_scores(tokens([found.plan.text])[0]), dict[int, str]()
+    for docid in (hit.docid for hit in found.hits):
+        sentences, first = passages[docid].sentences, int(lexical.starts[docid])
+        after = int([*lexical.starts[docid + 1 : docid + 2], len(scores)][0])
+        best[docid] = sentences[int(scores[first : min(after, first + len(sentences))].argmax())]
+    return best

@@ -124,11 +124,28 @@ class LineageSettings(_Group):
     openlineage: str = Field("", description="a file, or the address of an OpenLineage service; empty: nobody")
 
 
+class ServingSettings(_Group):
+    """The HTTP service (`genret serve`)."""
+
+    host: str = Field("127.0.0.1", description="address to listen on; another than loopback needs require_token")
+    port: int = Field(8000, ge=1, le=65535)
+    workers: int = Field(1, ge=1, description="processes, each with one thread of torch; rows are shared")
+    require_token: bool = Field(False, description="searching needs a token too, also on loopback")
+    poll_seconds: float = Field(1.0, gt=0, description="how often a worker looks which release is champion")
+    shadow: float = Field(0.0, ge=0, le=1, description="share of searches that the candidate answers too, unseen")
+    together: int = Field(32, ge=1, description="searches that go through the model at once, at most")
+    k: int = Field(100, ge=1, description="most hits that a search may ask for")
+    query_characters: int = Field(2000, ge=1, description="longest query")
+    batch: int = Field(64, ge=1, description="most searches in one request")
+    body_bytes: int = Field(1_000_000, ge=1000, description="longest body of a request")
+    per_second: int = Field(500, ge=1, description="requests a second of one token or address, of each worker")
+
+
 class Settings(BaseSettings):
     """Every default of the house. Frozen; `Settings.load(home)` reads the home's file and the environment.
 
-    `registry` and `lineage` say where a home is written down, and `updates` when something runs, not what a run does:
-    no dump holds them, and so no hash and no manifest.
+    `registry` and `lineage` say where a home is written down, `updates` when something runs, and `serving` who may ask,
+    not what a run does: no dump holds them, and so no hash and no manifest.
     """
 
     model_config = SettingsConfigDict(
@@ -150,6 +167,7 @@ class Settings(BaseSettings):
     updates: UpdateSettings = Field(UpdateSettings(), exclude=True)
     registry: RegistrySettings = Field(RegistrySettings(), exclude=True)
     lineage: LineageSettings = Field(LineageSettings(), exclude=True)
+    serving: ServingSettings = Field(ServingSettings(), exclude=True)
 
     @classmethod
     def settings_customise_sources(

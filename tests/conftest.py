@@ -21,6 +21,7 @@ for setting in [name for name in os.environ if name.startswith("GENRET_")]:
 import pytest  # noqa: E402 - after the environment is set
 from databases import Database, Server, running  # noqa: E402
 from hypothesis import settings  # noqa: E402
+from service import Service, served  # noqa: E402
 
 settings.register_profile("developer", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
@@ -129,6 +130,14 @@ def small_home(ingested_home: Path, genret: Genret, tmp_path_factory: pytest.Tem
 def home_copy(small_home: Path, tmp_path: Path) -> Path:
     """The built home, to do anything with."""
     return Path(shutil.copytree(small_home, tmp_path / "home"))
+
+
+@pytest.fixture(scope="session")
+def service(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The HTTP service on a home like `small_home`, of which nothing is changed."""
+    home = Path(shutil.copytree(small_home, tmp_path_factory.mktemp("served") / "home"))
+    with served(home) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

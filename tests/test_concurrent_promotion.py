@@ -2,7 +2,6 @@
 
 import json
 import random
-import shutil
 import subprocess
 import sys
 import time
@@ -12,17 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from releases import another
 
 from assets import run
 from genret_ops.home import Home
-from genret_ops.modeling.compact import finished_rows
-from genret_ops.modeling.rows import Rows
-from genret_ops.registry.content import seal
 from genret_ops.registry.load import open_release
 from genret_ops.registry.registry import Registry
-from genret_ops.registry.verdict import Verdict
 
 PATIENCE = 120
 QUERIES = ("descale the espresso machine", "when does the ferry leave for the lighthouse", "the archive in Lisbon")
@@ -68,25 +63,6 @@ class Reign:
     previous: int | None
     begun: float
     ended: float
-
-
-def another(home: Home, of: int, seed: int) -> int:
-    """A release on the same head as release `of`, whose learned rows answer otherwise; let in by the gate."""
-    registry = Registry(home.path)
-    model = registry.release(of)
-    staging = home.path / "work" / f"other-{seed}"
-    shutil.copytree(model.folder, staging)
-    for path in staging.rglob("*"):
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    rows = finished_rows(registry.release(1).folder)
-    (staging / "rows.npy").unlink()  # a patch shares it with what it patches
-    (staging / "starts.npy").unlink()
-    Rows(np.random.default_rng(seed).permutation(rows.vectors), rows.starts).save(staging)
-    content = seal(staging, home.releases, {"settings": home.settings.model_dump(mode="json")})
-    facts = {"generation": 0, "delta": model.delta, "parent": of, "head": model.head, "metrics": {}}
-    number = registry.register(content, home.releases / content[:16], actor="test", **facts)
-    registry.record_verdict(number, Verdict(content, model.delta, ()), "test")
-    return number
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def judged(opened: tuple[Index, Model], asked: list[Question]) -> Judge:
 
 
 def with_rows(model: Model, change: Callable[[Rows], np.ndarray]) -> Model:
-    rows = Rows(model.scorer.vectors.astype(np.float16), model.scorer.starts)
+    rows = model.scorer.rows
     return replace(model, scorer=RowScorer(Rows(change(rows), rows.starts), model.scorer.scale))
 
 

@@ -91,17 +91,25 @@ def label(
     file: Annotated[
         Path | None, typer.Option(help='JSON lines instead: {"query": "...", "document": "..."}', exists=True)
     ] = None,
+    from_feedback: Annotated[
+        bool, typer.Option("--from-feedback", help="What users of the service agreed on; the rest stays or is dropped.")
+    ] = False,
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
     """Tell the gate what the right answer is: it asks these queries of every release from now on."""
     from genret_ops import show
     from genret_ops.corpus.live import LivePlaces
+    from genret_ops.registry.feedback import take_over
     from genret_ops.registry.labels import add_labels, parse, read_labels
 
-    if (query is None or document is None) == (file is None):
-        raise typer.BadParameter("give a QUERY and a DOCUMENT, or a --file of them")
+    if [query is not None and document is not None, file is not None, from_feedback].count(True) != 1:
+        raise typer.BadParameter("give a QUERY and a DOCUMENT, or a --file of them, or --from-feedback")
     opened = existing(home)
+    if from_feedback:
+        taken = take_over(opened.path)
+        tell({**taken, "labels": len(read_labels(opened.path))}, as_json, show.labelled)
+        return
     known = {doc_id for doc_id, _ in LivePlaces(opened.path)()}
     pairs = list(parse(file.read_text("utf-8").splitlines())) if file else [(str(query), str(document))]
     if unknown := sorted({doc_id for _, doc_id in pairs} - known):

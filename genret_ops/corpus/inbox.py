@@ -69,7 +69,7 @@ class Inbox:
         Raises:
             DocumentRefused: it has no id or no text, or it was erased.
         """
-        document = _cleaned(document)
+        document = cleaned(document)
         self._admit(document)
         with self._home.alone("inbox", wait=True):
             ticket = self._write_ticket(document.doc_id, "post", by)
@@ -164,6 +164,7 @@ def _newest_posting(home: Path, doc_id: str) -> str:
     return _posting(home, newest, doc_id) if newest else ""
 
 
-def _cleaned(document: Document) -> Document:
+def cleaned(document: Document) -> Document:
+    """A document as the inbox takes it in: no blanks around id and title, no attributes without a value."""
     title, text = clean(document.title).strip(), clean(document.text).replace("\r\n", "\n").strip()
     return Document(clean(document.doc_id).strip(), title, text or title, metadata_values(document.metadata))

@@ -5,6 +5,7 @@ are compared by a test. Modules are named as there, so that adapters fit either.
 """
 
 import json
+from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -36,18 +37,14 @@ class Bert(nn.Module):
 
     @classmethod
     def load(cls, folder: Path) -> "Bert":
-        """The weights of a folder, float32.
+        """The weights of a folder, float32; every model of one folder shares them until it puts others in their place.
 
         Raises:
             RuntimeError: a weight is missing, or has another shape than the configuration says.
         """
-        from safetensors.torch import load_file
-
-        model = cls(json.loads((folder / "config.json").read_text()))
-        weights = {
-            name.removeprefix("bert."): weight for name, weight in load_file(folder / "model.safetensors").items()
-        }
-        kept = {name: weights[name].float() for name, _ in model.named_parameters() if name in weights}
+        file = folder / "model.safetensors"
+        model, weights = cls(json.loads((folder / "config.json").read_text())), _weights(file, file.stat().st_mtime_ns)
+        kept = {name: weights[name] for name, _ in model.named_parameters() if name in weights}
         model.load_state_dict(kept, assign=True)
         return model
 
@@ -57,6 +54,14 @@ class Bert(nn.Module):
         for layer in self.encoder["layer"].children():
             states = layer(states, seen)
         return SimpleNamespace(last_hidden_state=states)
+
+
+@lru_cache(maxsize=1)
+def _weights(file: Path, written: int) -> dict[str, torch.Tensor]:
+    """The tensors of a file as it was `written`, read once."""
+    from safetensors.torch import load_file
+
+    return {name.removeprefix("bert."): weight.float() for name, weight in load_file(file).items()}
 
 
 class _Embeddings(nn.Module):

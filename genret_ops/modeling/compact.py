@@ -9,7 +9,8 @@ learned; `dense_adapted` in the evaluation is the same training with re-encoded 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,8 @@ def log_sum_exp(scores: torch.Tensor, owners: torch.Tensor, count: int, bound: f
     return total.log() + bound
 
 
+_BLOCK = 2048
+"""Rows that are widened at once: few enough for a processor's cache."""
 FRESH = "fresh-"
 """Prefix of the files with the rows of docids that came after a release's training."""
 
@@ -92,26 +95,54 @@ def fresh_rows(folder: Path, genesis: Rows, scale: float) -> Rows:
 
 
 class RowScorer:
-    """Finished rows as a search uses them: logits of every docid for a unit query."""
+    """Finished rows as a search uses them: logits of every docid for a unit query.
 
-    def __init__(self, rows: Rows, scale: float) -> None:
-        self.vectors = np.ascontiguousarray(rows.vectors, dtype=np.float32)
-        self.starts = rows.starts
+    Rows stay as they are stored, float16 and memory-mapped, and are widened a block at a time: processes that serve one
+    release share them. `fresh` are the rows of docids that came later, in place of any that `rows` has for these; a
+    docid of `count` without a row has the logit of a row of zeros.
+    """
+
+    def __init__(
+        self, rows: Rows, scale: float, fresh: tuple[Rows, np.ndarray] | None = None, count: int | None = None
+    ) -> None:
+        self.rows = rows
         self.scale = scale
+        self._count = len(rows) if count is None else count
+        self._parts = [(rows, np.arange(len(rows))), *([fresh] if fresh else [])]
 
     @classmethod
     def load(cls, folder: Path, scale: float) -> "RowScorer":
-        """Open the finished rows of a release, those that came after its training behind those that it learned."""
-        return cls(finished_rows(folder), scale)
+        """Open the finished rows of a release, those that came after its training beside those that it learned."""
+        count = len(json.loads((folder / "docids.json").read_text()))
+        if not (folder / f"{FRESH}rows.npy").exists():
+            return cls(Rows.load(folder), scale, count=count)
+        return cls(Rows.load(folder), scale, (Rows.load(folder, FRESH), np.load(folder / f"{FRESH}docids.npy")), count)
 
     def logits(self, queries: np.ndarray) -> np.ndarray:
-        """Logits of shape (batch, docids) for unit queries of shape (batch, dimension)."""
-        scores = np.exp(self.scale * (queries @ self.vectors.T - 1.0))
-        return np.asarray(np.log(np.add.reduceat(scores, self.starts[:-1], axis=1)) + self.scale, dtype=np.float32)
+        """Logits of shape (batch, docids), float32, for unit queries of shape (batch, dimension)."""
+        sums = np.full((len(queries), self._count), np.exp(-self.scale), dtype=np.float32)
+        scaled = torch.from_numpy(self.scale * queries)
+        for rows, docids in self._parts if len(queries) else ():
+            for first, last in _blocks(rows.starts):
+                start, end = rows.starts[first], rows.starts[last]
+                scores = scaled @ torch.from_numpy(rows.vectors[start:end]).float().T
+                exponentials = scores.sub_(self.scale).exp_().numpy()
+                sums[:, docids[first:last]] = np.add.reduceat(exponentials, rows.starts[first:last] - start, axis=1)
+        return np.asarray(np.log(sums, out=sums) + np.float32(self.scale))
 
     def bodies(self, queries: np.ndarray) -> np.ndarray:
         """Cosine with the body row of each docid, shape (..., docids), for unit queries (..., dimension)."""
-        return np.asarray(queries @ self.vectors[self.starts[:-1]].T)
+        found = np.zeros((*queries.shape[:-1], self._count), dtype=np.float32)
+        for rows, docids in self._parts if len(queries) else ():
+            bodies = torch.from_numpy(rows.vectors[rows.starts[:-1]]).float().numpy()
+            found[..., docids] = queries @ bodies.T
+        return found
+
+
+def _blocks(starts: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Runs of docids, (first, after the last), of about `_BLOCK` rows each."""
+    edges = np.searchsorted(starts[:-1], np.arange(0, starts[-1], _BLOCK))
+    return pairwise(np.unique([*edges, len(starts) - 1]).tolist())
 
 
 def log_probabilities(logits: np.ndarray, allowed: np.ndarray) -> np.ndarray:

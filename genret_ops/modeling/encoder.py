@@ -7,7 +7,7 @@ added to the weights it belongs to (W + B A alpha / r), which gives the same fun
 import hashlib
 import importlib.util
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -81,10 +81,14 @@ def _hash_of(folder: Path, files: tuple[tuple[Path, int, int], ...]) -> str:
     return digest.hexdigest()
 
 
-def padded(tokenizer: Tokenizer, texts: Sequence[str], limit: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """(ids, mask) of shape (n, longest), each text with its special tokens cut to `limit` tokens."""
+def token_ids(tokenizer: Tokenizer, texts: Sequence[str], limit: int) -> list[list[int]]:
+    """The ids of each text with its special tokens, cut to `limit`."""
     rows = [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts))]
-    rows = [row if len(row) <= limit else [*row[: limit - 1], row[-1]] for row in rows]
+    return [row if len(row) <= limit else [*row[: limit - 1], row[-1]] for row in rows]
+
+
+def padded(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """(ids, mask) of shape (n, longest)."""
     width = max(len(row) for row in rows)
     ids = torch.zeros((len(rows), width), dtype=torch.long)
     mask = torch.zeros_like(ids)
@@ -92,6 +96,18 @@ def padded(tokenizer: Tokenizer, texts: Sequence[str], limit: int) -> tuple[torc
         ids[index, : len(row)] = torch.tensor(row)
         mask[index, : len(row)] = 1
     return ids, mask
+
+
+def _runs(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Places of `lengths` in runs of at most `_BATCH` that differ by a quarter at most, so that little is padded."""
+    run = list[int]()
+    for place in sorted(range(len(lengths)), key=lambda place: lengths[place]):
+        if run and (len(run) == _BATCH or lengths[place] > 1.25 * lengths[run[0]]):
+            yield run
+            run = []
+        run.append(place)
+    if run:
+        yield run
 
 
 def _auto_model(name: str) -> torch.nn.Module:
@@ -129,11 +145,14 @@ class Encoder(torch.nn.Module):
     def forward(self, texts: Sequence[str]) -> torch.Tensor:
         """Unit vectors of shape (n, dimension), with gradients where the weights want them."""
         order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
-        parts = [self._pooled([texts[index] for index in run]) for run in batches(order, 16)]
+        parts = [self._pooled(self._ids([texts[index] for index in run])) for run in batches(order, 16)]
         return torch.cat(parts)[torch.tensor(order).argsort()]
 
-    def _pooled(self, texts: Sequence[str]) -> torch.Tensor:
-        ids, mask = padded(self.tokenizer, texts, self.limit)
+    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+        return token_ids(self.tokenizer, texts, self.limit)
+
+    def _pooled(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
+        ids, mask = padded(rows)
         states = self.base(input_ids=ids, attention_mask=mask).last_hidden_state
         weight = mask.unsqueeze(-1).to(states.dtype)
         return torch.nn.functional.normalize((states * weight).sum(1) / weight.sum(1), dim=-1)
@@ -143,13 +162,13 @@ class Encoder(torch.nn.Module):
 
         Each core takes batches of its own, longest first: threads inside an operation wait for one another at each.
         """
-        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
-        runs = list(batches(sorted(range(len(texts)), key=lambda index: -len(texts[index])), _BATCH))
+        vectors, rows = np.empty((len(texts), self.dimension), dtype=np.float32), self._ids(texts)
+        runs = list(_runs([len(row) for row in rows]))[::-1]
         threads = torch.get_num_threads()
 
         @torch.inference_mode()
         def one(run: Sequence[int]) -> None:
-            vectors[run] = self._pooled([texts[index] for index in run]).numpy()
+            vectors[run] = self._pooled([rows[index] for index in run]).numpy()
 
         if threads == 1 or len(runs) < 2:
             for run in runs:
@@ -163,7 +182,9 @@ class Encoder(torch.nn.Module):
         return vectors
 
     def add_adapter(self, folder: Path) -> None:
-        """Add a saved LoRA adapter to the weights it belongs to, in place: all of it or, where it is refused, nothing.
+        """Add a saved LoRA adapter to the weights it belongs to: all of it or, where it is refused, nothing.
+
+        Each changed weight is a new tensor, since other encoders may share the old one.
 
         Raises:
             GenretError: the adapter was made for weights that this encoder does not have, or for other shapes of them.
@@ -185,4 +206,4 @@ class Encoder(torch.nn.Module):
         if not changes:
             raise GenretError(f"the adapter in {folder} was made for another encoder: it holds no LoRA weights")
         for target, change in changes.items():
-            weights[target].data += change
+            weights[target].data = weights[target].data + change

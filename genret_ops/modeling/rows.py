@@ -80,8 +80,8 @@ class Rows:
 
     @classmethod
     def load(cls, folder: Path, prefix: str = "") -> "Rows":
-        """Open saved rows, memory-mapped."""
-        vectors = np.load(folder / f"{prefix}rows.npy", mmap_mode="r")
+        """Open saved rows, memory-mapped: a copy is made of what is written to, and nothing is."""
+        vectors = np.load(folder / f"{prefix}rows.npy", mmap_mode="c")
         return cls(vectors, np.load(folder / f"{prefix}starts.npy"))
 
     @classmethod

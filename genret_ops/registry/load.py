@@ -28,8 +28,8 @@ def model_on(home: Home, release: Release, head: CorpusHead) -> Model:
     return replace(model, scorer=RowScorer(rows.first(len(head)), search.scale))
 
 
-def open_release(home: Home, name: str | int = "champion") -> tuple[Release, Retriever]:
-    """A release and a retriever over it.
+def open_release(home: Home, name: str | int = "champion", beside: Index | None = None) -> tuple[Release, Retriever]:
+    """A release and a retriever over it, which shares the index `beside` if that is of the same corpus head.
 
     Raises:
         NothingToSearch: the home holds no release, or none of that name.
@@ -40,7 +40,7 @@ def open_release(home: Home, name: str | int = "champion") -> tuple[Release, Ret
     release = registry.release(name)
     registry.verify(release)
     settings = RetrievalSettings(**read_search(release.folder).retrieval)
-    index = Index.open(home, release.head, settings)
+    index = Index.open(home, release.head, settings, beside)
     known = json.loads((release.folder / "docids.json").read_text())
     if known != [passage.passage_id for passage in index.head.passages]:
         raise BrokenRelease(f"r{release.number} was trained on other passages than its corpus head has: build again")

@@ -6,7 +6,7 @@ model release (encoder, finished rows, fusion). A service swaps one reference to
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -44,11 +44,14 @@ class Model:
 
 
 class Index:
-    """The corpus side. Arrays have one entry a docid of `head`."""
+    """The corpus side. Arrays have one entry a docid of `head`; `folder` holds its files, if it was opened from any."""
+
+    folder: Path | None = None
 
     def __init__(self, head: CorpusHead, settings: RetrievalSettings, lexical: LexicalIndex) -> None:
         self.head = head
         self.lexical = lexical
+        self.settings = settings
         self.pool = settings.pool
         found = profile(head.documents.values())
         self.attributes = {name: head.attribute(name) for name in found}
@@ -60,33 +63,53 @@ class Index:
         self._shared = [docid for docid in range(len(head)) if len(head.documents_of(docid)) > 1]
         self._days = [_days(self.attributes[name]) for name in date_attributes(found)]
         self._rarity = lexical.rarity
+        self._nothing = np.zeros(len(head), dtype=np.float32)
         self._shown = lru_cache(maxsize=2)(self._held_by)
 
     @classmethod
-    def open(cls, home: Home, record: Mapping[str, Any], settings: RetrievalSettings) -> "Index":
+    def open(
+        cls, home: Home, record: Mapping[str, Any], settings: RetrievalSettings, beside: "Index | None" = None
+    ) -> "Index":
         """The index of a committed corpus head: written as files at the first call, opened without a database after.
 
         Its BM25 statistics are those of the snapshot that the record calls `statistics`, its own or an earlier one.
+        Where the index `beside` is on that very head, it is the one.
         """
+        if beside and (beside.folder, beside.settings) == (home.head(record), settings):
+            return beside
         try:
-            return cls(*_read(_files(home, record), settings))
+            return cls.read(_files(home, record), settings)
         except (OSError, ValueError, EOFError):  # a cache that was cut off or tampered with is made again, once
             for one in _with_statistics(home, record):
                 shutil.rmtree(home.head(one), ignore_errors=True)
-            return cls(*_read(_files(home, record), settings))
+            return cls.read(_files(home, record), settings)
+
+    @classmethod
+    def read(cls, folder: Path, settings: RetrievalSettings) -> "Index":
+        """The index in a folder of files."""
+        index = cls(CorpusHead.of(read_files(folder)), settings, LexicalIndex.load(folder))
+        index.folder = folder
+        return index
 
     def coverage(self, text: str, sentence_scores: np.ndarray) -> float:
         """How much of a text's weight in words its best sentence carries, about 0 to 1."""
         ideal = sum(self._rarity(word) for word in tokens([text])[0])
         return float(sentence_scores.max() / (2 * ideal)) if ideal > 0 else 0.0
 
-    def scores(self, texts: Sequence[str], logits: np.ndarray) -> list[Scores]:
-        """Scores of every docid for each text; `logits` has shape (texts, docids)."""
-        found = list[Scores]()
+    def scores(self, texts: Sequence[str], logits: Iterable[np.ndarray], words: bool = True) -> list[Scores]:
+        """Scores of every docid for each text, one row of `logits` (docids,) a text; a text that recurs is scored once.
+
+        Without `words` the lexical scores are left out: they are zero.
+        """
+        found = dict[str, Scores]()
         for text, row in zip(texts, logits, strict=True):
-            passage, sentence = (np.where(self.head.live, scores, 0) for scores in self.lexical.scores(text))
-            found.append(Scores(passage, sentence, row, self.coverage(text, sentence)))
-        return found
+            if text not in found:
+                found[text] = self._worded(text, row) if words else Scores(self._nothing, self._nothing, row, 0.0)
+        return [found[text] for text in texts]
+
+    def _worded(self, text: str, row: np.ndarray) -> Scores:
+        passage, sentence = (np.where(self.head.live, scores, 0) for scores in self.lexical.scores(text))
+        return Scores(passage, sentence, row, self.coverage(text, sentence))
 
     def filtered(self, filters: Mapping[str, str], live: Places | None = None) -> np.ndarray:
         """The docids of which one document has all these attribute values, as a mask; possibly empty.
@@ -142,10 +165,6 @@ class Index:
         for column in self._days:
             matches = np.maximum(matches, np.isin(column, list(days)))
         return matches
-
-
-def _read(folder: Path, settings: RetrievalSettings) -> tuple[CorpusHead, RetrievalSettings, LexicalIndex]:
-    return CorpusHead.of(read_files(folder)), settings, LexicalIndex.load(folder)
 
 
 def _with_statistics(home: Home, record: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -94,22 +94,23 @@ def read_search(folder: Path) -> SearchSettings:
     return SearchSettings(**found)
 
 
-def load_model(folder: Path) -> Model:
-    """The model of a release folder.
+def load_model(folder: Path, encoder: str | None = None) -> Model:
+    """The model of a release folder, on the encoder that it names or on the same one in another place.
 
     Raises:
         BrokenRelease: the encoder at hand is not the one that the release was trained on.
     """
     search = read_search(folder)
-    if encoder_hash(search.encoder) != search.encoder_hash:
+    name = encoder or search.encoder
+    if encoder_hash(name) != search.encoder_hash:
         raise BrokenRelease(
-            f"{folder.name} was trained on other weights of {search.encoder} than those installed: "
+            f"{folder.name} was trained on other weights than those of {name}: "
             "install the version in constraints.txt, or build again"
         )
-    encoder = Encoder.load(search.encoder, search.query_tokens)
-    encoder.add_adapter(folder / "adapter")
+    loaded = Encoder.load(name, search.query_tokens)
+    loaded.add_adapter(folder / "adapter")
     return Model(
-        encoder=encoder,
+        encoder=loaded,
         scorer=RowScorer.load(folder, search.scale),
         fusion=Fusion(search.fusion),
         lexical_fusion=Fusion(search.lexical_fusion),

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from genret_ops.records import Hit
 from genret_ops.retrieval.index import Index, Model
 from genret_ops.retrieval.plan import Clause, QueryPlan
 from genret_ops.retrieval.ranking import MODES, ClauseCandidates, Ranked, candidates, merge
+
+GENERATING = ("hybrid", "generative")
+"""The modes in which the model's own scores count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,22 @@ class Answer:
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A query that was checked and planned, and how it is to be answered."""
+
+    query: str
+    k: int
+    mode: str
+    filters: Mapping[str, str]
+    plan: QueryPlan
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts that rankers read: the whole query's, then each clause's."""
+        return [self.plan.text, *(clause.text for clause in self.plan.clauses)]
+
+
 class Retriever:
     """Searches one release on one corpus head.
 
@@ -35,7 +54,7 @@ class Retriever:
         self.index = index
         self.model = model
         everything = frozenset((doc_id, own) for doc_id, passages in index.head.places().items() for own in passages)
-        self._live = live or (lambda: everything)
+        self.live = live or (lambda: everything)
 
     def search(
         self, query: str, k: int = 10, mode: str | None = None, filters: Mapping[str, str] | None = None
@@ -50,22 +69,52 @@ class Retriever:
             GenretError: an empty query, an unknown mode, an attribute that no document has, or k below 1.
         """
         started = time.perf_counter()
+        search = self.plan(query, k, mode, filters)
+        planned = time.perf_counter() - started
+        (found,) = self.answer([search])
+        return replace(found, seconds={**found.seconds, "total": found.seconds["total"] + planned})
+
+    def plan(
+        self, query: str, k: int = 10, mode: str | None = None, filters: Mapping[str, str] | None = None
+    ) -> Search:
+        """What `search` is asked, checked and planned; raises what it raises."""
         mode = mode or self.model.default_mode
         self._check(query, k, mode, filters or {})
-        plan = self.index.planner.plan(query)
-        texts = [query] if mode == "dense" else [plan.text, *(clause.text for clause in plan.clauses)]
-        vectors = self._encode(texts)
-        encoded = time.perf_counter()
-        live = self._live()
-        filtered = self.index.filtered(filters or {}, live)
-        if mode == "dense":
-            ranked = self._dense(vectors[0], filtered, k)
-        else:
-            scores = self.index.scores(texts, self.model.scorer.logits(vectors))
-            found = candidates(self.index, plan, scores[0], scores[1:], filtered, max(self.index.pool, k))
-            ranked = self.ranked(found, mode, k)
-        seconds = {"encoder": encoded - started, "total": time.perf_counter() - started}
-        return Answer(query, mode, plan, tuple(self._hit(item, filters or {}, live) for item in ranked), seconds)
+        return Search(query, k, mode, filters or {}, self.index.planner.plan(query))
+
+    def answer(self, searches: Sequence[Search]) -> list[Answer]:
+        """The answers to several searches, whose texts are encoded and scored together.
+
+        Each waits for all: `seconds` holds the encoder's time for all of them, and as `total` the time that its answer
+        took to be there.
+        """
+        started = time.perf_counter()
+        generated = dict.fromkeys(text for search in searches if search.mode in GENERATING for text in search.texts)
+        dense = dict.fromkeys(search.query for search in searches if search.mode == "dense")
+        vectors = self.model.encoder.encode([*generated, *dense])
+        encoded = time.perf_counter() - started
+        logits = dict(zip(generated, self.model.scorer.logits(vectors[: len(generated)]), strict=True))
+        cosines = dict(zip(dense, self.model.scorer.bodies(vectors[len(generated) :]), strict=True))
+        live, found = self.live(), list[Answer]()
+        for search in searches:
+            filtered = self.index.filtered(search.filters, live)
+            if search.mode == "dense":
+                ranked = self._dense(cosines[search.query], filtered, search.k)
+            else:
+                ranked = self._planned(search, logits, filtered)
+            hits = tuple(self._hit(item, search.filters, live) for item in ranked)
+            seconds = {"encoder": encoded, "total": time.perf_counter() - started}
+            found.append(Answer(search.query, search.mode, search.plan, hits, seconds))
+        return found
+
+    def _planned(self, search: Search, logits: Mapping[str, np.ndarray], filtered: np.ndarray) -> list[Ranked]:
+        """The hits of a search whose mode has clauses; what that mode does not read is not computed."""
+        nothing, texts = np.zeros(len(self.index.head), dtype=np.float32), search.texts
+        rows = [logits[text] if search.mode in GENERATING else nothing for text in texts]
+        scores = self.index.scores(texts, rows, words=search.mode != "generative")
+        size = max(self.index.pool, search.k)
+        found = candidates(self.index, search.plan, scores[0], scores[1:], filtered, size)
+        return self.ranked(found, search.mode, search.k)
 
     def ranked(self, clauses: Sequence[ClauseCandidates], mode: str, k: int) -> list[Ranked]:
         """The `k` best of a plan's candidates in a mode that has clauses."""
@@ -77,8 +126,8 @@ class Retriever:
         fusion = self.model.fusion if mode == "hybrid" else self.model.lexical_fusion
         return merge(clauses, [fusion.scores(clause.matrix) for clause in clauses], k)
 
-    def _dense(self, vector: np.ndarray, filtered: np.ndarray, k: int) -> list[Ranked]:
-        similar = np.where(filtered, self.model.scorer.bodies(vector), -np.inf)
+    def _dense(self, cosines: np.ndarray, filtered: np.ndarray, k: int) -> list[Ranked]:
+        similar = np.where(filtered, cosines, -np.inf)
         best = np.lexsort((np.arange(len(similar)), -similar))[:k]
         return [
             Ranked(int(docid), float(similar[docid]), {"dense": (rank, round(float(similar[docid]), 4))}, ())
@@ -97,12 +146,6 @@ class Retriever:
             if name not in self.index.attributes:
                 known = ", ".join(self.index.attributes) or "none"
                 raise GenretError(f"no document has an attribute {name!r}: there are {known}")
-
-    def _encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Unit vectors of shape (len(texts), dimension); a text that stands twice is encoded once."""
-        distinct = list(dict.fromkeys(texts))
-        vectors = self.model.encoder.encode(distinct)
-        return vectors[[distinct.index(text) for text in texts]]
 
     def _hit(self, item: Ranked, filters: Mapping[str, str], live: Places) -> Hit:
         """A hit, shown in the first of its live documents that has the filters' values."""

@@ -1,0 +1,95 @@
+"""Who asks, whether they may, and how often: tokens, loopback, and a bucket of requests for each caller."""
+
+import ipaddress
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from genret_ops.settings import ServingSettings
+from serving.refusal import Refusal
+from serving.tokens import Tokens
+
+_CALLERS = 10_000
+"""Buckets that are kept; the caller that was away longest starts with a full one again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever makes a request: a token's name, or an address. `filters` limit everything that is read or written."""
+
+    name: str
+    filters: Mapping[str, str] = field(default_factory=dict)
+
+    def narrowed(self, filters: Mapping[str, str]) -> dict[str, str]:
+        """The filters that a request asks for, together with the caller's own.
+
+        Raises:
+            Refusal: the two contradict each other.
+        """
+        for name, value in self.filters.items():
+            if filters.get(name, value) != value:
+                raise Refusal(403, "outside", f"this token sees documents with {name}={value} only")
+        return {**filters, **self.filters}
+
+    def sees(self, metadata: Mapping[str, str]) -> bool:
+        """Whether a document with these attributes exists for this caller."""
+        return all(metadata.get(name) == value for name, value in self.filters.items())
+
+
+class Access:
+    """Lets callers in."""
+
+    def __init__(self, tokens: Tokens, settings: ServingSettings) -> None:
+        self._tokens = tokens
+        self._settings = settings
+        self._buckets = OrderedDict[str, tuple[float, float]]()
+
+    def admit(self, authorization: str | None, address: str, scope: str, always: bool) -> Caller:
+        """The caller of a request that needs a scope, by its `Authorization` header and the address it comes from.
+
+        Without a token, a request is let in where it is not `always` needed: from loopback, unless the settings
+        require one.
+
+        Raises:
+            Refusal: 401 without a token or with one that is not known, 403 beyond its scope, 429 too often.
+        """
+        caller = self._caller(authorization, address, scope, always)
+        self._count(caller.name)
+        return caller
+
+    def _caller(self, authorization: str | None, address: str, scope: str, always: bool) -> Caller:
+        if authorization is None:
+            if always or self._settings.require_token or not is_loopback(address):
+                self._count(address)
+                told = "send 'Authorization: Bearer TOKEN'; `genret token create` makes one"
+                raise Refusal(401, "no_token", told)
+            return Caller(address)
+        kind, _, secret = authorization.partition(" ")
+        token = self._tokens.find(secret.strip()) if kind.lower() == "bearer" else None
+        if token is None:
+            self._count(address)
+            raise Refusal(401, "bad_token", "this token is not known, was revoked or has expired")
+        if not token.allows(scope):
+            raise Refusal(403, "scope", f"this needs a token of scope {scope}, and this one is for {token.scope}")
+        return Caller(f"token {token.name}", token.filters)
+
+    def _count(self, name: str) -> None:
+        most, now = float(self._settings.per_second), time.monotonic()
+        left, then = self._buckets.pop(name, (most, now))
+        left = min(most, left + (now - then) * most)
+        self._buckets[name] = (max(0.0, left - 1), now)
+        if len(self._buckets) > _CALLERS:
+            self._buckets.popitem(last=False)
+        if left < 1:
+            raise Refusal(429, "too_often", f"more than {self._settings.per_second} requests a second: slow down")
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address is this machine's own."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    mapped = getattr(found, "ipv4_mapped", None)
+    return bool((mapped or found).is_loopback)

@@ -1,0 +1,45 @@
+"""GET /v1/releases and /v1/attributes: what there is to ask and to filter by."""
+
+import asyncio
+from typing import Any
+
+from serving.access import Caller
+from serving.refusal import Refusal
+from serving.shadow import summary
+from serving.worker import Worker
+
+_VALUES = 200
+"""Values of an attribute that are listed; the rest is counted."""
+
+
+async def releases(worker: Worker, caller: Caller) -> dict[str, Any]:
+    """Every release, and what keeps this worker from the one that should answer."""
+    return {**standing(worker), "releases": await asyncio.to_thread(worker.source.releases)}
+
+
+async def attributes(worker: Worker, caller: Caller) -> dict[str, Any]:
+    """The attributes of the documents that the caller sees, with their values."""
+    state = worker.state()
+    found = await asyncio.to_thread(state.attributes, caller.filters)
+    listed = [
+        {"name": name, "distinct": len(values), "values": dict(values.most_common(_VALUES))}
+        for name, values in sorted(found.items())
+    ]
+    return {"release": state.name, "attributes": listed}
+
+
+async def shadow(worker: Worker, caller: Caller) -> dict[str, Any]:
+    """What the candidate would have answered differently, over the searches that both answered."""
+    candidate = await asyncio.to_thread(worker.source.candidate)
+    if candidate is None:
+        raise Refusal(404, "no_candidate", "no release is candidate beside the champion")
+    return await asyncio.to_thread(summary, worker.home.path, f"r{candidate}")
+
+
+def standing(worker: Worker) -> dict[str, Any]:
+    """The release that a worker answers from, and the one that it could not load, with the reason."""
+    state, refused = worker.champion.state, worker.champion.refused
+    return {
+        "release": state.name if state else None,
+        "refused": {"release": f"r{refused[0]}", "why": refused[1]} if refused else None,
+    }

@@ -1,0 +1,24 @@
+"""POST /v1/feedback: kept with who and when, apart from what the gate asks until a person takes it over."""
+
+import asyncio
+from typing import Any
+
+from genret_ops.registry.feedback import Judgement, add_feedback
+from serving.access import Caller
+from serving.documents import seen
+from serving.refusal import Refusal
+from serving.schema import FeedbackRequest
+from serving.worker import Worker
+
+
+async def keep(worker: Worker, caller: Caller, asked: FeedbackRequest) -> dict[str, Any]:
+    """Keep a judgement of a document that the caller sees."""
+    worker.writing()
+    if not asked.query.strip():
+        raise Refusal(422, "refused", "the query is empty: say what was asked")
+    if len(asked.query) > worker.settings.query_characters:
+        raise Refusal(422, "too_long", f"a query may have {worker.settings.query_characters} characters at most")
+    seen(worker.state(), caller, asked.doc_id)
+    judgement = Judgement.now(asked.query, asked.doc_id, asked.relevant, caller.name, asked.request_id)
+    await asyncio.to_thread(add_feedback, worker.home.path, judgement)
+    return {"kept": True}

@@ -1,0 +1,113 @@
+"""Every operation of the service on one page: what it takes and gives, who may, and what stands in its description."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+from serving import catalogue, documents, feedback, schema, searches
+
+Handler = Callable[..., Awaitable[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`handler(worker, caller, argument)`; the argument is the checked body, or what `{id}` in the path stands for.
+
+    `scope` is what a token must be for; `always` says that there is no way without one.
+    """
+
+    method: str
+    path: str
+    summary: str
+    handler: Handler
+    answer: type[BaseModel]
+    body: type[BaseModel] | None = None
+    scope: str = "search"
+    always: bool = False
+    status: int = 200
+    refusals: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Its name in metrics and in the description."""
+        return self.handler.__module__.rpartition(".")[2] + "." + self.handler.__name__
+
+
+OPERATIONS = (
+    Operation(
+        "POST", "/v1/search", "Search", searches.search, schema.SearchAnswer, schema.SearchRequest, refusals=(403, 412)
+    ),
+    Operation(
+        "POST",
+        "/v1/search/batch",
+        "Several searches, answered by one release",
+        searches.batch,
+        schema.BatchAnswer,
+        schema.BatchRequest,
+        refusals=(403, 412),
+    ),
+    Operation(
+        "GET",
+        "/v1/documents/{id}",
+        "A document with its passages; its id may hold slashes",
+        documents.read,
+        schema.DocumentAnswer,
+        refusals=(404,),
+    ),
+    Operation(
+        "POST",
+        "/v1/documents",
+        "Add a document, or put it in the place of the one with its id",
+        documents.post,
+        schema.TicketAnswer,
+        schema.DocumentRequest,
+        scope="write",
+        always=True,
+        status=202,
+        refusals=(409,),
+    ),
+    Operation(
+        "DELETE",
+        "/v1/documents/{id}",
+        "Withdraw a document: no answer holds it from this moment",
+        documents.withdraw,
+        schema.TicketAnswer,
+        scope="write",
+        always=True,
+        status=202,
+        refusals=(404, 409),
+    ),
+    Operation(
+        "GET",
+        "/v1/tickets/{id}",
+        "Where a posting or a withdrawal stands",
+        documents.ticket,
+        schema.TicketAnswer,
+        refusals=(404, 409),
+    ),
+    Operation(
+        "POST",
+        "/v1/feedback",
+        "Say of a hit whether it answers the query",
+        feedback.keep,
+        schema.FeedbackAnswer,
+        schema.FeedbackRequest,
+        always=True,
+        status=202,
+        refusals=(404, 409),
+    ),
+    Operation("GET", "/v1/releases", "Every release, and what answers", catalogue.releases, schema.ReleasesAnswer),
+    Operation(
+        "GET",
+        "/v1/shadow",
+        "How far the candidate's answers are from the champion's",
+        catalogue.shadow,
+        schema.ShadowAnswer,
+        scope="admin",
+        always=True,
+        refusals=(404,),
+    ),
+    Operation("GET", "/v1/attributes", "What can be filtered by", catalogue.attributes, schema.AttributesAnswer),
+)

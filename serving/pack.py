@@ -1,0 +1,107 @@
+"""A packed release: one folder from which the service answers with no registry, no database and no network.
+
+It holds the release's files as they were sealed, the corpus head as files, the encoder's weights and the places that
+were live when it was packed, with `pack.json` beside them; and this software, so that `bentoml build` makes a Bento of
+it. Nothing in it follows anything, and it takes no changes.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import genret_ops
+import serving
+from genret_ops import facts
+from genret_ops.corpus.live import LivePlaces
+from genret_ops.errors import GenretError
+from genret_ops.home import Home
+from genret_ops.modeling.encoder import encoder_path
+from genret_ops.registry.content import check, library_versions
+from genret_ops.registry.load import open_release
+from genret_ops.registry.registry import CHAMPION
+from genret_ops.retrieval.index import Index
+from genret_ops.retrieval.model import load_model, read_search
+from genret_ops.retrieval.retriever import Retriever
+from genret_ops.settings import SETTINGS_FILE, RetrievalSettings
+from serving.state import State
+
+PACK = "pack.json"
+_BENTO = "bentofile.yaml"
+_LIBRARIES = (
+    *("bentoml", "bm25s", "charset-normalizer", "numpy", "prometheus-client", "pyarrow", "pydantic"),
+    *("pydantic-settings", "PyStemmer", "pyyaml", "safetensors", "sqlalchemy", "starlette", "tokenizers", "torch"),
+)
+"""What a packed service imports."""
+_RELEASE, _HEAD, _ENCODER, _PLACES = "release", "head", "encoder", "places.json"
+
+
+def pack(home: Home, folder: Path) -> dict[str, Any]:
+    """Pack the champion into a folder that does not exist yet.
+
+    Raises:
+        NothingToSearch: there is no champion.
+        BrokenRelease: a file of it is not what was sealed.
+        GenretError: the folder exists, or the encoder's weights lie in no folder.
+    """
+    if folder.exists():
+        raise GenretError(f"{folder} exists already: name a folder that does not")
+    release, retriever = open_release(home, CHAMPION)
+    weights = Path(encoder_path(read_search(release.folder).encoder))
+    if not weights.is_dir():
+        raise GenretError(f"the encoder's weights lie in no folder ({weights}): save them into one and build again")
+    assert retriever.index.folder is not None
+    building = folder.with_name(f".{folder.name}.packing")
+    shutil.rmtree(building, ignore_errors=True)
+    for source, name in ((release.folder, _RELEASE), (retriever.index.folder, _HEAD), (weights, _ENCODER)):
+        shutil.copytree(source, building / name)
+    for package in (genret_ops, serving):
+        code = Path(str(package.__file__)).parent
+        shutil.copytree(code, building / code.name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copyfile(building / "serving" / _BENTO, building / _BENTO)
+    versions = library_versions(_LIBRARIES)
+    wanted = (f"{name}=={versions[name].partition('+')[0]}\n" for name in _LIBRARIES)
+    (building / "requirements.txt").write_text("".join(wanted))
+    (building / SETTINGS_FILE).write_text(_settings_text(home))
+    (building / _PLACES).write_text(json.dumps(sorted(LivePlaces(home.path)())))
+    packed = {"release": f"r{release.number}", "content_hash": release.content_hash, "delta": release.delta}
+    listed = [one for one in facts.releases(home) if one["release"] == packed["release"]]
+    (building / PACK).write_text(json.dumps({**packed, "listed": listed}))
+    building.rename(folder)
+    return {"folder": str(folder), **packed}
+
+
+def _settings_text(home: Home) -> str:
+    """A `genret.toml` with the home's `[serving]` alone: where the registry is, and its password, stay at home."""
+    values = home.settings.serving.model_dump(mode="json").items()
+    return "\n".join(["[serving]", *(f"{name} = {json.dumps(value)}" for name, value in values)]) + "\n"
+
+
+@dataclass(frozen=True)
+class PackSource:
+    """The one release of a packed folder."""
+
+    folder: Path
+
+    def _packed(self) -> Mapping[str, Any]:
+        return dict(json.loads((self.folder / PACK).read_text()))
+
+    def champion(self) -> int | None:
+        return int(self._packed()["release"].removeprefix("r"))
+
+    def candidate(self) -> int | None:
+        return None
+
+    def open(self, number: int, beside: State | None) -> State:
+        packed, release = self._packed(), self.folder / _RELEASE
+        check(release, packed["content_hash"])
+        settings = RetrievalSettings(**read_search(release).retrieval)
+        model = load_model(release, str(self.folder / _ENCODER))
+        live = frozenset(map(tuple, json.loads((self.folder / _PLACES).read_text())))
+        retriever = Retriever(Index.read(self.folder / _HEAD, settings), model, lambda: live)
+        return State(number, packed["content_hash"], packed["delta"], retriever)
+
+    def releases(self) -> list[dict[str, Any]]:
+        return list(self._packed()["listed"])

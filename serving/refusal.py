@@ -1,0 +1,11 @@
+"""What a client is told when a request is not answered: a status, a code for programs and a sentence for people."""
+
+
+class Refusal(Exception):
+    """A request that is not answered as asked; the message says what to do."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message

@@ -1,0 +1,111 @@
+"""The candidate answers some searches too, unseen: how much would change if it were champion.
+
+What is kept of a comparison are numbers: no query, no document, nothing that a token's filters would have to hold back
+or an erasure take out. It happens behind the answer, and only while no search waits or is being answered; where too
+many samples wait, they are left out.
+"""
+
+import asyncio
+import json
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from genret_ops.home import Home
+from genret_ops.retrieval.retriever import Answer, Search
+from serving.follower import Follower
+from serving.metrics import Metrics
+from serving.state import Source, State
+
+log = logging.getLogger("bentoml.genret")
+_WAITING = 32
+_MOMENT = 0.005
+"""Seconds until it is looked again whether there is time."""
+FOLDER = "shadow"
+
+
+@dataclass(frozen=True, slots=True)
+class _Sampled:
+    state: State
+    search: Search
+    answer: Answer
+
+
+class Shadow:
+    """Compares the candidate's answers with those that were given, a `share` of them."""
+
+    def __init__(self, home: Home, source: Source, share: float, metrics: Metrics, busy: Callable[[], bool]) -> None:
+        self.candidate = Follower(source, source.candidate, metrics)
+        self._source = source
+        self._folder = home.path / FOLDER
+        self._share = share
+        self._metrics = metrics
+        self._busy = busy
+        self._queue = asyncio.Queue[_Sampled](_WAITING)
+        self._chance = random.Random()
+
+    def offer(self, state: State, search: Search, answer: Answer) -> None:
+        """Sample an answer that is about to be given; never waits."""
+        if self._share == 0 or self._chance.random() >= self._share or self.candidate.state is None:
+            return
+        try:
+            self._queue.put_nowait(_Sampled(state, search, answer))
+        except asyncio.QueueFull:
+            self._metrics.shadow_dropped()
+
+    async def run(self, every: float) -> None:
+        """Follow the candidate and compare, until cancelled."""
+        following = asyncio.create_task(self.candidate.run(every))
+        try:
+            while True:
+                sampled = await self._queue.get()
+                while self._busy():
+                    await asyncio.sleep(_MOMENT)
+                candidate = self.candidate.state
+                if candidate and candidate.number != sampled.state.number:
+                    await self._tried(candidate, sampled)
+        finally:
+            following.cancel()
+
+    async def _tried(self, candidate: State, sampled: _Sampled) -> None:
+        try:
+            await asyncio.to_thread(self._compare, candidate, sampled)
+        except Exception:  # the answer was given long ago
+            log.exception("%s could not be compared", candidate.name)
+
+    def _compare(self, candidate: State, sampled: _Sampled) -> None:
+        (other,) = candidate.retriever.answer([sampled.search])
+        ours, theirs = ([hit.passage_id for hit in answer.hits] for answer in (sampled.answer, other))
+        overlap = len({*ours} & {*theirs}) / max(1, len({*ours} | {*theirs})) if ours or theirs else 1.0
+        changed = ours[:1] != theirs[:1]
+        self._metrics.shadowed(sampled.search.mode, overlap, changed)
+        found = {
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "champion": sampled.state.name,
+            "candidate": candidate.name,
+            "mode": sampled.search.mode,
+            "k": sampled.search.k,
+            "overlap": round(overlap, 4),
+            "first_changed": changed,
+            "seconds": {"champion": sampled.answer.seconds["total"], "candidate": other.seconds["total"]},
+        }
+        self._folder.mkdir(exist_ok=True)
+        with (self._folder / f"{candidate.name}.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(found) + "\n")
+
+
+def summary(home: Path, candidate: str) -> dict[str, Any]:
+    """What the comparisons with a candidate come to: how many, mean overlap, share of first hits that differ."""
+    path = home / FOLDER / f"{candidate}.jsonl"
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+    count = len(rows)
+    return {
+        "candidate": candidate,
+        "compared": count,
+        "overlap": sum(row["overlap"] for row in rows) / count if count else None,
+        "first_changed": sum(row["first_changed"] for row in rows) / count if count else None,
+    }

@@ -1,0 +1,83 @@
+"""One process of the service: its home, the state that it answers from, and everything that a request needs."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from genret_ops.corpus.inbox import Inbox
+from genret_ops.home import Home
+from genret_ops.retrieval.retriever import Answer, Search
+from serving.access import Access
+from serving.batching import Batcher
+from serving.follower import Follower
+from serving.metrics import Metrics
+from serving.pack import PACK, PackSource
+from serving.refusal import Refusal
+from serving.shadow import Shadow
+from serving.state import HomeSource, Source, State
+from serving.tokens import Tokens
+
+
+class Worker:
+    """Holds no request. `start` before the first, `stop` after the last, both in the loop that answers."""
+
+    def __init__(self, path: Path) -> None:
+        self.home = Home(path)
+        self.settings = self.home.settings.serving
+        self.packed = (path / PACK).exists()
+        self.source: Source = PackSource(path) if self.packed else HomeSource(self.home)
+        self.inbox = Inbox(self.home)
+        self.metrics = Metrics()
+        self.access = Access(Tokens(path), self.settings)
+        self.champion = Follower(self.source, self.source.champion, self.metrics, self.metrics.swapped)
+        self.batcher = Batcher(self._answer, self.settings.together)
+        self.shadow = Shadow(self.home, self.source, self.settings.shadow, self.metrics, lambda: self.batcher.busy)
+        self._tasks = list[asyncio.Task[None]]()
+
+    async def start(self) -> None:
+        """Open the champion, and begin to answer, to follow and to compare."""
+        import torch
+
+        torch.set_num_threads(1)  # processes are what makes use of several cores
+        self.metrics.forget_dead()
+        await self.champion.look()
+        running = [self.batcher.run(), self.champion.run(self.settings.poll_seconds)]
+        if self.settings.shadow:
+            running.append(self.shadow.run(self.settings.poll_seconds))
+        self._tasks = [asyncio.create_task(one) for one in running]
+
+    async def stop(self) -> None:
+        """End what runs."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def state(self, min_release: str | None = None) -> State:
+        """The state that answers now; a request takes it once, and keeps it.
+
+        Raises:
+            Refusal: there is none yet, or it is of a release before `min_release`.
+        """
+        state = self.champion.state
+        if state is None:
+            raise Refusal(503, "no_release", "no release can be searched yet: see /readyz and `genret status`")
+        if min_release and state.number < int(min_release.removeprefix("r")):
+            raise Refusal(412, "release_too_old", f"this worker still answers from {state.name}: ask again in a moment")
+        return state
+
+    def writing(self) -> Inbox:
+        """The inbox.
+
+        Raises:
+            Refusal: the service runs from a packed folder.
+        """
+        if self.packed:
+            raise Refusal(409, "packed", "this is a packed release, which takes no changes: send them to the home")
+        return self.inbox
+
+    def _answer(self, state: State, searches: Sequence[Search]) -> list[Answer]:
+        self.metrics.batch(len(searches), self.batcher.waiting)
+        found = state.retriever.answer(searches)
+        for answer in found:
+            self.metrics.answered(answer)
+        return found

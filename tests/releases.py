@@ -1,0 +1,31 @@
+"""A second release without a second training."""
+
+import shutil
+
+import numpy as np
+
+from genret_ops.home import Home
+from genret_ops.modeling.compact import finished_rows
+from genret_ops.modeling.rows import Rows
+from genret_ops.registry.content import seal
+from genret_ops.registry.registry import Registry
+from genret_ops.registry.verdict import Verdict
+
+
+def another(home: Home, of: int, seed: int) -> int:
+    """A release on the same head as release `of`, whose learned rows answer otherwise; let in by the gate."""
+    registry = Registry(home.path)
+    model = registry.release(of)
+    staging = home.path / "work" / f"other-{seed}"
+    shutil.copytree(model.folder, staging)
+    for path in staging.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    rows = finished_rows(registry.release(1).folder)
+    (staging / "rows.npy").unlink()  # a patch shares it with what it patches
+    (staging / "starts.npy").unlink()
+    Rows(np.random.default_rng(seed).permutation(rows.vectors), rows.starts).save(staging)
+    content = seal(staging, home.releases, {"settings": home.settings.model_dump(mode="json")})
+    facts = {"generation": 0, "delta": model.delta, "parent": of, "head": model.head, "metrics": {}}
+    number = registry.register(content, home.releases / content[:16], actor="test", **facts)
+    registry.record_verdict(number, Verdict(content, model.delta, ()), "test")
+    return number

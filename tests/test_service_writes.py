@@ -1,0 +1,76 @@
+"""Documents posted, withdrawn and judged over HTTP: taken in with a ticket, gone at once, kept apart from the gate."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from service import Service, served, token, wait_for
+
+from assets import run
+from genret_ops.home import Home
+from genret_ops.registry.feedback import read_feedback
+from genret_ops.registry.labels import read_labels
+from genret_ops.retrieval.ranking import MODES
+
+
+@pytest.fixture(scope="module")
+def running(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    home = Path(shutil.copytree(small_home, tmp_path_factory.mktemp("written") / "home"))
+    with served(home, environment={"GENRET_SERVING__POLL_SECONDS": "0.2"}) as service:
+        yield service
+
+
+def test_the_way_of_a_document(running: Service) -> None:
+    secret = token(running.home, "writer", "write")
+    ferry = {"id": "notes/tides.md", "title": "The harbour", "text": "The ferry waits for high tide before it leaves."}
+    status, posted = running.call("POST", "/v1/documents", {**ferry, "metadata": {"team": "Blue Team"}}, secret)
+    assert (status, posted["state"]) == (202, "waiting")
+    assert ticket(running, posted["ticket"]) == "waiting"
+    assert running.document("notes/tides.md")[0] == 404
+    run.ingest(Home(running.home))
+    wait_for(lambda: ticket(running, posted["ticket"]) == "searchable", "searchable")
+    found = running.search("when does the ferry leave", k=1, min_release="r2")
+    assert (found["hits"][0]["doc_id"], found["hits"][0]["state"]) == ("notes/tides.md", "fresh")
+    assert running.document("notes/tides.md")[1]["metadata"] == {"team": "Blue Team"}
+
+    status, withdrawn = running.document("notes/tides.md", "DELETE", secret)
+    assert (status, withdrawn["state"]) == (202, "gone")
+    for mode in MODES:
+        hits = running.search("when does the ferry leave", k=100, mode=mode)["hits"]
+        assert "notes/tides.md" not in {hit["doc_id"] for hit in hits}
+    assert running.document("notes/tides.md")[0] == 404
+    assert ticket(running, withdrawn["ticket"]) == ticket(running, posted["ticket"]) == "gone"
+    assert running.document("notes/tides.md", "DELETE", secret)[0] == 404
+    assert running.call("GET", "/v1/tickets/nothing")[0] == 404
+
+
+def ticket(service: Service, name: str) -> str:
+    return str(service.call("GET", f"/v1/tickets/{name}")[1]["state"])
+
+
+def test_feedback_becomes_a_label_only_by_hand(running: Service, genret: object) -> None:
+    ours, theirs = (token(running.home, name) for name in ("ours", "theirs"))
+    judged = [
+        ("where to park", "parking.md", True, ours),
+        ("where to park", "parking.md", True, theirs),
+        ("roof", "bees.md", True, ours),
+        ("roof", "bees.md", False, theirs),
+        ("toner", "coffee.md", False, ours),
+    ]
+    for query, doc_id, relevant, secret in judged:
+        body = {"query": query, "doc_id": doc_id, "relevant": relevant}
+        assert running.call("POST", "/v1/feedback", body, secret)[0] == 202
+    assert running.call("POST", "/v1/feedback", {"query": "q", "doc_id": "none", "relevant": True}, ours)[0] == 404
+    assert running.call("POST", "/v1/feedback", {"query": " ", "doc_id": "bees.md", "relevant": True}, ours)[0] == 422
+    assert read_labels(running.home) == []
+    kept = read_feedback(running.home)
+    assert (kept[0].query, kept[0].document, kept[0].relevant, kept[0].by) == (*judged[0][:3], "token ours")
+    assert all(one.at for one in kept)
+
+    taken = json.loads(genret("label", "--from-feedback", "--json", home=running.home).stdout)  # type: ignore[operator]
+    assert (taken["added"], taken["by"]) == (1, ["token ours", "token theirs"])
+    assert taken["disputed"] == [{"query": "roof", "document": "bees.md"}]
+    assert read_labels(running.home) == [("where to park", "parking.md")]
+    assert {one.query for one in read_feedback(running.home)} == {"roof"}
