@@ -4,6 +4,7 @@ import errno
 import ipaddress
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from genret_ops.errors import GenretError
 from genret_ops.settings import ServingSettings
@@ -17,21 +18,24 @@ def serve(home: Path, settings: ServingSettings) -> None:
         GenretError: anybody could search, from anywhere; or the port is taken.
     """
     check_address(settings)
-    os.environ |= {
-        "GENRET_HOME": str(home),
-        "BENTOML_DO_NOT_TRACK": "True",
-        "GENRET_SERVING__WORKERS": str(settings.workers),
-        "GENRET_SERVING__SHADOW": str(settings.shadow),
-        "GENRET_SERVING__REQUIRE_TOKEN": str(settings.require_token),
-    }
-    from serving.service import Genret  # reads the environment
+    # BentoML keeps the metrics of all its services in one folder, and empties it with each that starts.
+    with TemporaryDirectory(prefix="genret-") as scratch:
+        os.environ |= {
+            "GENRET_HOME": str(home),
+            "BENTOML_HOME": scratch,
+            "BENTOML_DO_NOT_TRACK": "True",
+            "GENRET_SERVING__WORKERS": str(settings.workers),
+            "GENRET_SERVING__SHADOW": str(settings.shadow),
+            "GENRET_SERVING__REQUIRE_TOKEN": str(settings.require_token),
+        }
+        from serving.service import Genret  # reads the environment
 
-    try:
-        Genret.serve_http(host=settings.host, port=settings.port)
-    except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            raise
-        raise GenretError(f"port {settings.port} is taken: name another with --port") from error
+        try:
+            Genret.serve_http(host=settings.host, port=settings.port)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise GenretError(f"port {settings.port} is taken: name another with --port") from error
 
 
 def check_address(settings: ServingSettings) -> None:

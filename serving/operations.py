@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from serving import catalogue, documents, feedback, schema, searches
+from serving import catalogue, documents, feedback, lineage, schema, searches
 
 Handler = Callable[..., Awaitable[dict[str, Any]]]
 
@@ -108,6 +108,27 @@ OPERATIONS = (
         scope="admin",
         always=True,
         refusals=(404,),
+    ),
+    Operation(
+        "GET",
+        "/v1/lineage/{id}",
+        "A release (r3, an alias, a content hash) from its sources to its promotion",
+        lineage.release,
+        schema.LineageAnswer,
+        scope="admin",
+        always=True,
+        refusals=(404, 409),
+    ),
+    Operation(
+        "POST",
+        "/v1/lineage/answers",
+        "A hit of a search, back to its source and to what taught the model it",
+        lineage.answer,
+        schema.LineageAnswer,
+        schema.WhyRequest,
+        scope="admin",
+        always=True,
+        refusals=(404, 409),
     ),
     Operation("GET", "/v1/attributes", "What can be filtered by", catalogue.attributes, schema.AttributesAnswer),
 )

@@ -50,6 +50,15 @@ class FeedbackRequest(_Request):
     request_id: str | None = Field(None, max_length=64, description="of the answer that the hit was in")
 
 
+class WhyRequest(_Request):
+    """A search, and the rank of the hit that is to be accounted for."""
+
+    query: str = Field(min_length=1, max_length=2000, examples=["copy a folder"])
+    rank: int = Field(1, ge=1, le=100)
+    mode: Mode | None = None
+    filters: dict[str, str] = Field(default_factory=dict, max_length=16)
+
+
 class _Answer(BaseModel):
     request_id: str = Field(description="names this exchange in the service's log")
 
@@ -160,6 +169,12 @@ class AttributesAnswer(_Answer):
 
     release: str
     attributes: list[Attribute]
+
+
+class LineageAnswer(_Answer):
+    """Where a release or an answer comes from, as `genret lineage --json` and `genret why --json` tell it."""
+
+    lineage: dict[str, Any]
 
 
 class ShadowAnswer(_Answer):

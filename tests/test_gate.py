@@ -145,7 +145,9 @@ def worse_copy(home: Home) -> int:
         path.chmod(0o755 if path.is_dir() else 0o644)
     rows = finished_rows(champion.folder)
     Rows(np.random.default_rng(0).permutation(rows.vectors), rows.starts).save(staging)
-    content = seal(staging, home.releases, {"settings": home.settings.model_dump(mode="json")})
+    content = seal(
+        staging, home.releases, {"settings": home.settings.model_dump(mode="json"), "trained_on": champion.delta}
+    )
     facts = {"generation": 0, "delta": champion.delta, "parent": 1, "head": champion.head, "metrics": {}}
     return registry.register(content, home.releases / content[:16], actor="test", **facts)
 

@@ -20,7 +20,7 @@ from genret_ops.synthesis.queries import document_numbers, neighbours, write_que
 from genret_ops.training import sft
 from genret_ops.training.prepare import genesis_rows, prepare_job
 
-STEPS = 60
+FIRST, STEPS = 40, 60
 PLACES = ("Lisbon", "Oslo", "Prague", "Dublin", "Vienna", "Athens", "Riga", "Bern", "Turin")
 
 
@@ -47,26 +47,32 @@ def asked(index: Index) -> list[Question]:
     return questions(index.head, rows, 1000)
 
 
-def updated(home: Home, index: Index, champion: Model, share: float, folder: Path) -> Model:
-    """The champion after an update that replays what it knows in that share of its queries."""
-    head, settings = index.head, home.settings.with_training(replay=share, update_steps=STEPS)
-    near = neighbours(head, index.lexical)
-    queries = write_queries(head, near, settings, champion.known)
-    numbers = {passage.passage_id: docid for docid, passage in enumerate(head.passages)}
-    rows, parent = genesis_rows(home.path, head, settings)[0], open_release(home)[0].folder
-    job = prepare_job(folder, settings, rows, queries, numbers, near, document_numbers(head), parent)
+def trained(home: Home, index: Index, like: Model, folder: Path, share: float | None = None) -> Model:
+    """A model like another, trained from genesis, or grown from the one in `first`, with that share of replay."""
+    head, settings = index.head, home.settings.with_training(steps=FIRST, update_steps=STEPS, replay=share)
+    near, parent = neighbours(head, index.lexical), None if share is None else folder.parent / "first" / "sft"
+    queries = write_queries(head, near, settings, like.known if parent else None)
+    if parent is None:
+        queries = [one for one in queries if not {numbered(index)[own] for own in one.positives} - like.known]
+    rows = genesis_rows(home.path, head, settings)[0]
+    job = prepare_job(folder, settings, rows, queries, numbered(index), near, document_numbers(head), parent)
     sft.train(job, lambda done, total, loss: None)
     encoder, learned = job.learned("sft")
-    return replace(champion, encoder=encoder, scorer=RowScorer(learned.finished(), settings.model.scale))
+    return replace(like, encoder=encoder, scorer=RowScorer(learned.finished(), settings.model.scale))
+
+
+def numbered(index: Index) -> dict[str, int]:
+    return {passage.passage_id: docid for docid, passage in enumerate(index.head.passages)}
 
 
 def test_an_update_without_replay_is_refused_for_what_it_forgot(home: Home, tmp_path: Path) -> None:
     retriever = open_release(home)[1]
-    index, champion = retriever.index, retriever.model
+    index = retriever.index
+    champion = trained(home, index, retriever.model, tmp_path / "first")
     assert np.count_nonzero(index.head.live) - len(champion.known) == len(PLACES)
     found = dict[float, Criterion]()
     for share in (0.0, 0.5):
-        model = updated(home, index, champion, share, tmp_path / str(share))
+        model = trained(home, index, champion, tmp_path / str(share), share)
         settings = GateSettings(speed=0.01)
         verdict = judge("0" * 64, "delta-00001", index, model, {"champion": champion}, asked(index), settings)
         (found[share],) = [one for one in verdict.criteria if one.name == "memory against the champion"]

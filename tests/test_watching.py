@@ -70,6 +70,12 @@ def test_what_is_still_written_waits_and_counts_as_it_was(tmp_path: Path) -> Non
     assert str(watch.changes) == "1 added, 1 changed" and watch.why_not(SETTLE, time.time()) is None
 
 
+def test_a_file_that_was_written_just_after_the_look_at_the_clock_is_still_written(tmp_path: Path) -> None:
+    settled(tmp_path / "docs" / "a.txt", "one", age=-0.5)
+    watch = looked(Watch(), tmp_path / "docs", home=tmp_path)
+    assert (watch.waiting, len(watch.found)) == (1, 0)
+
+
 def test_a_file_from_the_future_is_at_rest(tmp_path: Path) -> None:
     settled(tmp_path / "docs" / "a.txt", "one", age=-1e6)
     assert looked(Watch(), tmp_path / "docs", home=tmp_path).changes.added == 1

@@ -92,8 +92,11 @@ def modified(entry: Mapping[str, Any]) -> float | None:
 
 
 def unsettled(written: float | None, settle: float, now: float) -> bool:
-    """Whether a file `written` then changed less than `settle` seconds before `now`; one from the future did not."""
-    return written is not None and 0 <= now - written < settle
+    """Whether a file `written` then changed less than `settle` seconds before `now`; one from far ahead did not.
+
+    A clock may be a little ahead, and a file be written between the look at the clock and the look at the file.
+    """
+    return written is not None and abs(now - written) < settle
 
 
 def read_file(fs: Any, path: str, name: str, source: str) -> Iterator[Document | Quarantined]:

@@ -147,7 +147,7 @@ def look(watch: Watch, home: Path, sources: Sequence[str], settle: float, second
     Raises:
         UnreadableSource: one of the sources cannot be reached.
     """
-    until = monotonic() + seconds
+    begun = monotonic()
     if not watch.left:
         inbox = [str(home / "inbox")] if (home / "inbox").is_dir() else []
         left = tuple((source, "") for source in (*inbox, *sources))
@@ -160,8 +160,9 @@ def look(watch: Watch, home: Path, sources: Sequence[str], settle: float, second
         else:
             place = places.get(source) or places.setdefault(source, _fresh(source))
             files, folders = _listed(source, place, folder)
-        watch = replace(watch, left=(*((source, name) for name in folders), *rest)).seeing(files, settle, now)
-        if watch.left and monotonic() >= until:
+        passed = monotonic() - begun
+        watch = replace(watch, left=(*((source, name) for name in folders), *rest)).seeing(files, settle, now + passed)
+        if watch.left and passed >= seconds:
             return watch
     return replace(watch, since=(watch.since or now) if watch.changes else None)
 

@@ -1,0 +1,32 @@
+"""Lineage over HTTP: the same that the command line tells, for auditors alone."""
+
+from service import Service, token
+
+from genret_ops.home import Home
+from genret_ops.registry.lineage_check import SAME, check
+
+
+def test_a_release_and_an_answer_are_traced_and_every_hash_of_it_holds(service: Service) -> None:
+    auditor = token(service.home, "auditor", "admin")
+    status, release = service.call("GET", "/v1/lineage/champion", token=auditor)
+    assert status == 200 and release["lineage"]["release"]["release"] == "r1"
+    asked = {"query": "descale the espresso machine", "mode": "generative"}
+    status, why = service.call("POST", "/v1/lineage/answers", asked, auditor)
+    assert status == 200 and why["lineage"]["answer"]["doc_id"] == service.search(**asked)["hits"][0]["doc_id"]
+    for found in (release, why):
+        assert {one["state"] for one in check(Home(service.home), found["lineage"])} == {SAME}
+
+
+def test_nobody_else_is_told(service: Service) -> None:
+    editor, limited = token(service.home, "editor", "write"), token(service.home, "red", "admin", team="Red Team")
+    for secret, status in ((None, 401), (editor, 403), (limited, 403)):
+        assert service.call("GET", "/v1/lineage/r1", token=secret)[0] == status
+        assert service.call("POST", "/v1/lineage/answers", {"query": "coffee"}, secret)[0] == status
+
+
+def test_what_is_not_there_is_said(service: Service) -> None:
+    auditor = token(service.home, "auditor again", "admin")
+    status, found = service.call("GET", "/v1/lineage/r99", token=auditor)
+    assert status == 404 and "r99" in found["error"]["message"]
+    status, found = service.call("POST", "/v1/lineage/answers", {"query": "coffee", "rank": 100}, auditor)
+    assert status == 404 and "no answer of rank 100" in found["error"]["message"]
