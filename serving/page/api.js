@@ -1,6 +1,8 @@
-// Asks the service. A refusal becomes an Error whose message is the service's own sentence.
+// Asks the service. A refusal becomes an Error whose message is the service's own sentence, or ours where that one is for programs.
 
 import { askForToken, token } from "./token.js";
+
+const WORDS = { no_token: "The service takes this only with a token; genret token create NAME makes one." };
 
 export class Refused extends Error {
   constructor(message, requestId = null) {
@@ -14,7 +16,7 @@ export async function call(method, path, body = undefined, signal = undefined) {
   const answer = await send(method, path, body, signal);
   const told = await answer.json().catch(() => ({}));
   if (answer.ok) return told;
-  const message = told.error?.message ?? `The service answered with status ${answer.status}.`;
+  const message = WORDS[told.error?.code] ?? told.error?.message ?? `The service answered with status ${answer.status}.`;
   if (answer.status === 401 && (await askForToken(message))) return call(method, path, body, signal);
   throw new Refused(message, told.request_id);
 }

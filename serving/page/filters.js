@@ -50,11 +50,10 @@ function group({ name, distinct, values }, choose) {
   show("");
   const finder = element("input", { type: "search", "aria-label": `Find a value of ${name}`, placeholder: `find in ${count.format(distinct)}`, autocomplete: "off" });
   finder.addEventListener("input", () => show(finder.value.trim()));
-  const told = distinct === 1 ? "1 value" : `${count.format(distinct)} values`;
   return element(
     "details",
-    { open: distinct > 1 && distinct <= 10 * MATCHES },
-    element("summary", {}, element("h3", {}, name), " ", element("span", { class: "note" }, told)),
+    { open: distinct > 1 && frequent[0][1] > 1 },
+    element("summary", {}, element("h3", {}, name), " ", element("span", { class: "note", title: "values" }, count.format(distinct))),
     distinct > FEW ? finder : null,
     list,
   );

@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { bar, element, icon } from "./dom.js";
-import { snippet } from "./marking.js";
+import { snippet, whole } from "./marking.js";
 import { figure, why } from "./why.js";
 
 const LONGEST_VALUE = 80;
@@ -16,14 +16,15 @@ function item(hit, answer) {
   const [value, what] = figure(answer.mode, hit.score);
   const title = `hit-${hit.rank}`;
   const panel = element("div", { id: `why-${hit.rank}`, class: "why", hidden: true });
-  const excerpt = element("p", { class: "snippet" }, ...snippet(hit.text, hit.evidence, answer.query));
+  const text = element("p", {}, ...snippet(hit.text, hit.evidence, answer.query));
   const toggle = element("button", { type: "button", class: "quiet toggle", "aria-expanded": "false", "aria-controls": panel.id }, "Why");
   toggle.addEventListener("click", () => {
     const open = toggle.getAttribute("aria-expanded") !== "true";
-    if (open && !panel.firstChild) panel.append(...why(hit, answer));
-    toggle.setAttribute("aria-expanded", String(open));
+    panel.replaceChildren(...(open ? why(hit, answer) : []));
     panel.hidden = !open;
-    excerpt.hidden = open;
+    text.classList.toggle("whole", open);
+    text.replaceChildren(...(open ? whole : snippet)(hit.text, hit.evidence, answer.query));
+    toggle.setAttribute("aria-expanded", String(open));
   });
   const score = element("p", { class: "score" }, element("strong", {}, value), ` ${what}`, answer.mode === "dense" ? null : bar(hit.score));
   const article = element(
@@ -32,9 +33,9 @@ function item(hit, answer) {
     element("h3", { id: title }, element("span", { class: "rank" }, `${hit.rank}`), " ", hit.title || hit.doc_id),
     score,
     about(hit),
-    excerpt,
-    panel,
+    text,
     element("div", { class: "row" }, toggle, ...judging(hit, answer)),
+    panel,
   );
   return element("li", {}, article);
 }

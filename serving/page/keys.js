@@ -1,4 +1,5 @@
-// The keyboard: to the query, between results, into an account. Typing in a field is left alone.
+// The keyboard: to the query, between results, into an account. Typing in a field is left alone, but for a ? in an empty
+// query box.
 
 import { byId } from "./dom.js";
 
@@ -17,7 +18,8 @@ export function listen() {
 
 function inQuery({ key, target }) {
   if (target.id !== "query") return null;
-  return { ArrowDown: () => move(1), Escape: () => target.blur() }[key];
+  const help = target.value ? {} : { "?": () => byId("help").showModal() };
+  return { ArrowDown: () => move(1), Escape: () => target.blur(), ...help }[key];
 }
 
 function anywhere(key) {

@@ -20,14 +20,13 @@ export function whole(text, evidence, query) {
 export function snippet(text, evidence, query) {
   const flat = text.replace(/\s+/g, " ").trim();
   const [from, to] = place(flat, evidence) ?? [0, 0];
-  const last = Math.max(to, 0);
   let start = flat.length <= LONG || from <= BEFORE ? 0 : flat.indexOf(" ", from - BEFORE) + 1;
   if (start > from) start = from;
-  let end = Math.max(last, start + LONG);
+  let end = Math.max(to, start + LONG);
   if (end >= flat.length) end = flat.length;
-  else if (end > last) end = Math.max(last, flat.lastIndexOf(" ", end));
+  else if (end > to) end = Math.max(to, flat.lastIndexOf(" ", end));
   const shown = marked(flat.slice(start, end), from < to ? [from - start, to - start] : null, stems(query));
-  return [start > 0 ? "… " : null, ...shown, end < flat.length ? " …" : null];
+  return [...(start > 0 ? ["… "] : []), ...shown, ...(end < flat.length ? [" …"] : [])];
 }
 
 /** [start, end) of the evidence in a text, whatever the white space; null where it is not. */

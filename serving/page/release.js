@@ -36,7 +36,7 @@ function account(release, told) {
       ...fact("Content hash", element("code", {}, release.content_hash)),
     ),
     element("h3", {}, "Evaluation"),
-    element("p", { class: "note" }, "In percent, as measured when it was made."),
+    element("p", { class: "note" }, "As measured when it was made."),
     figures(release.metrics),
     element("h3", {}, "Gate"),
     ...gate(release.gate),

@@ -1,7 +1,6 @@
-// The account of one hit: its identifier, what its score is, the constraints, and what each ranker made of it.
+// The account of one hit: its docid, what its score is, the constraints, and what each ranker made of it.
 
 import { bar, element } from "./dom.js";
-import { whole } from "./marking.js";
 
 const RANKERS = {
   passage_whole: "Words of the passage",
@@ -33,11 +32,10 @@ export function figure(mode, score) {
 export function why(hit, answer) {
   const limited = hit.found_by === undefined;
   return [
-    element("p", { class: "passage" }, ...whole(hit.text, hit.evidence, answer.query)),
     element(
       "dl",
       { class: "account" },
-      ...row("Identifier", hit.label ? element("code", {}, hit.label) : null, `docid ${hit.docid}, ${STATES[hit.state]}`),
+      ...row("Docid", hit.label ? element("code", {}, hit.label) : null, `number ${hit.docid}, ${STATES[hit.state]}`),
       ...row(...score(hit, answer.mode)),
       ...row("Constraints", limited ? "not shown to a token that is limited by filters" : constraints(hit, answer)),
       ...row("Found by", limited ? "not shown to a token that is limited by filters" : rankers(hit, answer.mode)),
