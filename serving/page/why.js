@@ -45,7 +45,7 @@ export function why(hit, answer) {
 }
 
 function row(name, ...told) {
-  return [element("dt", {}, name), element("dd", {}, ...told.filter(Boolean))];
+  return [element("dt", {}, name), element("dd", {}, ...told.filter(Boolean).flatMap((part) => [part, " "]))];
 }
 
 function score(hit, mode) {
