@@ -6,21 +6,18 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from service import Service
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+NEEDED = "needs a browser: apt-get install chromium, or put Google Chrome on the path"
 
 
 @contextmanager
 def started() -> Iterator[Browser]:
-    """Chromium, or a skipped test where there is none."""
-    path = next(filter(None, map(shutil.which, _NAMES)), None)
-    if path is None:
-        pytest.skip("no chromium: apt-get install chromium, or put Google Chrome on the path")
+    """Chromium, which is there."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
 

@@ -1,16 +1,19 @@
 """The search page in a real browser: asking, filtering, reading the account, by mouse and by keyboard alone."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browsing import opened, started
+from browsing import CHROMIUM, NEEDED, opened, started
 from conftest import Genret
 from playwright.sync_api import Browser, Page, Route, expect
 from service import Service, served, token
 
 from serving.tokens import revoke_token
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=NEEDED)
 
 QUERY = "where do visitors park"
 ATTACK = "<img src=x onerror=alert(1)><script>alert(2)</script>"
@@ -32,8 +35,6 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def service(small_home: Path, genret: Genret, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The service on the small home, to which a hostile document came after the training."""
-    import shutil
-
     folder = tmp_path_factory.mktemp("page")
     (folder / "hostile").mkdir()
     (folder / "hostile" / "hostile.md").write_text(HOSTILE)
