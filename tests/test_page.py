@@ -115,7 +115,8 @@ def test_filters_come_with_counts_and_go_as_chips(page: Page) -> None:
     expect(page.get_by_role("button", name="Red Team 4")).to_have_attribute("aria-pressed", "true")
     answered(page)
     assert set(page.locator(".about span", has_text="team").all_inner_texts()) == {"team Red Team"}
-    page.get_by_role("button", name="Remove filter team: Red Team").click()
+    page.get_by_role("button", name="Remove filter team: Red Team").press("Enter")
+    expect(page.locator("#status")).to_be_focused()
     expect(page.locator("#hits h3").first).to_contain_text("Where to leave a car")
 
 

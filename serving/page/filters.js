@@ -16,13 +16,17 @@ export function showAttributes(attributes, choose) {
 
 /** The filters that hold as chips; `remove(name)` is called with the one that goes. */
 export function showActive(filters, remove) {
+  const dropped = (name) => {
+    remove(name);
+    (byId("active").querySelector("button") ?? byId("status")).focus(); // the chip that had the focus is gone
+  };
   const chips = [...filters].map(([name, value]) =>
     element(
       "li",
       {},
       element(
         "button",
-        { type: "button", "aria-label": `Remove filter ${name}: ${value}`, onclick: () => remove(name) },
+        { type: "button", "aria-label": `Remove filter ${name}: ${value}`, onclick: () => dropped(name) },
         element("i", {}, name),
         ` ${value} `,
         element("span", { "aria-hidden": "true" }, "×"),
