@@ -269,6 +269,22 @@ def test_a_judgement_wants_a_token_and_is_kept(page: Page, service: Service) -> 
     ask(page, "bees")
 
 
+def test_a_refused_token_is_asked_for_again_and_a_limited_one_sees_its_part(page: Page, service: Service) -> None:
+    page.evaluate("sessionStorage.setItem('genret-token', 'genret_wrong')")
+    page.goto(f"http://127.0.0.1:{service.port}/?q=espresso", wait_until="networkidle")
+    expect(page.get_by_role("dialog", name="A token is needed")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#status")).to_contain_text("This token is not known, was revoked or has expired.")
+    page.get_by_role("button", name="Try again").click()
+    page.get_by_label("Token", exact=True).fill(token(service.home, "red", team="Red Team"))
+    page.keyboard.press("Enter")
+    answered(page)
+    expect(page.locator("#attributes")).to_contain_text("Red Team")
+    expect(page.locator("#attributes")).not_to_contain_text("Blue Team")
+    page.get_by_role("button", name="Why").first.click()
+    expect(page.locator(".why").first).to_contain_text("not shown to a token that is limited by filters")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_has_no_horizontal_scroll(browser: Browser, service: Service, scheme: str) -> None:
     asked = {"q": "saboteur ledger", "f.team": ATTACK}

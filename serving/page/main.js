@@ -12,7 +12,7 @@ import * as token from "./token.js";
 const SLOW = 150;
 const HITS = 10;
 let state = address.read();
-let release = null;
+let release; // undefined until the service has told, null where it would not
 let running = new AbortController();
 
 /** Take a changed state: into the address, onto the page, to the service. */
@@ -74,7 +74,7 @@ function show(answer) {
   const { total, encoder } = answer.seconds;
   const took = `${milliseconds(total)} ms, ${milliseconds(encoder)} of them the encoder`;
   say(`${answer.hits.length} ${answer.hits.length === 1 ? "passage" : "passages"} · ${answer.mode} · ${answer.release} · ${took}`);
-  if (release && release.release !== answer.release) refreshRelease();
+  if (release !== undefined && release?.release !== answer.release) refreshRelease();
 }
 
 function milliseconds(seconds) {
@@ -135,6 +135,7 @@ async function refreshRelease() {
     showActive(state.filters, unfilter);
     if (!state.query) showNothingAsked();
   } catch (error) {
+    release = null;
     byId("attributes").replaceChildren(element("p", { class: "note" }, sentence(error.message)));
   }
 }
