@@ -9,6 +9,8 @@ from genret_ops.errors import NothingToSearch
 if TYPE_CHECKING:
     from genret_ops.home import Home
     from genret_ops.registry.registry import Registry, Release
+    from genret_ops.registry.verdict import Verdict
+    from genret_ops.retrieval.plan import QueryPlan
     from genret_ops.retrieval.retriever import Answer, Retriever
 
 
@@ -126,7 +128,6 @@ def release(home: "Home", release: "Release") -> dict[str, Any]:
     kept = ("settings_hash", "seeds", "versions", "git_revision", "run_id", "head", "files")
     return {
         **_release(release, known.aliases()),
-        "content_hash": release.content_hash,
         "folder": str(release.folder),
         "steps": manifest["steps"]["sft"],
         **{name: manifest[name] for name in kept},
@@ -138,6 +139,7 @@ def _release(release: "Release", standing: Mapping[str, int], retired: str | Non
     """A release in a list; `retired` says how its files went, `erased` or `collected`."""
     return {
         "release": f"r{release.number}",
+        "content_hash": release.content_hash,
         "aliases": _aliases(standing, release.number),
         "delta": release.delta,
         "created_at": release.created_at.isoformat(timespec="seconds"),
@@ -155,7 +157,11 @@ def _aliases(standing: Mapping[str, int], number: int) -> list[str]:
 
 
 def releases(home: "Home") -> list[dict[str, Any]]:
-    """Every release, by number."""
+    """Every release, by number, with what the gate found of it.
+
+    Raises:
+        BrokenRelease: a report of the gate is not the one that was made.
+    """
     from genret_ops.registry.registry import Registry
 
     if (known := Registry.existing(home.path)) is None:
@@ -163,7 +169,19 @@ def releases(home: "Home") -> list[dict[str, Any]]:
     from genret_ops.registry.retirement import retired
 
     standing, gone = known.aliases(), {number: event.kind for number, event in retired(known.events()).items()}
-    return [_release(release, standing, gone.get(release.number)) for release in known.releases()]
+    listed = known.releases()
+    verdicts = known.verdicts([release.number for release in listed])
+    return [
+        {**_release(release, standing, gone.get(release.number)), "gate": _gate(verdicts.get(release.number))}
+        for release in listed
+    ]
+
+
+def _gate(verdict: "Verdict | None") -> dict[str, Any] | None:
+    """What the gate found; null where it never judged."""
+    if verdict is None:
+        return None
+    return {"passed": not verdict.refusals, "criteria": verdict.as_json()["criteria"]}
 
 
 def difference(home: "Home", old: str, new: str) -> dict[str, Any]:
@@ -230,6 +248,15 @@ def answer(release: "Release", retriever: "Retriever", found: "Answer") -> dict[
         "plan": describe(found.plan),
         "seconds": dict(found.seconds),
         "hits": hits(retriever, found),
+    }
+
+
+def reading(plan: "QueryPlan") -> dict[str, Any]:
+    """How a query was read: what is searched under which constraints, and what it names without insisting."""
+    return {
+        "clauses": [{"text": clause.text, "constraints": dict(clause.constraints)} for clause in plan.clauses],
+        "mentioned": [{"name": name, "value": value} for name, value in plan.soft],
+        "dates": list(plan.dates),
     }
 
 

@@ -20,6 +20,7 @@ from serving.catalogue import standing
 from serving.description import describe
 from serving.operations import OPERATIONS, Operation
 from serving.refusal import Refusal
+from serving.site import site
 from serving.worker import Worker
 
 log = logging.getLogger("bentoml.genret")
@@ -65,6 +66,7 @@ def make_app(worker: Worker) -> Starlette:
         raise HTTPException(405, headers={"Allow": ", ".join(sorted(allowed))}) if allowed else HTTPException(404)
 
     routes = [Route("/docs.json", docs), Route("/docs", page), Route("/readyz", ready), Route("/metrics", metrics)]
+    routes += site()
     routes += [*(route for _, route in operations), Route("/v1/{rest:path}", rest, methods=_METHODS)]
     return Starlette(routes=routes, exception_handlers={HTTPException: _http, Refusal: _refused})
 

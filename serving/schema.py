@@ -102,11 +102,34 @@ class HitAnswer(BaseModel):
     found_by: dict[str, FoundBy] | None = Field(None, description="rankers that liked it, if explained")
 
 
+class Clause(BaseModel):
+    """A part of a query that is searched by itself."""
+
+    text: str
+    constraints: dict[str, str] = Field(description="attribute values that its hits have, unless they were relaxed")
+
+
+class Mentioned(BaseModel):
+    """An attribute value that a query names without insisting; hits that have it are preferred."""
+
+    name: str
+    value: str
+
+
+class Reading(BaseModel):
+    """How a query was read."""
+
+    clauses: list[Clause]
+    mentioned: list[Mentioned]
+    dates: list[str]
+
+
 class Found(BaseModel):
-    """The answer to one query."""
+    """The answer to one query. Left out for callers whose token is limited by filters: plan, reading."""
 
     mode: Mode
-    plan: str | None = Field(None, description="how the query was read")
+    plan: str | None = Field(None, description="how the query was read, in a line")
+    reading: Reading | None = Field(None, description="the same in parts, if explained")
     seconds: dict[str, float]
     hits: list[HitAnswer]
 

@@ -68,6 +68,7 @@ def _shown(state: State, caller: Caller, asked: SearchRequest, answer: Answer) -
     return {
         "mode": answer.mode,
         "plan": None if caller.filters else describe(answer.plan),
+        "reading": facts.reading(answer.plan) if asked.explain and not caller.filters else None,
         "seconds": dict(answer.seconds),
         "hits": [{name: value for name, value in hit.items() if name not in hidden} for hit in hits],
     }

@@ -44,6 +44,9 @@ def test_the_account_is_told_where_it_is_asked_for(service: Service) -> None:
     assert {"found_by", "evidence"}.isdisjoint(plain["hits"][0])
     assert explained["hits"][0]["evidence"] == "Visitors park behind the warehouse; the barrier opens at six."
     assert plain["request_id"] != explained["request_id"]
+    read = service.search(f"according to Blue Team, {QUERY}", explain=True)["reading"]
+    assert plain["reading"] is None
+    assert [clause["constraints"] for clause in read["clauses"]] == [{"team": "Blue Team"}]
 
 
 def test_filters_are_guarantees(service: Service) -> None:
@@ -76,7 +79,9 @@ def test_what_can_be_filtered_by_and_what_there_is(service: Service) -> None:
     assert (team["name"], team["values"]) == ("team", {"Red Team": 4, "Blue Team": 2, "Green Team": 1})
     _, releases = service.call("GET", "/v1/releases")
     assert (releases["release"], releases["refused"]) == ("r1", None)
-    assert [one["release"] for one in releases["releases"]] == ["r1"]
+    (release,) = releases["releases"]
+    assert (release["release"], release["content_hash"]) == ("r1", service.search(QUERY)["content_hash"])
+    assert release["gate"]["passed"] and "reachable" in [one["name"] for one in release["gate"]["criteria"]]
 
 
 @pytest.mark.parametrize(

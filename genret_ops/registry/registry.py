@@ -175,16 +175,20 @@ class Registry:
         Raises:
             BrokenRelease: the stored report is not the one that the event cites.
         """
+        return self.verdicts([number]).get(number)
+
+    def verdicts(self, numbers: Sequence[int]) -> dict[int, Verdict]:
+        """The gate's latest verdict on each of these releases that was judged; raises what `verdict` raises."""
         table = database.verdicts
         with self._engine.connect() as connection:
-            latest = select(table).where(table.c.release == number).order_by(table.c.number.desc()).limit(1)
-            row = connection.execute(latest).one_or_none()
-            cited = [event for event in events.read(connection) if event.kind == "judged" and event.release == number]
-        if row is None:
-            return None
-        if not cited or not text_hash(row.report) == row.report_hash == cited[-1].facts["report"]:
-            raise BrokenRelease(f"the gate's report on r{number} is not the one that was made: judge it again")
-        return Verdict.of(json.loads(row.report))
+            asked = select(table).where(table.c.release.in_(numbers)).order_by(table.c.number)
+            latest = {row.release: row for row in connection.execute(asked)}
+            judged = [event for event in events.read(connection) if event.kind == "judged"]
+        cited = {event.release: event.facts["report"] for event in judged}
+        for number, row in latest.items():
+            if not text_hash(row.report) == row.report_hash == cited.get(number):
+                raise BrokenRelease(f"the gate's report on r{number} is not the one that was made: judge it again")
+        return {number: Verdict.of(json.loads(row.report)) for number, row in latest.items()}
 
     def promote(
         self, number: int, actor: str, reason: str, expected: int | None = None, waiver: str | None = None

@@ -1,0 +1,74 @@
+// What can be filtered by, from the documents' own attributes, and the filters that hold.
+
+import { byId, element } from "./dom.js";
+
+const FEW = 6;
+const MATCHES = 12;
+const count = new Intl.NumberFormat("en");
+
+/** Show every attribute with its most frequent values; `choose(name, value)` is called with the one that is picked. */
+export function showAttributes(attributes, choose) {
+  const shown = attributes.map((attribute) => group(attribute, choose));
+  byId("attributes").replaceChildren(
+    ...(shown.length ? shown : [element("p", { class: "note" }, "The documents have no attributes.")]),
+  );
+}
+
+/** The filters that hold as chips; `remove(name)` is called with the one that goes. */
+export function showActive(filters, remove) {
+  const dropped = (name) => {
+    remove(name);
+    (byId("active").querySelector("button") ?? byId("status")).focus(); // the chip that had the focus is gone
+  };
+  const chips = [...filters].map(([name, value]) =>
+    element(
+      "li",
+      {},
+      element(
+        "button",
+        { type: "button", "aria-label": `Remove filter ${name}: ${value}`, onclick: () => dropped(name) },
+        element("i", {}, name),
+        ` ${value} `,
+        element("span", { "aria-hidden": "true" }, "×"),
+      ),
+    ),
+  );
+  byId("active").replaceChildren(...chips);
+  for (const button of document.querySelectorAll("#attributes button")) {
+    button.setAttribute("aria-pressed", String(filters.get(button.dataset.name) === button.dataset.value));
+  }
+}
+
+function group({ name, distinct, values }, choose) {
+  const frequent = Object.entries(values).sort(([, one], [, other]) => other - one);
+  const list = element("ul", {});
+  const show = (typed) => {
+    const wanted = typed.toLowerCase();
+    const found = frequent.filter(([value]) => value.toLowerCase().includes(wanted)).slice(0, typed ? MATCHES : FEW);
+    const items = found.map(([value, documents]) => element("li", {}, pick(name, value, choose, count.format(documents))));
+    if (typed && distinct > frequent.length && !Object.hasOwn(values, typed)) {
+      items.push(element("li", {}, pick(name, typed, choose, "as typed")));
+    }
+    list.replaceChildren(...(items.length ? items : [element("li", { class: "note" }, "no value has this in it")]));
+  };
+  show("");
+  const finder = element("input", { type: "search", "aria-label": `Find a value of ${name}`, placeholder: `find in ${count.format(distinct)}`, autocomplete: "off" });
+  finder.addEventListener("input", () => show(finder.value.trim()));
+  return element(
+    "details",
+    { open: distinct > 1 && frequent[0][1] > 1 },
+    element("summary", {}, element("h3", {}, name), " ", element("span", { class: "note", title: "values" }, count.format(distinct))),
+    distinct > FEW ? finder : null,
+    list,
+  );
+}
+
+function pick(name, value, choose, told) {
+  return element(
+    "button",
+    { type: "button", "aria-pressed": "false", "data-name": name, "data-value": value, onclick: () => choose(name, value) },
+    element("span", {}, value),
+    " ",
+    element("span", { class: "note" }, told),
+  );
+}

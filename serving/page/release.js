@@ -1,0 +1,81 @@
+// The release that answers: what it is, when it was made, and how it did in its evaluation and before the gate.
+
+import { call } from "./api.js";
+import { byId, element } from "./dom.js";
+import { percent } from "./why.js";
+
+const day = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeStyle: "short", timeZone: "UTC" });
+
+/** Ask for the releases and put the one that answers into the header and its dialog; it is also returned. */
+export async function showRelease() {
+  const told = await call("GET", "v1/releases");
+  const release = told.releases.find((one) => one.release === told.release);
+  const open = byId("open-release");
+  open.hidden = !release;
+  if (!release) return null;
+  open.textContent = `Release ${release.release}`;
+  byId("release-told").replaceChildren(...account(release, told));
+  return release;
+}
+
+export function made(release) {
+  return `${day.format(new Date(release.created_at))} UTC`;
+}
+
+function account(release, told) {
+  const others = told.releases.filter((one) => one.release !== release.release).reverse();
+  return [
+    element("h2", { id: "release-title" }, `Release ${release.release}`),
+    told.refused ? element("p", { class: "warn" }, `${told.refused.release} could not be loaded: ${told.refused.why}`) : null,
+    element(
+      "dl",
+      { class: "account" },
+      ...fact("Made", made(release)),
+      ...fact("Corpus", release.delta),
+      ...fact("Stands as", release.aliases.join(", ") || "no alias"),
+      ...fact("Content hash", element("code", {}, release.content_hash)),
+    ),
+    element("h3", {}, "Evaluation"),
+    element("p", { class: "note" }, "As measured when it was made."),
+    figures(release.metrics),
+    element("h3", {}, "Gate"),
+    ...gate(release.gate),
+    others.length ? element("h3", {}, "Other releases") : null,
+    others.length ? element("ul", { class: "others" }, ...others.map(other)) : null,
+  ].filter(Boolean);
+}
+
+function fact(name, told) {
+  return [element("dt", {}, name), element("dd", {}, told)];
+}
+
+function figures(metrics) {
+  const rows = Object.entries(metrics).map(([name, value]) =>
+    element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, percent(value))),
+  );
+  return rows.length ? element("table", {}, element("tbody", {}, ...rows)) : element("p", {}, "Nothing was measured.");
+}
+
+function gate(found) {
+  if (!found) return [element("p", {}, "The gate never judged it.")];
+  const verdict = found.passed ? "It passed every criterion." : "It was refused, and is here by a waiver.";
+  return [
+    element("p", { class: found.passed ? "note" : "warn" }, verdict),
+    element("ul", { class: "criteria" }, ...found.criteria.map(criterion)),
+  ];
+}
+
+function criterion({ name, passed, told, value, bound }) {
+  return element(
+    "li",
+    {},
+    element("strong", {}, name),
+    element("span", { class: passed ? "note" : "warn" }, passed ? " passed" : " refused"),
+    element("p", {}, `${told}: ${value.toFixed(4)}, at least ${bound.toFixed(4)}`),
+  );
+}
+
+function other(release) {
+  const told = [made(release), release.delta, ...release.aliases, release.retired].filter(Boolean).join(" · ");
+  return element("li", {}, element("strong", {}, release.release), ` ${told}`);
+}

@@ -1,0 +1,93 @@
+// The account of one hit: its docid, what its score is, the constraints, and what each ranker made of it.
+
+import { bar, element } from "./dom.js";
+
+const RANKERS = {
+  passage_whole: "Words of the passage",
+  sentence_clause: "Words of its best sentence",
+  generative_whole: "Model",
+  generative_clause: "Model, on its clause",
+  dense: "Nearest body row",
+};
+const SCORES = {
+  hybrid: "its share among the candidates of its clause, as words and model are weighed together",
+  generative: "the model's probability of this identifier among the candidates of its clause",
+  lexical: "its share among the candidates of its clause, as words alone are weighed",
+};
+const STATES = {
+  learned: "learned: the model was trained on this passage",
+  fresh: "fresh: it came after the last training, and its row comes from the map that all share",
+};
+
+export function percent(share) {
+  if (share > 0 && share < 0.001) return "< 0.1 %";
+  return `${(100 * share).toFixed(1)} %`;
+}
+
+/** What stands where the score does, by mode: [figure, what it is]. */
+export function figure(mode, score) {
+  return mode === "dense" ? [score.toFixed(2), "cosine"] : [percent(score), "probability"];
+}
+
+export function why(hit, answer) {
+  const limited = hit.found_by === undefined;
+  return [
+    element(
+      "dl",
+      { class: "account" },
+      ...row("Docid", hit.label ? element("code", {}, hit.label) : null, `number ${hit.docid}, ${STATES[hit.state]}`),
+      ...row(...score(hit, answer.mode)),
+      ...row("Constraints", limited ? "not shown to a token that is limited by filters" : constraints(hit, answer)),
+      ...row("Found by", limited ? "not shown to a token that is limited by filters" : rankers(hit, answer.mode)),
+      ...row("Document", element("code", {}, hit.doc_id)),
+    ),
+  ];
+}
+
+function row(name, ...told) {
+  return [element("dt", {}, name), element("dd", {}, ...told.filter(Boolean).flatMap((part) => [part, " "]))];
+}
+
+function score(hit, mode) {
+  const [value] = figure(mode, hit.score);
+  if (mode === "dense") return ["Cosine", `${value} between query and passage; it is not a probability`];
+  return ["Probability", `${value}: ${SCORES[mode]}. Not calibrated against how often such answers are right.`];
+}
+
+function constraints(hit, answer) {
+  if (answer.mode === "dense") return "none are read in this mode; filters hold";
+  const detected = answer.reading.clauses.flatMap((clause) => Object.entries(clause.constraints));
+  const names = [...new Set(detected.map(([name, value]) => `${name}=${value}`))];
+  const honoured = names.filter((name) => {
+    const value = name.slice(name.indexOf("=") + 1);
+    return !hit.relaxed.includes(name) && hit.metadata[name.slice(0, name.indexOf("="))] === value;
+  });
+  const lines = [
+    ...honoured.map((name) => `${name} was detected in the query, and holds`),
+    ...hit.relaxed.map((name) => `${name} was detected in the query and given up: no passage was left with it`),
+    ...answer.reading.mentioned.map(({ name, value }) => `${name}=${value} is mentioned; hits that have it are preferred`),
+    ...answer.reading.dates.map((day) => `${day} is named; hits of that day are preferred`),
+  ];
+  if (!lines.length) return names.length ? "those of another clause" : "none detected in the query";
+  return element("ul", {}, ...lines.map((line) => element("li", {}, line)));
+}
+
+function rankers(hit, mode) {
+  const rows = Object.entries(hit.found_by).map(([name, by]) =>
+    element(
+      "tr",
+      {},
+      element("th", { scope: "row" }, RANKERS[name] ?? name),
+      element("td", {}, `#${by.rank}`),
+      element("td", {}, by.score.toFixed(2)),
+      element("td", {}, bar(by.score)),
+    ),
+  );
+  const heads = ["Ranker", "Rank", "Score", ""].map((head) => element("th", { scope: "col" }, head));
+  const table = element("table", {}, element("thead", {}, element("tr", {}, ...heads)), element("tbody", {}, ...rows));
+  const note =
+    mode === "dense"
+      ? "The score is the cosine."
+      : "Scores run from 0 to 1. Words: BM25 as a share of the best passage's. Model: nearness to its best in log probability, 0 at twelve nats below.";
+  return element("div", {}, table, element("p", { class: "note" }, note));
+}
