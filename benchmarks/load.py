@@ -2,9 +2,10 @@
 
     python benchmarks/load.py HOME QUERIES.jsonl --seconds 30 --concurrency 16 --workers 2
 
-The client is this process, the service another, both on the same cores. First the bare encoder is measured, in as many
-processes as the service has workers; then each mode; then a promotion and a rollback happen under load. Every answer
-is compared with the library's own for the release that it names.
+The client is this process, the service another, both on the same cores. Before and after, the bare encoder is
+measured, in as many processes as the service has workers, and the better of the two counts. Each mode is asked alone;
+then all of them while a promotion and a rollback happen. Every answer is
+compared with the library's own for the release that it names.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -38,10 +39,14 @@ TOLERANCE = 1e-5
 
 @dataclass
 class Load:
-    """What came back: (mode, query, release, [(passage, score)], seconds) of each answer, and what failed."""
+    """What came back: (mode, query, release, [(passage, score)], seconds, when it was asked) of each answer.
 
-    answers: list[tuple[str, str, str, list[tuple[str, float]], float]] = field(default_factory=list)
+    `failed` is what failed, `moves` (when, the release that is champion from then on).
+    """
+
+    answers: list[tuple[str, str, str, list[tuple[str, float]], float, float]] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    moves: list[tuple[float, str]] = field(default_factory=list)
 
 
 def encode(home: str, release: str, queries: Sequence[str], seconds: float, barrier: Any, done: Any) -> None:
@@ -125,7 +130,7 @@ def load(queries: Sequence[str], modes: Sequence[str], seconds: float, concurren
                 found.failed.append(str(told))
                 continue
             hits = [(hit["passage_id"], hit["score"]) for hit in told["hits"]]
-            found.answers.append((mode, query, told["release"], hits, time.perf_counter() - begun))
+            found.answers.append((mode, query, told["release"], hits, time.perf_counter() - begun, begun))
 
     threads = [threading.Thread(target=ask) for _ in range(concurrency)]
     for thread in threads:
@@ -140,7 +145,7 @@ def wrong(home: Path, answers: Load) -> int:
     retrievers = dict[str, Retriever]()
     known = dict[tuple[str, str, str], list[tuple[str, float]]]()
     differing = 0
-    for mode, query, release, hits, _ in answers.answers:
+    for mode, query, release, hits, *_ in answers.answers:
         if release not in retrievers:
             retrievers[release] = open_release(Home(home), release)[1]
         if (mode, query, release) not in known:
@@ -173,18 +178,23 @@ def told(found: Load, seconds: float) -> dict[str, Any]:
     }
 
 
-def moved(home: Path, seconds: float) -> Callable[[], None]:
+def move(home: Path, seconds: float, moves: list[tuple[float, str]]) -> None:
     """Promote `previous` after a third of the time and go back after two."""
+    registry = Registry(home)
+    champion, previous = registry.alias("champion"), registry.alias("previous")
+    assert champion and previous
+    for to in (previous, champion):
+        time.sleep(seconds / 3)
+        registry.promote(to, "load", "benchmarks/load.py", waiver="a benchmark")
+        moves.append((time.perf_counter(), f"r{to}"))
 
-    def move() -> None:
-        registry = Registry(home)
-        champion, previous = registry.alias("champion"), registry.alias("previous")
-        assert champion and previous
-        for to in (previous, champion):
-            time.sleep(seconds / 3)
-            registry.promote(to, "load", "benchmarks/load.py", waiver="a benchmark")
 
-    return move
+def followed(found: Load) -> float:
+    """Seconds from a move to the last request that was still answered by the release before it; the longer of two."""
+    (first, to), (second, back) = found.moves
+    late = [asked - first for *_, release, _, _, asked in found.answers if first < asked < second and release != to]
+    late += [asked - second for *_, release, _, _, asked in found.answers if asked > second and release != back]
+    return round(max(late, default=0.0), 2)
 
 
 def main() -> Mapping[str, Any]:
@@ -200,16 +210,21 @@ def main() -> Mapping[str, Any]:
     home = given.home.absolute()
     queries = [json.loads(line)["text"] for line in given.queries.read_text().splitlines()][: given.count]
     result: dict[str, Any] = {"workers": given.workers, "concurrency": given.concurrency}
-    result["bare_encoder"] = round(bare(home, queries, given.seconds / 3, given.workers), 1)
+    encoder = [bare(home, queries, given.seconds / 4, given.workers)]
     runs = dict[str, Load]()
     with served(home, given.workers):
         for mode in given.modes:
             load(queries, [mode], 2, given.concurrency)
             runs[mode] = load(queries, [mode], given.seconds, given.concurrency)
-        mover = threading.Thread(target=moved(home, given.seconds))
+        moves = list[tuple[float, str]]()
+        mover = threading.Thread(target=move, args=(home, given.seconds, moves))
         mover.start()
-        runs["promotion and rollback"] = load(queries, given.modes, given.seconds, given.concurrency)
+        swapped = runs["promotion and rollback"] = load(queries, given.modes, given.seconds, given.concurrency)
         mover.join()
+        swapped.moves = moves
+        result["followed_seconds"] = followed(swapped)
+    encoder.append(bare(home, queries, given.seconds / 4, given.workers))
+    result["bare_encoder"] = round(max(encoder), 1)
     for name, found in runs.items():
         by_release = Counter(answer[2] for answer in found.answers)
         result[name] = {**told(found, given.seconds), "wrong": wrong(home, found), "releases": by_release}

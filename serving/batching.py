@@ -33,11 +33,17 @@ class Batcher:
         self._most = most
         self._queue = list[_Waiting]()
         self._come = asyncio.Event()
+        self._at_work = False
 
     @property
     def waiting(self) -> int:
         """How many searches wait."""
         return len(self._queue)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a search waits or is being answered."""
+        return self._at_work or bool(self._queue)
 
     async def answer(self, state: State, searches: Sequence[Search]) -> list[Answer]:
         """The answers to searches that were planned on a state.
@@ -57,7 +63,7 @@ class Batcher:
         """Answer what comes, until cancelled."""
         while True:
             await self._come.wait()
-            batch = self._next()
+            batch, self._at_work = self._next(), True
             try:
                 found = await asyncio.to_thread(self._answering, batch[0].state, [one.search for one in batch])
             except Exception as error:  # goes to whoever waits, and is told there
@@ -68,6 +74,7 @@ class Batcher:
                 for one, answer in zip(batch, found, strict=True):
                     if not one.answer.done():  # a client that has gone waits no more
                         one.answer.set_result(answer)
+            self._at_work = False
 
     def _next(self) -> list[_Waiting]:
         """Take the searches that go first: the oldest, and others of its state."""

@@ -1,5 +1,7 @@
 """`genret serve`: settle where to listen, then let BentoML run the workers."""
 
+import errno
+import ipaddress
 import os
 from pathlib import Path
 
@@ -12,7 +14,7 @@ def serve(home: Path, settings: ServingSettings) -> None:
     """Serve a home until interrupted.
 
     Raises:
-        GenretError: anybody could search, from anywhere.
+        GenretError: anybody could search, from anywhere; or the port is taken.
     """
     check_address(settings)
     os.environ |= {
@@ -24,15 +26,24 @@ def serve(home: Path, settings: ServingSettings) -> None:
     }
     from serving.service import Genret  # reads the environment
 
-    Genret.serve_http(host=settings.host, port=settings.port)
+    try:
+        Genret.serve_http(host=settings.host, port=settings.port)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise GenretError(f"port {settings.port} is taken: name another with --port") from error
 
 
 def check_address(settings: ServingSettings) -> None:
     """Refuse to listen to other machines while searching needs no token.
 
     Raises:
-        GenretError: that is so.
+        GenretError: that is so, or the host is no address.
     """
+    try:
+        ipaddress.ip_address(settings.host)
+    except ValueError as error:
+        raise GenretError(f"{settings.host!r} is no address: name one, such as 127.0.0.1") from error
     if not settings.require_token and not is_loopback(settings.host):
         raise GenretError(
             f"{settings.host} can be reached from other machines, and searching needs no token: set require_token = "

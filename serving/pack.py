@@ -1,7 +1,8 @@
 """A packed release: one folder from which the service answers with no registry, no database and no network.
 
 It holds the release's files as they were sealed, the corpus head as files, the encoder's weights and the places that
-were live when it was packed, with `pack.json` beside them. Nothing in it follows anything, and it takes no changes.
+were live when it was packed, with `pack.json` beside them; and this software, so that `bentoml build` makes a Bento of
+it. Nothing in it follows anything, and it takes no changes.
 """
 
 import json
@@ -11,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import genret_ops
+import serving
 from genret_ops import facts
 from genret_ops.corpus.live import LivePlaces
 from genret_ops.errors import GenretError
 from genret_ops.home import Home
 from genret_ops.modeling.encoder import encoder_path
-from genret_ops.registry.content import check
+from genret_ops.registry.content import check, library_versions
 from genret_ops.registry.load import open_release
 from genret_ops.registry.registry import CHAMPION
 from genret_ops.retrieval.index import Index
@@ -26,6 +29,12 @@ from genret_ops.settings import SETTINGS_FILE, RetrievalSettings
 from serving.state import State
 
 PACK = "pack.json"
+_BENTO = "bentofile.yaml"
+_LIBRARIES = (
+    *("bentoml", "bm25s", "charset-normalizer", "numpy", "prometheus-client", "pyarrow", "pydantic"),
+    *("pydantic-settings", "PyStemmer", "pyyaml", "safetensors", "sqlalchemy", "starlette", "tokenizers", "torch"),
+)
+"""What a packed service imports."""
 _RELEASE, _HEAD, _ENCODER, _PLACES = "release", "head", "encoder", "places.json"
 
 
@@ -48,14 +57,26 @@ def pack(home: Home, folder: Path) -> dict[str, Any]:
     shutil.rmtree(building, ignore_errors=True)
     for source, name in ((release.folder, _RELEASE), (retriever.index.folder, _HEAD), (weights, _ENCODER)):
         shutil.copytree(source, building / name)
-    if (home.path / SETTINGS_FILE).exists():
-        shutil.copyfile(home.path / SETTINGS_FILE, building / SETTINGS_FILE)
+    for package in (genret_ops, serving):
+        code = Path(str(package.__file__)).parent
+        shutil.copytree(code, building / code.name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copyfile(building / "serving" / _BENTO, building / _BENTO)
+    versions = library_versions(_LIBRARIES)
+    wanted = (f"{name}=={versions[name].partition('+')[0]}\n" for name in _LIBRARIES)
+    (building / "requirements.txt").write_text("".join(wanted))
+    (building / SETTINGS_FILE).write_text(_settings_text(home))
     (building / _PLACES).write_text(json.dumps(sorted(LivePlaces(home.path)())))
     packed = {"release": f"r{release.number}", "content_hash": release.content_hash, "delta": release.delta}
     listed = [one for one in facts.releases(home) if one["release"] == packed["release"]]
     (building / PACK).write_text(json.dumps({**packed, "listed": listed}))
     building.rename(folder)
     return {"folder": str(folder), **packed}
+
+
+def _settings_text(home: Home) -> str:
+    """A `genret.toml` with the home's `[serving]` alone: where the registry is, and its password, stay at home."""
+    values = home.settings.serving.model_dump(mode="json").items()
+    return "\n".join(["[serving]", *(f"{name} = {json.dumps(value)}" for name, value in values)]) + "\n"
 
 
 @dataclass(frozen=True)

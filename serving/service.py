@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from serving.worker import Worker
 
-_home = Path(os.environ.get("GENRET_HOME", ".genret")).expanduser().absolute()
+_beside = Path(__file__).parents[1]
+_default = _beside if (_beside / "pack.json").exists() else ".genret"  # packed, this module lies in the home
+_home = Path(os.environ.get("GENRET_HOME", _default)).expanduser().absolute()
 _settings = Home(_home).settings.serving
 _BENTOML = ("/livez", "/healthz", "/static_content/")
 

@@ -1,15 +1,15 @@
 """The candidate answers some searches too, unseen: how much would change if it were champion.
 
 What is kept of a comparison are numbers: no query, no document, nothing that a token's filters would have to hold back
-or an erasure take out. It happens behind the answer, at the lowest priority; where too much waits, it is left out.
+or an erasure take out. It happens behind the answer, and only while no search waits or is being answered; where too
+many samples wait, they are left out.
 """
 
 import asyncio
 import json
-import os
+import logging
 import random
-import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,10 @@ from serving.follower import Follower
 from serving.metrics import Metrics
 from serving.state import Source, State
 
+log = logging.getLogger("bentoml.genret")
 _WAITING = 32
+_MOMENT = 0.005
+"""Seconds until it is looked again whether there is time."""
 FOLDER = "shadow"
 
 
@@ -35,12 +38,13 @@ class _Sampled:
 class Shadow:
     """Compares the candidate's answers with those that were given, a `share` of them."""
 
-    def __init__(self, home: Home, source: Source, share: float, metrics: Metrics) -> None:
+    def __init__(self, home: Home, source: Source, share: float, metrics: Metrics, busy: Callable[[], bool]) -> None:
         self.candidate = Follower(source, source.candidate, metrics)
         self._source = source
         self._folder = home.path / FOLDER
         self._share = share
         self._metrics = metrics
+        self._busy = busy
         self._queue = asyncio.Queue[_Sampled](_WAITING)
         self._chance = random.Random()
 
@@ -56,15 +60,22 @@ class Shadow:
     async def run(self, every: float) -> None:
         """Follow the candidate and compare, until cancelled."""
         following = asyncio.create_task(self.candidate.run(every))
-        loop = asyncio.get_running_loop()
         try:
-            with ThreadPoolExecutor(1, "shadow", _step_back) as pool:
-                while True:
-                    sampled = await self._queue.get()
-                    if candidate := self.candidate.state:
-                        await loop.run_in_executor(pool, self._compare, candidate, sampled)
+            while True:
+                sampled = await self._queue.get()
+                while self._busy():
+                    await asyncio.sleep(_MOMENT)
+                candidate = self.candidate.state
+                if candidate and candidate.number != sampled.state.number:
+                    await self._tried(candidate, sampled)
         finally:
             following.cancel()
+
+    async def _tried(self, candidate: State, sampled: _Sampled) -> None:
+        try:
+            await asyncio.to_thread(self._compare, candidate, sampled)
+        except Exception:  # the answer was given long ago
+            log.exception("%s could not be compared", candidate.name)
 
     def _compare(self, candidate: State, sampled: _Sampled) -> None:
         (other,) = candidate.retriever.answer([sampled.search])
@@ -98,8 +109,3 @@ def summary(home: Path, candidate: str) -> dict[str, Any]:
         "overlap": sum(row["overlap"] for row in rows) / count if count else None,
         "first_changed": sum(row["first_changed"] for row in rows) / count if count else None,
     }
-
-
-def _step_back() -> None:
-    """Give this thread the lowest priority, so that it takes only time that no answer needs."""
-    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)

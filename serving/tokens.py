@@ -4,7 +4,6 @@ A token is 256 random bits, and what is kept of it is its SHA-256. A slow hash s
 be guessed; nobody guesses 256 bits, so it would only cost every request its time. Hashes are compared in constant time.
 """
 
-import fcntl
 import hashlib
 import hmac
 import json
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from genret_ops.errors import GenretError
+from genret_ops.home import Home
 from genret_ops.store import write_atomically
 
 SCOPES = ("search", "write", "admin")
@@ -111,8 +111,7 @@ def revoke_token(home: Path, name: str) -> None:
 @contextmanager
 def _changing(home: Path) -> Iterator[list[Token]]:
     """The tokens of a home, to be changed by nobody else meanwhile, and written when that went well."""
-    with (home / "tokens.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with Home(home).alone("tokens", wait=True):
         known = read_tokens(home)
         yield known
         rows = json.dumps([asdict(token) for token in known], indent=1)

@@ -31,7 +31,7 @@ class Worker:
         self.access = Access(Tokens(path), self.settings)
         self.champion = Follower(self.source, self.source.champion, self.metrics, self.metrics.swapped)
         self.batcher = Batcher(self._answer, self.settings.together)
-        self.shadow = Shadow(self.home, self.source, self.settings.shadow, self.metrics)
+        self.shadow = Shadow(self.home, self.source, self.settings.shadow, self.metrics, lambda: self.batcher.busy)
         self._tasks = list[asyncio.Task[None]]()
 
     async def start(self) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from conftest import Genret
 from service import Service
 
 from genret_ops import facts
@@ -135,6 +136,11 @@ def test_probes_description_and_page_are_there(service: Service) -> None:
     status, page = service.raw("GET", "/docs")
     assert status == 200
     assert not [word for word in (b"http://", b"https://") if word in page], "the page loads nothing from elsewhere"
+
+
+def test_a_port_that_is_taken_is_told_in_words(service: Service, genret: Genret) -> None:
+    told = genret("serve", "--port", str(service.port), home=service.home, code=1).stderr
+    assert told.strip().splitlines()[-1] == f"genret: port {service.port} is taken: name another with --port"
 
 
 def test_metrics_count_and_name_no_document(service: Service) -> None:

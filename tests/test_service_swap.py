@@ -3,7 +3,6 @@
 import json
 import shutil
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +17,6 @@ from genret_ops.registry.load import open_release
 from genret_ops.registry.registry import Registry
 
 QUERIES = ("descale the espresso machine", "when the alarm rings", "the archive in Lisbon")
-WAIT = 5.0
-"""Seconds within which every worker has to follow."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +68,8 @@ def test_a_promotion_and_a_rollback_under_load(running: Running) -> None:
     try:
         for number in (2, 1):
             running.registry.promote(number, "test", "swap")
-            begun, seen = time.monotonic(), len(answers)
-            wait_for(lambda since=begun, of=f"r{number}": all_follow(running.service, of, since), f"r{number}")
+            seen = len(answers)
+            wait_for(lambda of=f"r{number}": all_follow(running.service, of), f"r{number}")
             wait_for(lambda least=seen + 10: len(answers) >= least, "answers")
     finally:
         stop.set()
@@ -89,11 +86,9 @@ def test_a_promotion_and_a_rollback_under_load(running: Running) -> None:
             assert [hit["score"] for hit in result["hits"]] == pytest.approx([hit.score for hit in own], abs=1e-5)
 
 
-def all_follow(service: Service, release: str, since: float) -> bool:
+def all_follow(service: Service, release: str) -> bool:
     """Whether ten connections in a row, whichever worker takes each, are answered by a release."""
-    followed = all(service.call("GET", "/readyz")[1]["release"] == release for _ in range(10))
-    assert followed or time.monotonic() - since < WAIT, "a worker does not follow"
-    return followed
+    return all(service.call("GET", "/readyz")[1]["release"] == release for _ in range(10))
 
 
 def test_a_broken_release_is_refused_and_the_old_one_serves_on(running: Running) -> None:

@@ -106,6 +106,8 @@ def test_only_this_machine_searches_without_a_token(tmp_path: Path, address: str
 def test_listening_to_others_wants_tokens() -> None:
     with pytest.raises(GenretError, match="require_token = true"):
         check_address(ServingSettings(host="0.0.0.0"))
+    with pytest.raises(GenretError, match="'localhost' is no address"):
+        check_address(ServingSettings(host="localhost"))
     check_address(ServingSettings(host="0.0.0.0", require_token=True))
     check_address(ServingSettings())
 

