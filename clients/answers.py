@@ -53,7 +53,7 @@ class Answer:
 
     def account(self, hit: Hit) -> dict[str, Any]:
         """How one of its hits came about, as plain JSON values: what goes beside the text into a retriever's result."""
-        rankers = {name: [by.rank, by.score] for name, by in (hit.found_by or {}).items()}
+        rankers = {name: {"rank": by.rank, "score": by.score} for name, by in (hit.found_by or {}).items()}
         names = ("rank", "doc_id", "title", "section", "docid", "label", "score", "state", "relaxed", "evidence")
         told = {name: getattr(hit, name) for name in names}
         release = {name: getattr(self, name) for name in ("release", "content_hash", "request_id", "mode", "plan")}

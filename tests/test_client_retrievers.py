@@ -30,7 +30,7 @@ def check(metadata: dict[str, Any]) -> None:
     assert (told["rank"], told["doc_id"], told["title"]) == (1, "parking.md", "Where to leave a car")
     assert (told["release"], told["mode"], told["state"]) == ("r1", "lexical", "learned")
     assert told["label"] and told["score"] > 0 and told["relaxed"] == []
-    assert told["found_by"]["passage"][0] == 1, told["found_by"]
+    assert min(by["rank"] for by in told["found_by"].values()) == 1
     assert json.loads(json.dumps(told)) == told
 
 
@@ -40,9 +40,9 @@ def test_langchain(client: Client) -> None:
 
     from clients.langchain import GenretRetriever
 
-    retriever = GenretRetriever(client=client, k=2, mode="lexical", filters={"team": "Blue Team"})
+    retriever = GenretRetriever(client=client, k=1, mode="lexical", filters={"team": "Blue Team"})
     found = retriever.invoke(QUERY)
-    assert all(isinstance(one, Document) for one in found) and len(found) == 2
+    assert len(found) == 1 and isinstance(found[0], Document)
     assert "the barrier opens at six" in found[0].page_content
     assert found[0].id == client.search(QUERY, k=1).hits[0].passage_id
     check(found[0].metadata)
@@ -64,9 +64,9 @@ def test_llama_index(client: Client) -> None:
 
     from clients.llama_index import GenretRetriever
 
-    retriever = GenretRetriever(client, k=2, mode="lexical", filters={"team": "Blue Team"})
+    retriever = GenretRetriever(client, k=1, mode="lexical", filters={"team": "Blue Team"})
     found = retriever.retrieve(QUERY)
-    assert all(isinstance(one, NodeWithScore) for one in found) and len(found) == 2
+    assert len(found) == 1 and isinstance(found[0], NodeWithScore)
     assert found[0].score == found[0].metadata["genret"]["score"]
     assert found[0].node.ref_doc_id == "parking.md"
     assert found[0].node_id == client.search(QUERY, k=1).hits[0].passage_id
