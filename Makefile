@@ -30,7 +30,7 @@ venv: .venv/.installed ## create .venv with everything, exact versions from cons
 	echo "[2/3] installing torch, pinned: 200 MB for a CPU build, several GB otherwise (docs/dependencies.md)"; \
 	$(PY) -m pip install -q -c constraints.txt torch; \
 	echo "[3/3] installing genret-ops and the other dependencies: 1 to 5 minutes, $$(( $$(date +%s) - begin )) s so far"; \
-	$(PY) -m pip install -q -c constraints.txt -e '.[ops,documents,postgres,serve,langchain,dev]'; \
+	$(PY) -m pip install -q -c constraints.txt -e '.[ops,documents,postgres,lineage,serve,langchain,dev]'; \
 	touch .venv/.installed; \
 	echo "installed in $$(( $$(date +%s) - begin )) s"
 
@@ -44,12 +44,8 @@ test: venv ## lint, formatting, types and tests
 demo: venv ## index Python's standard library, train, compare with BM25, search
 	$(PY) examples/demo.py
 
-ui: venv ## the Dagster UI on the runs of GENRET_HOME
-	@test -f "$(GENRET_HOME)/dagster/dagster.yaml" || { \
-	  echo "no runs in '$(GENRET_HOME)' yet: run genret build first, or name another home: make ui GENRET_HOME=.demo" >&2; \
-	  exit 1; }
-	home=$$(cd "$(GENRET_HOME)" && pwd) && \
-	GENRET_HOME="$$home" DAGSTER_HOME="$$home/dagster" $(PY) -m dagster dev -w dagster_workspace.yaml
+ui: venv ## the Dagster UI on GENRET_HOME: stages, runs, jobs to launch, and sensors that take in what changes
+	$(PY) -m genret_ops.cli ui --home "$(GENRET_HOME)"
 
 soak: export TOKENIZERS_PARALLELISM := false
 soak: venv ## the long tests that `make test` leaves out

@@ -1,17 +1,21 @@
 """The data checks: what was written is looked at before anything is built on it.
 
-A check that fails stops its run, and `require_checked` (home.py) any later one.
+A check that fails stops its run, and `require_checked` (home.py) any later one. Docids, which commit a snapshot, check
+themselves before they do (corpus.py).
 """
+
+import json
 
 import dagster as dg
 
-from assets.home import CHECK, TABLES, HomeResource, tables_of
+from assets.home import CHECK, NOT_COMMITTED, TABLES, HomeResource, tables_of, version_of
+from assets.releases import EVALUATION
+from genret_ops.quality.results import Quality
 from validations.checks import check_result
 
-_NOT_COMMITTED = (
-    "Nothing was committed, and what answers stays as it is: correct the sources, and `genret ingest` again"
-)
 _NOT_TRAINED = "Nothing was trained, and what answers stays as it is"
+_NOT_PREFERRED = "Nothing was learned from them, and what answers stays as it is"
+_NOT_RELEASED = "Nothing was released, and what answers stays as it is"
 
 
 @dg.asset_check(asset="snapshot", name=CHECK, blocking=True)
@@ -20,9 +24,23 @@ def documents_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResour
     from validations import documents
     from validations.run import validate
 
-    tables = tables_of(context, "snapshot")
-    rows = home.home.store.read("documents", tables["documents"])
-    return check_result(validate(documents.frame(rows), documents.suite(), documents.KEY), tables, _NOT_COMMITTED)
+    rows = home.home.store.read("documents", tables_of(context, "snapshot")["documents"])
+    frame = documents.frame(rows)
+    found = validate(frame, documents.suite(), documents.KEY, documents.figures(frame))
+    return _told(context, home, "snapshot", found, NOT_COMMITTED)
+
+
+@dg.asset_check(asset="metadata", name=CHECK, blocking=True)
+def attributes_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResource) -> dg.AssetCheckResult:
+    """Names, values, dates and fill of the attributes; nothing of it stops a run."""
+    from genret_ops.corpus.snapshot import read_documents
+    from validations import metadata
+    from validations.run import validate
+
+    documents = read_documents(home.home.store, tables_of(context, "snapshot")["documents"])
+    frame = metadata.frame(documents, home.settings.retrieval)
+    found = validate(frame, metadata.suite(), metadata.KEY, metadata.figures(frame))
+    return _told(context, home, "metadata", found, NOT_COMMITTED)
 
 
 @dg.asset_check(asset="passages", name=CHECK, blocking=True)
@@ -43,8 +61,8 @@ def passages_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResourc
         lambda text: len(offsets(text)),
         _measured(home, context.partition_key),
     )
-    findings = validate(frame, passages.suite(settings.corpus), passages.KEY)
-    return check_result(findings, tables, _NOT_COMMITTED)
+    found = validate(frame, passages.suite(settings.corpus), passages.KEY, passages.figures(frame))
+    return _told(context, home, "passages", found, NOT_COMMITTED)
 
 
 def _measured(home: HomeResource, delta: str) -> set[str]:
@@ -73,5 +91,49 @@ def queries_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResource
     heldout = tuned | judged
     taught = head.live & ~heldout & ~np.isin(np.arange(len(head)), list(home.known or ()))
     rows = home.home.store.read("queries", tables["queries"]).filter(pc.field("delta") == context.partition_key)
-    findings = validate(queries.frame(rows, head, heldout, taught), queries.suite(), queries.KEY)
-    return check_result(findings, tables, _NOT_TRAINED)
+    frame = queries.frame(rows, head, heldout, taught)
+    found = validate(frame, queries.suite(), queries.KEY, queries.figures(frame))
+    return _told(context, home, "synthetic_queries", found, _NOT_TRAINED)
+
+
+@dg.asset_check(asset="preference_pairs", name=CHECK, blocking=True)
+def pairs_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResource) -> dg.AssetCheckResult:
+    """Whether what is taught to be wrong is wrong: no answer of the query, none of its documents, no near-duplicate."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    from genret_ops.synthesis.queries import read_queries
+    from validations import preferences
+    from validations.run import validate
+
+    delta, store = context.partition_key, home.home.store
+    pairs = store.read("pairs", tables_of(context, "preference_pairs")["pairs"]).filter(pc.field("delta") == delta)
+    asked = read_queries(store, delta, tables_of(context, "sft_adapter")["queries"], ("hard",))
+    rows = home.job(delta).rows
+    bodies = np.asarray(rows.vectors[rows.starts[:-1]])
+    frame = preferences.frame(pairs, asked, home.head(delta), bodies)
+    found = validate(frame, preferences.suite(), preferences.KEY, preferences.figures(frame))
+    return _told(context, home, "preference_pairs", found, _NOT_PREFERRED)
+
+
+@dg.asset_check(asset="evaluation", name=CHECK, blocking=True)
+def evaluation_is_sound(context: dg.AssetCheckExecutionContext, home: HomeResource) -> dg.AssetCheckResult:
+    """Whether the questions that tune and judge were kept from training, and the scores are scores."""
+    from genret_ops.synthesis.queries import heldout_docids, read_queries
+    from validations import evaluation
+    from validations.run import validate
+
+    delta = context.partition_key
+    job, head = home.job(delta), home.head(delta)
+    tuned, judged = heldout_docids(head, job.settings)
+    asked = read_queries(home.home.store, delta, tables_of(context, "sft_adapter")["queries"])
+    reached = json.loads((job.folder / EVALUATION).read_text())
+    frame = evaluation.frame(asked, head, tuned | judged, reached)
+    found = validate(frame, evaluation.suite(), evaluation.KEY, evaluation.figures(frame, reached))
+    return _told(context, home, "evaluation", found, _NOT_RELEASED)
+
+
+def _told(
+    context: dg.AssetCheckExecutionContext, home: HomeResource, stage: str, found: Quality, remedy: str
+) -> dg.AssetCheckResult:
+    return check_result(home.home.path, found, context.partition_key, version_of(context, stage), remedy)

@@ -1,17 +1,31 @@
 """The stages of an ingest: documents in, a committed corpus head with docids out."""
 
 from collections import Counter
+from collections.abc import Mapping
 
 import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from assets.home import TABLES, HomeResource, deltas, left_by, open_delta, require_checked, table_version, tables_of
+from assets.home import (
+    CHECK,
+    NOT_COMMITTED,
+    TABLES,
+    HomeResource,
+    deltas,
+    left_by,
+    open_delta,
+    require_checked,
+    table_links,
+    table_version,
+    tables_of,
+)
 from assets.views import markdown_table
 from genret_ops.records import canonical_json, text_hash
-from genret_ops.store import Store
+from genret_ops.store import Store, record_path
 
 _SHOWN = 20
+_SOUND = "That a docid means one passage for ever, and spells it; asked before anything is committed."
 _GROWN = 0.2
 """Share of newer docids from which a snapshot has word statistics of its own."""
 
@@ -25,10 +39,11 @@ def snapshot(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materi
     delta, store = open_delta(context, home), home.home.store
     remembered = store.committed(store.snapshots()[-1])["sources"] if store.snapshots() else ()
     sources = home.sources or list(wanted(home.settings.sources, home.home.path, remembered))
-    facts = take_snapshot(store, read_all(home.home.path, sources), delta)
+    facts = take_snapshot(store, read_all(home.home.path, sources, home.settle), delta)
     return dg.MaterializeResult(
         metadata={
             TABLES: dict(facts.tables),
+            **table_links(home, facts.tables),
             "sources": sources,
             "documents": facts.documents,
             "quarantined": facts.quarantined,
@@ -102,6 +117,7 @@ def passages(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materi
     return dg.MaterializeResult(
         metadata={
             TABLES: dict(facts.tables),
+            **table_links(home, facts.tables),
             "passages": facts.passages,
             "new": facts.new,
             "occurrences": facts.occurrences,
@@ -111,32 +127,77 @@ def passages(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materi
     )
 
 
-@dg.asset(partitions_def=deltas, group_name="corpus", code_version="1", deps=[passages], kinds={"lancedb"})
-def docids(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
-    """A docid and a readable label for every new passage; then the record that commits the snapshot."""
+@dg.asset(
+    partitions_def=deltas,
+    group_name="corpus",
+    code_version="1",
+    deps=[passages],
+    kinds={"lancedb"},
+    check_specs=[dg.AssetCheckSpec(CHECK, asset="docids", blocking=True, description=_SOUND)],
+)
+def docids(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """A docid and a readable label for every new passage; then, if they are sound, the record that commits."""
     from genret_ops.corpus.cut import titled_passages
     from genret_ops.corpus.erased import Erased
+    from genret_ops.identifiers.docids import assign, forget
+    from genret_ops.records import SCHEMAS
+    from validations import docids as sound
+    from validations.checks import check_result
+    from validations.run import validate
+
+    name, store, erased = open_delta(context, home), home.home.store, Erased.of(home.home.path).keys
+    checked = require_checked(context, "snapshot", "metadata", "passages")
+    tables = {**tables_of(context, "snapshot"), **tables_of(context, "passages")}
+    last = store.committed(store.snapshots()[-1]) if store.snapshots() else None
+    before = store.read("docids", last[TABLES]["docids"]) if last else SCHEMAS["docids"].empty_table()
+    titled = titled_passages(store, tables)
+    live = {passage_id for passage_id, _, _ in titled}
+    forgets = last is not None and last.get("erased", []) != erased
+    given = forget(before, live) if forgets else before
+    new = assign(given, titled, name)
+    rows = pa.concat_tables([given, new])
+    tables["docids"] = store.replace("docids", rows)
+    version = table_version(tables)
+    frame = sound.frame(rows, before, live)
+    found = validate(frame, sound.suite(), sound.KEY, sound.figures(frame))
+    told = check_result(home.home.path, found, name, version.value, NOT_COMMITTED, asset="docids")
+    if not found.refused:
+        checked["docids"] = found.warnings
+        _commit(context, home, tables, checked, erased, forgets)
+    samples = list(zip(new["docid"].to_pylist(), new["label"].to_pylist(), strict=True))[:_SHOWN]
+    return dg.MaterializeResult(
+        metadata={
+            TABLES: tables,
+            **table_links(home, tables),
+            "committed record": dg.MetadataValue.path(record_path(home.home.path, name)),
+            "docids": rows.num_rows,
+            "new": new.num_rows,
+            "live": len(live),
+            "labels": markdown_table(("docid", "label"), samples),
+        },
+        data_version=version,
+        check_results=[told],
+    )
+
+
+def _commit(
+    context: dg.AssetExecutionContext,
+    home: HomeResource,
+    tables: Mapping[str, int],
+    checked: Mapping[str, list[str]],
+    erased: list[str],
+    forgets: bool,
+) -> None:
+    """Write the record that makes the snapshot exist; `forgets` says that word statistics of before may not be used."""
     from genret_ops.corpus.head import CorpusHead
     from genret_ops.corpus.inbox import postings
     from genret_ops.corpus.sources import cut_of
-    from genret_ops.identifiers.docids import assign, forget
-    from genret_ops.records import SCHEMAS
 
-    name, store, erased = open_delta(context, home), home.home.store, Erased.of(home.home.path).keys
-    checked = require_checked(context, "snapshot", "passages")
-    tables = {**tables_of(context, "snapshot"), **tables_of(context, "passages")}
-    last = store.committed(store.snapshots()[-1]) if store.snapshots() else None
-    given = store.read("docids", last[TABLES]["docids"]) if last else SCHEMAS["docids"].empty_table()
-    titled = titled_passages(store, tables)
-    forgets = last is not None and last.get("erased", []) != erased
-    if forgets:
-        given = forget(given, {passage_id for passage_id, _, _ in titled})
-    new = assign(given, titled, name)
-    tables["docids"] = store.replace("docids", pa.concat_tables([given, new]))
+    name, store = str(context.partition_key), home.home.store
     head = CorpusHead.load(store, {TABLES: tables})
     reading, changes = left_by(context, "snapshot"), left_by(context, "delta")
     refused = store.read("quarantine", tables["quarantine"]).filter(pc.field("delta") == name)
-    record = store.commit(
+    store.commit(
         name,
         tables,
         head.places(),
@@ -151,17 +212,6 @@ def docids(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Material
         docids=len(head),
         reasons=dict(Counter(refused["reason"].to_pylist()).most_common()),
         changes={kind: changes[kind] for kind in ("added", "changed", "removed", "redescribed")},
-    )
-    samples = list(zip(new["docid"].to_pylist(), new["label"].to_pylist(), strict=True))[:_SHOWN]
-    return dg.MaterializeResult(
-        metadata={
-            TABLES: record[TABLES],
-            "docids": len(head),
-            "new": new.num_rows,
-            "live": record["passages"],
-            "labels": markdown_table(("docid", "label"), samples),
-        },
-        data_version=table_version(record[TABLES]),
     )
 
 

@@ -4,16 +4,18 @@ Each step looks at what is there and does what is left to do, so a command that 
 again. `erasing.json` lasts from the first step to the last.
 """
 
-import shutil
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
 from assets import run
+from assets.doors import ERASE, UPDATE, names
 from assets.home import deltas
 from genret_ops.corpus.erased import Erased, Erasure, document_key
 from genret_ops.corpus.inbox import Inbox
@@ -28,6 +30,7 @@ from genret_ops.registry.retirement import ERASED
 from genret_ops.registry.sweep import present, remove, sweep
 from genret_ops.registry.traces import Traces, describe
 from genret_ops.store import EncodingCache
+from validations.site import FOLDER as DATA_DOCS
 
 _REASON = "genret erase"
 _WAIVER = "the release before had learned what was erased"
@@ -52,7 +55,7 @@ def erase(home: Home, doc_id: str) -> dict[str, Any]:
         erasure.begin(home.path)
     found = run.ingest(home)
     refusals = _consolidate(home)
-    with home.alone("corpus"), home.alone("training"):
+    with home.alone("corpus"), home.alone("training"), home.alone(DATA_DOCS, wait=True):
         report = _purge(home)
     return {
         "document": doc_id,
@@ -107,10 +110,10 @@ def _purge(home: Home) -> dict[str, Any]:
         if retired or not known:
             registry.retire(ERASED, retired, actor(), reason=_REASON, document=key)
     bench = [path for path in sorted((home.path / "bench").glob("*")) if traces.in_file(path)]
-    for path in (*bench, home.path / "work"):
+    for path in (*bench, home.path / "work", home.path / DATA_DOCS):
         remove(path)
     removed = {
-        "Dagster runs": _forget_runs(home, snapshots),
+        "Dagster runs": _forget_runs(home, snapshots, traces.document),
         "benchmark results": len(bench),
         "labels": remove_labels(home.path, traces.document),
         "judgements of users": remove_feedback(home.path, traces.document),
@@ -131,23 +134,35 @@ def _purge(home: Home) -> dict[str, Any]:
     }
 
 
-def _forget_runs(home: Home, snapshots: Sequence[str]) -> int:
-    """Remove every run of these deltas, with its events and logs, from Dagster's storage; how many there were."""
-    forgotten = set[str]()
+def _forget_runs(home: Home, snapshots: Sequence[str], document: str) -> int:
+    """Remove every run of these deltas or launched with the document's name, with events and logs; how many it were.
+
+    One of them may be the very run that erases: it works on, in files that stay and are empty.
+    """
     with run.instance_of(home) as instance:
+        launched = [one for job in (UPDATE, ERASE) for one in instance.get_runs(dg.RunsFilter(job_name=job))]
+        launched = [one for one in launched if names(one.run_config, document)]
         for name in snapshots:
-            forgotten |= {one.run_id for one in instance.get_runs(dg.RunsFilter(tags={"dagster/partition": name}))}
+            launched += instance.get_runs(dg.RunsFilter(tags={"dagster/partition": name}))
+        forgotten = {one.run_id: one for one in launched}
         for run_id in forgotten:
             instance.delete_run(run_id)
+        with cast(SqlEventLogStorage, instance.event_log_storage).index_connection() as connection:
+            of_them = AssetCheckExecutionsTable.c.run_id.in_(forgotten)  # deleting a run leaves what its checks found
+            connection.execute(AssetCheckExecutionsTable.delete().where(of_them))
         for name in snapshots:
             instance.delete_dynamic_partition(str(deltas.name), name)
         records = instance.get_asset_records()
         keys = [record.asset_entry.asset_key for record in records if record.asset_entry.last_run_id in forgotten]
         instance.wipe_assets(keys)
-    for run_id in forgotten:
-        for path in (home.dagster / "history" / "runs").glob(f"{run_id}.db*"):
-            remove(path)
-        shutil.rmtree(home.dagster / "storage" / run_id, ignore_errors=True)
+    for run_id, one in forgotten.items():
+        logs, rows = home.dagster / "storage" / run_id, (home.dagster / "history" / "runs").glob(f"{run_id}.db*")
+        if one.is_finished or one.job_name != ERASE:
+            for path in (*rows, logs):
+                remove(path)
+        else:
+            for path in (path for path in logs.rglob("*") if path.is_file()):
+                path.write_bytes(b"")
     for path in sorted(home.dagster.rglob("*.db")):
         _rewrite(path)
     return len(forgotten)

@@ -1,5 +1,7 @@
 """The fast update: what came since the last training is searchable in seconds, without any training."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 
 from assets.corpus import docids
@@ -7,20 +9,35 @@ from assets.home import HomeResource, deltas
 from assets.views import criteria
 from genret_ops.home import actor
 
+Made = Iterator[dg.MaterializeResult[None]]
 
-@dg.asset(partitions_def=deltas, group_name="fast_update", code_version="1", deps=[docids], kinds={"numpy"})
-def patch_release(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
-    """The champion's model on the newest corpus head, with rows for what is new: judged lightly, promoted at once."""
+
+@dg.asset(
+    partitions_def=deltas,
+    group_name="fast_update",
+    code_version="1",
+    deps=[docids],
+    kinds={"numpy"},
+    output_required=False,
+)
+def patch_release(context: dg.AssetExecutionContext, home: HomeResource) -> Made:
+    """The champion's model on the newest corpus head, with rows for what is new: judged lightly, promoted at once.
+
+    Before the first build there is no model, and nothing is made.
+    """
     from genret_ops.registry.rebase import rebase
     from genret_ops.registry.registry import CHAMPION, Registry
 
-    registry = Registry(home.home.path)
-    champion = registry.alias(CHAMPION)
+    registry = Registry.existing(home.home.path)
+    champion = registry.alias(CHAMPION) if registry else None
+    if registry is None or (champion is None and not home.parent):
+        context.log.info("nothing was built yet, so no model is put on this snapshot: `genret build` makes the first")
+        return
     on = registry.release(home.parent or CHAMPION)
     record = home.home.store.committed(context.partition_key)
     release, verdict, encoded = rebase(home.home, registry, on, record, context.run.run_id, actor())
     registry.promote(release.number, actor(), home.reason, expected=champion, waiver=home.waiver or None)
-    return dg.MaterializeResult(
+    yield dg.MaterializeResult(
         metadata={
             "release": release.number,
             "on": f"r{on.number}",

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from assets.home import HomeResource, deltas, left_by, tables_of
+from assets.home import HomeResource, deltas, left_by, require_checked, table_version, tables_of, version_of
 from assets.training import rpo_adapter
 from assets.views import criteria, markdown_table, progress_bar
-from genret_ops.errors import AliasMoved
+from genret_ops.errors import AliasMoved, GenretError
 from genret_ops.home import actor
 from genret_ops.records import canonical_json, text_hash
 
 if TYPE_CHECKING:
     from genret_ops.evaluation.tuning import Tuned
 
-_FILE, _NUMBER, _AGAINST = "evaluation.json", "release", "judged against release"
+EVALUATION = "evaluation.json"
+_NUMBER, _AGAINST = "release", "judged against release"
 
 
 @dg.asset(partitions_def=deltas, group_name="release", code_version="1", deps=[rpo_adapter])
@@ -40,14 +41,15 @@ def evaluation(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mate
         docid_head.rows = rows
         return docid_head.finished()
 
-    version = tables_of(context, "synthetic_queries")["queries"]
+    version = tables_of(context, "sft_adapter")["queries"]
     queries = read_queries(home.home.store, delta, version, ("tuning",))
     tuned = tune(head, queries, encoder, rows_without, job.settings.model.scale, job.settings.retrieval)
-    path = job.folder / _FILE
+    path = job.folder / EVALUATION
     write_atomically(path, json.dumps(asdict(tuned), indent=1, sort_keys=True).encode())
     weights = [(name, f"{weight:.3f}") for name, weight in tuned.fusion.weights.items()]
     return dg.MaterializeResult(
         metadata={
+            "report": dg.MetadataValue.path(path),
             "queries": tuned.queries,
             "default mode": tuned.default_mode,
             **{f"MRR@10 {mode}": value for mode, value in tuned.mrr.items()},
@@ -64,12 +66,14 @@ def model_release(context: dg.AssetExecutionContext, home: HomeResource) -> dg.M
 
     delta = context.partition_key
     job, head = home.job(delta), home.head(delta)
+    queries, pairs = tables_of(context, "sft_adapter"), tables_of(context, "rpo_adapter")
+    learned_from = {"synthetic_queries": table_version(queries), "preference_pairs": table_version(pairs)}
+    require_checked(context, "evaluation", **{stage: str(version.value) for stage, version in learned_from.items()})
+    tuned = _read_tuned(job.folder / EVALUATION, version_of(context, "evaluation"))
     record = home.home.store.committed(delta)
     rows = job.learned("rpo")[1].finished()
-    tuned = _read_tuned(job.folder / _FILE)
-    tables = tables_of(context, "synthetic_queries") | tables_of(context, "preference_pairs")
     run, parent = context.run.run_id, home.parent or None
-    release = publish(home.home, record, head, job, rows, tuned, tables, run, actor(), parent)
+    release = publish(home.home, record, head, job, rows, tuned, queries | pairs, run, actor(), parent)
     return dg.MaterializeResult(
         metadata={
             _NUMBER: release.number,
@@ -101,6 +105,7 @@ def gate(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materializ
         metadata={
             _NUMBER: release.number,
             _AGAINST: against or 0,
+            "files": dg.MetadataValue.path(release.folder),
             "refusals": len(verdict.refusals),
             "criteria": criteria(verdict),
         },
@@ -128,15 +133,27 @@ def champion(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materi
             release, _, _ = rebase(home.home, registry, release, newest, context.run.run_id, actor())
         registry.promote(release.number, actor(), home.reason, expected=now, waiver=waiver)
     return dg.MaterializeResult(
-        metadata={_NUMBER: release.number, "content hash": release.content_hash},
+        metadata={
+            _NUMBER: release.number,
+            "content hash": release.content_hash,
+            "files": dg.MetadataValue.path(release.folder),
+        },
         data_version=dg.DataVersion(release.content_hash[:32]),
     )
 
 
-def _read_tuned(path: Path) -> "Tuned":
+def _read_tuned(path: Path, version: str) -> "Tuned":
+    """What tuning found, as the evaluation of this data version left it.
+
+    Raises:
+        GenretError: a training has begun since.
+    """
     from genret_ops.evaluation.tuning import Tuned
     from genret_ops.retrieval.fusion import Fusion
+    from genret_ops.store import file_hash
 
+    if not path.exists() or file_hash(path)[:32] != version:
+        raise GenretError("the model is another since it was evaluated: materialise evaluation with its check again")
     found = json.loads(path.read_text())
     fusions = {name: Fusion(found[name]["weights"]) for name in ("fusion", "lexical_fusion")}
     return Tuned(**{**found, **fusions})

@@ -17,8 +17,10 @@ import dagster as dg
 from dagster._core.errors import DagsterAssetCheckFailedError, DagsterExecutionInterruptedError
 from dagster._core.instance.ref import InstanceRef
 
-from assets.definitions import data_checks, defs
 from assets.home import deltas, refused
+from assets.openlineage import telling_failures
+from assets.stages import stages
+from genret_ops import facts
 from genret_ops.corpus.delta import Delta, diff, next_delta_name
 from genret_ops.corpus.erased import Erased
 from genret_ops.corpus.inbox import postings
@@ -62,10 +64,13 @@ class Built:
     new: bool
 
 
-def ingest(home: Home, given: Sequence[str] = (), only: bool = False) -> Ingested:
-    """Read the sources and, where a document differs from the last snapshot, commit the next delta.
+def ingest(
+    home: Home, given: Sequence[str] = (), only: bool = False, settle: float = 0.0, reason: str = "genret ingest"
+) -> Ingested:
+    """Read the sources and, where a document differs from the last snapshot, commit the next delta and serve it.
 
-    `given` join the sources of earlier ingests, or with `only` take their place.
+    `given` join the sources of earlier ingests, or with `only` take their place. A file that changed less than `settle`
+    seconds ago is taken as it was before.
 
     Raises:
         GenretError: no source is known, one cannot be read, or no document is left.
@@ -77,7 +82,7 @@ def ingest(home: Home, given: Sequence[str] = (), only: bool = False) -> Ingeste
         remembered = last["sources"] if last and not only else ()
         sources = wanted(settings.sources, home.path, remembered, given)
         erased = Erased.of(home.path)
-        items = read_all(home.path, sources)
+        items = read_all(home.path, sources, settle)
         if last:
             found = list(items)
             refused = Counter(item.reason for item in found if isinstance(item, Quarantined))
@@ -85,12 +90,13 @@ def ingest(home: Home, given: Sequence[str] = (), only: bool = False) -> Ingeste
             documents = [item for item in found if isinstance(item, Document)]
             same = same and (last["erased"], last["posted"]) == (erased.keys, postings(documents))
             if same and _changes(home, last, documents).empty:
-                release = _patched(home, names[-1], settings)
+                release = _patched(home, names[-1], settings, reason)
                 return Ingested(None, last, dict(refused.most_common()), release)
         name = next_delta_name(names)
-        _materialise(home, "ingest", name, {"sources": list(sources)}, settings)
+        config = {"sources": list(sources), "settle": settle, "reason": reason}
+        _materialise(home, "update_stages", name, config, settings)
         record = store.committed(name)
-        return Ingested(name, record, record["reasons"], _patched(home, name, settings))
+        return Ingested(name, record, record["reasons"], _patched(home, name, settings, reason))
 
 
 def build(
@@ -124,7 +130,7 @@ def build(
             "reason": reason,
             "waiver": waiver,
         }
-        _materialise(home, "build", names[-1], config, settings)
+        _materialise(home, "build_stages", names[-1], config, settings)
         return Built(registry.release(CHAMPION), True)
 
 
@@ -144,8 +150,22 @@ def promote(home: Home, name: str, reason: str, waiver: str | None = None) -> Re
             registry.verify(release)
             registry.admit(release.number, waiver)
             config = {"parent": release.number, "reason": reason, "waiver": waiver or ""}
-            _materialise(home, "fast", newest, config, home.settings)
+            _materialise(home, "patch_stages", newest, config, home.settings)
         return registry.release(CHAMPION)
+
+
+def evaluate(home: Home, benchmark: str = "") -> dict[str, Any]:
+    """Ask the champion every question whose answer is known; returns the report, as JSON.
+
+    Raises:
+        NothingToSearch: nothing was ever released.
+        GenretError: the `benchmark`, a BEIR folder, cannot be read.
+    """
+    with home.alone("evaluation"):
+        champion = facts.registry(home).release(CHAMPION)
+        _materialise(home, "evaluate_stages", champion.delta, {"benchmark": benchmark}, home.settings)
+        newest = max(home.reports.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+        return dict(json.loads(newest.read_text("utf-8")))
 
 
 def rollback(home: Home, reason: str) -> Release:
@@ -193,21 +213,26 @@ def _parent(registry: Registry, settings: Settings) -> Release | None:
     return champion if learned_under.learning() == settings.learning() and grown < settings.training.chain else None
 
 
-def _patched(home: Home, delta: str, settings: Settings) -> Release | None:
+def _patched(home: Home, delta: str, settings: Settings, reason: str) -> Release | None:
     """The champion on the newest snapshot: as it is, or made so by the fast path; None where nothing was built."""
     registry = Registry.existing(home.path)
     if registry is None or registry.alias(CHAMPION) is None:
         return None
     if registry.release(CHAMPION).delta != delta:
-        _materialise(home, "fast", delta, {"reason": "genret ingest"}, settings)
+        _materialise(home, "patch_stages", delta, {"reason": reason}, settings)
     return registry.release(CHAMPION)
+
+
+def prepare_instance(home: Home) -> None:
+    """Give the home a Dagster instance, where it has none."""
+    home.dagster.mkdir(parents=True, exist_ok=True)
+    if not (home.dagster / "dagster.yaml").exists():
+        shutil.copyfile(Path(__file__).with_name("dagster.yaml"), home.dagster / "dagster.yaml")
 
 
 def instance_of(home: Home) -> dg.DagsterInstance:
     """The home's Dagster instance, made at the first call; close it after use."""
-    home.dagster.mkdir(parents=True, exist_ok=True)
-    if not (home.dagster / "dagster.yaml").exists():
-        shutil.copyfile(Path(__file__).with_name("dagster.yaml"), home.dagster / "dagster.yaml")
+    prepare_instance(home)
     reference = InstanceRef.from_dir(str(home.dagster), overrides={"compute_logs": _UNCAPTURED})
     return dg.DagsterInstance.from_ref(reference)
 
@@ -219,16 +244,17 @@ def _materialise(home: Home, job: str, delta: str, config: dict[str, Any], setti
         instance.add_dynamic_partitions(str(deltas.name), [delta])
         run_id = str(uuid4())
         try:
-            defs.resolve_job_def(job).execute_in_process(
-                instance=instance,
-                partition_key=delta,
-                run_id=run_id,
-                tags={_TAG: job, "genret/settings": settings.hash()},
-                run_config={
-                    "resources": {"home": {"config": {"path": str(home.path), **config}}},
-                    "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-                },
-            )
+            with telling_failures(home, instance, run_id, job):
+                stages.resolve_job_def(job).execute_in_process(
+                    instance=instance,
+                    partition_key=delta,
+                    run_id=run_id,
+                    tags={_TAG: job, "genret/settings": settings.hash()},
+                    run_config={
+                        "resources": {"home": {"config": {"path": str(home.path), **config}}},
+                        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                    },
+                )
         except DagsterExecutionInterruptedError as error:
             raise KeyboardInterrupt from error
         except DagsterAssetCheckFailedError as error:
@@ -237,7 +263,7 @@ def _materialise(home: Home, job: str, delta: str, config: dict[str, Any], setti
 
 def _refusal(instance: dg.DagsterInstance, run_id: str) -> str:
     """What the data check found that stopped a run."""
-    keys = [key for check in data_checks for key in check.check_keys]
+    keys = stages.resolve_asset_graph().asset_check_keys
     records = (instance.get_latest_asset_check_evaluation_record(key) for key in keys)
     found = [record.evaluation for record in records if record and record.run_id == run_id]
     return next(str(one.description) for one in found if isinstance(one, dg.AssetCheckEvaluation) and refused(one))

@@ -4,12 +4,13 @@ Training itself runs in a process of its own; a stage that was killed goes on fr
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 
 from assets.corpus import docids
-from assets.home import TABLES, HomeResource, deltas, require_checked, table_version, tables_of
+from assets.home import TABLES, HomeResource, deltas, require_checked, table_links, table_version, tables_of
 from assets.views import loss_curve, markdown_table, progress_bar
 
 _SHOWN = 10
@@ -29,6 +30,7 @@ def genesis_rows(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Ma
     rows.save(folder)
     return dg.MaterializeResult(
         metadata={
+            "files": dg.MetadataValue.path(folder),
             "docids": len(rows),
             "rows": len(rows.vectors),
             "texts encoded": encoded,
@@ -61,6 +63,7 @@ def synthetic_queries(context: dg.AssetExecutionContext, home: HomeResource) -> 
     return dg.MaterializeResult(
         metadata={
             TABLES: tables,
+            **table_links(home, tables),
             "queries": len(queries),
             "seed": settings.training.seed,
             "by kind": markdown_table(("split", "kind", "queries"), [(*key, n) for key, n in sorted(counts.items())]),
@@ -101,7 +104,7 @@ def sft_adapter(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mat
         home.parent_folder,
     )
     run_stage("sft", job.folder)
-    return _trained(home, delta, "sft")
+    return _trained(home, delta, "sft", {"queries": version})
 
 
 @dg.asset(partitions_def=deltas, group_name="training", code_version="1", deps=[sft_adapter], kinds={"lancedb"})
@@ -130,6 +133,7 @@ def preference_pairs(context: dg.AssetExecutionContext, home: HomeResource) -> d
     return dg.MaterializeResult(
         metadata={
             TABLES: tables,
+            **table_links(home, tables),
             "queries": asked,
             "pairs": len(pairs),
             "queries with a wrong passage first": len({pair.query for pair in pairs}),
@@ -144,11 +148,13 @@ def rpo_adapter(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mat
     """Stage 2: preference optimisation on the pairs, with a likelihood term that keeps what stage 1 learned."""
     from genret_ops.training.launch import run_stage
 
+    require_checked(context, "preference_pairs")
     run_stage("rpo", home.job(context.partition_key).folder)
-    return _trained(home, context.partition_key, "rpo")
+    return _trained(home, context.partition_key, "rpo", tables_of(context, "preference_pairs"))
 
 
-def _trained(home: HomeResource, delta: str, stage: str) -> dg.MaterializeResult[None]:
+def _trained(home: HomeResource, delta: str, stage: str, tables: Mapping[str, int]) -> dg.MaterializeResult[None]:
+    """What a stage learned, and the `tables` that it learned from."""
     from genret_ops.store import file_hash
 
     job = home.job(delta)
@@ -156,6 +162,8 @@ def _trained(home: HomeResource, delta: str, stage: str) -> dg.MaterializeResult
     numbers: dict[str, Any] = {"first loss": losses[0][1], "last loss": losses[-1][1]} if losses else {}
     return dg.MaterializeResult(
         metadata={
+            TABLES: dict(tables),
+            "files": dg.MetadataValue.path(job.folder / stage),
             "steps": len(losses),
             **numbers,
             "seed": job.settings.training.seed,

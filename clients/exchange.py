@@ -47,5 +47,6 @@ def _told(answer: httpx.Response) -> dict[str, Any]:
         error, request_id = found["error"], found["request_id"]
         raise Refused(answer.status_code, error["code"], error["message"], request_id)
     except (ValueError, KeyError, TypeError):
-        told = f"{answer.request.url} answered, and not as the service does: is the address right?"
+        status = f"{answer.status_code} {answer.reason_phrase}"
+        told = f"{answer.request.url} answered {status}, not in the service's words: is the address right?"
         raise Refused(answer.status_code, "not_the_service", told, "") from None

@@ -54,11 +54,23 @@ def status(home: "Home") -> dict[str, Any]:
         "passages": passages,
         "learned": learned,
         "fresh": passages - learned,
+        "unlearned": _unlearned(home) if newest else None,
         "deltas": [{"name": record["snapshot"], **record["changes"]} for record in records],
         "quarantine": _quarantine(home, newest),
         "champion": {"release": f"r{champion.number}", "delta": champion.delta} if champion else None,
         "next": _next(newest, champion, passages - learned),
     }
+
+
+def _unlearned(home: "Home") -> dict[str, Any]:
+    """How many live passages the champion has not learned, and for how many hours the oldest of them is there."""
+    from datetime import UTC, datetime
+
+    from genret_ops.registry.freshness import freshness
+
+    found = freshness(home.path)
+    since = found.since.isoformat(timespec="seconds") if found.since else None
+    return {"passages": found.unlearned, "since": since, "hours": round(found.hours(datetime.now(UTC)), 2)}
 
 
 def _champion(home: "Home") -> "Release | None":

@@ -6,10 +6,12 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from time import sleep
+from typing import IO, TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
@@ -20,6 +22,10 @@ from genret_ops.settings import SETTINGS_FILE, Settings
 if TYPE_CHECKING:
     from genret_ops.store import Store
 
+_held: ContextVar[frozenset[Path]] = ContextVar("held", default=frozenset())
+"""The lock files that this thread holds."""
+_GLANCE = 0.05
+"""Seconds; `busy` holds a lock for much less."""
 HEAD_FORMAT = 3
 """Goes up when the files of a cached corpus head change, or what its lexical index reads of a passage."""
 
@@ -46,22 +52,45 @@ class Home:
     def alone(self, what: str, wait: bool = False) -> Iterator[None]:
         """Hold the home's lock on `what` (`corpus` or `training`), which ends with this process at the latest.
 
+        A thread that holds it already goes on holding it.
+
         Raises:
-            GenretError: another command holds it, and nobody wants to `wait`.
+            GenretError: another command or run holds it, and nobody wants to `wait`.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with (self.path / f"{what}.lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                told = f"another genret command is at work on the {what} of {self.path}: wait until it has ended"
-                raise GenretError(told) from None
+        path = self.path.absolute() / f"{what}.lock"
+        if path in _held.get():
             yield
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w") as file:
+            if wait:
+                fcntl.flock(file, fcntl.LOCK_EX)
+            elif not _locked(file) and not _locked(file, _GLANCE):
+                told = f"another command or run is at work on the {what} of {self.path}"
+                raise GenretError(f"{told}: wait until it has ended, then do this again")
+            token = _held.set(_held.get() | {path})
+            try:
+                yield
+            finally:
+                _held.reset(token)
+
+    def busy(self, what: str) -> bool:
+        """Whether another command or run holds the home's lock on `what` at this moment."""
+        path = self.path / f"{what}.lock"
+        if not path.exists():
+            return False
+        with path.open() as file:
+            return not _locked(file)
 
     @property
     def releases(self) -> Path:
         """Sealed releases, by content hash."""
         return self.path / "releases"
+
+    @property
+    def reports(self) -> Path:
+        """Full evaluations of champions, as JSON."""
+        return self.path / "reports"
 
     @property
     def dagster(self) -> Path:
@@ -76,6 +105,16 @@ class Home:
         """A corpus head as files, with its lexical index; made again from the store when missing."""
         versions = text_hash(canonical_json(record["tables"]))[:12]
         return self.path / "cache" / f"heads-{HEAD_FORMAT}" / f"{record['snapshot']}-{versions}"
+
+
+def _locked(file: IO[str], after: float = 0.0) -> bool:
+    """Whether a lock on an open file could be had, `after` so many seconds; it goes when the file is closed."""
+    sleep(after)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def actor() -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 
 def text_hash(text: str) -> str:
@@ -24,13 +25,18 @@ def canonical_json(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What the user has. `metadata` values are strings; `source` is the URI it was read from."""
+    """What the user has. `metadata` values are strings; `source` is the URI it was read from.
+
+    `source_hash` is the SHA-256 (64 hex digits) of the bytes of the file that `source` names, "" where there is no
+    file; it says where a document comes from, not what it is, so two documents may differ in it and be equal.
+    """
 
     doc_id: str
     title: str
     text: str
     metadata: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
+    source_hash: str = field(default="", compare=False)
 
     @property
     def text_hash(self) -> str:
@@ -128,7 +134,14 @@ _text, _number, _texts = pa.string(), pa.int64(), pa.list_(pa.string())
 
 SCHEMAS: Mapping[str, pa.Schema] = {
     "documents": _schema(
-        doc_id=_text, title=_text, text=_text, metadata=_text, source=_text, text_hash=_text, metadata_hash=_text
+        doc_id=_text,
+        title=_text,
+        text=_text,
+        metadata=_text,
+        source=_text,
+        text_hash=_text,
+        metadata_hash=_text,
+        source_hash=_text,
     ),
     "quarantine": _schema(source=_text, reason=_text, detail=_text, delta=_text),
     "passages": _schema(passage_id=_text, text=_text, sentences=_texts),
@@ -147,6 +160,28 @@ SCHEMAS: Mapping[str, pa.Schema] = {
     ),
     "pairs": _schema(query=_text, chosen=_text, rejected=_text, rank=_number, delta=_text),
 }
+
+
+def table_hash(rows: pa.Table) -> str:
+    """SHA-256 (64 hex digits) of what a table's rows say, column by column, however they are stored."""
+    digest = hashlib.sha256()
+    for name in rows.schema.names:
+        digest.update(f"{name}\n".encode())
+        _add(digest, rows[name].combine_chunks())
+    return digest.hexdigest()
+
+
+def _add(digest: "hashlib._Hash", column: pa.Array) -> None:
+    if pa.types.is_integer(column.type):
+        digest.update(column.to_numpy().astype("<i8").tobytes())
+        return
+    lists = pa.types.is_list(column.type)
+    lengths = (pc.list_value_length if lists else pc.binary_length)(column)
+    digest.update(lengths.to_numpy(zero_copy_only=False).astype("<i8").tobytes())
+    if lists:
+        _add(digest, column.flatten())
+    else:
+        digest.update("".join(column.to_pylist()).encode("utf-8"))
 
 
 def to_arrow(table: str, rows: Iterable[Any], **extra: Any) -> pa.Table:

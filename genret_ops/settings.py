@@ -98,12 +98,30 @@ class GateSettings(_Group):
     speed: float = Field(0.5, gt=0, description="an answer may take so much longer: 0.5 is twice the champion's time")
 
 
+class UpdateSettings(_Group):
+    """How changes of the sources flow in by themselves, and when they are learned."""
+
+    poll_seconds: float = Field(10.0, gt=0, description="seconds between two looks at the sources")
+    settle_seconds: float = Field(3.0, ge=0, description="a file that changed less than so long ago is still written")
+    learn_after_passages: int = Field(200, ge=1, description="so many unlearned passages start a build")
+    learn_after_hours: float = Field(24.0, gt=0, description="so does an unlearned passage of this age")
+    stale_hours: float = Field(48.0, gt=0, description="a passage unlearned for longer is warned of")
+    evaluate_at: str = Field("0 3 * * *", description="when the champion is evaluated in full, as cron writes it")
+    benchmark: str = Field("", description="BEIR folder, from the home, whose queries are evaluated too")
+
+
 class RegistrySettings(_Group):
     """Where releases, aliases and events are written down."""
 
     url: SecretStr = Field(
         SecretStr(""), description="postgresql+psycopg://USER:PASSWORD@HOST/DATABASE; empty: registry.db in the home"
     )
+
+
+class LineageSettings(_Group):
+    """Who is told of every stage that runs."""
+
+    openlineage: str = Field("", description="a file, or the address of an OpenLineage service; empty: nobody")
 
 
 class ServingSettings(_Group):
@@ -126,8 +144,8 @@ class ServingSettings(_Group):
 class Settings(BaseSettings):
     """Every default of the house. Frozen; `Settings.load(home)` reads the home's file and the environment.
 
-    `registry` says where a home is written down and `serving` who may ask it, not what a run does: no dump holds them,
-    and so no hash and no manifest.
+    `registry` and `lineage` say where a home is written down, `updates` when something runs, and `serving` who may ask,
+    not what a run does: no dump holds them, and so no hash and no manifest.
     """
 
     model_config = SettingsConfigDict(
@@ -146,7 +164,9 @@ class Settings(BaseSettings):
     training: TrainingSettings = TrainingSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
     gate: GateSettings = GateSettings()
+    updates: UpdateSettings = Field(UpdateSettings(), exclude=True)
     registry: RegistrySettings = Field(RegistrySettings(), exclude=True)
+    lineage: LineageSettings = Field(LineageSettings(), exclude=True)
     serving: ServingSettings = Field(ServingSettings(), exclude=True)
 
     @classmethod
@@ -186,5 +206,5 @@ class Settings(BaseSettings):
         return found
 
     def hash(self) -> str:
-        """Hash of every value but `registry` and `serving`: two runs with equal hashes had equal settings."""
+        """Hash of every value that a dump holds: two runs with equal hashes had equal settings."""
         return text_hash(canonical_json(self.model_dump(mode="json")))

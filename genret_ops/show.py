@@ -70,7 +70,7 @@ def ingested(facts: Mapping[str, Any]) -> None:
     """An ingest for people."""
     out = _console()
     if facts["delta"]:
-        out.print(f"[bold]{facts['delta']}[/]  {_changes(facts['changes'])}")
+        out.print(f"[bold]{facts['delta']}[/]  {changed(facts['changes'])}")
     else:
         out.print(f"nothing new since {facts['snapshot']}")
     out.print(f"{facts['documents']:,} documents, {facts['passages']:,} passages")
@@ -117,7 +117,7 @@ def difference(facts: Mapping[str, Any]) -> None:
     """What lies between two releases, for people."""
     out = _console()
     out.print(
-        f"[bold]{facts['from']} to {facts['to']}[/]  {_changes({k: len(v) for k, v in facts['documents'].items()})}"
+        f"[bold]{facts['from']} to {facts['to']}[/]  {changed({k: len(v) for k, v in facts['documents'].items()})}"
     )
     scores = ", ".join("none" if value is None else f"{100 * value:.1f}" for value in facts["MRR@10"])
     out.print(f"MRR@10 on {facts['questions']} questions: {scores}")
@@ -182,7 +182,7 @@ def _removed(out: Console, counts: Mapping[str, int]) -> None:
     )
 
 
-def _changes(changes: Mapping[str, int]) -> str:
+def changed(changes: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {kind}" for kind, count in changes.items() if count) or "no change"
 
 
@@ -197,9 +197,11 @@ def status(facts: Mapping[str, Any]) -> None:
     table.add_row(
         "[dim]passages[/]", f"{facts['passages']:,}  ({facts['learned']:,} learned, {facts['fresh']:,} fresh)"
     )
+    if (unlearned := facts["unlearned"]) and unlearned["passages"]:
+        table.add_row("[dim]unlearned for[/]", f"{unlearned['hours']:.1f} hours, since {unlearned['since']}")
     for delta in facts["deltas"][-_EXAMPLES:]:
         changes = {name: count for name, count in delta.items() if name != "name"}
-        table.add_row(f"[dim]{delta['name']}[/]", _changes(changes))
+        table.add_row(f"[dim]{delta['name']}[/]", changed(changes))
     served = f"{champion['release']} on {champion['delta']}" if champion else "none yet"
     table.add_row("[dim]champion[/]", served)
     table.add_row("[dim]quarantine[/]", ", ".join(f"{n} {reason}" for reason, n in refused["reasons"].items()) or "0")

@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from genret_ops.errors import GenretError
-from genret_ops.records import SCHEMAS
+from genret_ops.records import SCHEMAS, table_hash
 
 _TICK = 0.02
 """Seconds that part two versions for LanceDB, whose clock counts milliseconds."""
@@ -148,12 +148,15 @@ class Store:
     ) -> dict[str, Any]:
         """Tag every table version, list the places, then write the record that makes the snapshot exist.
 
-        `places` are the passage ids of each document that has any.
+        `places` are the passage ids of each document that has any. The record keeps the hash of every table version
+        and the moment (UTC, ISO 8601).
         """
         for name, version in versions.items():
             self.tag(name, version)
         write_atomically(places_path(self.home, snapshot), json.dumps(dict(places)).encode())
-        record = {"snapshot": snapshot, "tables": dict(versions), **facts}
+        hashes = {name: table_hash(self.read(name, version)) for name, version in versions.items()}
+        moment = datetime.now(UTC).isoformat(timespec="microseconds")
+        record = {"snapshot": snapshot, "tables": dict(versions), "hashes": hashes, "committed_at": moment, **facts}
         write_atomically(record_path(self.home, snapshot), json.dumps(record, indent=1, sort_keys=True).encode())
         return record
 

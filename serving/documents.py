@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from genret_ops.corpus.inbox import Ticket
+from genret_ops.corpus.inbox import Ticket, cleaned
 from genret_ops.errors import DocumentRefused, UnknownDocument
 from genret_ops.records import Document
 from serving.access import Caller
@@ -48,12 +48,9 @@ async def read(worker: Worker, caller: Caller, doc_id: str) -> dict[str, Any]:
 
 async def post(worker: Worker, caller: Caller, asked: DocumentRequest) -> dict[str, Any]:
     """Take a document in."""
-    inbox = worker.writing()
-    if not caller.sees(asked.metadata):
-        told = ", ".join(f"{name}={value}" for name, value in caller.filters.items())
-        raise Refusal(403, "outside", f"this token writes documents with {told} only")
-    _own(worker, caller, asked.id)
-    document = Document(asked.id, asked.title, asked.text, asked.metadata)
+    inbox, document = worker.writing(), cleaned(Document(asked.id, asked.title, asked.text, asked.metadata))
+    if caller.filters:
+        await asyncio.to_thread(_within, worker, caller, document)
     try:
         ticket = await asyncio.to_thread(inbox.post, document, caller.name)
     except DocumentRefused as error:
@@ -93,10 +90,14 @@ def seen(state: State, caller: Caller, doc_id: str) -> Document:
     return head.document(doc_id)
 
 
-def _own(worker: Worker, caller: Caller, doc_id: str) -> None:
-    """Keep a limited token from replacing what it may not see."""
-    known = worker.state().retriever.index.head.documents
-    if caller.filters and doc_id in known and not caller.sees(known[doc_id].metadata):
+def _within(worker: Worker, caller: Caller, document: Document) -> None:
+    """Keep a limited token from writing, or replacing, what it may not see: in the release, or posted and waiting."""
+    if not caller.sees(document.metadata):
+        told = ", ".join(f"{name}={value}" for name, value in caller.filters.items())
+        raise Refusal(403, "outside", f"this token writes documents with {told} only")
+    waiting = (item for item in worker.inbox.documents() if isinstance(item, Document))
+    known = [worker.state().retriever.index.head.documents.get(document.doc_id), *waiting]
+    if any(other and other.doc_id == document.doc_id and not caller.sees(other.metadata) for other in known):
         raise Refusal(403, "outside", "this id is taken")
 
 

@@ -6,20 +6,24 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.errors import DagsterAssetCheckFailedError
+from stages import materialise
 
 from assets import run
-from assets.definitions import assets
-from assets.home import CHECK, HomeResource
+from assets.home import CHECK
 from assets.run import instance_of
 from genret_ops.corpus import cut, sources
 from genret_ops.corpus.passages import cut_document
 from genret_ops.errors import DataRefused
 from genret_ops.home import Home
+from genret_ops.identifiers import docids
+from genret_ops.quality.told import newest
 from genret_ops.records import Document, Occurrence, Passage, Quarantined, SyntheticQuery
 from genret_ops.registry.load import open_release
 from genret_ops.registry.registry import Registry
 from genret_ops.synthesis.extractive import Extractive
 
+INGESTED = ("snapshot", "metadata", "passages", "docids")
 ROTTEN = Document("rotten.md", "Rotten", " \n", {}, "rotten.md")
 
 
@@ -48,25 +52,11 @@ def as_before(home: Home) -> bool:
     )
 
 
-def materialise(home: Home, *stages: str) -> None:
-    """Materialise stages of delta-00001 in a run of their own, without their checks, as somebody may in the UI."""
-    with instance_of(home) as instance:
-        instance.add_dynamic_partitions("deltas", ["delta-00001"])
-        dg.materialize(
-            assets,
-            selection=list(stages),
-            partition_key="delta-00001",
-            instance=instance,
-            resources={"home": HomeResource(path=str(home.path), sources=[str(home.path.parent / "more")])},
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        )
-
-
 def one_that_reads_a_rotten_document(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain: Callable[[Path, list[str]], Iterator[Document | Quarantined]] = sources.read_all
+    plain: Callable[[Path, list[str], float], Iterator[Document | Quarantined]] = sources.read_all
 
-    def read_all(home: Path, given: list[str]) -> Iterable[Document | Quarantined]:
-        yield from plain(home, given)
+    def read_all(home: Path, given: list[str], settle: float) -> Iterable[Document | Quarantined]:
+        yield from plain(home, given, settle)
         yield ROTTEN
 
     for module in (sources, run):
@@ -81,6 +71,13 @@ def one_that_loses_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cut, "cut_document", broken)
 
 
+def one_that_names_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(texts: list[str], *_: object, **__: object) -> list[str]:
+        return [""] * len(texts)
+
+    monkeypatch.setattr(docids, "keyword_labels", broken)
+
+
 @pytest.mark.parametrize(
     ("broken", "told"),
     [
@@ -89,8 +86,9 @@ def one_that_loses_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
             one_that_loses_a_sentence,
             "the sentences stand in the text, in order: not so in 1 of 63 rows, .*'Never written.'",
         ),
+        (one_that_names_nothing, "every label has characters: not so in 1 of 63 rows, such as docid 62, label ''"),
     ],
-    ids=["documents", "passages"],
+    ids=["documents", "passages", "docids"],
 )
 def test_a_snapshot_that_fails_is_not_committed(
     home: Home, broken: Callable[[pytest.MonkeyPatch], None], told: str
@@ -99,9 +97,10 @@ def test_a_snapshot_that_fails_is_not_committed(
         broken(patch)
         with pytest.raises(DataRefused, match=f"(?s){told}.*Nothing was committed"):
             ingest(home)
-    assert as_before(home)
-    with pytest.raises(DataRefused):
-        materialise(home, "docids")
+        with pytest.raises((DataRefused, DagsterAssetCheckFailedError)):
+            materialise(home, "delta-00001", "docids")
+    refused = newest(home.path)
+    assert (refused["delta"], refused["refused"]) == ("delta-00001", True)
     assert as_before(home)
     done = ingest(home)
     assert (done.delta, done.record["documents"]) == ("delta-00001", 63)
@@ -124,16 +123,16 @@ def test_queries_that_fail_train_nothing(home: Home, monkeypatch: pytest.MonkeyP
     with pytest.raises(DataRefused, match=f"(?s){told}.*Nothing was trained"):
         run.build(home, home.settings)
     with pytest.raises(DataRefused, match="a constraint holds"):
-        materialise(home, "sft_adapter")
+        materialise(home, "delta-00001", "sft_adapter")
     assert not (home.work("delta-00001") / "job").exists()
     assert Registry(home.path).alias("champion") == champion
     assert open_release(home)[1].search("the ferry waits for high tide", 1).hits[0].doc_id == "tides.md"
 
 
 def test_what_was_never_checked_is_not_built_on(home: Home) -> None:
-    materialise(home, "snapshot", "delta", "metadata", "passages")
+    materialise(home, "delta-00001", "snapshot", "delta", "metadata", "passages")
     with pytest.raises(DataRefused, match="the data check of snapshot never saw what is there now"):
-        materialise(home, "docids")
+        materialise(home, "delta-00001", "docids")
     assert as_before(home)
 
 
@@ -163,4 +162,4 @@ def test_a_warning_stops_nothing(small_home: Path) -> None:
     assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert "share of what is to be learned" in str(found.description)
     assert Registry(small_home).alias("champion") == 1
-    assert Home(small_home).store.committed("delta-00000")["checked"] == {"passages": [], "snapshot": []}
+    assert Home(small_home).store.committed("delta-00000")["checked"] == {stage: [] for stage in INGESTED}

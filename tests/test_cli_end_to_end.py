@@ -100,10 +100,13 @@ def test_show_and_releases_tell_the_same_release(small_home: Path) -> None:
 def test_the_runs_of_the_commands_are_in_the_dagster_instance(small_home: Path) -> None:
     with instance_of(Home(small_home)) as instance:
         runs = {run.job_name: run for run in instance.get_runs()}
-        assert {name: run.status.value for name, run in runs.items()} == {"ingest": "SUCCESS", "build": "SUCCESS"}
+        assert {name: run.status.value for name, run in runs.items()} == {
+            "update_stages": "SUCCESS",
+            "build_stages": "SUCCESS",
+        }
         assert instance.get_dynamic_partitions("deltas") == ["delta-00000"]
-    assert told("show", "r1", home=small_home)["run_id"] == runs["build"].run_id
-    recorded = runs["build"].run_config["resources"]["home"]["config"]["settings_json"]
+    assert told("show", "r1", home=small_home)["run_id"] == runs["build_stages"].run_id
+    recorded = runs["build_stages"].run_config["resources"]["home"]["config"]["settings_json"]
     assert Settings.model_validate_json(recorded).training.steps == 8
 
 

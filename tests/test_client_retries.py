@@ -94,6 +94,7 @@ def test_an_answer_of_something_else_is_called_that(answer: httpx.Response) -> N
     ):
         client.search("q")
     assert (told.value.code, told.value.request_id) == ("not_the_service", "")
+    assert f"http://x/v1/search answered {answer.status_code} {answer.reason_phrase}" in told.value.message
 
 
 def test_a_ticket_is_looked_at_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from assets.definitions import assets, data_checks, defs
-from assets.home import HomeResource
+from assets.definitions import defs
+from assets.doors import doors
+from assets.home import LOCKS, HomeResource
+from assets.stages import assets, data_checks
 from genret_ops.errors import GenretError
 
 ROOT = Path(__file__).parents[1]
@@ -28,8 +30,12 @@ CHAIN = {
     "gate": {"model_release"},
     "champion": {"gate"},
 }
+CHAIN_OF_INGEST = list(CHAIN)[:5]
 FAST = {"patch_release": {"docids"}}
-CHECKED = {"snapshot", "passages", "synthetic_queries"}
+CHECKED = {"snapshot", "metadata", "passages", "synthetic_queries", "preference_pairs", "evaluation"}
+"""Stages beside which a check stands; docids, which commit, have theirs within."""
+NIGHTLY = {"champion_report": {"champion"}}
+IN_TIME = "champion_learned_in_time"
 
 
 def test_definitions_load() -> None:
@@ -42,7 +48,7 @@ def test_the_chain_is_the_designed_one() -> None:
         node.key.to_user_string(): {parent.to_user_string() for parent in node.parent_keys}
         for node in graph.asset_nodes
     }
-    assert found == CHAIN | FAST
+    assert found == CHAIN | FAST | NIGHTLY
 
 
 def test_every_stage_is_described_versioned_and_partitioned_by_delta() -> None:
@@ -53,15 +59,31 @@ def test_every_stage_is_described_versioned_and_partitioned_by_delta() -> None:
 
 
 def test_the_jobs_share_the_chain_out() -> None:
-    jobs = {name: {node.name for node in defs.resolve_job_def(name).nodes} for name in ("ingest", "fast", "build")}
-    assert jobs["ingest"] == {*list(CHAIN)[:5], "snapshot_data", "passages_data"}
-    assert jobs["fast"] == set(FAST)
-    assert jobs["build"] == {*list(CHAIN)[5:], "synthetic_queries_data"}
+    names = ("update", "patch", "build", "evaluate")
+    jobs = {name: {node.name for node in defs.resolve_job_def(f"{name}_stages").nodes} for name in names}
+    checks = {"snapshot_data", "metadata_data", "passages_data"}
+    assert jobs["update"] == {*CHAIN_OF_INGEST, *FAST, *checks, IN_TIME}
+    assert jobs["patch"] == set(FAST)
+    assert jobs["build"] == {*list(CHAIN)[5:], *(f"{stage}_data" for stage in CHECKED - set(CHAIN_OF_INGEST)), IN_TIME}
+    assert jobs["evaluate"] == {*NIGHTLY, IN_TIME}
+
+
+def test_every_job_names_its_locks_and_every_door_says_what_can_be_set() -> None:
+    locks = {job.name: job.tags.get(LOCKS) for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
+    stages = {"update_stages": "corpus", "patch_stages": "corpus", "build_stages": "training"}
+    assert locks == stages | {"evaluate_stages": "evaluation"} | {job.name: "none" for job in doors}
+    for job in doors:
+        (node,) = job.nodes
+        fields = node.definition.config_schema.config_type.fields  # type: ignore[union-attr]
+        assert job.description and all(field.description for field in fields.values())
+        assert [name for name, field in fields.items() if field.is_required] == (
+            ["document"] if job.name == "erase" else []
+        )
 
 
 def test_every_data_check_blocks_and_is_described() -> None:
-    specs = [spec for check in data_checks for spec in check.check_specs]
-    assert {spec.asset_key.to_user_string() for spec in specs} == CHECKED
+    specs = [spec for check in (*data_checks, *assets) for spec in check.check_specs]
+    assert {spec.asset_key.to_user_string() for spec in specs} == {*CHECKED, "docids"}
     assert all(spec.blocking and spec.description for spec in specs)
 
 
@@ -86,6 +108,19 @@ def test_a_committed_delta_is_never_written_again(ingested_home: Path) -> None:
                 assets,
                 selection="snapshot",
                 partition_key="delta-00000",
+                instance=instance,
+                resources={"home": HomeResource(path=str(ingested_home))},
+            )
+
+
+def test_no_delta_is_left_out(ingested_home: Path) -> None:
+    with dg.instance_for_test() as instance:
+        instance.add_dynamic_partitions("deltas", ["delta-00007"])
+        with pytest.raises(GenretError, match="leave a gap, delta-00001 is next"):
+            dg.materialize(
+                assets,
+                selection="snapshot",
+                partition_key="delta-00007",
                 instance=instance,
                 resources={"home": HomeResource(path=str(ingested_home))},
             )

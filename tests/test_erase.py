@@ -22,16 +22,19 @@ from genret_ops.corpus.readers import quarantine_duplicates, read_source
 from genret_ops.errors import GenretError, ReleaseRetired
 from genret_ops.facts import audit, releases, status
 from genret_ops.home import Home
+from genret_ops.quality.results import folder as folder_of_checks
 from genret_ops.records import Document, Quarantined, text_hash
 from genret_ops.registry.labels import add_labels, read_labels
 from genret_ops.registry.load import open_release
 from genret_ops.registry.registry import Registry
 from genret_ops.registry.traces import pieces
 from genret_ops.store import EncodingCache, Store
+from validations.site import build_site
 
 Genret = Callable[..., subprocess.CompletedProcess[str]]
 FIRST = "Smoke calms the bees before the honey is harvested in July."
 LATER = "The queen of the southern hive was marked with a blue dot."
+STORY = "The keeper told of swarms, "
 SHARED = "Nobody climbs onto the roof without a pair of gloves and a veil."
 MODES = ("hybrid", "generative", "lexical", "dense")
 
@@ -50,13 +53,19 @@ def done(small_home: Path, documents: Path, genret: Genret, tmp_path_factory: py
     home = Home(Path(shutil.copytree(small_home, path / "home")))
     folder = Path(shutil.copytree(documents, path / "documents"))
     rules = f"\n# Rules\n\n{SHARED}\n"
-    (folder / "bees.md").write_text(f"# The hives on the roof\n\n{FIRST} {LATER}\n{rules}")
+    (folder / "bees.md").write_text(
+        f"---\nstory: {STORY * 40}\n---\n# The hives on the roof\n\n{FIRST} {LATER}\n{rules}"
+    )
     (folder / "veil.md").write_text(f"# The wardrobe\n\nGloves hang behind the door.\n{rules}")
     run.ingest(home, [str(folder)], only=True)
     add_labels(home.path, [("who calms them", "bees.md"), ("descale it", "coffee.md")])
     (home.path / "bench").mkdir()
     (home.path / "bench" / "old.json").write_text(json.dumps([FIRST]))
     (home.path / "bench" / "other.json").write_text("[]")
+    assert STORY in (folder_of_checks(home.path) / "delta-00001" / "metadata.json").read_text(), (
+        "so long a value is odd"
+    )
+    assert any(STORY in path.read_text() for path in build_site(home).parent.rglob("checked.html"))
     told = genret("erase", "bees.md", "--yes", "--json", home=home.path).stdout
     return Done(home, folder, json.loads(told))
 
@@ -82,7 +91,9 @@ def everything(home: Home, name: str | int = "champion", mode: str = "dense") ->
     return {hit.doc_id for hit in open_release(home, name)[1].search("the", 10_000, mode).hits}
 
 
-@pytest.mark.parametrize("text", [FIRST, LATER, "queen of the southern", "bees.md", text_hash(FIRST), "The hives on"])
+@pytest.mark.parametrize(
+    "text", [FIRST, LATER, "queen of the southern", "bees.md", text_hash(FIRST), "The hives on", STORY]
+)
 def test_nothing_of_it_is_left_in_the_home(done: Done, text: str) -> None:
     assert list(holding(done.home.path, text)) == []
 
@@ -102,6 +113,7 @@ def test_the_report_says_what_was_removed_and_what_was_searched(done: Done) -> N
     assert report["retired"] == ["r1", "r2", "r3"] and report["snapshot"] == "delta-00002"
     removed, searched = report["removed"], report["searched"]
     assert (removed["labels"], removed["benchmark results"], removed["snapshots"]) == (1, 1, 4)
+    assert removed["results of data checks"] == 2 and not (done.home.path / "data_docs").exists()
     assert min(removed[name] for name in ("Dagster runs", "cached encodings", "versions of documents")) > 1
     assert searched["id_everywhere"] and min(searched.values()) > 0
     assert read_labels(done.home.path) == [("descale it", "coffee.md")]

@@ -15,6 +15,7 @@ from genret_ops.cli import app
 from genret_ops.errors import BrokenRelease, GenretError, ReleaseRetired
 from genret_ops.facts import audit, difference, release, releases
 from genret_ops.home import Home
+from genret_ops.quality.results import checked_deltas
 from genret_ops.registry.ancestry import answered_before
 from genret_ops.registry.backup import backup, restore
 from genret_ops.registry.collect import collect
@@ -75,6 +76,7 @@ def test_what_stays_answers_as_before_and_the_rest_is_gone_from_the_disk(home: H
     assert found["snapshots"] == ["delta-00000", "delta-00003", "delta-00004"]
     assert found["freed_bytes"] > 100_000
     assert not any(PASSING.encode() in data for _, data in bytes_of(home.path))
+    assert checked_deltas(home.path) == found["snapshots"]
     assert not (home.path / "work").exists() or not list((home.path / "work").iterdir())
     assert not (home.path / ".erased.json.4711").exists()
     assert {number: answers(home, number) for number in (1, 4, 5)} == before

@@ -12,6 +12,7 @@ ORDER = (
     "records",
     "settings",
     "store",
+    "quality",
     "home",
     "lexical",
     "corpus",

@@ -85,7 +85,12 @@ def test_no_document_outside_is_read_withdrawn_or_replaced(
             status, found = service.document(doc_id, method, secret)
             assert (status, found["error"]["code"]) == (404, "no_document")
     assert service.document("coffee.md", token=secret)[0] == 200
-    for metadata, doc_id in (({}, "new.md"), ({"team": "Blue Team"}, "new.md"), ({"team": TEAM}, "parking.md")):
+    writer = token(service.home, "writer", "write")
+    blue = {"id": "waiting.md", "text": "words", "metadata": {"team": "Blue Team"}}
+    assert service.call("POST", "/v1/documents", blue, writer)[0] == 202
+    refused = [({"team": TEAM}, doc_id) for doc_id in ("parking.md", " parking.md\n", "park\0ing.md", "waiting.md")]
+    refused += [({}, "new.md"), ({"team": "Blue Team"}, "new.md"), ({"team": TEAM, " team": "Blue Team"}, "new.md")]
+    for metadata, doc_id in refused:
         body = {"id": doc_id, "text": "words", "metadata": metadata}
         assert service.call("POST", "/v1/documents", body, secret)[0] == 403
 

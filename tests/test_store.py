@@ -1,6 +1,7 @@
 """The store: whole tables or none, a record that is written last, versions that are kept and ones that are gone."""
 
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from genret_ops.errors import GenretError
-from genret_ops.records import Document, SyntheticQuery, canonical_json, text_hash, to_arrow
+from genret_ops.records import Document, SyntheticQuery, canonical_json, table_hash, text_hash, to_arrow
 from genret_ops.store import EncodingCache, Store, batches, write_atomically
 
 
@@ -45,15 +46,10 @@ def test_a_snapshot_exists_once_its_record_is_written_and_its_versions_are_tagge
     with pytest.raises(GenretError, match="no snapshot 'delta-00000' is committed"):
         store.committed("delta-00000")
     record = store.commit("delta-00000", versions, {"a": ["p"]}, why="first")
-    assert (
-        store.committed("delta-00000")
-        == record
-        == {
-            "snapshot": "delta-00000",
-            "tables": versions,
-            "why": "first",
-        }
-    )
+    assert store.committed("delta-00000") == record
+    assert (record["snapshot"], record["tables"], record["why"]) == ("delta-00000", versions, "first")
+    assert record["hashes"] == {"documents": table_hash(documents("a"))}
+    assert datetime.now(UTC) - datetime.fromisoformat(record["committed_at"]) < timedelta(minutes=1)
     store.commit("delta-00001", {"documents": store.replace("documents", documents("b"))}, {"b": []})
     assert store.snapshots() == Store(tmp_path).snapshots() == ["delta-00000", "delta-00001"]
     assert ids(store.read("documents", store.committed("delta-00000")["tables"]["documents"])) == ["a"]

@@ -1,29 +1,43 @@
-"""The bridge: what the expectations found, as the result of a Dagster asset check."""
+"""The bridge: what the expectations found, as the result of a Dagster asset check, and kept in the home."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 
 import dagster as dg
 
-from validations.run import Finding
+from genret_ops.quality.results import Finding, Quality, keep, trend
+from validations.site import front_page
+
+_COMPARED = 10
+"""So many of the last deltas stand beside each other."""
 
 
-def check_result(findings: Sequence[Finding], tables: Mapping[str, int], remedy: str) -> dg.AssetCheckResult:
-    """One result for a table: a critical expectation that fails makes it an error, which stops a blocking check's run.
+def check_result(
+    home: Path, found: Quality, delta: str, version: str, remedy: str, asset: str | None = None
+) -> dg.AssetCheckResult:
+    """One result for a suite, kept: a critical expectation that fails makes it an error, which stops a blocking check's
+    run.
 
-    Its description is what a user is told; `tables` are the versions that were read, for whoever counts on the result.
+    Its description is what a user is told; `version` is the data version that was read, for whoever counts on the
+    result. A stage that checks itself names its `asset`.
     """
-    failed = [finding for finding in findings if not finding.passed]
-    critical = [finding.told for finding in failed if finding.critical]
-    told = "; ".join(critical or [finding.told for finding in failed])
+    keep(home, found, delta, version)
+    critical = [finding.told for finding in found.failed if finding.critical]
+    told = "; ".join(critical or [finding.told for finding in found.failed])
     return dg.AssetCheckResult(
-        passed=not failed,
+        passed=not found.failed,
         severity=dg.AssetCheckSeverity.ERROR if critical else dg.AssetCheckSeverity.WARN,
         description=f"{told}. {remedy}" if critical else told or "every expectation holds",
+        asset_key=asset,
         metadata={
-            "tables": dict(tables),
-            "expectations": dg.MetadataValue.table([_line(finding) for finding in findings]),
-            "failing rows": [{"expectation": finding.name, **row} for finding in failed for row in finding.sample],
-            "warnings": [finding.told for finding in failed if not finding.critical],
+            **found.figures,
+            "delta": delta,
+            "version": version,
+            "expectations": dg.MetadataValue.table([_line(finding) for finding in found.findings]),
+            "failing rows": [{"expectation": one.name, **row} for one in found.failed for row in one.sample],
+            "warnings": found.warnings,
+            "last deltas": _compared(trend(home, found.suite, _COMPARED)),
+            "data docs": dg.MetadataValue.path(front_page(home)),
         },
     )
 
@@ -39,3 +53,14 @@ def _line(finding: Finding) -> dg.TableRecord:
             "observed": "" if finding.observed is None else f"{finding.observed:g}",
         }
     )
+
+
+def _compared(deltas: Sequence[Quality]) -> dg.TableMetadataValue:
+    """A line a delta, a column a figure; a figure that a delta does not have is left empty."""
+    names = list(dict.fromkeys(name for one in deltas for name in one.figures))
+
+    def line(one: Quality) -> dg.TableRecord:
+        own = {name: f"{one.figures[name]:.6g}" if name in one.figures else "" for name in names}
+        return dg.TableRecord({"delta": one.delta, "failing": str(len(one.failed)), **own})
+
+    return dg.MetadataValue.table(list(map(line, deltas)))

@@ -48,6 +48,11 @@ def _metadata_fault(value: str) -> str:
     return next((f"the value of {name!r} is no string" for name, own in found.items() if not isinstance(own, str)), "")
 
 
+def figures(frame: "pd.DataFrame") -> dict[str, float]:
+    """How many documents there are, and the share of them that have a title."""
+    return {"documents": len(frame), "titled": float((frame["title_length"] > 0).mean()) if len(frame) else 0.0}
+
+
 def suite() -> "ExpectationSuite":
     """Expectations about `frame`."""
     expect = library().expectations

@@ -82,6 +82,17 @@ def _sentence_fault(text: str, sentences: Sequence[str]) -> str:
     return "" if sentences else "no sentence"
 
 
+def figures(frame: "pd.DataFrame") -> dict[str, float]:
+    """How many passages there are, the share that stands in several places, and the length of those measured now."""
+    measured = frame["tokens"].dropna()
+    return {
+        "passages": len(frame),
+        "in several places": float((frame["places"] > 1).mean()) if len(frame) else 0.0,
+        "measured": len(measured),
+        **({"mean tokens": float(measured.mean())} if len(measured) else {}),
+    }
+
+
 def suite(settings: CorpusSettings) -> "ExpectationSuite":
     """Expectations about `frame`, of passages that were cut under these settings."""
     expect = library().expectations

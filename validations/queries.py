@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from genret_ops.corpus.head import CorpusHead
+from genret_ops.corpus.metadata import is_date
 from genret_ops.synthesis.extractive import KINDS
 from genret_ops.synthesis.queries import SPLITS
 from validations.run import faultless, frame_of, library, suite_of
@@ -18,14 +19,20 @@ if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
 
 KEY = ("split", "kind", "text")
-_FAULTS = ("text_fault", "copy_fault", "positive_fault", "leak_fault", "withheld_fault", "constraint_fault")
-_TYPES = {"words": "int64", "covered": "float64", **dict.fromkeys((*KEY, *_FAULTS), "str")}
+_FAULTS = (
+    *("text_fault", "length_fault", "copy_fault", "positive_fault", "hops_fault", "leak_fault", "withheld_fault"),
+    *("constraint_fault", "unnamed_fault"),
+)
+_TYPES = {"words": "int64", "letters": "float64", "covered": "float64", **dict.fromkeys((*KEY, *_FAULTS), "str")}
 _TAUGHT = ("train", "hard")
-_MOST_WORDS, _FEWEST_WORDS = 200, 3
+_MOST_WORDS = 200
+_WORDS_OF = {"chunk": (3, 40), "sentence": (3, 40), "constraint": (4, 60), "multihop": (6, 100), "context": (1, 80)}
+"""The fewest and the most words of a query that somebody would ask, by kind."""
 _COPIED = 30
 """A passage of so many words or fewer may be its own query: it has no shorter one."""
-_SHORT, _DISTINCT = 0.1, 0.8
+_ODD, _DISTINCT, _ENGLISH = 0.1, 0.8, 0.9
 _WORDS = re.compile(r"\w+")
+_LETTER, _LATIN = re.compile(r"[^\W\d_]"), re.compile(r"[A-Za-z\u00c0-\u024f]")
 
 
 def frame(queries: pa.Table, head: CorpusHead, heldout: np.ndarray, taught: np.ndarray) -> "pd.DataFrame":
@@ -59,12 +66,16 @@ class _Facts:
         return {
             **{name: row[name] for name in KEY},
             "words": len(row["text"].split()),
+            "letters": _letters(row["text"]),
             "text_fault": "" if _words(row["text"]) else "no word",
+            "length_fault": _length(row),
             "copy_fault": self._copy(row),
             "positive_fault": self._positives(row),
+            "hops_fault": self._hops(row),
             "leak_fault": self._leak(row),
             "withheld_fault": self._withheld(row),
             "constraint_fault": self._constraints(row),
+            "unnamed_fault": _unnamed(row),
         }
 
     def docids(self, row: Mapping[str, Any]) -> list[int]:
@@ -84,6 +95,16 @@ class _Facts:
             return f"no live passage {gone[0]!r}"
         return "" if row["positives"] else "no positive"
 
+    def _hops(self, row: Mapping[str, Any]) -> str:
+        """A multi-hop query joins passages of different documents; every other one asks for one passage."""
+        found = self.docids(row)
+        if row["kind"] != "multihop":
+            return "" if len(found) < 2 else f"{len(found)} positives of a {row['kind']} query"
+        documents = [set(self._head.documents_of(docid)) for docid in found]
+        if len(documents) == 1 and len(row["positives"]) == 1:
+            return "one positive"
+        return "one document" if len(documents) > 1 and set.intersection(*documents) else ""
+
     def _leak(self, row: Mapping[str, Any]) -> str:
         held = [docid in self._heldout for docid in self.docids(row)]
         if row["split"] in _TAUGHT:
@@ -95,12 +116,9 @@ class _Facts:
         return next((f"in no positive: {sentence!r}" for sentence in row["withheld"] if sentence not in inside), "")
 
     def _constraints(self, row: Mapping[str, Any]) -> str:
-        try:
-            named = json.loads(row["constraints"])
-        except ValueError as error:
-            return f"no JSON: {error}"
-        if not isinstance(named, dict):
-            return "no JSON object"
+        named = _object(row["constraints"])
+        if isinstance(named, str):
+            return named
         carried = [
             self._head.document(doc_id).metadata
             for docid in self.docids(row)
@@ -110,8 +128,53 @@ class _Facts:
         return next((f"{name!r} of no positive is {named[name]!r}" for name in wrong), "")
 
 
+def _object(constraints: str) -> dict[str, Any] | str:
+    """The constraints as they are stored, or what is wrong with them."""
+    try:
+        named = json.loads(constraints)
+    except ValueError as error:
+        return f"no JSON: {error}"
+    return named if isinstance(named, dict) else "no JSON object"
+
+
+def _unnamed(row: Mapping[str, Any]) -> str:
+    """The first constraint of a query that its words do not name; a date may be spoken in any way that has its year."""
+    named = _object(row["constraints"])
+    if isinstance(named, str):
+        return ""
+    said = row["text"].casefold()
+    spoken = {name: str(value)[:4] if is_date(str(value)) else str(value) for name, value in named.items()}
+    return next((f"{name!r} {value!r}" for name, value in spoken.items() if value.casefold() not in said), "")
+
+
+def _length(row: Mapping[str, Any]) -> str:
+    fewest, most = _WORDS_OF.get(row["kind"], (1, _MOST_WORDS))
+    words = len(row["text"].split())
+    return "" if fewest <= words <= most else f"{words} words in a {row['kind']} query"
+
+
+def _letters(text: str) -> float:
+    """The share of a text's letters that English has, with or without accents; 1 where it has no letters."""
+    if text.isascii():
+        return 1.0
+    letters = _LETTER.findall(text)
+    return sum(map(bool, map(_LATIN.match, letters))) / len(letters) if letters else 1.0
+
+
 def _words(text: str) -> Sequence[str]:
     return _WORDS.findall(text.casefold())
+
+
+def figures(frame: "pd.DataFrame") -> dict[str, float]:
+    """How many queries there are, of which kinds, how many say something new, and how much they teach."""
+    count = max(1, len(frame))
+    return {
+        "queries": len(frame),
+        "distinct": frame["text"].nunique() / count,
+        "asked for": float(frame["covered"].min()) if len(frame) else 0.0,
+        "median words": float(frame["words"].median()) if len(frame) else 0.0,
+        **{f"{kind} queries": int((frame["kind"] == kind).sum()) for kind in KINDS},
+    }
 
 
 def suite() -> "ExpectationSuite":
@@ -132,15 +195,24 @@ def suite() -> "ExpectationSuite":
             ),
             faultless("copy_fault", "no query is a copy of its passage"),
             faultless("positive_fault", "every positive is a live passage"),
+            faultless("hops_fault", "two documents answer a multi-hop query, one passage any other"),
             faultless("leak_fault", "training asks for nothing held out, tuning and gate for nothing else"),
             faultless("withheld_fault", "a withheld sentence is of a positive"),
             faultless("constraint_fault", "a constraint holds for a document of a positive"),
-            expect.ExpectColumnValuesToBeBetween(
-                column="words",
-                min_value=_FEWEST_WORDS,
-                mostly=1 - _SHORT,
+            faultless("unnamed_fault", "a query names its constraints", severity="warning"),
+            expect.ExpectColumnValuesToBeInSet(
+                column="length_fault",
+                value_set=[""],
+                mostly=1 - _ODD,
                 severity="warning",
-                description=f"at most {_SHORT:.0%} of the queries have fewer than {_FEWEST_WORDS} words",
+                description=f"at most {_ODD:.0%} of the queries are shorter or longer than their kind should be",
+            ),
+            expect.ExpectColumnValuesToBeBetween(
+                column="letters",
+                min_value=_ENGLISH,
+                mostly=1 - _ODD,
+                severity="warning",
+                description=f"at most {_ODD:.0%} of the queries are written in letters that English has not",
             ),
             expect.ExpectColumnProportionOfUniqueValuesToBeBetween(
                 column="text",

@@ -2,41 +2,16 @@
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from genret_ops.quality.results import Finding, Quality
 
 if TYPE_CHECKING:
     import pandas as pd
     from great_expectations import ExpectationSuite
 
-_SHOWN, _TOLD, _LONGEST = 5, 2, 80
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """How one expectation stood.
-
-    `failing` of the `rows` that are not null break it, and `sample` shows some of them; an expectation about a whole
-    column or table has no failing rows, and `observed` is what was measured. One may pass with failing rows, where a
-    share is tolerated.
-    """
-
-    name: str
-    critical: bool
-    passed: bool
-    rows: int
-    failing: int
-    observed: float | None
-    sample: tuple[Mapping[str, Any], ...]
-
-    @property
-    def told(self) -> str:
-        """The finding in a sentence."""
-        if self.observed is not None:
-            return f"{self.name}: {self.observed:g}"
-        rows = "; ".join(", ".join(f"{name} {value!r}" for name, value in row.items()) for row in self.sample[:_TOLD])
-        return f"{self.name}: not so in {self.failing} of {self.rows} rows, such as {rows}"
+_SHOWN, _LONGEST = 5, 80
 
 
 @cache
@@ -59,24 +34,32 @@ def frame_of(rows: Iterable[Mapping[str, Any]], types: Mapping[str, str]) -> "pd
     return pd.DataFrame(list(rows), columns=list(types)).astype(dict(types))
 
 
-def faultless(column: str, name: str) -> Any:
-    """The critical expectation that a column which says what is wrong with a row is "" everywhere."""
-    return library().expectations.ExpectColumnValuesToBeInSet(column=column, value_set=[""], description=name)
+def faultless(column: str, name: str, severity: str = "critical") -> Any:
+    """The expectation that a column which says what is wrong with a row is "" everywhere."""
+    expect = library().expectations
+    return expect.ExpectColumnValuesToBeInSet(column=column, value_set=[""], severity=severity, description=name)
 
 
-def suite_of(table: str, expectations: Sequence[Any]) -> "ExpectationSuite":
-    """The suite of a table: these expectations, and that it has rows, since an empty frame passes all others."""
-    rows = library().expectations.ExpectTableRowCountToBeBetween(min_value=1, description=f"there are {table}")
+def suite_of(table: str, expectations: Sequence[Any], empty: str = "") -> "ExpectationSuite":
+    """The suite of a table: these expectations, and that it has rows, since an empty frame passes all others.
+
+    `empty` says when a table may have none; its expectation then says so, and counts the rows.
+    """
+    told = f"there may be no {table}: {empty}" if empty else f"there are {table}"
+    rows = library().expectations.ExpectTableRowCountToBeBetween(min_value=0 if empty else 1, description=told)
     return library().ExpectationSuite(table, [rows, *expectations])
 
 
-def validate(frame: "pd.DataFrame", suite: "ExpectationSuite", key: Sequence[str]) -> list[Finding]:
+def validate(
+    frame: "pd.DataFrame", suite: "ExpectationSuite", key: Sequence[str], figures: Mapping[str, float]
+) -> Quality:
     """How each expectation of a suite stands, in the suite's order.
 
     Args:
         frame: the rows of a table, one a row.
         suite: its expectations; the description of each is its name.
         key: the columns that tell which row is meant.
+        figures: what deltas are compared by.
 
     Raises:
         RuntimeError: an expectation could not be tried, as of a column that the frame has not.
@@ -88,16 +71,23 @@ def validate(frame: "pd.DataFrame", suite: "ExpectationSuite", key: Sequence[str
     }
     done = _whole_frame().get_batch({"dataframe": frame}).validate(suite, result_format=result_format)
     found = {result.expectation_config.description: _finding(result, key) for result in done.results}
-    return [found[expectation.description] for expectation in suite.expectations]
+    findings = tuple(found[expectation.description] for expectation in suite.expectations)
+    return Quality(suite.name, findings, figures, done.to_json_dict())
+
+
+def quiet_context() -> Any:
+    """A context in memory that shows no progress and tells nobody what it does."""
+    context = library().get_context(mode="ephemeral")
+    context.enable_analytics(enable=False)
+    context.variables.progress_bars = {"globally": False}
+    return context
 
 
 @cache
 def _whole_frame() -> Any:
-    context = library().get_context(mode="ephemeral")
-    context.enable_analytics(enable=False)
-    context.variables.progress_bars = {"globally": False}
     return (
-        context.data_sources.add_pandas("genret")
+        quiet_context()
+        .data_sources.add_pandas("genret")
         .add_dataframe_asset("table")
         .add_batch_definition_whole_dataframe("rows")
     )
@@ -116,9 +106,7 @@ def _finding(result: Any, key: Sequence[str]) -> Finding:
         rows=measured.get("element_count", 0) - measured.get("missing_count", 0),
         failing=measured.get("unexpected_count", 0),
         observed=None if observed is None else float(observed),
-        sample=tuple(
-            {name: _shown(row[name]) for name in sorted(row, key=lambda name: name not in key)} for row in rows
-        ),
+        sample=tuple({name: _shown(row[name]) for name in dict.fromkeys((*key, *row))} for row in rows),
     )
 
 

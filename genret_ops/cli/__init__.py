@@ -9,11 +9,11 @@ import sys
 
 import typer
 
-from genret_ops.cli import index, releases, service, upkeep
+from genret_ops.cli import audit, flow, index, quality, releases, service, upkeep
 from genret_ops.cli.options import app
 from genret_ops.errors import GenretError
 
-__all__ = ["app", "index", "main", "releases", "service", "upkeep"]
+__all__ = ["app", "audit", "flow", "index", "main", "quality", "releases", "service", "upkeep"]
 
 
 def main() -> None:

@@ -1,11 +1,24 @@
 """The commands that make an index and ask it: init, ingest, build, search, bench, status."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from genret_ops.cli.options import DEFAULT_HOME, AsJson, HomeFolder, app, existing, pairs, path_of, tell
+from genret_ops.cli.options import (
+    DEFAULT_HOME,
+    AsJson,
+    Filters,
+    HomeFolder,
+    Mode,
+    ReleaseName,
+    app,
+    asked,
+    existing,
+    filters_of,
+    path_of,
+    tell,
+)
 
 
 @app.command(epilog="Example:  genret init --home notes-index")
@@ -88,26 +101,16 @@ def build(
 def search(
     query: Annotated[str, typer.Argument(help="What you look for, in your own words.")],
     k: Annotated[int | None, typer.Option("-k", min=1, help="How many hits.")] = None,
-    mode: Annotated[
-        Literal["hybrid", "generative", "lexical", "dense"] | None,
-        typer.Option(help="How to search; the release's own choice if not given."),
-    ] = None,
-    filters: Annotated[
-        list[str] | None,
-        typer.Option("--filter", metavar="NAME=VALUE", help="A guarantee: every hit has this value. Repeatable."),
-    ] = None,
-    release: Annotated[str, typer.Option(help="A number (r2), an alias or a content hash.")] = "champion",
+    mode: Mode = None,
+    filters: Filters = None,
+    release: ReleaseName = "champion",
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
     """Search a release. Every hit says how it was found and which constraint was relaxed, if one was."""
     from genret_ops import facts, show
 
-    wanted = pairs(filters)
-    query = query.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    if not query.strip():
-        raise typer.BadParameter("the query is empty: ask for something")
-    opened = existing(home)
+    query, wanted, opened = asked(query), filters_of(filters), existing(home)
     with show.working("opening the index"):
         import torch
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -24,6 +24,15 @@ app = typer.Typer(
 )
 HomeFolder = Annotated[Path, typer.Option("--home", envvar="GENRET_HOME", help="Folder in which the index lives.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a machine.")]
+Mode = Annotated[
+    Literal["hybrid", "generative", "lexical", "dense"] | None,
+    typer.Option(help="How to search; the release's own choice if not given."),
+]
+Filters = Annotated[
+    list[str] | None,
+    typer.Option("--filter", metavar="NAME=VALUE", help="A guarantee: every hit has this value. Repeatable."),
+]
+ReleaseName = Annotated[str, typer.Option("--release", help="A number (r2), an alias or a content hash.")]
 DEFAULT_HOME = Path(".genret")
 
 
@@ -59,24 +68,36 @@ def existing(home: Path) -> "Home":
     return opened
 
 
+def asked(query: str) -> str:
+    """A query as it was typed, in whatever encoding.
+
+    Raises:
+        typer.BadParameter: it is empty.
+    """
+    query = query.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    if not query.strip():
+        raise typer.BadParameter("the query is empty: ask for something")
+    return query
+
+
+def filters_of(given: Iterable[str] | None) -> dict[str, str]:
+    """The values of `--filter NAME=VALUE`, by name.
+
+    Raises:
+        typer.BadParameter: one is not of that form, or two contradict each other.
+    """
+    wanted = dict[str, str]()
+    for text in given or ():
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise typer.BadParameter(f"--filter {text!r}: write NAME=VALUE, as in --filter module=shutil")
+        if wanted.setdefault(name, value) != value:
+            raise typer.BadParameter(f"--filter asks for {name}={wanted[name]} and for {name}={value}: no hit has both")
+    return wanted
+
+
 def tell(told: Any, as_json: bool, show: Callable[[Any], None]) -> None:
     if as_json:
         typer.echo(json.dumps(told, ensure_ascii=False, indent=1))
     else:
         show(told)
-
-
-def pairs(given: Iterable[str] | None) -> dict[str, str]:
-    """What `--filter NAME=VALUE` asks for, however often it was given.
-
-    Raises:
-        typer.BadParameter: one has no name or no `=`, or two contradict each other.
-    """
-    found = dict[str, str]()
-    for text in given or ():
-        name, equals, value = text.partition("=")
-        if not name or not equals:
-            raise typer.BadParameter(f"--filter {text!r}: write NAME=VALUE, as in --filter module=shutil")
-        if found.setdefault(name, value) != value:
-            raise typer.BadParameter(f"--filter asks for {name}={found[name]} and for {name}={value}: no hit has both")
-    return found

@@ -84,21 +84,6 @@ def history(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> None:
     tell(facts.history(existing(home)), as_json, show.history)
 
 
-@app.command(epilog="Example:  genret audit --verify")
-def audit(
-    verify: Annotated[bool, typer.Option("--verify", help="Check every byte of every release as well.")] = False,
-    as_json: AsJson = False,
-    home: HomeFolder = DEFAULT_HOME,
-) -> None:
-    """Is the trail what was written? A gap, an edit, a fork and a changed file are each named; exit code 1 then."""
-    from genret_ops import facts, show
-
-    problems = facts.audit(existing(home), verify)
-    tell(problems, as_json, show.audit)
-    if problems["problems"]:
-        raise typer.Exit(1)
-
-
 @app.command(epilog="Examples:  genret label 'copy a folder' shutil.copytree  ·  genret label --file judgements.jsonl")
 def label(
     query: Annotated[str | None, typer.Argument(help="A query as somebody asked it.")] = None,

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from genret_ops.cli.options import DEFAULT_HOME, AsJson, HomeFolder, app, existing, pairs, tell
+from genret_ops.cli.options import DEFAULT_HOME, AsJson, HomeFolder, app, existing, filters_of, tell
 
 
 @app.command(epilog="Examples:  genret serve  ·  genret serve --port 8080 --workers 2 --shadow 0.1")
@@ -74,7 +74,7 @@ def create(
     """Make a token. It is shown once: only a hash of it is kept."""
     from serving.tokens import create_token
 
-    token, secret = create_token(existing(home).path, name, scope, pairs(filters), expires)
+    token, secret = create_token(existing(home).path, name, scope, filters_of(filters), expires)
     tell({**token.facts(), "token": secret}, as_json, _created)
 
 

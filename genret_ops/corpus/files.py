@@ -5,10 +5,13 @@ heading, else its name. What cannot be read is a `Quarantined` with the reason, 
 """
 
 import gzip
+import hashlib
 import io
+import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
 from functools import cache
 from pathlib import PurePosixPath
 from typing import IO, Any, cast
@@ -22,6 +25,7 @@ _TEXTS = {".txt": "", ".md": "md", ".rst": "rst"}
 _CONVERTED = {".html": b"", ".htm": b"", ".pdf": b"%PDF-", ".docx": b"PK"}
 FORMATS = (*_TEXTS, *_CONVERTED, *TABLE_READERS)
 KNOWN_FORMATS = f"{' '.join(FORMATS)}, also with .gz"
+UNSETTLED = "still being written"
 _SIGNATURE_WITHIN = 1024
 _BENCHMARK_FILES = ("queries.jsonl", "qrels.tsv")
 _NEEDS_DOCUMENTS = "reading this format needs an extra: pip install 'genret-ops[documents]'"
@@ -35,13 +39,15 @@ def format_of(name: str) -> str:
 def name_as_title(name: str) -> str:
     """What a document is called that names itself nowhere: its file name without suffixes."""
     last = PurePosixPath(name).name
-    if last.lower().endswith(".gz"):
+    if _packed(last):
         last = last[:-3]
     return PurePosixPath(last).stem
 
 
-def read_folder(fs: Any, root: str, base: str) -> Iterator[Document | Quarantined]:
+def read_folder(fs: Any, root: str, base: str, settle: float = 0.0) -> Iterator[Document | Quarantined]:
     """Every document below `root`, in sorted order; `base` is the folder's name in the documents' sources.
+
+    A file that changed less than `settle` seconds ago is still being written, and refused as that.
 
     Hidden files and folders are passed over. Links to folders are not followed: that ends no walk in a
     circle and reads no file twice. In a benchmark's folder (`corpus.jsonl` beside `queries.jsonl`)
@@ -57,7 +63,7 @@ def read_folder(fs: Any, root: str, base: str) -> Iterator[Document | Quarantine
         except Refused as refusal:
             yield Quarantined(_joined(base, below), refusal.reason, refusal.detail)
             continue
-        entries = [entry for entry in entries if _visible(entry["name"], folder)]
+        entries = [entry for entry in entries if visible(entry["name"], folder)]
         benchmark = any(PurePosixPath(entry["name"]).name == "corpus.jsonl" for entry in entries)
         folders = []
         for entry in entries:
@@ -68,6 +74,8 @@ def read_folder(fs: Any, root: str, base: str) -> Iterator[Document | Quarantine
                 folders.append(path)
             elif benchmark and PurePosixPath(path).name in _BENCHMARK_FILES:
                 yield Quarantined(source, "benchmark file", "queries and judgements are no documents")
+            elif unsettled(modified(entry), settle, time.time()):
+                yield Quarantined(source, UNSETTLED, f"it changed less than {settle:g} s ago")
             elif entry["type"] == "file" or fs.isfile(path):
                 yield from read_file(fs, path, name, source)
             elif fs.isdir(path):
@@ -77,6 +85,17 @@ def read_folder(fs: Any, root: str, base: str) -> Iterator[Document | Quarantine
         pending.extend(reversed(folders))
 
 
+def modified(entry: Mapping[str, Any]) -> float | None:
+    """When a listed file was last written, in seconds since the epoch; None where its file system shows it whole."""
+    found = entry.get("mtime")
+    return found.timestamp() if isinstance(found, datetime) else None if found is None else float(found)
+
+
+def unsettled(written: float | None, settle: float, now: float) -> bool:
+    """Whether a file `written` then changed less than `settle` seconds before `now`; one from the future did not."""
+    return written is not None and 0 <= now - written < settle
+
+
 def read_file(fs: Any, path: str, name: str, source: str) -> Iterator[Document | Quarantined]:
     """The documents of one file; `name` becomes the id of a file that is one document."""
     form = format_of(name)
@@ -84,15 +103,22 @@ def read_file(fs: Any, path: str, name: str, source: str) -> Iterator[Document |
         yield Quarantined(source, "unknown format", f"{form or 'no suffix'}: known are {KNOWN_FORMATS}")
         return
     try:
-        with _opened(fs, path, name) as file:
-            if form in TABLE_READERS:
-                yield from TABLE_READERS[form](file, name, source)
-            else:
-                with refusing():
-                    data = file.read()
-                yield _document(data, form, name, source)
+        if form in TABLE_READERS:
+            yield from _rows(fs, path, form, name, source)
+        else:
+            with refusing(), fs.open(path, "rb") as file:
+                raw = file.read()
+                data = gzip.decompress(raw) if _packed(name) else raw
+            document = _document(data, form, name, source)
+            yield replace(document, source_hash=hashlib.sha256(raw).hexdigest())
     except Refused as refusal:
         yield Quarantined(source, refusal.reason, refusal.detail)
+
+
+def source_hash(fs: Any, path: str) -> str:
+    """SHA-256 of a file's bytes as they lie there, in 64 hex digits."""
+    with fs.open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def documents_extra_missing() -> str:
@@ -109,12 +135,19 @@ def needs_documents_extra(name: str) -> bool:
     return format_of(name) in _CONVERTED
 
 
-@contextmanager
-def _opened(fs: Any, path: str, name: str) -> Iterator[IO[bytes]]:
+def _rows(fs: Any, path: str, form: str, name: str, source: str) -> Iterator[Document | Quarantined]:
+    """The documents of a table, which is gone through twice: for its hash, then row by row, since it may be large."""
     with refusing():
+        digest = source_hash(fs, path)
         file: IO[bytes] = fs.open(path, "rb")
     with file:
-        yield cast(IO[bytes], gzip.GzipFile(fileobj=file)) if name.lower().endswith(".gz") else file
+        opened = cast(IO[bytes], gzip.GzipFile(fileobj=file)) if _packed(name) else file
+        for item in TABLE_READERS[form](opened, name, source):
+            yield replace(item, source_hash=digest) if isinstance(item, Document) else item
+
+
+def _packed(name: str) -> bool:
+    return name.lower().endswith(".gz")
 
 
 def _document(data: bytes, form: str, name: str, source: str) -> Document:
@@ -176,6 +209,6 @@ def _joined(base: str, name: str) -> str:
     return f"{base.rstrip('/')}/{name}" if name else base
 
 
-def _visible(path: str, folder: str) -> bool:
+def visible(path: str, folder: str) -> bool:
     """Whether an entry of a listing is to be read; object stores list a folder in itself."""
     return path.strip("/") != folder.strip("/") and not PurePosixPath(path).name.startswith(".")

@@ -6,6 +6,7 @@ the other sources hold, until it is posted again. The snapshot's record names th
 withdrawal hides the postings before it and no later one.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -54,8 +55,9 @@ class Inbox:
         """What was posted and not withdrawn, in the order of file names; a file that is damaged is quarantined."""
         for path in sorted(self._folder.glob("*.json")):
             try:
-                held = json.loads(path.read_text("utf-8"))
-                yield Document(**held["document"], source=f"{_SOURCE}{held['ticket']}")
+                data = path.read_bytes()
+                held, digest = json.loads(data), hashlib.sha256(data).hexdigest()
+                yield Document(**held["document"], source=f"{_SOURCE}{held['ticket']}", source_hash=digest)
             except FileNotFoundError:  # withdrawn since the folder was listed
                 continue
             except (ValueError, TypeError, KeyError) as error:
@@ -67,13 +69,13 @@ class Inbox:
         Raises:
             DocumentRefused: it has no id or no text, or it was erased.
         """
-        document = _cleaned(document)
+        document = cleaned(document)
         self._admit(document)
         with self._home.alone("inbox", wait=True):
             ticket = self._write_ticket(document.doc_id, "post", by)
             held = {name: getattr(document, name) for name in ("doc_id", "title", "text")}
             posting = {"ticket": ticket.ticket, "document": {**held, "metadata": dict(document.metadata)}}
-            write_atomically(self._file(document.doc_id), json.dumps(posting, ensure_ascii=False).encode())
+            write_atomically(self.file(document.doc_id), json.dumps(posting, ensure_ascii=False).encode())
         return ticket
 
     def withdraw(self, doc_id: str, by: str) -> Ticket:
@@ -87,7 +89,7 @@ class Inbox:
             if posted is None and all(doc_id != one for one, _ in LivePlaces(self._home.path)()):
                 raise UnknownDocument(f"no document {doc_id!r} is here")
             withdraw(self._home.path, doc_id, {posted or "", _newest_posting(self._home.path, doc_id)})
-            self._file(doc_id).unlink(missing_ok=True)
+            self.file(doc_id).unlink(missing_ok=True)
             return self._write_ticket(doc_id, "withdraw", by)
 
     def ticket(self, name: str) -> Ticket | None:
@@ -108,7 +110,7 @@ class Inbox:
 
     def forget(self, doc_id: str) -> int:
         """Remove a document and every ticket of it; how many files there were."""
-        gone = [self._file(doc_id), *(self._tickets / f"{one.ticket}.json" for one in self._of(doc_id))]
+        gone = [self.file(doc_id), *(self._tickets / f"{one.ticket}.json" for one in self._of(doc_id))]
         gone = [path for path in gone if path.exists()]
         for path in gone:
             path.unlink()
@@ -128,11 +130,12 @@ class Inbox:
         if names or (under_way is not None and under_way.document == document.doc_id):
             raise DocumentRefused(f"document {document.doc_id!r} was erased and stays out")
 
-    def _file(self, doc_id: str) -> Path:
+    def file(self, doc_id: str) -> Path:
+        """Where a posted document lies, if it was posted and not withdrawn."""
         return self._folder / f"{document_key(doc_id)}.json"
 
     def _posted(self, doc_id: str) -> str | None:
-        path = self._file(doc_id)
+        path = self.file(doc_id)
         return str(json.loads(path.read_text("utf-8"))["ticket"]) if path.exists() else None
 
     def _write_ticket(self, doc_id: str, action: Literal["post", "withdraw"], by: str) -> Ticket:
@@ -161,6 +164,7 @@ def _newest_posting(home: Path, doc_id: str) -> str:
     return _posting(home, newest, doc_id) if newest else ""
 
 
-def _cleaned(document: Document) -> Document:
+def cleaned(document: Document) -> Document:
+    """A document as the inbox takes it in: no blanks around id and title, no attributes without a value."""
     title, text = clean(document.title).strip(), clean(document.text).replace("\r\n", "\n").strip()
     return Document(clean(document.doc_id).strip(), title, text or title, metadata_values(document.metadata))

@@ -5,8 +5,9 @@ This module only chooses the reader; what a format means is in files.py, tables.
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from typing import Any
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -22,9 +23,10 @@ from genret_ops.corpus.files import (
     needs_documents_extra,
     read_file,
     read_folder,
+    source_hash,
 )
 from genret_ops.corpus.inbox import posting_of
-from genret_ops.corpus.stdlib import STDLIB_SOURCE, read_stdlib
+from genret_ops.corpus.stdlib import STDLIB_SOURCE, read_stdlib, stdlib_root
 from genret_ops.errors import UnreadableSource
 from genret_ops.records import Document, Quarantined, canonical_json, text_hash
 
@@ -33,18 +35,22 @@ _ROW_PLACE = re.compile(r"#(line|row) \d+$")
 _NOTHING = Erased()
 
 
-def read_source(source: str) -> Iterator[Document | Quarantined]:
-    """The documents of a source, and what had to be refused; read as they are asked for.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a source lies: its file system, its path there, `file` or `directory`, and its name for people."""
 
-    `source` is a folder, a file, any fsspec URL of these, or `python-stdlib`: the standard library of the
-    running interpreter (a folder of that name is `./python-stdlib`).
+    fs: Any
+    path: str
+    kind: str
+    shown: str
+
+
+def locate(source: str) -> Place:
+    """The place of a source that is no `python-stdlib`.
 
     Raises:
-        UnreadableSource: at the call, not later: there is no such source, its format is unknown, or what
-            reads it is not installed.
+        UnreadableSource: there is no such source, or what reads it is not installed.
     """
-    if source == STDLIB_SOURCE:
-        return read_stdlib()
     shown = _CREDENTIALS.sub("//", clean_name(source))
     try:
         fs, root = fsspec.core.url_to_fs(source)
@@ -57,15 +63,32 @@ def read_source(source: str) -> Iterator[Document | Quarantined]:
         raise UnreadableSource(f"{shown!r} is on a file system that is not installed: {error}") from error
     except Exception as error:  # the errors of file systems have no common base
         raise UnreadableSource(f"{shown!r} cannot be reached: {type(error).__name__}: {error}") from error
-    base = clean_name(root) if isinstance(fs, LocalFileSystem) else shown
-    if kind == "directory":
-        return read_folder(fs, root, base)
-    name = clean_name(PurePosixPath(root).name)
-    if kind != "file" or format_of(name) not in FORMATS:
-        raise UnreadableSource(f"{shown!r} is of no known format: {KNOWN_FORMATS}, or a folder of these")
+    return Place(fs, root, kind, shown)
+
+
+def read_source(source: str, settle: float = 0.0) -> Iterator[Document | Quarantined]:
+    """The documents of a source, and what had to be refused; read as they are asked for.
+
+    `source` is a folder, a file, any fsspec URL of these, or `python-stdlib`: the standard library of the
+    running interpreter (a folder of that name is `./python-stdlib`). In a folder, a file that changed less than
+    `settle` seconds ago is refused as still being written.
+
+    Raises:
+        UnreadableSource: at the call, not later: there is no such source, its format is unknown, or what
+            reads it is not installed.
+    """
+    if source == STDLIB_SOURCE:
+        return read_stdlib()
+    place = locate(source)
+    base = clean_name(place.path) if isinstance(place.fs, LocalFileSystem) else place.shown
+    if place.kind == "directory":
+        return read_folder(place.fs, place.path, base, settle)
+    name = clean_name(PurePosixPath(place.path).name)
+    if place.kind != "file" or format_of(name) not in FORMATS:
+        raise UnreadableSource(f"{place.shown!r} is of no known format: {KNOWN_FORMATS}, or a folder of these")
     if needs_documents_extra(name) and (missing := documents_extra_missing()):
-        raise UnreadableSource(f"{shown!r}: {missing}")
-    return read_file(fs, root, name, base)
+        raise UnreadableSource(f"{place.shown!r}: {missing}")
+    return read_file(place.fs, place.path, name, base)
 
 
 def quarantine_duplicates(
@@ -90,8 +113,8 @@ def quarantine_duplicates(
         if ticket := tickets.get(doc_id):
             yield Quarantined(item.source, "replaced", f"{doc_id!r} was posted since (ticket {ticket})")
             continue
-        if doc_id in sources and _file(item.source) != _file(sources[doc_id]):
-            doc_id = _file(item.source) + (f"#{doc_id}" if _ROW_PLACE.search(item.source) else "")
+        if doc_id in sources and file_of(item.source) != file_of(sources[doc_id]):
+            doc_id = file_of(item.source) + (f"#{doc_id}" if _ROW_PLACE.search(item.source) else "")
         if refusal := erased.refused(doc_id, item):
             sources[doc_id] = item.source
             yield refusal
@@ -112,6 +135,21 @@ def quarantine_duplicates(
         yield item if doc_id == item.doc_id else replace(item, doc_id=doc_id)
 
 
-def _file(source: str) -> str:
+def hash_now(source: str) -> str:
+    """SHA-256 of the file that a document's source names, as it lies there now.
+
+    Raises:
+        UnreadableSource: it is not there any more, or cannot be reached.
+    """
+    file = file_of(source)
+    if file.startswith(f"{STDLIB_SOURCE}/"):
+        file = str(stdlib_root() / file.removeprefix(f"{STDLIB_SOURCE}/"))
+    try:
+        return source_hash(*fsspec.core.url_to_fs(file))
+    except Exception as error:  # the errors of file systems have no common base
+        raise UnreadableSource(f"{file} cannot be read: {type(error).__name__}") from error
+
+
+def file_of(source: str) -> str:
     """The file that a document came from, without its place in it."""
     return _ROW_PLACE.sub("", source)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from genret_ops.errors import GenretError
 from genret_ops.records import Document, Quarantined, to_arrow
@@ -66,12 +67,19 @@ def read_documents(store: Store, version: int | None = None) -> list[Document]:
 
 def documents_of(rows: pa.Table) -> list[Document]:
     """The documents in rows of the table, by id."""
-    columns = (rows[name].to_pylist() for name in ("doc_id", "title", "text", "metadata", "source"))
+    columns = (rows[name].to_pylist() for name in ("doc_id", "title", "text", "metadata", "source", "source_hash"))
     found = [
-        Document(doc_id, title, text, json.loads(metadata), source)
-        for doc_id, title, text, metadata, source in zip(*columns, strict=True)
+        Document(doc_id, title, text, json.loads(metadata), source, digest)
+        for doc_id, title, text, metadata, source, digest in zip(*columns, strict=True)
     ]
     return sorted(found, key=lambda document: document.doc_id)
+
+
+def version_in(store: Store, snapshot: str, doc_id: str) -> tuple[str, str] | None:
+    """(text hash, metadata hash) of a document in a committed snapshot, None where that has none of this id."""
+    rows = store.read("documents", store.committed(snapshot)["tables"]["documents"])
+    found = rows.filter(pc.field("doc_id") == doc_id).select(["text_hash", "metadata_hash"]).to_pylist()
+    return (found[0]["text_hash"], found[0]["metadata_hash"]) if found else None
 
 
 def _nothing_left(refused: list[Quarantined]) -> str:

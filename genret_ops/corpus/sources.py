@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from genret_ops.corpus.erased import Erased
-from genret_ops.corpus.files import FORMATS, format_of
+from genret_ops.corpus.files import FORMATS, UNSETTLED, format_of
 from genret_ops.corpus.inbox import Inbox
-from genret_ops.corpus.readers import quarantine_duplicates, read_source
+from genret_ops.corpus.live import newest_snapshot
+from genret_ops.corpus.readers import file_of, quarantine_duplicates, read_source
+from genret_ops.corpus.snapshot import read_documents
 from genret_ops.corpus.stdlib import STDLIB_SOURCE
 from genret_ops.corpus.tables import TABLE_READERS
 from genret_ops.errors import GenretError
 from genret_ops.home import Home
 from genret_ops.records import Document, Quarantined
 from genret_ops.settings import Settings
+from genret_ops.store import read_record
 
 
 def absolute(source: str, base: Path) -> str:
@@ -48,18 +51,53 @@ def wanted(
     return found
 
 
+def known(home: Home) -> tuple[str, ...]:
+    """The sources that an ingest without arguments would read.
+
+    Raises:
+        GenretError: there are none.
+    """
+    newest = newest_snapshot(home.path)
+    remembered = read_record(home.path, newest)["sources"] if newest else ()
+    return wanted(home.settings.sources, home.path, remembered)
+
+
 def _one_document(source: str) -> bool:
     return format_of(source) in FORMATS and format_of(source) not in TABLE_READERS
 
 
-def read_all(home: Path, sources: Sequence[str]) -> Iterator[Document | Quarantined]:
+def read_all(home: Path, sources: Sequence[str], settle: float = 0.0) -> Iterator[Document | Quarantined]:
     """The documents of the inbox and of all sources, and what had to be refused: duplicates, and what was erased.
+
+    A file in a folder that changed less than `settle` seconds ago is taken as the newest snapshot has it.
 
     Raises:
         UnreadableSource: at the call: one of the sources as a whole cannot be read.
     """
-    read = [Inbox(Home(home)).documents(), *(read_source(source) for source in sources)]
-    return quarantine_duplicates(chain.from_iterable(read), Erased.of(home))
+    read = [Inbox(Home(home)).documents(), *(read_source(source, settle) for source in sources)]
+    return quarantine_duplicates(_settled(home, chain.from_iterable(read)), Erased.of(home))
+
+
+def _settled(home: Path, items: Iterable[Document | Quarantined]) -> Iterator[Document | Quarantined]:
+    """The items; what a file held that is still being written stands in its place, if it held anything."""
+    before: dict[str, list[Document]] | None = None
+    for item in items:
+        if isinstance(item, Quarantined) and item.reason == UNSETTLED:
+            before = _by_file(home) if before is None else before
+            yield from before.get(item.source, ())
+            if item.source not in before:
+                yield item
+        else:
+            yield item
+
+
+def _by_file(home: Path) -> dict[str, list[Document]]:
+    """The documents of the newest snapshot, by the file that they came from."""
+    found = dict[str, list[Document]]()
+    if newest := newest_snapshot(home):
+        for document in read_documents(Home(home).store, read_record(home, newest)["tables"]["documents"]):
+            found.setdefault(file_of(document.source), []).append(document)
+    return found
 
 
 def cut_of(settings: Settings) -> dict[str, Any]:

@@ -6,12 +6,13 @@ re-exports is found under the module that defines it.
 """
 
 import ast
+import hashlib
 import inspect
 import platform
 import sysconfig
-import tokenize
 import warnings
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from genret_ops.records import Document, Quarantined
@@ -27,7 +28,7 @@ def read_stdlib(root: Path | None = None) -> Iterator[Document | Quarantined]:
     The text is the signature, a blank line, and the docstring; the id and the title are the qualified name.
     Metadata: module, kind (module, class, function), qualified_name, python_version.
     """
-    root = root or Path(sysconfig.get_path("stdlib"))
+    root = root or stdlib_root()
     for path in sorted(root.rglob("*.py")):
         parts = path.relative_to(root).with_suffix("").parts
         if not all(map(_is_public_part, parts[:-1])) or not (_is_public_part(parts[-1]) or parts[-1] == "__init__"):
@@ -37,24 +38,29 @@ def read_stdlib(root: Path | None = None) -> Iterator[Document | Quarantined]:
         if not module:
             continue
         try:
-            tree = _parsed(path)
+            data = path.read_bytes()
+            tree = _parsed(data, path)
         except (OSError, SyntaxError, ValueError) as error:
             yield Quarantined(source, "unreadable", f"{type(error).__name__}: {error}")
             continue
-        yield from _documents(tree, module, source)
+        digest = hashlib.sha256(data).hexdigest()
+        yield from (replace(document, source_hash=digest) for document in _documents(tree, module, source))
+
+
+def stdlib_root() -> Path:
+    """Where the library of the running interpreter lies."""
+    return Path(sysconfig.get_path("stdlib"))
 
 
 def _is_public_part(part: str) -> bool:
     return part.isidentifier() and not part.startswith("_") and part not in _SKIPPED
 
 
-def _parsed(path: Path) -> ast.Module:
-    with tokenize.open(path) as file:
-        text = file.read()
+def _parsed(data: bytes, path: Path) -> ast.Module:
     with warnings.catch_warnings():
         # What the library's own authors are warned of is not our reader's affair.
         warnings.simplefilter("ignore")
-        return ast.parse(text, filename=str(path))
+        return ast.parse(data, filename=str(path))
 
 
 def _documents(tree: ast.Module, module: str, source: str) -> Iterator[Document]:

@@ -9,11 +9,11 @@ from genret_ops.store import write_atomically
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render(template: str, values: Mapping[str, Any], path: Path) -> None:
-    """Write one self-contained HTML page; equal values give equal bytes."""
+def render(template: str, values: Mapping[str, Any], path: Path, templates: Path = _TEMPLATES) -> None:
+    """Write one self-contained HTML page from a template in the folder `templates`; equal values give equal bytes."""
     import jinja2
 
-    loader = jinja2.FileSystemLoader(_TEMPLATES)
+    loader = jinja2.FileSystemLoader([templates, _TEMPLATES])
     pages = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     write_atomically(path, pages.get_template(template).render(values).encode())
 

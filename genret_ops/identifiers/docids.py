@@ -13,7 +13,7 @@ from genret_ops.errors import GenretError
 from genret_ops.identifiers.labels import keyword_labels
 from genret_ops.records import SCHEMAS
 
-_FORGOTTEN = "erased-"
+FORGOTTEN = "erased-"
 
 
 def forget(existing: pa.Table, live: Collection[str]) -> pa.Table:
@@ -22,7 +22,7 @@ def forget(existing: pa.Table, live: Collection[str]) -> pa.Table:
     Neither the hash of the passage nor the words of its label stay; one that comes back gets another docid.
     """
     gone = [passage_id not in live for passage_id in existing["passage_id"].to_pylist()]
-    blank = [f"{_FORGOTTEN}{docid}" for docid in existing["docid"].to_pylist()]
+    blank = [f"{FORGOTTEN}{docid}" for docid in existing["docid"].to_pylist()]
     for name in ("passage_id", "label"):
         column = pc.if_else(pa.array(gone, pa.bool_()), pa.array(blank, pa.string()), existing[name].combine_chunks())
         existing = existing.set_column(existing.schema.get_field_index(name), existing.schema.field(name), column)
@@ -32,7 +32,7 @@ def forget(existing: pa.Table, live: Collection[str]) -> pa.Table:
 def same_docids(known: Sequence[str], now: Sequence[str]) -> bool:
     """Whether two lists of passage ids, in docid order, give the same docids, what was forgotten since left aside."""
     pairs = zip(known, now, strict=False)
-    return len(known) == len(now) and all(old == new or new.startswith(_FORGOTTEN) for old, new in pairs)
+    return len(known) == len(now) and all(old == new or new.startswith(FORGOTTEN) for old, new in pairs)
 
 
 def assign(existing: pa.Table | None, passages: Sequence[tuple[str, str, str]], delta: str) -> pa.Table:

@@ -23,6 +23,8 @@ _LEFT_OUT = {
     "cache",
     "work",
     "bench",
+    "data_docs",
+    "data_docs.lock",
     "corpus.lock",
     "feedback.lock",
     "inbox.lock",

@@ -75,13 +75,18 @@ def read(connection: Connection) -> list[Event]:
     return [Event(*row) for row in rows]
 
 
+def event_hash(event: Event) -> str:
+    """The hash that an event has to have, from what it says."""
+    return _hash(astuple(event)[:-1])
+
+
 def chain_problems(events: Sequence[Event]) -> list[str]:
     """What is wrong with a chain of events in order of `seq`, one sentence each; empty where nothing is."""
     problems: list[str] = []
     followers: dict[str, int] = {}
     last, last_hash = 0, FIRST
     for event in events:
-        if _hash(astuple(event)[:-1]) != event.hash:
+        if event_hash(event) != event.hash:
             problems.append(f"edit: event {event.seq} does not have the hash of what it says")
         if event.previous_hash in followers:
             problems.append(f"fork: events {followers[event.previous_hash]} and {event.seq} follow the same event")

@@ -17,6 +17,7 @@ from genret_ops.identifiers.docids import same_docids
 from genret_ops.modeling.compact import fresh_rows
 from genret_ops.modeling.encoder import encoder_hash
 from genret_ops.modeling.rows import Rows
+from genret_ops.records import table_hash
 from genret_ops.registry.card import write_card
 from genret_ops.registry.content import git_revision, library_versions, read_manifest, release_folder, seal
 from genret_ops.registry.registry import Registry, Release
@@ -78,6 +79,7 @@ def publish(
         "steps": {"sft": job.steps, "rpo": job.rpo_steps},
         "trained_on": record["snapshot"],
         "training_tables": dict(training_tables),
+        "training_hashes": {name: table_hash(home.store.read(name, v)) for name, v in training_tables.items()},
         "loss": {stage: job.losses(stage) for stage in ("sft", "rpo")},
         "versions": versions,
         "git_revision": revision,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from genret_ops.home import Home
+from genret_ops.quality.results import folder as quality
 from genret_ops.registry.ancestry import answered_before, reference
 from genret_ops.registry.content import read_manifest
 from genret_ops.registry.registry import ALIASES, CHAMPION, Registry, Release
@@ -84,6 +85,8 @@ def stale(home: Home, needed: Needs) -> Iterator[tuple[str, Path]]:
             yield from (("cached heads", path) for path in _listed(folder) if path not in heads)
     newest = max(home.store.snapshots(), default="")
     yield from (("unfinished work", path) for path in _listed(home.path / "work") if path.name != newest)
+    checked = (path for path in _listed(quality(home.path)) if path.name <= newest)
+    yield from (("results of data checks", path) for path in checked if path.name not in needed.snapshots)
     halves = (path for path in _listed(home.path) if path.is_file() and _HALF_WRITTEN.fullmatch(path.name))
     yield from (("unfinished work", path) for path in halves)
 

@@ -14,8 +14,8 @@ from genret_ops.store import batches
 from genret_ops.training.job import Job
 from genret_ops.training.learner import Progress
 
-_TOP = 10
-_DUPLICATE = 0.95
+TOP = 10
+DUPLICATE = 0.95
 """Cosine of two body rows from which passages count as near-duplicates."""
 
 
@@ -29,11 +29,11 @@ def above(
         documents: each docid's document number, shape (docids,).
         bodies: unit genesis body rows, shape (docids, dimension).
     """
-    order = np.argsort(-logits, kind="stable")[:_TOP]
+    order = np.argsort(-logits, kind="stable")[:TOP]
     places = [rank for rank, docid in enumerate(order) if docid in positives]
     first = places[0] if places else len(order)
     own = documents[list(positives)]
-    twins = bodies[order[:first]] @ bodies[list(positives)].T > _DUPLICATE
+    twins = bodies[order[:first]] @ bodies[list(positives)].T > DUPLICATE
     found = [
         (int(docid), rank)
         for rank, docid in enumerate(order[:first])
@@ -51,12 +51,15 @@ def mine(job: Job, progress: Progress) -> None:
     scorer = RowScorer(head.finished(), settings.model.scale)
     bodies = np.asarray(job.rows.vectors[job.rows.starts[:-1]], dtype=np.float32)
     queries = job.table("hard").to_pylist()
+    right = dict[str, set[int]]()
+    for row in queries:
+        right.setdefault(row["text"], set()).update(row["docids"])
     found = list[tuple[str, int, int, int]]()
     for number, batch in enumerate(batches(queries, 64), 1):
         logits = scorer.logits(encoder.encode([row["text"] for row in batch]))
         logits[:, job.documents < 0] = -np.inf
         for row, line in zip(batch, logits, strict=True):
-            negatives = above(line, row["docids"], job.documents, bodies, settings.training.hard_negatives)
+            negatives = above(line, sorted(right[row["text"]]), job.documents, bodies, settings.training.hard_negatives)
             chosen = max(row["docids"], key=lambda docid: line[docid])
             found.extend((row["text"], chosen, docid, rank) for docid, rank in negatives)
         progress(number, -(-len(queries) // 64), float("nan"))

@@ -1,0 +1,103 @@
+"""`genret watch`: what the sensors do, in one process and without a daemon."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from assets import run
+from genret_ops import facts
+from genret_ops.corpus.sources import known
+from genret_ops.corpus.watching import Watch, look
+from genret_ops.errors import GenretError
+from genret_ops.home import Home
+from genret_ops.registry.freshness import Learned, freshness
+
+Tell = Callable[[dict[str, Any]], None]
+"""Called with each thing that was done: `at`, `done`, and what it gave."""
+_REASON = "genret watch"
+
+
+class Watcher:
+    """One home that is watched.
+
+    Updates run in this process. A build runs in one of its own, so that documents flow in while it learns; it ends with
+    the watcher, and goes on from its last checkpoint when it is started again.
+    """
+
+    def __init__(self, home: Home, tell: Tell) -> None:
+        self._home, self._tell = home, tell
+        self._watch, self._learned = Watch(), Learned()
+        self._build: subprocess.Popen[bytes] | None = None
+
+    def look(self) -> bool:
+        """Look once and do what is due; whether there is nothing left to wait for."""
+        settings, now = self._home.settings.updates, time.time()
+        settle = settings.settle_seconds
+        try:
+            self._watch = look(self._watch, self._home.path, known(self._home), settle, settings.poll_seconds, now)
+        except GenretError as error:
+            if not self._watch.found:
+                raise
+            self._watch = Watch(taken=self._watch.taken)
+            self._told("failed", error=str(error))
+            return False
+        if self._watch.why_not(settle, now) is None and not self._home.busy("corpus"):
+            self._take_in(settle)
+        self._learn(now)
+        return not (self._watch.left or self._watch.changes or self._watch.waiting or self._build)
+
+    def end(self) -> None:
+        """End the build, if one is running."""
+        if self._build is not None:
+            self._build.terminate()
+            self._build.wait()
+
+    def _take_in(self, settle: float) -> None:
+        changes, self._watch = self._watch.changes, self._watch.took()
+        try:
+            found = run.ingest(self._home, settle=settle, reason=f"{_REASON}, files in the sources: {changes}")
+        except GenretError as error:
+            self._watch = self._watch.failed(time.time())
+            self._told("failed", error=str(error))
+        else:
+            self._watch = self._watch.succeeded()
+            self._told("update", **facts.ingested(found))
+
+    def _learn(self, now: float) -> None:
+        if self._build is not None and (code := self._build.poll()) is not None:
+            self._build = None
+            self._told("learned" if code == 0 else "not learned", code=code)
+        found = freshness(self._home.path)
+        due = self._learned.why_not(found, self._home.settings.updates, now) is None
+        if self._build is None and due and not self._home.busy("training"):
+            self._learned = Learned(now, found.unlearned)
+            # -P: a user's own queue.py in the current folder is not the standard library's
+            command = [sys.executable, "-P", "-m", "genret_ops.cli", "build", "--home", str(self._home.path)]
+            self._build = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+            self._told("learning", passages=found.unlearned)
+
+    def _told(self, done: str, **what: Any) -> None:
+        self._tell({"at": datetime.now(UTC).isoformat(timespec="seconds"), "done": done, **what})
+
+
+def watch(home: Home, given: Sequence[str], once: bool, tell: Tell) -> None:
+    """Watch a home until interrupted, or with `once` until all that has changed by now is taken in.
+
+    Raises:
+        GenretError: no source is known, or one cannot be reached at the beginning.
+    """
+    if given:
+        tell({"at": datetime.now(UTC).isoformat(timespec="seconds"), "done": "update"} | _first(home, given))
+    watcher = Watcher(home, tell)
+    try:
+        while not watcher.look() or not once:
+            time.sleep(min(home.settings.updates.poll_seconds, home.settings.updates.settle_seconds or 1.0))
+    finally:
+        watcher.end()
+
+
+def _first(home: Home, given: Sequence[str]) -> dict[str, Any]:
+    return facts.ingested(run.ingest(home, given, reason=_REASON))

@@ -1,0 +1,1 @@
+"""What the data checks of a home found: `results` keeps it, `told` tells it without Dagster's UI."""

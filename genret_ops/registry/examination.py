@@ -1,0 +1,47 @@
+"""The champion's full examination: every question whose answer is known, on the corpus of now."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from genret_ops.evaluation.comparison import Question, questions, reachable, reciprocal_ranks
+from genret_ops.home import Home
+from genret_ops.registry.content import read_manifest
+from genret_ops.registry.labels import labelled, read_labels
+from genret_ops.registry.load import open_release
+from genret_ops.registry.registry import Release
+from genret_ops.retrieval.index import Index, Model
+from genret_ops.synthesis.queries import read_queries
+
+
+def examine(home: Home, release: Release) -> dict[str, Any]:
+    """MRR@10 by mode on labels of users and on the held-out queries that tuned nothing, as JSON; null without any.
+
+    `reachable` is the share of sampled passages that their own sentence reaches, of those that are new apart.
+    """
+    _, retriever = open_release(home, release.number)
+    index, model = retriever.index, retriever.model
+    manifest = read_manifest(release.folder)
+    version = manifest["training_tables"]["queries"]
+    heldout = read_queries(home.store, manifest["trained_on"], version, ("gate",))
+    asked = {
+        "labels": labelled(index.head, read_labels(home.path)),
+        "held out": questions(index.head, heldout, len(heldout)),
+    }
+    new = [docid for docid in index.head.live.nonzero()[0].tolist() if docid not in model.known]
+    sample = home.settings.gate.reached_sample
+    return {
+        "release": f"r{release.number}",
+        "delta": release.delta,
+        "mode": model.default_mode,
+        "questions": {name: len(own) for name, own in asked.items()},
+        "MRR@10": {name: _scores(index, model, own) for name, own in asked.items()},
+        "reachable": reachable(index, model, sample),
+        "new passages": len(new),
+        "reachable, new": reachable(index, model, sample, new) if new else None,
+    }
+
+
+def _scores(index: Index, model: Model, asked: Sequence[Question]) -> dict[str, float] | None:
+    if not asked:
+        return None
+    return {mode: float(ranks.mean()) for mode, ranks in reciprocal_ranks(index, model, asked).items()}

@@ -1,0 +1,74 @@
+"""An update that is trained without replay forgets, and the gate says so; the same update with replay passes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assets import run
+from genret_ops.evaluation.comparison import Question, questions
+from genret_ops.home import Home
+from genret_ops.modeling.compact import RowScorer
+from genret_ops.records import SyntheticQuery
+from genret_ops.registry.gate import judge
+from genret_ops.registry.load import open_release
+from genret_ops.registry.verdict import Criterion
+from genret_ops.retrieval.index import Index, Model
+from genret_ops.settings import GateSettings
+from genret_ops.synthesis.queries import document_numbers, neighbours, write_queries
+from genret_ops.training import sft
+from genret_ops.training.prepare import genesis_rows, prepare_job
+
+STEPS = 60
+PLACES = ("Lisbon", "Oslo", "Prague", "Dublin", "Vienna", "Athens", "Riga", "Bern", "Turin")
+
+
+@pytest.fixture
+def home(home_copy: Path, tmp_path: Path) -> Home:
+    """A home to which documents have come that say much the same as those that it knows."""
+    home, folder = Home(home_copy), tmp_path / "more"
+    folder.mkdir()
+    for number, place in enumerate(PLACES):
+        text = f"The inspector came to {place} on day {100 + number}. People of {place} showed the shelves and lamps."
+        (folder / f"visit-{number}.md").write_text(f"# Visit {number}\n\n{text} Room {200 + number} stays locked.\n")
+    run.ingest(home, [str(folder)])
+    return home
+
+
+def asked(index: Index) -> list[Question]:
+    """Every sentence of every passage, as a question about it."""
+    rows = [
+        SyntheticQuery(sentence, "sentence", (passage.passage_id,), "gate", "test", 0)
+        for docid, passage in enumerate(index.head.passages)
+        if index.head.live[docid]
+        for sentence in passage.sentences
+    ]
+    return questions(index.head, rows, 1000)
+
+
+def updated(home: Home, index: Index, champion: Model, share: float, folder: Path) -> Model:
+    """The champion after an update that replays what it knows in that share of its queries."""
+    head, settings = index.head, home.settings.with_training(replay=share, update_steps=STEPS)
+    near = neighbours(head, index.lexical)
+    queries = write_queries(head, near, settings, champion.known)
+    numbers = {passage.passage_id: docid for docid, passage in enumerate(head.passages)}
+    rows, parent = genesis_rows(home.path, head, settings)[0], open_release(home)[0].folder
+    job = prepare_job(folder, settings, rows, queries, numbers, near, document_numbers(head), parent)
+    sft.train(job, lambda done, total, loss: None)
+    encoder, learned = job.learned("sft")
+    return replace(champion, encoder=encoder, scorer=RowScorer(learned.finished(), settings.model.scale))
+
+
+def test_an_update_without_replay_is_refused_for_what_it_forgot(home: Home, tmp_path: Path) -> None:
+    retriever = open_release(home)[1]
+    index, champion = retriever.index, retriever.model
+    assert np.count_nonzero(index.head.live) - len(champion.known) == len(PLACES)
+    found = dict[float, Criterion]()
+    for share in (0.0, 0.5):
+        model = updated(home, index, champion, share, tmp_path / str(share))
+        settings = GateSettings(speed=0.01)
+        verdict = judge("0" * 64, "delta-00001", index, model, {"champion": champion}, asked(index), settings)
+        (found[share],) = [one for one in verdict.criteria if one.name == "memory against the champion"]
+    assert not found[0.0].passed and found[0.0].value < -0.02
+    assert found[0.5].passed and found[0.5].value > found[0.0].value

@@ -1,0 +1,84 @@
+"""`genret watch`: what changes flows in while it runs, and Ctrl-C ends it cleanly."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from places import on_disk, searchable
+
+from genret_ops.cli.flow import _flowed
+from genret_ops.registry.registry import Registry
+
+SOON = "\n[updates]\npoll_seconds = 0.5\nsettle_seconds = 0.5\nlearn_after_passages = {}\n"
+Genret = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def watching(home: Path, *arguments: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "genret_ops.cli", "watch", *arguments, "--json", "--home", str(home)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def told(process: "subprocess.Popen[str]") -> Iterator[dict[str, object]]:
+    """What the watcher tells, as it tells it."""
+    assert process.stdout is not None
+    lines = ""
+    for line in process.stdout:
+        lines += line
+        if line == "}\n":
+            yield json.loads(lines)
+            lines = ""
+
+
+@pytest.fixture
+def folder(documents: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(documents, tmp_path / "documents"))
+
+
+def test_it_takes_in_what_comes_and_ends_when_told_to(home_copy: Path, folder: Path) -> None:
+    (home_copy / "genret.toml").write_text((home_copy / "genret.toml").read_text() + SOON.format(100000))
+    with watching(home_copy, str(folder)) as process:
+        lines = told(process)
+        first = next(lines)
+        assert first["done"] == "update"
+        (folder / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide.")
+        (folder / "bees.md").unlink()
+        second = next(line for line in lines if line["delta"] and line["delta"] != first["delta"])
+        assert second["changes"] == {"added": 1, "changed": 0, "removed": 1, "redescribed": 0}
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+        assert process.stderr is not None
+        errors = process.stderr.read()
+        assert "stopped watching" in errors and "Traceback" not in errors
+    assert searchable(home_copy) == on_disk(folder, home_copy)
+
+
+def test_once_takes_in_what_has_changed_learns_it_and_ends(home_copy: Path, folder: Path, genret: Genret) -> None:
+    (home_copy / "genret.toml").write_text((home_copy / "genret.toml").read_text() + SOON.format(1))
+    os.environ.pop("GENRET_HOME", None)
+    (folder / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide.")
+    done = genret("watch", str(folder), "--once", home=home_copy)
+    assert "searchable in r2" in done.stdout and "learning 1 passages" in done.stdout
+    champion = Registry(home_copy).release("champion")
+    assert champion.delta == "delta-00001"
+    assert json.loads(genret("status", "--json", home=home_copy).stdout)["unlearned"]["passages"] in {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("facts", "line"),
+    [
+        ({"done": "failed", "error": "no source"}, "11:22:33 not taken in: no source"),
+        ({"done": "learning", "passages": 3}, "11:22:33 learning 3 passages"),
+        ({"done": "learned", "code": 0}, "11:22:33 learned"),
+        ({"done": "not learned", "code": 1}, "11:22:33 not learned: the build ended with code 1, messages above"),
+        ({"done": "update", "delta": None, "snapshot": "delta-00001"}, "11:22:33 nothing new since delta-00001"),
+    ],
+)
+def test_each_thing_is_one_line(facts: dict[str, object], line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    _flowed({"at": "2026-05-01T11:22:33+00:00", **facts})
+    assert capsys.readouterr().out == f"{line}\n"
