@@ -32,10 +32,11 @@ BRIDGE = "validations.checks"
 """The one module of its package that knows Dagster; Great Expectations, slow to import, is known to functions only."""
 ORCHESTRATION = {"dagster", "bentoml", "great_expectations", "assets", "validations", "serving"}
 FORBIDDEN = {
-    "genret_ops": ORCHESTRATION,
-    "assets": {"bentoml", "great_expectations", "serving"},
-    "validations": {"bentoml", "assets", "serving"},
-    "serving": {"dagster", "great_expectations", "assets", "validations"},
+    "genret_ops": {*ORCHESTRATION, "clients"},
+    "assets": {"bentoml", "great_expectations", "serving", "clients"},
+    "validations": {"bentoml", "assets", "serving", "clients"},
+    "serving": {"dagster", "great_expectations", "assets", "validations", "clients"},
+    "clients": ORCHESTRATION,
 }
 
 
@@ -94,6 +95,8 @@ def violations(source: str, module: str, is_package: bool = False) -> list[str]:
             (root == "dagster" and module != BRIDGE) or (root == "great_expectations" and not lazy)
         ):
             found.append(f"{module}:{line} imports {name}")
+        if root_of(module) == "clients" and root == "genret_ops" and layer(name) != "errors":
+            found.append(f"{module}:{line} imports {name}")
         if root == root_of(module) == "genret_ops" and layer(name) in rank and rank[layer(name)] > rank[own]:
             found.append(f"{module}:{line} imports {name}, a layer above its own")
     return found
@@ -142,6 +145,9 @@ def test_the_modules_were_found() -> None:
         ("validations.documents", "def late():\n    import dagster"),
         ("validations.checks", "from assets.home import tables_of"),
         ("serving.service", "def late():\n    import dagster"),
+        ("serving.app", "from clients.answers import Mode"),
+        ("clients.client", "from genret_ops.records import Hit"),
+        ("clients.answers", "from serving.schema import HitAnswer"),
     ],
 )
 def test_a_planted_violation_is_seen(module: str, source: str) -> None:
@@ -164,6 +170,7 @@ def test_a_relative_import_of_a_package_resolves_from_the_package_itself() -> No
         ("assets.checks", "from validations.checks import check_result"),
         ("validations.run", "def library():\n    import great_expectations"),
         ("validations.checks", "import dagster as dg\nfrom validations.run import Finding"),
+        ("clients.errors", "import httpx\nfrom genret_ops.errors import GenretError"),
         ("serving.service", "import bentoml\nfrom genret_ops.retrieval.plan import plan"),
     ],
 )

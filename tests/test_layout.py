@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("genret_ops", "assets", "validations", "serving", "benchmarks", "examples")
+PACKAGES = ("genret_ops", "assets", "validations", "serving", "clients", "benchmarks", "examples")
 LONGEST = 300
 NOT_OURS = {"__pycache__", "build", "dist", "genret_ops.egg-info"}
 REGISTRY = re.compile(

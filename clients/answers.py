@@ -1,0 +1,135 @@
+"""What the service answers, as frozen dataclasses. Fields that a newer service adds are passed over."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypeVar
+
+Mode = Literal["hybrid", "generative", "lexical", "dense"]
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundBy:
+    """How one ranker liked a hit; `rank` counts from 1."""
+
+    rank: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage that answers. `evidence` (the sentence closest to the query) and `found_by` are told where explained.
+
+    A token that is limited by filters is told neither `label`, `relaxed` nor `found_by`.
+    """
+
+    rank: int
+    passage_id: str
+    doc_id: str
+    title: str
+    section: str
+    text: str
+    metadata: Mapping[str, str]
+    docid: int
+    score: float
+    state: Literal["learned", "fresh"]
+    label: str | None = None
+    relaxed: Sequence[str] | None = None
+    evidence: str | None = None
+    found_by: Mapping[str, FoundBy] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Hits, best first, with the release that they come from and how the query was read; `seconds` by stage."""
+
+    request_id: str
+    release: str
+    content_hash: str
+    mode: Mode
+    plan: str | None
+    seconds: Mapping[str, float]
+    hits: tuple[Hit, ...]
+
+    def account(self, hit: Hit) -> dict[str, Any]:
+        """How one of its hits came about, as plain JSON values: what goes beside the text into a retriever's result."""
+        rankers = {name: {"rank": by.rank, "score": by.score} for name, by in (hit.found_by or {}).items()}
+        names = ("rank", "doc_id", "title", "section", "docid", "label", "score", "state", "relaxed", "evidence")
+        told = {name: getattr(hit, name) for name in names}
+        release = {name: getattr(self, name) for name in ("release", "content_hash", "request_id", "mode", "plan")}
+        return {**told, "found_by": rankers, **release}
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A passage of a document."""
+
+    passage_id: str
+    docid: int
+    section: str
+    text: str
+    state: Literal["learned", "fresh"]
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document with its passages, as the release that answers knows it."""
+
+    release: str
+    id: str
+    title: str
+    text: str
+    metadata: Mapping[str, str]
+    passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """Where a change of a document stands; `ticket` is its name."""
+
+    ticket: str
+    state: Literal["waiting", "searchable", "superseded", "gone"]
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Releases:
+    """Every release; `release` answers now, and `refused` (release, why) could not be loaded in its place."""
+
+    release: str | None
+    refused: Mapping[str, str] | None
+    releases: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """What can be filtered by: how many values there are, and how many documents have each of the most frequent."""
+
+    name: str
+    distinct: int
+    values: Mapping[str, int]
+
+
+def made(kind: type[Made], found: Mapping[str, Any], **own: Any) -> Made:
+    """A dataclass from the fields of it that JSON holds, and those of its `own`."""
+    known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{**{name: value for name, value in found.items() if name in known}, **own})
+
+
+def answer(found: Mapping[str, Any], whole: Mapping[str, Any]) -> Answer:
+    """The answer to one query, with what holds for the `whole` request."""
+    hits = tuple(_hit(hit) for hit in found["hits"])
+    of_all = {name: whole[name] for name in ("request_id", "release", "content_hash")}
+    return made(Answer, found, hits=hits, **of_all)
+
+
+def _hit(found: Mapping[str, Any]) -> Hit:
+    if (rankers := found.get("found_by")) is None:
+        return made(Hit, found)
+    return made(Hit, found, found_by={name: made(FoundBy, by) for name, by in rankers.items()})
+
+
+def document(found: Mapping[str, Any]) -> Document:
+    """A document."""
+    return made(Document, found, passages=tuple(made(Passage, passage) for passage in found["passages"]))

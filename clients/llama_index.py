@@ -1,0 +1,46 @@
+"""The service as a LlamaIndex retriever (extra `llama-index`)."""
+
+import asyncio
+
+from llama_index.core.retrievers import BaseRetriever
+from llama_index.core.schema import NodeRelationship, NodeWithScore, QueryBundle, RelatedNodeInfo, TextNode
+
+from clients.answers import Answer, Hit, Mode
+from clients.client import Client
+
+
+class GenretRetriever(BaseRetriever):  # type: ignore[misc]
+    """Passages for a query: `GenretRetriever(Client(url), k=5, filters={"team": "Blue Team"})`.
+
+    A document's own attributes are its metadata as they are. How it was found stands beside them under the one name
+    `genret` (see `Answer.account`), which no prompt and no embedding is shown. `ref_doc_id` is the document.
+    """
+
+    def __init__(
+        self, client: Client, k: int = 10, mode: Mode | None = None, filters: dict[str, str] | None = None
+    ) -> None:
+        super().__init__()
+        self._client = client
+        self._k = k
+        self._mode = mode
+        self._filters = filters or {}
+
+    def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        found = self._client.search(
+            query_bundle.query_str, k=self._k, mode=self._mode, filters=self._filters, explain=True
+        )
+        return [NodeWithScore(node=_node(found, hit), score=hit.score) for hit in found.hits]
+
+    async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        return await asyncio.to_thread(self._retrieve, query_bundle)
+
+
+def _node(found: Answer, hit: Hit) -> TextNode:
+    return TextNode(
+        id_=hit.passage_id,
+        text=hit.text,
+        metadata={**hit.metadata, "genret": found.account(hit)},
+        excluded_llm_metadata_keys=["genret"],
+        excluded_embed_metadata_keys=["genret"],
+        relationships={NodeRelationship.SOURCE: RelatedNodeInfo(node_id=hit.doc_id)},
+    )
