@@ -118,7 +118,7 @@ def release(home: "Home", release: "Release") -> dict[str, Any]:
 
     Raises:
         ReleaseRetired: its files are gone for good.
-        BrokenRelease: a file is not what was sealed.
+        BrokenRelease: a file is not what was sealed, or the gate's report is not the one that was made.
     """
     from genret_ops.registry.content import read_manifest
 
@@ -127,7 +127,7 @@ def release(home: "Home", release: "Release") -> dict[str, Any]:
     manifest = read_manifest(release.folder)
     kept = ("settings_hash", "seeds", "versions", "git_revision", "run_id", "head", "files")
     return {
-        **_release(release, known.aliases()),
+        **_release(release, known.aliases(), known.verdicts([release.number])),
         "folder": str(release.folder),
         "steps": manifest["steps"]["sft"],
         **{name: manifest[name] for name in kept},
@@ -135,7 +135,9 @@ def release(home: "Home", release: "Release") -> dict[str, Any]:
     }
 
 
-def _release(release: "Release", standing: Mapping[str, int], retired: str | None = None) -> dict[str, Any]:
+def _release(
+    release: "Release", standing: Mapping[str, int], verdicts: Mapping[int, "Verdict"], retired: str | None = None
+) -> dict[str, Any]:
     """A release in a list; `retired` says how its files went, `erased` or `collected`."""
     return {
         "release": f"r{release.number}",
@@ -145,6 +147,7 @@ def _release(release: "Release", standing: Mapping[str, int], retired: str | Non
         "created_at": release.created_at.isoformat(timespec="seconds"),
         "metrics": dict(release.metrics),
         "retired": retired,
+        "gate": _gate(verdicts.get(release.number)),
     }
 
 
@@ -171,10 +174,7 @@ def releases(home: "Home") -> list[dict[str, Any]]:
     standing, gone = known.aliases(), {number: event.kind for number, event in retired(known.events()).items()}
     listed = known.releases()
     verdicts = known.verdicts([release.number for release in listed])
-    return [
-        {**_release(release, standing, gone.get(release.number)), "gate": _gate(verdicts.get(release.number))}
-        for release in listed
-    ]
+    return [_release(release, standing, verdicts, gone.get(release.number)) for release in listed]
 
 
 def _gate(verdict: "Verdict | None") -> dict[str, Any] | None:

@@ -1,6 +1,6 @@
 """How the commands speak to a person: what facts.py gathered, on a terminal."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,11 +20,12 @@ _EXAMPLES = 5
 _SNIPPET = 320
 
 
-def _console() -> Console:
+def console() -> Console:
+    """Standard output, without colours of its own choice."""
     return Console(highlight=False)
 
 
-def _facts() -> Table:
+def facts_table() -> Table:
     """A table of names and values, of which nothing is cut off."""
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
@@ -56,19 +57,19 @@ def benchmark(result: Mapping[str, Any]) -> None:
     """A benchmark's table for people."""
     from genret_ops.evaluation.report import text_table
 
-    _console().print(escape(text_table(result)), soft_wrap=True)
+    console().print(escape(text_table(result)), soft_wrap=True)
 
 
 def timeline(result: Mapping[str, Any]) -> None:
     """A replayed corpus for people."""
     from genret_ops.evaluation.timeline_page import text
 
-    _console().print(escape(text(result)), soft_wrap=True)
+    console().print(escape(text(result)), soft_wrap=True)
 
 
 def ingested(facts: Mapping[str, Any]) -> None:
     """An ingest for people."""
-    out = _console()
+    out = console()
     if facts["delta"]:
         out.print(f"[bold]{facts['delta']}[/]  {changed(facts['changes'])}")
     else:
@@ -85,52 +86,18 @@ def ingested(facts: Mapping[str, Any]) -> None:
         out.print("[dim]next: genret build[/]")
 
 
-def promoted(facts: Mapping[str, Any]) -> None:
-    """A release that has just become champion, for people."""
-    _console().print(f"[bold]{facts['release']}[/] answers from now on, on {facts['delta']}")
-
-
-def history(events: Sequence[Mapping[str, Any]]) -> None:
-    """The audit trail for people."""
-    table = Table(box=None, header_style="dim")
-    for name in ("event", "at", "what", "release", "by", "why"):
-        table.add_column(name)
-    for event in events:
-        what = f"{event['kind']} to {event['alias']}" if event["alias"] else event["kind"]
-        why = event.get("reason") or "; ".join(event.get("refusals", ())) or ""
-        which = event["release"] or ", ".join(f"r{number}" for number in event.get("releases", ()))
-        row = (str(event["event"]), event["at"], what, which, event["actor"], why)
-        table.add_row(*map(escape, row))
-    _console().print(table)
-
-
 def audit(found: Mapping[str, Any]) -> None:
     """What is wrong, for people."""
-    out = _console()
+    out = console()
     for problem in found["problems"]:
         out.print(f"[red]{escape(problem)}[/]", soft_wrap=True)
     if not found["problems"]:
         out.print(f"nothing is wrong: {found['events']} events, {found['releases']} releases")
 
 
-def difference(facts: Mapping[str, Any]) -> None:
-    """What lies between two releases, for people."""
-    out = _console()
-    out.print(
-        f"[bold]{facts['from']} to {facts['to']}[/]  {changed({k: len(v) for k, v in facts['documents'].items()})}"
-    )
-    scores = ", ".join("none" if value is None else f"{100 * value:.1f}" for value in facts["MRR@10"])
-    out.print(f"MRR@10 on {facts['questions']} questions: {scores}")
-    for name in ("gained", "lost"):
-        out.print(f"\n{name}: {facts[name]['count']}")
-        for row in facts[name]["queries"][:_EXAMPLES]:
-            ranks = (str(row[side] or "not in ten") for side in ("before", "after"))
-            out.print(f"  [dim]{' -> '.join(ranks)}[/]  {escape(row['query'])}", soft_wrap=True)
-
-
 def labelled(facts: Mapping[str, Any]) -> None:
     """Judgements that were kept, for people."""
-    _console().print(f"{facts['added']} new, {facts['labels']} in all; the gate asks them of every release from now on")
+    console().print(f"{facts['added']} new, {facts['labels']} in all; the gate asks them of every release from now on")
 
 
 def backed_up(facts: Mapping[str, Any]) -> None:
@@ -138,12 +105,12 @@ def backed_up(facts: Mapping[str, Any]) -> None:
     counts = (
         f"{facts[name]} {name.removesuffix('s') if facts[name] == 1 else name}" for name in ("snapshots", "releases")
     )
-    _console().print(f"{escape(facts['file'])}: {', '.join(counts)}", soft_wrap=True)
+    console().print(f"{escape(facts['file'])}: {', '.join(counts)}", soft_wrap=True)
 
 
 def collected(facts: Mapping[str, Any]) -> None:
     """What was given back, for people."""
-    out, would = _console(), facts["dry_run"]
+    out, would = console(), facts["dry_run"]
     gone = ", ".join(facts["collected"]) or "no release"
     out.print(f"{gone} {'would be' if would else 'was' if len(facts['collected']) < 2 else 'were'} collected")
     out.print(f"kept: {', '.join(facts['kept']) or 'no release'}; snapshots {', '.join(facts['snapshots']) or 'none'}")
@@ -154,7 +121,7 @@ def collected(facts: Mapping[str, Any]) -> None:
 
 def erased(facts: Mapping[str, Any]) -> None:
     """The report of an erasure, for people."""
-    out, document = _console(), escape(facts["document"])
+    out, document = console(), escape(facts["document"])
     if facts["already"]:
         out.print(f"{document} was erased already: {facts['asked']}")
         return
@@ -188,9 +155,9 @@ def changed(changes: Mapping[str, int]) -> str:
 
 def status(facts: Mapping[str, Any]) -> None:
     """A home for people."""
-    out = _console()
+    out = console()
     champion, refused = facts["champion"], facts["quarantine"]
-    table = _facts()
+    table = facts_table()
     table.add_row("[dim]home[/]", escape(facts["home"]))
     table.add_row("[dim]sources[/]", escape("\n".join(facts["sources"]) or "none yet"))
     table.add_row("[dim]documents[/]", f"{facts['documents']:,}")
@@ -214,52 +181,9 @@ def status(facts: Mapping[str, Any]) -> None:
     out.print(f"[dim]next:[/] {facts['next']}")
 
 
-def releases(facts: list[dict[str, Any]]) -> None:
-    """Releases for people."""
-    if not facts:
-        _console().print("no release yet: genret build makes the first")
-        return
-    names = list(dict.fromkeys(name for release in facts for name in release["metrics"]))
-    table = Table(box=None, header_style="dim")
-    for name in ("release", "delta", "made"):
-        table.add_column(name, no_wrap=True)
-    for name in names:
-        table.add_column(name, justify="right")
-    table.add_column("aliases")
-    for release in facts:
-        scores = [f"{100 * release['metrics'][name]:.1f}" if name in release["metrics"] else "" for name in names]
-        made = release["created_at"][:16].replace("T", " ")
-        table.add_row(
-            release["release"], release["delta"], made, *scores, release["retired"] or ", ".join(release["aliases"])
-        )
-    _console().print(table)
-
-
-def release(facts: Mapping[str, Any]) -> None:
-    """One release for people."""
-    out, table = _console(), _facts()
-    aliases = f" ({', '.join(facts['aliases'])})" if facts["aliases"] else ""
-    table.add_row("[dim]release[/]", f"[bold]{facts['release']}[/]{aliases}")
-    table.add_row("[dim]content[/]", facts["content_hash"])
-    table.add_row("[dim]corpus[/]", f"{facts['delta']}: {_tables(facts['head']['tables'])}")
-    table.add_row("[dim]made[/]", f"{facts['created_at']}, {facts['steps']} steps, seed {facts['seeds']['training']}")
-    for name, value in facts["metrics"].items():
-        table.add_row(f"[dim]{escape(name)}[/]", f"{100 * value:.1f} %")
-    table.add_row("[dim]settings[/]", facts["settings_hash"])
-    table.add_row("[dim]code[/]", facts["git_revision"] or "not under git")
-    table.add_row("[dim]Dagster run[/]", facts["run_id"])
-    table.add_row("[dim]libraries[/]", ", ".join(f"{name} {v}" for name, v in facts["versions"].items()))
-    table.add_row("[dim]files[/]", f"{len(facts['files'])}, all verified, in {escape(facts['folder'])}")
-    out.print(table)
-
-
-def _tables(versions: Mapping[str, int]) -> str:
-    return ", ".join(f"{name}@{version}" for name, version in sorted(versions.items()))
-
-
 def built(facts: Mapping[str, Any], made: bool) -> None:
     """A build for people."""
-    out = _console()
+    out = console()
     if not made:
         out.print(f"nothing to build: {facts['release']} was made of {facts['delta']} under the same settings")
         return
@@ -270,7 +194,7 @@ def built(facts: Mapping[str, Any], made: bool) -> None:
 
 def answer(facts: Mapping[str, Any]) -> None:
     """An answer for people."""
-    out = _console()
+    out = console()
     seconds = facts["seconds"]
     out.print(
         f"[dim]{facts['release']} · {facts['mode']} · {1000 * seconds['total']:.0f} ms, "

@@ -3,6 +3,7 @@ small home that is built once a session and copied by whoever changes it."""
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ os.environ["GX_ANALYTICS_ENABLED"] = "false"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"  # several threads wait for each other on a machine that does something else too
+signal.signal(signal.SIGINT, signal.default_int_handler)  # under nohup it is ignored, and children inherit that
 for setting in [name for name in os.environ if name.startswith("GENRET_")]:
     del os.environ[setting]  # a developer's own home or settings must not reach a test
 

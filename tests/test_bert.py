@@ -29,6 +29,16 @@ def test_it_gives_what_transformers_gives() -> None:
     torch.testing.assert_close(found[mask.bool()], expected[mask.bool()], atol=1e-5, rtol=1e-4)
 
 
+def test_what_is_written_into_one_is_not_in_another() -> None:
+    folder = Path(encoder_path(NAME))
+    first, second = Bert.load(folder), Bert.load(folder)
+    weights = [model.encoder["layer"][0].output.dense.weight for model in (first, second)]  # type: ignore[index]
+    weights[0].data.zero_()
+    assert weights[0].abs().sum() == 0 < weights[1].abs().sum()
+    third = Bert.load(folder).encoder["layer"][0].output.dense.weight  # type: ignore[index]
+    assert torch.equal(weights[1], third)
+
+
 def test_adapters_of_one_fit_the_other(tmp_path: Path) -> None:
     from peft import LoraConfig, PeftModel, get_peft_model
 

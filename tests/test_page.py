@@ -276,7 +276,7 @@ def test_a_refused_token_is_asked_for_again_and_a_limited_one_sees_its_part(page
     page.keyboard.press("Escape")
     expect(page.locator("#status")).to_contain_text("This token is not known, was revoked or has expired.")
     page.get_by_role("button", name="Try again").click()
-    page.get_by_label("Token", exact=True).fill(token(service.home, "red", team="Red Team"))
+    page.get_by_label("Token", exact=True).fill(token(service.home, "red reader", team="Red Team"))
     page.keyboard.press("Enter")
     answered(page)
     expect(page.locator("#attributes")).to_contain_text("Red Team")

@@ -18,7 +18,8 @@ def test_a_release_and_an_answer_are_traced_and_every_hash_of_it_holds(service: 
 
 
 def test_nobody_else_is_told(service: Service) -> None:
-    editor, limited = token(service.home, "editor", "write"), token(service.home, "red", "admin", team="Red Team")
+    editor = token(service.home, "editor", "write")
+    limited = token(service.home, "auditor of one team", "admin", team="Red Team")
     for secret, status in ((None, 401), (editor, 403), (limited, 403)):
         assert service.call("GET", "/v1/lineage/r1", token=secret)[0] == status
         assert service.call("POST", "/v1/lineage/answers", {"query": "coffee"}, secret)[0] == status

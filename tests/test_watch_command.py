@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,15 @@ SOON = "\n[updates]\npoll_seconds = 0.5\nsettle_seconds = 0.5\nlearn_after_passa
 Genret = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def watching(home: Path, *arguments: str) -> "subprocess.Popen[str]":
+@contextmanager
+def watching(home: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    """A watcher, ended at the latest when the context is left."""
     command = [sys.executable, "-m", "genret_ops.cli", "watch", *arguments, "--json", "--home", str(home)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def told(process: "subprocess.Popen[str]") -> Iterator[dict[str, object]]:
@@ -68,9 +75,9 @@ def test_once_takes_in_what_has_changed_learns_it_and_ends(home_copy: Path, fold
     os.environ.pop("GENRET_HOME", None)
     (folder / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide.")
     done = genret("watch", str(folder), "--once", home=home_copy)
-    assert "searchable in r2" in done.stdout and "learning 1 passages" in done.stdout
+    assert "searchable in r3" in done.stdout and "learning 1 passages" in done.stdout
     champion = Registry(home_copy).release("champion")
-    assert champion.delta == "delta-00001"
+    assert champion.delta == "delta-00002"
     assert json.loads(genret("status", "--json", home=home_copy).stdout)["unlearned"]["passages"] in {0, 1}
 
 

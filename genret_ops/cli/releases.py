@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 @app.command(epilog="Example:  genret releases --json")
 def releases(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> None:
     """Every release with its aliases and measures, newest last."""
-    from genret_ops import facts, show
+    from genret_ops import facts
+    from genret_ops.cli import releases_shown
 
-    tell(facts.releases(existing(home)), as_json, show.releases)
+    tell(facts.releases(existing(home)), as_json, releases_shown.releases)
 
 
 @app.command(name="show", epilog="Examples:  genret show champion  ·  genret show r1 --json")
@@ -28,10 +29,11 @@ def show_release(
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
     """A release: what it was made from, what it measured; every byte of its files is verified."""
-    from genret_ops import facts, show
+    from genret_ops import facts
+    from genret_ops.cli import releases_shown
 
     opened = existing(home)
-    tell(facts.release(opened, facts.registry(opened).release(release)), as_json, show.release)
+    tell(facts.release(opened, facts.registry(opened).release(release)), as_json, releases_shown.release)
 
 
 @app.command(
@@ -69,19 +71,21 @@ def diff(
 ) -> None:
     """What lies between two releases: documents, and questions that are answered better or worse."""
     from genret_ops import facts, show
+    from genret_ops.cli import releases_shown
 
     opened = existing(home)
     with show.working("asking both"):
         found = facts.difference(opened, old, new)
-    tell(found, as_json, show.difference)
+    tell(found, as_json, releases_shown.difference)
 
 
 @app.command(epilog="Example:  genret history --json")
 def history(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> None:
     """The audit trail: what was registered, judged and promoted, by whom and why."""
-    from genret_ops import facts, show
+    from genret_ops import facts
+    from genret_ops.cli import releases_shown
 
-    tell(facts.history(existing(home)), as_json, show.history)
+    tell(facts.history(existing(home)), as_json, releases_shown.history)
 
 
 @app.command(epilog="Examples:  genret label 'copy a folder' shutil.copytree  ·  genret label --file judgements.jsonl")
@@ -152,9 +156,10 @@ def restore(
 
 def _moved(home: Path, move: Callable[[Any, "Home"], Any], as_json: bool) -> None:
     from genret_ops import facts, show
+    from genret_ops.cli import releases_shown
 
     opened = existing(home)
     facts.registry(opened)  # says what to do where nothing was released
     with show.working("starting"):
         from assets import run
-    tell(facts.release(opened, move(run, opened)), as_json, show.promoted)
+    tell(facts.release(opened, move(run, opened)), as_json, releases_shown.promoted)

@@ -5,7 +5,6 @@ are compared by a test. Modules are named as there, so that adapters fit either.
 """
 
 import json
-from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -37,13 +36,16 @@ class Bert(nn.Module):
 
     @classmethod
     def load(cls, folder: Path) -> "Bert":
-        """The weights of a folder, float32; every model of one folder shares them until it puts others in their place.
+        """The weights of a folder, float32, mapped from its file: models share the pages that none of them writes to.
 
         Raises:
             RuntimeError: a weight is missing, or has another shape than the configuration says.
         """
-        file = folder / "model.safetensors"
-        model, weights = cls(json.loads((folder / "config.json").read_text())), _weights(file, file.stat().st_mtime_ns)
+        from safetensors.torch import load_file
+
+        model = cls(json.loads((folder / "config.json").read_text()))
+        stored = load_file(folder / "model.safetensors")
+        weights = {name.removeprefix("bert."): weight.float() for name, weight in stored.items()}
         kept = {name: weights[name] for name, _ in model.named_parameters() if name in weights}
         model.load_state_dict(kept, assign=True)
         return model
@@ -56,21 +58,23 @@ class Bert(nn.Module):
         return SimpleNamespace(last_hidden_state=states)
 
 
-@lru_cache(maxsize=1)
-def _weights(file: Path, written: int) -> dict[str, torch.Tensor]:
-    """The tensors of a file as it was `written`, read once."""
-    from safetensors.torch import load_file
+class _Linear(nn.Linear):
+    def reset_parameters(self) -> None:
+        """Nothing: random numbers would be made only to be thrown away."""
 
-    return {name.removeprefix("bert."): weight.float() for name, weight in load_file(file).items()}
+
+class _Embedding(nn.Embedding):
+    def reset_parameters(self) -> None:
+        """As above."""
 
 
 class _Embeddings(nn.Module):
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__()
         width = config["hidden_size"]
-        self.word_embeddings = nn.Embedding(config["vocab_size"], width)
-        self.position_embeddings = nn.Embedding(config["max_position_embeddings"], width)
-        self.token_type_embeddings = nn.Embedding(config["type_vocab_size"], width)
+        self.word_embeddings = _Embedding(config["vocab_size"], width)
+        self.position_embeddings = _Embedding(config["max_position_embeddings"], width)
+        self.token_type_embeddings = _Embedding(config["type_vocab_size"], width)
         self.LayerNorm = nn.LayerNorm(width, eps=config["layer_norm_eps"])
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
@@ -85,7 +89,7 @@ class _Layer(nn.Module):
         width, inner = config["hidden_size"], config["intermediate_size"]
         attention = {"self": _Attention(width, config["num_attention_heads"])}
         self.attention = nn.ModuleDict({**attention, "output": _Output(width, width, config["layer_norm_eps"])})
-        self.intermediate = nn.ModuleDict({"dense": nn.Linear(width, inner)})
+        self.intermediate = nn.ModuleDict({"dense": _Linear(width, inner)})
         self.output = _Output(inner, width, config["layer_norm_eps"])
 
     def forward(self, states: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
@@ -98,7 +102,7 @@ class _Attention(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
+        self.query, self.key, self.value = (_Linear(width, width) for _ in range(3))
 
     def forward(self, states: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
         shape = (*states.shape[:2], self.heads, -1)
@@ -109,7 +113,7 @@ class _Attention(nn.Module):
 class _Output(nn.Module):
     def __init__(self, inner: int, width: int, eps: float) -> None:
         super().__init__()
-        self.dense = nn.Linear(inner, width)
+        self.dense = _Linear(inner, width)
         self.LayerNorm = nn.LayerNorm(width, eps=eps)
 
     def forward(self, states: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:

@@ -184,8 +184,6 @@ class Encoder(torch.nn.Module):
     def add_adapter(self, folder: Path) -> None:
         """Add a saved LoRA adapter to the weights it belongs to: all of it or, where it is refused, nothing.
 
-        Each changed weight is a new tensor, since other encoders may share the old one.
-
         Raises:
             GenretError: the adapter was made for weights that this encoder does not have, or for other shapes of them.
         """
@@ -206,4 +204,4 @@ class Encoder(torch.nn.Module):
         if not changes:
             raise GenretError(f"the adapter in {folder} was made for another encoder: it holds no LoRA weights")
         for target, change in changes.items():
-            weights[target].data = weights[target].data + change
+            weights[target].data += change
