@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from assets import run
+from assets.execution import instance_of
 from genret_ops.bench import Progress, measure_arrived
 from genret_ops.evaluation.arrivals import Arrival, arrivals
 from genret_ops.evaluation.dataset import Benchmark
@@ -123,7 +124,7 @@ def _training(home: Home, release: Release | None) -> float:
     """Seconds that the stages which teach took in the run that made a release."""
     if release is None:
         return 0.0
-    with run.instance_of(home) as instance:
+    with instance_of(home) as instance:
         stages = instance.get_run_step_stats(read_manifest(release.folder)["run_id"])
     return sum((one.end_time or 0.0) - (one.start_time or 0.0) for one in stages if one.step_key in _TAUGHT)
 

@@ -16,6 +16,7 @@ from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
 from assets import run
 from assets.doors import ERASE, UPDATE, names
+from assets.execution import instance_of
 from assets.home import deltas
 from genret_ops.corpus.erased import Erased, Erasure, document_key
 from genret_ops.corpus.inbox import Inbox
@@ -139,7 +140,7 @@ def _forget_runs(home: Home, snapshots: Sequence[str], document: str) -> int:
 
     One of them may be the very run that erases: it works on, in files that stay and are empty.
     """
-    with run.instance_of(home) as instance:
+    with instance_of(home) as instance:
         launched = [one for job in (UPDATE, ERASE) for one in instance.get_runs(dg.RunsFilter(job_name=job))]
         launched = [one for one in launched if names(one.run_config, document)]
         for name in snapshots:

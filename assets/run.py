@@ -5,21 +5,13 @@ after a kill sees to it.
 """
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-import dagster as dg
-from dagster._core.errors import DagsterAssetCheckFailedError, DagsterExecutionInterruptedError
-from dagster._core.instance.ref import InstanceRef
-
-from assets.home import deltas, refused
-from assets.openlineage import telling_failures
-from assets.stages import stages
+from assets.execution import materialise, uncollected
 from genret_ops import facts
 from genret_ops.corpus.delta import Delta, diff, next_delta_name
 from genret_ops.corpus.erased import Erased
@@ -27,7 +19,7 @@ from genret_ops.corpus.inbox import postings
 from genret_ops.corpus.live import LivePlaces
 from genret_ops.corpus.snapshot import read_documents
 from genret_ops.corpus.sources import cut_of, read_all, wanted
-from genret_ops.errors import BrokenRelease, DataRefused, GenretError
+from genret_ops.errors import BrokenRelease, GenretError
 from genret_ops.home import Home, actor
 from genret_ops.records import Document, Quarantined
 from genret_ops.registry.ancestry import answered_before, chain, trained_in
@@ -35,11 +27,8 @@ from genret_ops.registry.content import read_manifest, verify
 from genret_ops.registry.registry import CHAMPION, Registry, Release
 from genret_ops.retrieval.model import read_search
 from genret_ops.settings import Settings
-
-_TAG = "genret/command"
-_UNCAPTURED = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
-"""Steps write to this terminal, so that progress bars are seen; runs of the UI keep their logs."""
-_UNFINISHED = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+from genret_ops.training.ahead import encoding_ahead
+from genret_ops.training.prepare import passage_encoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +64,11 @@ def ingest(
     Raises:
         GenretError: no source is known, one cannot be read, or no document is left.
     """
-    with home.alone("corpus"):
+    with home.alone("corpus"), uncollected():
         store, settings = home.store, home.settings
         names = store.snapshots()
         last = store.committed(names[-1]) if names else None
+        documents, changed = list[Document](), Delta()
         remembered = last["sources"] if last and not only else ()
         sources = wanted(settings.sources, home.path, remembered, given)
         erased = Erased.of(home.path)
@@ -89,12 +79,14 @@ def ingest(
             same = (last["cut"], last["sources"]) == (cut_of(settings), list(sources))
             documents = [item for item in found if isinstance(item, Document)]
             same = same and (last["erased"], last["posted"]) == (erased.keys, postings(documents))
-            if same and _changes(home, last, documents).empty:
+            changed = _changes(home, last, documents)
+            if same and changed.empty:
                 release = _patched(home, names[-1], settings, reason)
                 return Ingested(None, last, dict(refused.most_common()), release)
         name = next_delta_name(names)
         config = {"sources": list(sources), "settle": settle, "reason": reason}
-        _materialise(home, "update_stages", name, config, settings)
+        with _encoding(home, documents, changed):
+            materialise(home, "update_stages", name, config, settings)
         record = store.committed(name)
         return Ingested(name, record, record["reasons"], _patched(home, name, settings, reason))
 
@@ -130,8 +122,22 @@ def build(
             "reason": reason,
             "waiver": waiver,
         }
-        _materialise(home, "build_stages", names[-1], config, settings)
+        materialise(home, "build_stages", names[-1], config, settings)
         return Built(registry.release(CHAMPION), True)
+
+
+def _encoding(home: Home, documents: Sequence[Document], delta: Delta) -> AbstractContextManager[None]:
+    """Encode what has changed beside the stages, for the champion if there is one."""
+    registry = Registry.existing(home.path)
+    if registry is None or registry.alias(CHAMPION) is None:
+        return nullcontext()
+    settings = Settings.model_validate(read_manifest(registry.release(CHAMPION).folder)["settings"])
+    by_id = {document.doc_id: document for document in documents}
+    changed, redescribed = (
+        [by_id[doc_id] for doc_id in ids] for ids in ((*delta.added, *delta.changed), delta.redescribed)
+    )
+    redescribed = [by_id[doc_id] for doc_id in delta.redescribed]
+    return encoding_ahead(home.path, settings, passage_encoder(settings), changed, redescribed)
 
 
 def promote(home: Home, name: str, reason: str, waiver: str | None = None) -> Release:
@@ -150,7 +156,7 @@ def promote(home: Home, name: str, reason: str, waiver: str | None = None) -> Re
             registry.verify(release)
             registry.admit(release.number, waiver)
             config = {"parent": release.number, "reason": reason, "waiver": waiver or ""}
-            _materialise(home, "patch_stages", newest, config, home.settings)
+            materialise(home, "patch_stages", newest, config, home.settings)
         return registry.release(CHAMPION)
 
 
@@ -163,7 +169,7 @@ def evaluate(home: Home, benchmark: str = "") -> dict[str, Any]:
     """
     with home.alone("evaluation"):
         champion = facts.registry(home).release(CHAMPION)
-        _materialise(home, "evaluate_stages", champion.delta, {"benchmark": benchmark}, home.settings)
+        materialise(home, "evaluate_stages", champion.delta, {"benchmark": benchmark}, home.settings)
         newest = max(home.reports.iterdir(), key=lambda path: path.stat().st_mtime_ns)
         return dict(json.loads(newest.read_text("utf-8")))
 
@@ -219,54 +225,8 @@ def _patched(home: Home, delta: str, settings: Settings, reason: str) -> Release
     if registry is None or registry.alias(CHAMPION) is None:
         return None
     if registry.release(CHAMPION).delta != delta:
-        _materialise(home, "patch_stages", delta, {"reason": reason}, settings)
+        materialise(home, "patch_stages", delta, {"reason": reason}, settings)
     return registry.release(CHAMPION)
-
-
-def prepare_instance(home: Home) -> None:
-    """Give the home a Dagster instance, where it has none."""
-    home.dagster.mkdir(parents=True, exist_ok=True)
-    if not (home.dagster / "dagster.yaml").exists():
-        shutil.copyfile(Path(__file__).with_name("dagster.yaml"), home.dagster / "dagster.yaml")
-
-
-def instance_of(home: Home) -> dg.DagsterInstance:
-    """The home's Dagster instance, made at the first call; close it after use."""
-    prepare_instance(home)
-    reference = InstanceRef.from_dir(str(home.dagster), overrides={"compute_logs": _UNCAPTURED})
-    return dg.DagsterInstance.from_ref(reference)
-
-
-def _materialise(home: Home, job: str, delta: str, config: dict[str, Any], settings: Settings) -> None:
-    with instance_of(home) as instance:
-        for run in instance.get_runs(dg.RunsFilter(tags={_TAG: job}, statuses=_UNFINISHED)):
-            instance.report_run_failed(run, "the process was killed; the next run of the same command goes on")
-        instance.add_dynamic_partitions(str(deltas.name), [delta])
-        run_id = str(uuid4())
-        try:
-            with telling_failures(home, instance, run_id, job):
-                stages.resolve_job_def(job).execute_in_process(
-                    instance=instance,
-                    partition_key=delta,
-                    run_id=run_id,
-                    tags={_TAG: job, "genret/settings": settings.hash()},
-                    run_config={
-                        "resources": {"home": {"config": {"path": str(home.path), **config}}},
-                        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
-                    },
-                )
-        except DagsterExecutionInterruptedError as error:
-            raise KeyboardInterrupt from error
-        except DagsterAssetCheckFailedError as error:
-            raise DataRefused(_refusal(instance, run_id)) from error
-
-
-def _refusal(instance: dg.DagsterInstance, run_id: str) -> str:
-    """What the data check found that stopped a run."""
-    keys = stages.resolve_asset_graph().asset_check_keys
-    records = (instance.get_latest_asset_check_evaluation_record(key) for key in keys)
-    found = [record.evaluation for record in records if record and record.run_id == run_id]
-    return next(str(one.description) for one in found if isinstance(one, dg.AssetCheckEvaluation) and refused(one))
 
 
 def _changes(home: Home, last: dict[str, Any], documents: Sequence[Document]) -> Delta:

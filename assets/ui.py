@@ -4,7 +4,7 @@ import os
 import sys
 from typing import NoReturn
 
-from assets.run import prepare_instance
+from assets.execution import prepare_instance
 from genret_ops.home import Home
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import dagster as dg
 
 from assets import run
+from assets.execution import instance_of
 from genret_ops.corpus.head import CorpusHead
 from genret_ops.home import Home, make_home
 from genret_ops.registry.registry import CHAMPION, Registry
@@ -82,7 +83,7 @@ def main() -> None:
         seconds = time.perf_counter() - started
         alone, texts, passages = bare(home, docids)
         release = Registry(home.path).release(CHAMPION)
-        with run.instance_of(home) as instance:
+        with instance_of(home) as instance:
             made = instance.get_latest_materialization_event(dg.AssetKey("patch_release"))
         encoded = made.asset_materialization.metadata["texts encoded"].value if made else None
         print(

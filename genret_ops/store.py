@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ import pyarrow as pa
 from genret_ops.errors import GenretError
 from genret_ops.records import SCHEMAS, table_hash
 
+_KEPT = 8
+"""Versions that stay in memory: those that one stage after the other reads."""
 _TICK = 0.02
 """Seconds that part two versions for LanceDB, whose clock counts milliseconds."""
 
@@ -82,6 +85,12 @@ class Store:
 
         self.home = home
         self._db = lancedb.connect(str(home / "lance"), read_consistency_interval=timedelta(0))
+        self._version = lru_cache(maxsize=_KEPT)(self._read)
+
+    def _read(self, name: str, version: int) -> pa.Table:
+        table, tag = self._table(name), _tag(version)
+        table.checkout(tag if tag in table.tags.list() else version)
+        return table.to_arrow()
 
     def _table(self, name: str) -> Any:
         if name not in self._names():
@@ -93,11 +102,7 @@ class Store:
 
         A version is known by the number that writing it gave; its tag says where it is now (`keep`).
         """
-        table = self._table(name)
-        if version is not None:
-            tag = _tag(version)
-            table.checkout(tag if tag in table.tags.list() else version)
-        return table.to_arrow()
+        return self._table(name).to_arrow() if version is None else self._version(name, version)
 
     def replace(self, name: str, rows: pa.Table) -> int:
         """Make `rows` the whole content of a table; returns the new version."""
@@ -124,6 +129,7 @@ class Store:
         therefore made the newest first, which copies no row, and its tag goes with it. Interrupted anywhere, it loses
         nothing, and can be called again. No other process may work on the store meanwhile.
         """
+        self._version.cache_clear()
         return {name: _keep(self._table(name), sorted(needed.get(name, ()))) for name in self._names()}
 
     def everything(self) -> Iterator[tuple[str, pa.Table]]:

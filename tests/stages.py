@@ -2,8 +2,8 @@
 
 import dagster as dg
 
+from assets.execution import instance_of
 from assets.home import HomeResource
-from assets.run import instance_of
 from assets.stages import assets, data_checks
 from genret_ops.home import Home
 

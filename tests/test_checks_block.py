@@ -10,8 +10,8 @@ from dagster._core.errors import DagsterAssetCheckFailedError
 from stages import materialise
 
 from assets import run
+from assets.execution import instance_of
 from assets.home import CHECK
-from assets.run import instance_of
 from genret_ops.corpus import cut, sources
 from genret_ops.corpus.passages import cut_document
 from genret_ops.errors import DataRefused

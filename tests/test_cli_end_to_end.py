@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from assets.run import instance_of
+from assets.execution import instance_of
 from genret_ops.cli import app
 from genret_ops.errors import BrokenRelease, GenretError, NothingToSearch
 from genret_ops.home import Home, settings_text

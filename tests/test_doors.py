@@ -9,7 +9,7 @@ import pytest
 
 from assets.definitions import defs
 from assets.doors import names
-from assets.run import instance_of
+from assets.execution import instance_of
 from genret_ops.corpus.erased import Erased
 from genret_ops.home import Home
 from genret_ops.registry.load import open_release

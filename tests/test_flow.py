@@ -20,7 +20,7 @@ import pytest
 from places import on_disk, searchable
 
 from assets import run
-from assets.run import instance_of
+from assets.execution import instance_of
 from genret_ops.corpus.live import newest_snapshot
 from genret_ops.home import Home
 from genret_ops.registry.registry import Registry

@@ -159,7 +159,7 @@ def test_there_is_no_way_around(home_copy: Path) -> None:
         run.promote(home, "candidate", "a try")
     release = registry.release(number)
     whole = replace(release, folder=release.folder)
-    verdict = judge_patch(home, whole, GateSettings())
+    verdict = judge_patch(open_release(home)[1].index, whole)
     assert verdict.snapshot == release.delta
     registry.record_verdict(number, replace(verdict, criteria=(replace(verdict.criteria[0], passed=False),)), "test")
     with pytest.raises(GateRefused, match="reachable"):
@@ -168,6 +168,16 @@ def test_there_is_no_way_around(home_copy: Path) -> None:
     assert run.promote(home, f"r{number}", "a try", waiver="on purpose").number == number
     assert run.rollback(home, "it was bad").number == 1
     assert registry.verify_chain() == []
+
+
+def test_new_passages_that_share_a_sentence_come_through(home_copy: Path, tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    shared = "This page was made by the printing office of the harbour and may not be copied without its leave."
+    for number in range(14):
+        (tmp_path / "more" / f"page-{number}.md").write_text(f"# Page {number}\n\nShed {number}. {shared}")
+    release = run.ingest(Home(home_copy), [str(tmp_path / "more")]).release
+    assert release is not None and release.delta == "delta-00001"
+    assert Registry(home_copy).verdict(release.number).refusals == []
 
 
 def test_a_rollback_is_the_old_model_on_the_corpus_of_now(home_copy: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from assets.run import instance_of
+from assets.execution import instance_of
 from genret_ops.home import Home
 from genret_ops.registry.registry import Registry
 from genret_ops.training.job import Job

@@ -11,8 +11,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from assets.execution import instance_of
 from assets.home import CHECK
-from assets.run import instance_of
 from genret_ops.errors import GenretError
 from genret_ops.home import Home
 from genret_ops.quality.results import SUITES, Finding, Quality, keep, kept, trend

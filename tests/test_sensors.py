@@ -12,8 +12,8 @@ from uuid import uuid4
 import dagster as dg
 import pytest
 
+from assets.execution import instance_of
 from assets.home import HomeResource
-from assets.run import instance_of
 from assets.sensors import learning_is_due, nightly_evaluation, sources_changed
 from genret_ops.home import Home
 from genret_ops.registry.freshness import Freshness, Learned, freshness

@@ -17,6 +17,9 @@ from genret_ops.modeling.encoder import Encoder
 from genret_ops.records import text_hash
 from genret_ops.store import EncodingCache, batches
 
+_BATCH = 2048
+"""Texts that are encoded between two writes."""
+
 
 @dataclass(frozen=True, slots=True)
 class PassageInput:
@@ -104,33 +107,35 @@ def encode_rows(
     A passage has its body row and at most `budget` anchors; beyond that, neighbouring sentences share one. What is
     encoded is stored batch by batch, so an interrupted run goes on where it stopped.
     """
-    vectors = _vectors(encoder, cache, [text for passage in passages for text in passage.texts], progress)
-    groups = [
-        _rows(passage, [vectors.known[text_hash(text)] for text in passage.texts], budget) for passage in passages
-    ]
-    return Rows.stack(groups, encoder.dimension), vectors.encoded
+    known, encoded = encode_texts(encoder, cache, [text for passage in passages for text in passage.texts], progress)
+    groups = [_rows(passage, [known[text_hash(text)] for text in passage.texts], budget) for passage in passages]
+    return Rows.stack(groups, encoder.dimension), encoded
 
 
-@dataclass(frozen=True, slots=True)
-class _Vectors:
-    known: dict[str, np.ndarray]
-    encoded: int
+def encode_texts(
+    encoder: Encoder,
+    cache: EncodingCache,
+    texts: Sequence[str],
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> tuple[dict[str, np.ndarray], int]:
+    """(every cached vector by text hash, those of `texts` among them; how many had to be encoded).
 
-
-def _vectors(
-    encoder: Encoder, cache: EncodingCache, texts: Sequence[str], progress: Callable[[int, int], None]
-) -> _Vectors:
+    `stop` is asked after each batch whether to leave it at that.
+    """
     known = cache.load()
     missing = {key: text for text in texts if (key := text_hash(text)) not in known}
     keys = sorted(missing, key=lambda key: (len(missing[key]), key))
     done = 0
-    for run in batches(keys, 2048):
+    for run in batches(keys, _BATCH):
+        if stop():
+            break
         found = encoder.encode([missing[key] for key in run]).astype(np.float16)
         cache.add(run, found)
         known.update(zip(run, found, strict=True))
         done += len(run)
         progress(done, len(keys))
-    return _Vectors(known, len(keys))
+    return known, done
 
 
 def _rows(passage: PassageInput, vectors: Sequence[np.ndarray], budget: int) -> np.ndarray:

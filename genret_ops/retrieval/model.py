@@ -8,7 +8,8 @@ have their rows in `fresh-rows.npy` + `fresh-starts.npy`, their numbers in `fres
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from genret_ops.modeling.rows import Rows
 from genret_ops.records import canonical_json
 from genret_ops.retrieval.fusion import Fusion
 from genret_ops.retrieval.index import Model
-from genret_ops.store import link
+from genret_ops.store import file_hash, link
 
 SEARCH_FILE = "search.json"
 HEAD = "head.safetensors"
@@ -94,6 +95,22 @@ def read_search(folder: Path) -> SearchSettings:
     return SearchSettings(**found)
 
 
+@dataclass(frozen=True)
+class _Adapter:
+    """An adapter's files, the same wherever they lie."""
+
+    digest: str
+    folder: Path = field(compare=False)
+
+
+@lru_cache(maxsize=2)
+def _adapted(name: str, weights: str, tokens: int, adapter: _Adapter) -> Encoder:
+    """An encoder with an adapter in it; the patches of a release share one. `weights` is the encoder's hash."""
+    encoder = Encoder.load(name, tokens)
+    encoder.add_adapter(adapter.folder)
+    return encoder
+
+
 def load_model(folder: Path, encoder: str | None = None) -> Model:
     """The model of a release folder, on the encoder that it names or on the same one in another place.
 
@@ -107,10 +124,10 @@ def load_model(folder: Path, encoder: str | None = None) -> Model:
             f"{folder.name} was trained on other weights than those of {name}: "
             "install the version in constraints.txt, or build again"
         )
-    loaded = Encoder.load(name, search.query_tokens)
-    loaded.add_adapter(folder / "adapter")
+    adapter = folder / "adapter"
+    digest = file_hash(adapter / CONFIG) + file_hash(adapter / WEIGHTS)
     return Model(
-        encoder=loaded,
+        encoder=_adapted(name, search.encoder_hash, search.query_tokens, _Adapter(digest, adapter)),
         scorer=RowScorer.load(folder, search.scale),
         fusion=Fusion(search.fusion),
         lexical_fusion=Fusion(search.lexical_fusion),

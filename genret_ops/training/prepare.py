@@ -14,6 +14,7 @@ from genret_ops.modeling.rows import PassageInput, Rows, encode_rows
 from genret_ops.records import SyntheticQuery, canonical_json
 from genret_ops.settings import Settings
 from genret_ops.store import EncodingCache, file_hash, write_atomically
+from genret_ops.training.ahead import encoded_ahead
 from genret_ops.training.job import Job
 
 INPUTS = "inputs.sha256"
@@ -48,12 +49,14 @@ def genesis_rows(
     progress: Callable[[int, int], None] = lambda done, total: None,
     docids: Sequence[int] | None = None,
 ) -> tuple[Rows, int]:
-    """Genesis rows of `docids` (all), through the home's cache; also how many texts had to be encoded."""
+    """Genesis rows of `docids` (all), through the home's cache; also how many texts had to be encoded for them."""
+    before = encoded_ahead(home)
     encoder = passage_encoder(settings)
     cache = EncodingCache(home, encoder_hash(settings.model.encoder), encoder.dimension)
     inputs = passage_inputs(head, without)
     chosen = inputs if docids is None else [inputs[docid] for docid in docids]
-    return encode_rows(encoder, cache, chosen, settings.model.rows_per_passage, progress)
+    rows, encoded = encode_rows(encoder, cache, chosen, settings.model.rows_per_passage, progress)
+    return rows, before + encoded
 
 
 def prepare_job(
