@@ -13,7 +13,7 @@ import dagster as dg
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 from pydantic import Field
 
-from assets.home import LOCKS, HomeResource
+from assets.home import HomeFolder, home_of_environment
 from genret_ops.errors import GenretError, UnreadableSource
 from genret_ops.home import Home
 
@@ -22,8 +22,6 @@ CORPUS, TRAINING = "corpus", "training"
 """Pools: one run of each at a time, and the next waits in the queue."""
 _QUIET = 300.0
 """Seconds after which a run that holds no lock is taken for dead."""
-_UNTOUCHED: dict[str, Any] = {LOCKS: "none"}
-"""A verb takes its own locks, for itself and for the stages."""
 
 
 class Update(dg.Config):
@@ -39,8 +37,8 @@ class Update(dg.Config):
 class Learn(dg.Config):
     """The budget of a training, and why."""
 
-    steps: int | None = Field(None, ge=1, description="SFT steps from genesis; empty: training.steps")
-    update_steps: int | None = Field(None, ge=1, description="SFT steps of an update; empty: training.update_steps")
+    steps: int = Field(0, ge=0, description="SFT steps from genesis; 0: training.steps")
+    update_steps: int = Field(0, ge=0, description="SFT steps of an update; 0: training.update_steps")
     seed: int | None = Field(None, ge=0, description="seed of queries and training; empty: training.seed")
     reason: str = Field("build launched by hand", description="why, for the audit trail")
     waiver: str = Field(
@@ -61,7 +59,7 @@ class Erase(dg.Config):
 
 
 @dg.op(pool=CORPUS, retry_policy=dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL))
-def update_sources(context: dg.OpExecutionContext, home: HomeResource, config: Update) -> None:
+def update_sources(context: dg.OpExecutionContext, home: HomeFolder, config: Update) -> None:
     """Read the sources; where something differs from the last snapshot, commit the next delta and serve it."""
     from assets import run
 
@@ -80,19 +78,19 @@ def update_sources(context: dg.OpExecutionContext, home: HomeResource, config: U
 
 
 @dg.op(pool=TRAINING)
-def learn_what_is_pending(context: dg.OpExecutionContext, home: HomeResource, config: Learn) -> None:
+def learn_what_is_pending(context: dg.OpExecutionContext, home: HomeFolder, config: Learn) -> None:
     """Train on the newest snapshot what the champion has not learned; the gate decides what becomes of it."""
     _learn(context, home, config, consolidate=False)
 
 
 @dg.op(pool=TRAINING)
-def learn_everything_again(context: dg.OpExecutionContext, home: HomeResource, config: Learn) -> None:
+def learn_everything_again(context: dg.OpExecutionContext, home: HomeFolder, config: Learn) -> None:
     """Train from genesis on the newest snapshot, which begins a generation; the gate decides what becomes of it."""
     _learn(context, home, config, consolidate=True)
 
 
 @dg.op
-def evaluate_champion(context: dg.OpExecutionContext, home: HomeResource, config: Evaluate) -> None:
+def evaluate_champion(context: dg.OpExecutionContext, home: HomeFolder, config: Evaluate) -> None:
     """Ask the champion every question whose answer is known."""
     from assets import run
 
@@ -102,7 +100,7 @@ def evaluate_champion(context: dg.OpExecutionContext, home: HomeResource, config
 
 
 @dg.op(pool=TRAINING)
-def erase_document(context: dg.OpExecutionContext, home: HomeResource, config: Erase) -> None:
+def erase_document(context: dg.OpExecutionContext, home: HomeFolder, config: Erase) -> None:
     """Withdraw a document at once, then take it out of weights, tables, caches and logs; this run, which names it, goes
     too.
     """
@@ -114,12 +112,12 @@ def erase_document(context: dg.OpExecutionContext, home: HomeResource, config: E
         raise dg.Failure(f"traces are left in {', '.join(left)}: `genret erase` tells more", allow_retries=False)
 
 
-def _learn(context: dg.OpExecutionContext, home: HomeResource, config: Learn, consolidate: bool) -> None:
+def _learn(context: dg.OpExecutionContext, home: HomeFolder, config: Learn, consolidate: bool) -> None:
     from assets import run
 
-    given = {name: getattr(config, name) for name in ("steps", "update_steps", "seed")}
+    given = {"steps": config.steps or None, "update_steps": config.update_steps or None, "seed": config.seed}
     with _told():
-        settings = home.settings.with_training(**given)
+        settings = home.home.settings.with_training(**given)
         built = run.build(home.home, settings, consolidate, config.waiver, config.reason)
     release = built.release
     told = (
@@ -144,7 +142,12 @@ def _door(name: str, op: Callable[..., Any], description: str) -> dg.JobDefiniti
     def graph() -> None:
         op()
 
-    return dg.job(name=name, description=description, tags=_UNTOUCHED, executor_def=dg.in_process_executor)(graph)
+    return dg.job(
+        name=name,
+        description=description,
+        resource_defs={"home": HomeFolder(path=str(home_of_environment().path))},
+        executor_def=dg.in_process_executor,
+    )(graph)
 
 
 doors = [

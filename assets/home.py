@@ -28,7 +28,6 @@ TABLES = "tables"
 LOCKS = "genret/locks"
 """Tag of a job: which of the home's locks a run of it holds, a key of `_LOCKS_OF`."""
 _LOCKS_OF: dict[str, tuple[str, ...]] = {
-    "none": (),
     **{one: (one,) for one in ("corpus", "training", "evaluation")},
     "both": ("corpus", "training"),
 }
@@ -39,10 +38,22 @@ _CHECKS = 100
 """So many of a stage's checks are looked through, newest first, for the one of the versions in question."""
 
 
-class HomeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Where everything lies, and the settings of this run."""
+class HomeFolder(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Where everything lies."""
 
     path: str = Field(description="the home folder")
+
+    @cached_property
+    def home(self) -> "Home":
+        """The home's paths and its store."""
+        from genret_ops.home import Home
+
+        return Home(Path(self.path).absolute())
+
+
+class HomeResource(HomeFolder):
+    """Where everything lies, and what the stages of this run are told."""
+
     settings_json: str = Field(default="", description="settings of this run; empty: genret.toml and the environment")
     parent: int = Field(default=0, description="release that the adapter grows from; 0: it starts from genesis")
     reason: str = Field(default="launched by hand", description="why, for the audit trail")
@@ -56,18 +67,11 @@ class HomeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["HomeResource"]:
         """Hold the locks that the run's tag names as long as the run lasts; both where stages are run by hand."""
-        named = context.run.tags.get(LOCKS, "both") if context.run else "none"
+        locks = _LOCKS_OF[context.run.tags.get(LOCKS, "both")] if context.run else ()
         with ExitStack() as held:
-            for what in _LOCKS_OF[named]:
+            for what in locks:
                 held.enter_context(self.home.alone(what))
             yield self
-
-    @cached_property
-    def home(self) -> "Home":
-        """The home's paths and its store."""
-        from genret_ops.home import Home
-
-        return Home(Path(self.path).absolute())
 
     @cached_property
     def settings(self) -> Settings:

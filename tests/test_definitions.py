@@ -71,7 +71,7 @@ def test_the_jobs_share_the_chain_out() -> None:
 def test_every_job_names_its_locks_and_every_door_says_what_can_be_set() -> None:
     locks = {job.name: job.tags.get(LOCKS) for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
     stages = {"update_stages": "corpus", "patch_stages": "corpus", "build_stages": "training"}
-    assert locks == stages | {"evaluate_stages": "evaluation"} | {job.name: "none" for job in doors}
+    assert locks == stages | {"evaluate_stages": "evaluation"} | {job.name: None for job in doors}
     for job in doors:
         (node,) = job.nodes
         fields = node.definition.config_schema.config_type.fields  # type: ignore[union-attr]
