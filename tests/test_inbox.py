@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from places import searchable
 
@@ -129,6 +129,8 @@ STEPS = st.lists(st.sampled_from(["post", "withdraw", "read", "commit", "ingest"
 
 @settings(max_examples=60)
 @given(steps=STEPS)
+@example(steps=["post", "read", "post", "withdraw", "commit"])
+@example(steps=["post", "ingest", "withdraw", "post", "read", "post", "withdraw", "commit", "post", "ingest", "post"])
 def test_nothing_that_was_withdrawn_comes_back_by_itself(
     steps: list[str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -147,7 +149,7 @@ def test_nothing_that_was_withdrawn_comes_back_by_itself(
             reading = [item for item in inbox.documents() if isinstance(item, Document)]
         if step in {"commit", "ingest"}:
             places = {document.doc_id: ["p"] for document in reading}
-            home.store.commit(f"delta-{number:05d}", {}, places, posted=postings(reading))
+            home.store.commit(f"delta-{number:05d}", {}, places, {}, posted=postings(reading))
             number += 1
         live = bool(LivePlaces(home.path)())
         assert not live or wanted

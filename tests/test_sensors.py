@@ -201,13 +201,13 @@ def test_the_age_of_what_is_unlearned_counts_from_its_delta(home_copy: Path) -> 
     places = json.loads((home_copy / "commits" / "delta-00000.places").read_text())
     for number, hours in ((1, 30), (2, 10)):
         name, at = f"delta-0000{number}", datetime.now(UTC) - timedelta(hours=hours)
-        places |= {f"new-{number}.md": [f"passage {number}"]}
+        places["passages"][f"new-{number}.md"] = [f"passage {number}"]
         (home_copy / "commits" / f"{name}.places").write_text(json.dumps(places))
         record = {**committed, "snapshot": name, "committed_at": at.isoformat()}
         (home_copy / "commits" / f"{name}.json").write_text(json.dumps(record))
     found = freshness(home_copy)
     assert found.unlearned == 2 and round(found.hours(datetime.now(UTC))) == 30
-    del places["new-1.md"]
+    del places["passages"]["new-1.md"]
     (home_copy / "commits" / "delta-00002.places").write_text(json.dumps(places))
     found = freshness(home.path)
     assert found.unlearned == 1 and round(found.hours(datetime.now(UTC))) == 10

@@ -20,6 +20,7 @@ from genret_ops.registry.retirement import retired, told
 from genret_ops.registry.trail import about, known_records, served, told_event
 from genret_ops.registry.trainings import trainings
 from genret_ops.retrieval.model import read_search
+from genret_ops.store import delta_number
 
 _OF_RECORD = ("documents", "passages", "docids", "sources", "changes", "cut", "checked", "statistics")
 
@@ -32,7 +33,9 @@ def lineage(home: Home, release: Release) -> dict[str, Any]:
     return {
         **of_release(home, registry, release),
         "sources": _sources(home, release) if release.delta in home.store.snapshots() else None,
-        "deltas": [_delta(record) for name, record in known.items() if name <= release.delta],
+        "deltas": [
+            _delta(record) for name, record in known.items() if delta_number(name) <= delta_number(release.delta)
+        ],
         "patches": [_patch(other, trail) for other in registry.releases() if other.model == release.model],
     }
 
