@@ -29,13 +29,11 @@ def lineage(home: Home, release: Release) -> dict[str, Any]:
     """A release from its sources to its promotion; `sources` is null where its snapshot is no longer kept."""
     registry = Registry(home.path)
     known = known_records(home, registry.releases())
-    trail = registry.events()
+    trail, newest = registry.events(), delta_number(release.delta)
     return {
         **of_release(home, registry, release),
         "sources": _sources(home, release) if release.delta in home.store.snapshots() else None,
-        "deltas": [
-            _delta(record) for name, record in known.items() if delta_number(name) <= delta_number(release.delta)
-        ],
+        "deltas": [_delta(record) for name, record in known.items() if delta_number(name) <= newest],
         "patches": [_patch(other, trail) for other in registry.releases() if other.model == release.model],
     }
 
