@@ -39,7 +39,7 @@ def snapshot(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materi
     delta, store = open_delta(context, home), home.home.store
     remembered = store.committed(store.snapshots()[-1])["sources"] if store.snapshots() else ()
     sources = home.sources or list(wanted(home.settings.sources, home.home.path, remembered))
-    facts = take_snapshot(store, read_all(home.home.path, sources, home.settle), delta)
+    facts = take_snapshot(store, read_all(home.home.path, sources, home.settle, home.restless), delta)
     return dg.MaterializeResult(
         metadata={
             TABLES: dict(facts.tables),

@@ -81,7 +81,7 @@ async def ticket(worker: Worker, caller: Caller, name: str) -> dict[str, Any]:
 
 
 def seen(state: State, caller: Caller, doc_id: str) -> Document:
-    """A document that is live as this release knows it, and within the caller's filters, also as it is described now."""
+    """A document that is live as this release knows it, and within the caller's filters, also as it is now."""
     head, live = state.retriever.index.head, state.retriever.live()
     docids = state.docids.get(doc_id, ())
     whole = docids and all((doc_id, head.passages[docid].passage_id) in live for docid in docids)

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from homes import read
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from places import searchable
@@ -71,6 +72,20 @@ def test_a_posting_has_the_last_word_on_its_id(home: Home) -> None:
     inbox.withdraw("coffee.md", "ann")
     run.ingest(home)
     assert "coffee.md" not in found(home), "nor does the file of that name come back"
+
+
+def test_a_posting_replaces_the_first_file_of_that_id_and_no_other(tmp_path: Path) -> None:
+    sources = [tmp_path / name for name in ("one", "two")]
+    for source in sources:
+        source.mkdir()
+        (source / "README.md").write_text(f"About {source.name}.")
+    before = read(tmp_path, sources)[0]
+    Inbox(Home(tmp_path)).post(Document("README.md", "", "Posted."), "ann")
+    texts, refused = read(tmp_path, sources)
+    assert texts == {**before, "README.md": "Posted."} and len(texts) == 2
+    assert refused == {f"{sources[0]}/README.md": "replaced"}
+    Inbox(Home(tmp_path)).post(Document(f"{sources[1]}/README.md", "", "Posted as well."), "ann")
+    assert set(read(tmp_path, sources)[0].values()) == {"Posted.", "Posted as well."}
 
 
 def test_a_document_of_another_source_is_withdrawn_as_well(home: Home) -> None:
