@@ -19,33 +19,37 @@ from serving.state import State
 RED = {"team": "Red Team"}
 
 
-@pytest.fixture
-def before(home_copy: Path, documents: Path, tmp_path: Path) -> Retriever:
+@pytest.fixture(scope="module")
+def home(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(shutil.copytree(small_home, tmp_path_factory.mktemp("redescribed") / "home"))
+
+
+@pytest.fixture(scope="module")
+def before(home: Path, documents: Path, tmp_path_factory: pytest.TempPathFactory) -> Retriever:
     """A release that was opened before a document went to another team, and answers still."""
-    folder = Path(shutil.copytree(documents, tmp_path / "changing"))
-    run.ingest(Home(home_copy), [str(folder)], only=True)
-    found = opened(home_copy)
+    folder = Path(shutil.copytree(documents, tmp_path_factory.mktemp("changing") / "documents"))
+    found = opened(home)
     found.search("the", 1, filters=RED)
     text = (folder / "fire.md").read_text()
     (folder / "fire.md").write_text(text.replace("team: Red Team", "team: Green Team", 1))
     (folder / "bees.md").unlink()
-    assert run.ingest(Home(home_copy)).record["changes"]["redescribed"] == 1
+    assert run.ingest(Home(home), [str(folder)], only=True).record["changes"]["removed"] == 1
     return found
 
 
-def test_it_is_found_by_no_filter_until_the_release_knows(before: Retriever, home_copy: Path) -> None:
+def test_it_is_found_by_no_filter_until_the_release_knows(before: Retriever, home: Path) -> None:
     assert "fire.md" in everything(before), "whoever sees everything may see it as it was"
     for mode in MODES:
         for team in ("Red Team", "Green Team"):
             hits = before.search("leave by the staircase", 100, mode, {"team": team}).hits
             assert "fire.md" not in {hit.doc_id for hit in hits}, mode
     assert "coffee.md" in {hit.doc_id for hit in before.search("the", 100, "dense", RED).hits}
-    after = opened(home_copy).search("leave by the staircase", 1, "dense", {"team": "Green Team"})
+    after = opened(home).search("leave by the staircase", 1, "dense", {"team": "Green Team"})
     assert after.hits[0].doc_id == "fire.md"
 
 
-def test_it_is_read_and_counted_for_nobody_who_is_limited(before: Retriever, home_copy: Path) -> None:
-    release = Registry(home_copy).release(1)
+def test_it_is_read_and_counted_for_nobody_who_is_limited(before: Retriever, home: Path) -> None:
+    release = Registry(home).release(1)
     state = State(release.number, release.content_hash, release.delta, before)
     with pytest.raises(Refusal) as refusal:
         seen(state, Caller("token red", RED), "fire.md")
