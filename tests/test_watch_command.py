@@ -90,7 +90,14 @@ def test_once_takes_in_what_has_changed_learns_it_and_ends(home_copy: Path, fold
         ({"done": "learning", "passages": 3}, "11:22:33 learning 3 passages"),
         ({"done": "learned", "code": 0}, "11:22:33 learned"),
         ({"done": "not learned", "code": 1}, "11:22:33 not learned: the build ended with code 1, messages above"),
-        ({"done": "update", "delta": None, "snapshot": "delta-00001"}, "11:22:33 nothing new since delta-00001"),
+        (
+            {"done": "update", "delta": None, "snapshot": "delta-00001", "unreached": []},
+            "11:22:33 nothing new since delta-00001",
+        ),
+        (
+            {"done": "update", "delta": None, "snapshot": "delta-00001", "unreached": ["docs/a.md"]},
+            "11:22:33 nothing new since delta-00001; cannot be reached, and counts as before: docs/a.md",
+        ),
     ],
 )
 def test_each_thing_is_one_line(facts: dict[str, object], line: str, capsys: pytest.CaptureFixture[str]) -> None:
