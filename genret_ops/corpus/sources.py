@@ -73,7 +73,8 @@ def read_all(
     """The documents of the inbox and of all sources, and what had to be refused: duplicates, and what was erased.
 
     A file that changed less than `settle` seconds ago is taken as the newest snapshot has it, unless it is one of the
-    `restless` sources, which are read as they are. So is, and told, what a file system does not give at the moment.
+    `restless` sources, which are read as they are. What a file system does not give at the moment is taken so as well,
+    and refused, so that it is told.
 
     Raises:
         UnreadableSource: at the call: one of the sources as a whole cannot be read.
@@ -85,8 +86,8 @@ def read_all(
 def _settled(home: Path, items: Iterable[Document | Quarantined]) -> Iterator[Document | Quarantined]:
     """The items; what a file held that is still being written or cannot be reached stands in its place.
 
-    A folder that cannot be reached stands for every file below it; of a table that broke off, what had come by then is
-    left as it came.
+    A folder that cannot be reached stands for every file below it. Of a table that broke off, the rows that had come
+    count as they came, and the others as they were.
     """
     before: dict[str, list[Document]] | None = None
     file, given = "", set[str]()
