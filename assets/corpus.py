@@ -39,7 +39,7 @@ def snapshot(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materi
     delta, store = open_delta(context, home), home.home.store
     remembered = store.committed(store.snapshots()[-1])["sources"] if store.snapshots() else ()
     sources = home.sources or list(wanted(home.settings.sources, home.home.path, remembered))
-    facts = take_snapshot(store, read_all(home.home.path, sources, home.settle), delta)
+    facts = take_snapshot(store, read_all(home.home.path, sources, home.settle, home.restless), delta)
     return dg.MaterializeResult(
         metadata={
             TABLES: dict(facts.tables),
@@ -59,8 +59,9 @@ def delta(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materiali
     from genret_ops.corpus.delta import between
     from genret_ops.corpus.erased import Erased, document_key
 
-    name, store = open_delta(context, home), home.home.store
-    before = max((other for other in store.snapshots() if other < name), default=None)
+    open_delta(context, home)
+    store = home.home.store
+    before = store.snapshots()[-1] if store.snapshots() else None
     found = between(store, before, tables_of(context, "snapshot")["documents"])
     changes = {kind: getattr(found, kind) for kind in ("added", "changed", "removed", "redescribed")}
     erased = Erased.of(home.home.path).asked
@@ -201,6 +202,7 @@ def _commit(
         name,
         tables,
         head.places(),
+        {document.doc_id: document.metadata_hash for document in head.documents.values()},
         statistics=name if forgets else _statistics(store, name, cut_of(home.settings), len(head)),
         sources=reading["sources"],
         cut=cut_of(home.settings),

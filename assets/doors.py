@@ -20,6 +20,8 @@ from genret_ops.home import Home
 UPDATE, LEARN, CONSOLIDATE, EVALUATE, ERASE = "update", "build", "consolidate", "evaluate", "erase"
 CORPUS, TRAINING = "corpus", "training"
 """Pools: one run of each at a time, and the next waits in the queue."""
+UNREACHED = "genret/unreached"
+"""Tag of an update that could not reach all that it should have read: how many places."""
 _QUIET = 300.0
 """Seconds after which a run that holds no lock is taken for dead."""
 
@@ -31,6 +33,7 @@ class Update(dg.Config):
         [], description="folders, files or fsspec URLs that join those known; empty: those known"
     )
     settle_seconds: float = Field(0.0, ge=0, description="a file that changed less than so long ago is left as it was")
+    restless: list[str] = Field([], description="sources that are never at rest, and read even so")
     reason: str = Field("update launched by hand", description="why, for the audit trail")
 
 
@@ -64,13 +67,16 @@ def update_sources(context: dg.OpExecutionContext, home: HomeFolder, config: Upd
     from assets import run
 
     with _told():
-        found = run.ingest(home.home, config.sources, settle=config.settle_seconds, reason=config.reason)
+        found = run.ingest(home.home, config.sources, False, config.settle_seconds, config.restless, config.reason)
+    if found.unreached:
+        context.instance.add_run_tags(context.run_id, {UNREACHED: str(len(found.unreached))})
     changes = {name: count for name, count in found.record["changes"].items() if found.delta}
     context.add_output_metadata(
         {
             "delta": found.delta or f"nothing is new since {found.record['snapshot']}",
             **changes,
             "refused": sum(found.quarantined.values()),
+            "not reached": list(found.unreached),
             "release": f"r{found.release.number}" if found.release else "none: launch `build`",
         }
     )

@@ -62,6 +62,7 @@ class HomeResource(HomeFolder):
         default=[], description="what to ingest; empty: genret.toml, and what was ingested before"
     )
     settle: float = Field(default=0.0, description="leave out files that changed less than so many seconds ago")
+    restless: list[str] = Field(default=[], description="sources that are read even so")
     benchmark: str = Field(default="", description="BEIR folder to evaluate on as well; empty: updates.benchmark")
 
     @contextmanager

@@ -13,11 +13,12 @@ from typing import Any
 
 from assets.execution import materialise, uncollected
 from genret_ops import facts
+from genret_ops.corpus.decoding import UNREACHED
 from genret_ops.corpus.delta import Delta, diff, next_delta_name
 from genret_ops.corpus.erased import Erased
 from genret_ops.corpus.inbox import postings
 from genret_ops.corpus.live import LivePlaces
-from genret_ops.corpus.snapshot import read_documents
+from genret_ops.corpus.snapshot import read_documents, refused_for
 from genret_ops.corpus.sources import cut_of, read_all, wanted
 from genret_ops.errors import BrokenRelease, GenretError
 from genret_ops.home import Home, actor
@@ -36,12 +37,13 @@ class Ingested:
     """What an ingest found.
 
     `delta` is the one it made, None where nothing is new; `record` the newest committed; `release` what serves it,
-    None before the first build.
+    None before the first build. `unreached` are the places that could not be reached and count as they were before.
     """
 
     delta: str | None
     record: dict[str, Any]
     quarantined: dict[str, int]
+    unreached: tuple[str, ...]
     release: Release | None
 
 
@@ -54,12 +56,17 @@ class Built:
 
 
 def ingest(
-    home: Home, given: Sequence[str] = (), only: bool = False, settle: float = 0.0, reason: str = "genret ingest"
+    home: Home,
+    given: Sequence[str] = (),
+    only: bool = False,
+    settle: float = 0.0,
+    restless: Sequence[str] = (),
+    reason: str = "genret ingest",
 ) -> Ingested:
     """Read the sources and, where a document differs from the last snapshot, commit the next delta and serve it.
 
     `given` join the sources of earlier ingests, or with `only` take their place. A file that changed less than `settle`
-    seconds ago is taken as it was before.
+    seconds ago is taken as it was before, but for `restless` sources.
 
     Raises:
         GenretError: no source is known, one cannot be read, or no document is left.
@@ -72,7 +79,7 @@ def ingest(
         remembered = last["sources"] if last and not only else ()
         sources = wanted(settings.sources, home.path, remembered, given)
         erased = Erased.of(home.path)
-        items = read_all(home.path, sources, settle)
+        items = read_all(home.path, sources, settle, restless)
         if last:
             found = list(items)
             refused = Counter(item.reason for item in found if isinstance(item, Quarantined))
@@ -82,13 +89,15 @@ def ingest(
             changed = _changes(home, last, documents)
             if same and changed.empty:
                 release = _patched(home, names[-1], settings, reason)
-                return Ingested(None, last, dict(refused.most_common()), release)
+                missed = tuple(one.source for one in found if isinstance(one, Quarantined) and one.reason == UNREACHED)
+                return Ingested(None, last, dict(refused.most_common()), missed, release)
         name = next_delta_name(names)
-        config = {"sources": list(sources), "settle": settle, "reason": reason}
+        config = {"sources": list(sources), "settle": settle, "restless": list(restless), "reason": reason}
         with _encoding(home, documents, changed):
             materialise(home, "update_stages", name, config, settings)
         record = store.committed(name)
-        return Ingested(name, record, record["reasons"], _patched(home, name, settings, reason))
+        missed = refused_for(store, record["tables"]["quarantine"], UNREACHED)
+        return Ingested(name, record, record["reasons"], missed, _patched(home, name, settings, reason))
 
 
 def build(

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import dagster as dg
 
-from assets.doors import CONSOLIDATE, ERASE, EVALUATE, LEARN, UPDATE, unfinished
+from assets.doors import CONSOLIDATE, ERASE, EVALUATE, LEARN, UNREACHED, UPDATE, unfinished
 from assets.home import HomeResource, home_of_environment
 from genret_ops.corpus.sources import known
 from genret_ops.corpus.watching import Watch, look
@@ -36,15 +36,17 @@ def sources_changed(context: dg.SensorEvaluationContext, home: HomeResource) -> 
     watch = _after(context.instance, Watch.of(state["watch"]), state["launch"], now)
     settle = opened.settings.updates.settle_seconds
     try:
-        watch = look(watch, opened.path, known(opened), settle, _SLICE, now)
+        sources = known(opened)
+        watch = look(watch, opened.path, sources, settle, _SLICE, now)
     except GenretError as error:
         return dg.SensorResult(skip_reason=str(error), cursor=_cursor(watch, ""))
     if why_not := watch.why_not(settle, now):
         return dg.SensorResult(skip_reason=why_not, cursor=_cursor(watch, ""))
     launch = uuid4().hex
     changes = f"files in the sources: {watch.changes}"
-    config = {"ops": {"update_sources": {"config": {"settle_seconds": settle, "reason": changes}}}}
-    request = dg.RunRequest(run_config=config, tags={_LAUNCH: launch, "genret/changes": str(watch.changes)})
+    config = {"settle_seconds": settle, "restless": watch.to_read(sources), "reason": changes}
+    run_config = {"ops": {"update_sources": {"config": config}}}
+    request = dg.RunRequest(run_config=run_config, tags={_LAUNCH: launch, "genret/changes": str(watch.changes)})
     return dg.SensorResult([request], cursor=_cursor(watch.took(), launch))
 
 
@@ -92,8 +94,9 @@ def _after(instance: dg.DagsterInstance, watch: Watch, launch: str, now: float) 
     if not launch:
         return watch
     runs = instance.get_runs(dg.RunsFilter(tags={_LAUNCH: launch}), limit=1)
-    ended_well = bool(runs) and runs[0].status == dg.DagsterRunStatus.SUCCESS
-    return watch.succeeded() if ended_well else watch.failed(now)
+    if not runs or runs[0].status != dg.DagsterRunStatus.SUCCESS:
+        return watch.failed(now)
+    return watch.unreached(now) if UNREACHED in runs[0].tags else watch.succeeded()
 
 
 def _cursor(watch: Watch, launch: str) -> str:

@@ -31,21 +31,32 @@ class Watcher:
         self._home, self._tell = home, tell
         self._watch, self._learned = Watch(), Learned()
         self._build: subprocess.Popen[bytes] | None = None
+        self._began, self._error = False, ""
 
     def look(self) -> bool:
-        """Look once and do what is due; whether there is nothing left to wait for."""
-        settings, now = self._home.settings.updates, time.time()
-        settle = settings.settle_seconds
+        """Look once and do what is due; whether there is nothing left to wait for.
+
+        Raises:
+            GenretError: the first look failed. A later one that fails is told once, and the next tries again.
+        """
         try:
-            self._watch = look(self._watch, self._home.path, known(self._home), settle, settings.poll_seconds, now)
+            done = self._look(time.time())
         except GenretError as error:
-            if not self._watch.found:
+            if not self._began:
                 raise
-            self._watch = Watch(taken=self._watch.taken)
-            self._told("failed", error=str(error))
+            if str(error) != self._error:
+                self._error = str(error)
+                self._told("failed", error=self._error)
             return False
+        self._began, self._error = True, ""
+        return done
+
+    def _look(self, now: float) -> bool:
+        settings, sources = self._home.settings.updates, known(self._home)
+        settle = settings.settle_seconds
+        self._watch = look(self._watch, self._home.path, sources, settle, settings.poll_seconds, now)
         if self._watch.why_not(settle, now) is None and not self._home.busy("corpus"):
-            self._take_in(settle)
+            self._take_in(settle, self._watch.to_read(sources))
         self._learn(now)
         return not (self._watch.left or self._watch.changes or self._watch.waiting or self._build)
 
@@ -55,15 +66,16 @@ class Watcher:
             self._build.terminate()
             self._build.wait()
 
-    def _take_in(self, settle: float) -> None:
+    def _take_in(self, settle: float, restless: Sequence[str]) -> None:
         changes, self._watch = self._watch.changes, self._watch.took()
+        reason = f"{_REASON}, files in the sources: {changes}"
         try:
-            found = run.ingest(self._home, settle=settle, reason=f"{_REASON}, files in the sources: {changes}")
+            found = run.ingest(self._home, settle=settle, restless=restless, reason=reason)
         except GenretError as error:
             self._watch = self._watch.failed(time.time())
             self._told("failed", error=str(error))
         else:
-            self._watch = self._watch.succeeded()
+            self._watch = self._watch.unreached(time.time()) if found.unreached else self._watch.succeeded()
             self._told("update", **facts.ingested(found))
 
     def _learn(self, now: float) -> None:

@@ -1,6 +1,6 @@
 """How the commands speak to a person: what facts.py gathered, on a terminal."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -67,6 +67,14 @@ def timeline(result: Mapping[str, Any]) -> None:
     console().print(escape(text(result)), soft_wrap=True)
 
 
+def unreached(places: Sequence[str]) -> str:
+    """What could not be reached, in a sentence; nothing where everything was."""
+    if not places:
+        return ""
+    more = f" and {len(places) - _EXAMPLES} more" if len(places) > _EXAMPLES else ""
+    return f"cannot be reached, and counts as before: {', '.join(places[:_EXAMPLES])}{more}"
+
+
 def ingested(facts: Mapping[str, Any]) -> None:
     """An ingest for people."""
     out = console()
@@ -80,6 +88,8 @@ def ingested(facts: Mapping[str, Any]) -> None:
         out.print(f"[yellow]{sum(refused.values())} inputs refused[/]: {escape(reasons)}", soft_wrap=True)
         if facts["delta"]:
             out.print("[dim]which and why: genret status[/]")
+    if facts["unreached"]:
+        out.print(escape(unreached(facts["unreached"])), soft_wrap=True)
     if facts["delta"] and facts["release"]:
         out.print(f"searchable now, in {facts['release']}; genret build learns what is new")
     elif facts["delta"]:

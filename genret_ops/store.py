@@ -9,6 +9,7 @@ This module knows the schemas (records.py) and nothing of what the rows mean.
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ from genret_ops.records import SCHEMAS, table_hash
 
 _KEPT = 8
 """Versions that stay in memory: those that one stage after the other reads."""
+_NAME = re.compile(r"delta-(\d{5,})")
 _TICK = 0.02
 """Seconds that part two versions for LanceDB, whose clock counts milliseconds."""
 
@@ -56,8 +58,26 @@ def link(source: Path, target: Path) -> None:
 
 
 def places_path(home: Path, snapshot: str) -> Path:
-    """Where the documents of a committed snapshot stand with their passages, for readers that open no database."""
+    """Where a committed snapshot lists, for readers that open no database, the passages of each document and the hash
+    of its attributes."""
     return home / "commits" / f"{snapshot}.places"
+
+
+def delta_number(name: str) -> int:
+    """The number in a delta's name, which is its snapshot's too.
+
+    Raises:
+        ValueError: this is no such name.
+    """
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise ValueError(f"{name!r} is no name of a delta: they read delta-00000, delta-00001, ...")
+    return int(match[1])
+
+
+def snapshots(home: Path) -> list[str]:
+    """Names of the committed snapshots of a home, oldest first; names as text do not sort beyond delta-99999."""
+    return sorted((path.stem for path in (home / "commits").glob("*.json")), key=delta_number)
 
 
 def read_record(home: Path, snapshot: str) -> dict[str, Any]:
@@ -110,12 +130,6 @@ class Store:
         table.add(rows, mode="overwrite")
         return int(table.version)
 
-    def append(self, name: str, rows: pa.Table) -> int:
-        """Add rows; returns the new version."""
-        table = self._table(name)
-        table.add(rows)
-        return int(table.version)
-
     def tag(self, name: str, version: int) -> None:
         """Protect a version from clean-up."""
         tags = self._table(name).tags
@@ -150,16 +164,22 @@ class Store:
         return [str(name) for name in self._db.list_tables(limit=1000).tables]
 
     def commit(
-        self, snapshot: str, versions: Mapping[str, int], places: Mapping[str, Sequence[str]], **facts: Any
+        self,
+        snapshot: str,
+        versions: Mapping[str, int],
+        places: Mapping[str, Sequence[str]],
+        described: Mapping[str, str],
+        **facts: Any,
     ) -> dict[str, Any]:
         """Tag every table version, list the places, then write the record that makes the snapshot exist.
 
-        `places` are the passage ids of each document that has any. The record keeps the hash of every table version
-        and the moment (UTC, ISO 8601).
+        `places` are the passage ids of each document that has any, `described` the hash of its attributes. The record
+        keeps the hash of every table version and the moment (UTC, ISO 8601).
         """
         for name, version in versions.items():
             self.tag(name, version)
-        write_atomically(places_path(self.home, snapshot), json.dumps(dict(places)).encode())
+        held = {"passages": dict(places), "metadata": dict(described)}
+        write_atomically(places_path(self.home, snapshot), json.dumps(held).encode())
         hashes = {name: table_hash(self.read(name, version)) for name, version in versions.items()}
         moment = datetime.now(UTC).isoformat(timespec="microseconds")
         record = {"snapshot": snapshot, "tables": dict(versions), "hashes": hashes, "committed_at": moment, **facts}
@@ -176,7 +196,7 @@ class Store:
 
     def snapshots(self) -> list[str]:
         """Names of the committed snapshots, oldest first."""
-        return sorted(path.stem for path in (self.home / "commits").glob("*.json"))
+        return snapshots(self.home)
 
 
 class EncodingCache:

@@ -81,23 +81,29 @@ async def ticket(worker: Worker, caller: Caller, name: str) -> dict[str, Any]:
 
 
 def seen(state: State, caller: Caller, doc_id: str) -> Document:
-    """A document that is live as this release knows it, and within the caller's filters."""
+    """A document that is live as this release knows it, and within the caller's filters, also as it is now."""
     head, live = state.retriever.index.head, state.retriever.live()
     docids = state.docids.get(doc_id, ())
     whole = docids and all((doc_id, head.passages[docid].passage_id) in live for docid in docids)
     if not whole or not caller.sees(head.document(doc_id).metadata):
         raise _unknown(doc_id)
+    if caller.filters and doc_id in state.retriever.index.redescribed(live):
+        raise _unknown(doc_id)
     return head.document(doc_id)
 
 
 def _within(worker: Worker, caller: Caller, document: Document) -> None:
-    """Keep a limited token from writing, or replacing, what it may not see: in the release, or posted and waiting."""
+    """Keep a limited token from writing, or replacing, what it may not see: in the release, posted and waiting, or in
+    the newest snapshot with other attributes than the release knows."""
     if not caller.sees(document.metadata):
         told = ", ".join(f"{name}={value}" for name, value in caller.filters.items())
         raise Refusal(403, "outside", f"this token writes documents with {told} only")
-    waiting = (item for item in worker.inbox.documents() if isinstance(item, Document))
-    known = [worker.state().retriever.index.head.documents.get(document.doc_id), *waiting]
-    if any(other and other.doc_id == document.doc_id and not caller.sees(other.metadata) for other in known):
+    retriever, items = worker.state().retriever, worker.inbox.documents()
+    posted = [one for one in items if isinstance(one, Document) and one.doc_id == document.doc_id]
+    served = retriever.index.head.documents.get(document.doc_id)
+    newest, own = retriever.live().described.get(document.doc_id), served.metadata_hash if served else None
+    hidden = not posted and newest is not None and newest != own
+    if hidden or any(other and not caller.sees(other.metadata) for other in (served, *posted)):
         raise Refusal(403, "outside", "this id is taken")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import genret_ops
 import serving
 from genret_ops import facts
-from genret_ops.corpus.live import LivePlaces
+from genret_ops.corpus.live import LivePlaces, Places
 from genret_ops.errors import GenretError
 from genret_ops.home import Home
 from genret_ops.modeling.encoder import encoder_path
@@ -65,7 +65,8 @@ def pack(home: Home, folder: Path) -> dict[str, Any]:
     wanted = (f"{name}=={versions[name].partition('+')[0]}\n" for name in _LIBRARIES)
     (building / "requirements.txt").write_text("".join(wanted))
     (building / SETTINGS_FILE).write_text(_settings_text(home))
-    (building / _PLACES).write_text(json.dumps(sorted(LivePlaces(home.path)())))
+    live = LivePlaces(home.path)()
+    (building / _PLACES).write_text(json.dumps({"held": sorted(live), "described": dict(live.described)}))
     packed = {"release": f"r{release.number}", "content_hash": release.content_hash, "delta": release.delta}
     listed = [one for one in facts.releases(home) if one["release"] == packed["release"]]
     (building / PACK).write_text(json.dumps({**packed, "listed": listed}))
@@ -99,7 +100,8 @@ class PackSource:
         check(release, packed["content_hash"])
         settings = RetrievalSettings(**read_search(release).retrieval)
         model = load_model(release, str(self.folder / _ENCODER))
-        live = frozenset(map(tuple, json.loads((self.folder / _PLACES).read_text())))
+        places = json.loads((self.folder / _PLACES).read_text())
+        live = Places(frozenset(map(tuple, places["held"])), places["described"])
         retriever = Retriever(Index.read(self.folder / _HEAD, settings), model, lambda: live)
         return State(number, packed["content_hash"], packed["delta"], retriever)
 

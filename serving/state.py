@@ -50,8 +50,9 @@ class State:
 
     def _count(self, live: Places, filters: tuple[tuple[str, str], ...]) -> dict[str, Counter[str]]:
         found = dict[str, Counter[str]]()
+        gone = self.retriever.index.redescribed(live) if filters else frozenset[str]()
         for document in self._standing(live):
-            if all(document.metadata.get(name) == value for name, value in filters):
+            if document.doc_id not in gone and all(document.metadata.get(name) == value for name, value in filters):
                 for name, value in document.metadata.items():
                     found.setdefault(name, Counter())[value] += 1
         return found

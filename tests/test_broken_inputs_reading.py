@@ -13,6 +13,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from genret_ops.corpus.decoding import UNREACHED
 from genret_ops.corpus.readers import quarantine_duplicates, read_source
 from genret_ops.records import Document, Quarantined
 
@@ -135,7 +136,7 @@ def test_what_may_not_be_opened_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     assert [item.doc_id for item in items if isinstance(item, Document)] == ["a.txt"]
     bad = {item.source: item for item in items if isinstance(item, Quarantined)}
     assert set(bad) == {"memory://d/secret.txt", "memory://d/secret.jsonl", "memory://d/forbidden"}
-    assert all(item.reason == "unreadable" and "PermissionError" in item.detail for item in bad.values())
+    assert all(item.reason == UNREACHED and "PermissionError" in item.detail for item in bad.values())
 
 
 def test_links_pipes_and_circles_are_survived(tmp_path: Path) -> None:

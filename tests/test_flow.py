@@ -44,7 +44,7 @@ class Flow:
     def served(self, wanted: Callable[[set[str]], bool]) -> bool:
         """Whether the documents of the newest snapshot are as wanted, and the champion stands on it."""
         newest = newest_snapshot(self.home.path)
-        held = json.loads(places_path(self.home.path, newest).read_text())
+        held = json.loads(places_path(self.home.path, newest).read_text())["passages"]
         return wanted(set(held)) and Registry(self.home.path).release("champion").delta == newest
 
     def ask(self, query: str, **variables: Any) -> Any:

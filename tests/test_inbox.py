@@ -4,7 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from homes import read
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from places import searchable
 
@@ -73,6 +74,20 @@ def test_a_posting_has_the_last_word_on_its_id(home: Home) -> None:
     assert "coffee.md" not in found(home), "nor does the file of that name come back"
 
 
+def test_a_posting_replaces_the_first_file_of_that_id_and_no_other(tmp_path: Path) -> None:
+    sources = [tmp_path / name for name in ("one", "two")]
+    for source in sources:
+        source.mkdir()
+        (source / "README.md").write_text(f"About {source.name}.")
+    before = read(tmp_path, sources)[0]
+    Inbox(Home(tmp_path)).post(Document("README.md", "", "Posted."), "ann")
+    texts, refused = read(tmp_path, sources)
+    assert texts == {**before, "README.md": "Posted."} and len(texts) == 2
+    assert refused == {f"{sources[0]}/README.md": "replaced"}
+    Inbox(Home(tmp_path)).post(Document(f"{sources[1]}/README.md", "", "Posted as well."), "ann")
+    assert set(read(tmp_path, sources)[0].values()) == {"Posted.", "Posted as well."}
+
+
 def test_a_document_of_another_source_is_withdrawn_as_well(home: Home) -> None:
     inbox = Inbox(home)
     inbox.withdraw("bees.md", "ann")
@@ -129,6 +144,8 @@ STEPS = st.lists(st.sampled_from(["post", "withdraw", "read", "commit", "ingest"
 
 @settings(max_examples=60)
 @given(steps=STEPS)
+@example(steps=["post", "read", "post", "withdraw", "commit"])
+@example(steps=["post", "ingest", "withdraw", "post", "read", "post", "withdraw", "commit", "post", "ingest", "post"])
 def test_nothing_that_was_withdrawn_comes_back_by_itself(
     steps: list[str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -147,7 +164,7 @@ def test_nothing_that_was_withdrawn_comes_back_by_itself(
             reading = [item for item in inbox.documents() if isinstance(item, Document)]
         if step in {"commit", "ingest"}:
             places = {document.doc_id: ["p"] for document in reading}
-            home.store.commit(f"delta-{number:05d}", {}, places, posted=postings(reading))
+            home.store.commit(f"delta-{number:05d}", {}, places, {}, posted=postings(reading))
             number += 1
         live = bool(LivePlaces(home.path)())
         assert not live or wanted

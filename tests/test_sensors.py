@@ -12,6 +12,7 @@ from uuid import uuid4
 import dagster as dg
 import pytest
 
+from assets.doors import UNREACHED
 from assets.execution import instance_of
 from assets.home import HomeResource
 from assets.sensors import learning_is_due, nightly_evaluation, sources_changed
@@ -105,7 +106,7 @@ def test_the_run_reads_what_has_settled_and_says_why_it_runs(watched: Watched) -
     watched.write("a.txt", "one")
     (request,) = watched.tick().run_requests or ()
     config = request.run_config["ops"]["update_sources"]["config"]
-    assert config == {"settle_seconds": SETTLE, "reason": "files in the sources: 1 added"}
+    assert config == {"settle_seconds": SETTLE, "restless": [], "reason": "files in the sources: 1 added"}
     assert request.run_key is None, "a run key would keep what failed from being tried again"
 
 
@@ -122,9 +123,22 @@ def test_a_failed_run_blocks_nothing(watched: Watched) -> None:
     watched.write("a.txt", "one")
     assert watched.launched() == "1 added"
     watched.end_run(dg.DagsterRunStatus.FAILURE)
-    assert "the last update failed: it is tried again in" in watched.skipped()
+    assert "the last update did not take everything in: it is tried again in" in watched.skipped()
     watched.write("b.txt", "two")
     assert watched.launched() == "2 added", "what failed comes with what is next"
+
+
+def test_what_an_update_could_not_reach_is_tried_again(watched: Watched) -> None:
+    watched.write("a.txt", "one")
+    assert watched.launched() == "1 added"
+    (run,) = watched.instance.get_runs()
+    watched.instance.add_run_tags(run.run_id, {UNREACHED: "1"})
+    watched.end_run(dg.DagsterRunStatus.SUCCESS)
+    assert "the last update did not take everything in: it is tried again in" in watched.skipped()
+    with pytest.MonkeyPatch.context() as patch:
+        later = time.time() + 61
+        patch.setattr(time, "time", lambda: later)
+        assert watched.launched() == "nothing"
 
 
 def test_nothing_is_launched_beside_a_command(watched: Watched) -> None:
@@ -201,13 +215,13 @@ def test_the_age_of_what_is_unlearned_counts_from_its_delta(home_copy: Path) -> 
     places = json.loads((home_copy / "commits" / "delta-00000.places").read_text())
     for number, hours in ((1, 30), (2, 10)):
         name, at = f"delta-0000{number}", datetime.now(UTC) - timedelta(hours=hours)
-        places |= {f"new-{number}.md": [f"passage {number}"]}
+        places["passages"][f"new-{number}.md"] = [f"passage {number}"]
         (home_copy / "commits" / f"{name}.places").write_text(json.dumps(places))
         record = {**committed, "snapshot": name, "committed_at": at.isoformat()}
         (home_copy / "commits" / f"{name}.json").write_text(json.dumps(record))
     found = freshness(home_copy)
     assert found.unlearned == 2 and round(found.hours(datetime.now(UTC))) == 30
-    del places["new-1.md"]
+    del places["passages"]["new-1.md"]
     (home_copy / "commits" / "delta-00002.places").write_text(json.dumps(places))
     found = freshness(home.path)
     assert found.unlearned == 1 and round(found.hours(datetime.now(UTC))) == 10

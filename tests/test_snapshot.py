@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from genret_ops.corpus.cut import cut_snapshot
@@ -45,8 +46,9 @@ def build(store: Store, documents: list[Document], delta: str) -> CorpusHead:
     tables = dict(take_snapshot(store, documents, delta).tables)
     tables |= cut_snapshot(store, SETTINGS, words, tables["documents"]).tables
     passages = [(row["passage_id"], row["text"], "") for row in store.read("passages").to_pylist()]
-    tables["docids"] = store.append("docids", assign(store.read("docids"), passages, delta))
-    store.commit(delta, tables, {})
+    known = store.read("docids")
+    tables["docids"] = store.replace("docids", pa.concat_tables([known, assign(known, passages, delta)]))
+    store.commit(delta, tables, {}, {})
     return CorpusHead.load(store, store.committed(delta))
 
 
@@ -195,14 +197,12 @@ def test_a_head_whose_tables_do_not_belong_together_is_refused(store: Store) -> 
         CorpusHead.load(store, {"tables": tables | cut | {"documents": documents}})
     with pytest.raises(GenretError, match="different snapshots"):
         CorpusHead.load(store, {"tables": tables | {"occurrences": cut["occurrences"]}})
-    gap = store.append("docids", to_rows([(7, "p", "label")]))
+    gap = store.replace("docids", pa.concat_tables([store.read("docids"), to_rows([(7, "p", "label")])]))
     with pytest.raises(GenretError, match="without a gap"):
         CorpusHead.load(store, {"tables": tables | {"docids": gap}})
 
 
-def to_rows(rows: list[tuple[int, str, str]]) -> object:
-    import pyarrow as pa
-
+def to_rows(rows: list[tuple[int, str, str]]) -> pa.Table:
     columns = zip(*((*row, "delta-00009") for row in rows), strict=True)
     return pa.table(dict(zip(SCHEMAS["docids"].names, map(list, columns), strict=True)), schema=SCHEMAS["docids"])
 
@@ -223,8 +223,9 @@ def test_ten_thousand_passages_load_within_two_seconds(store: Store) -> None:
             "documents": store.replace("documents", to_arrow("documents", documents)),
             "passages": store.replace("passages", to_arrow("passages", passages)),
             "occurrences": store.replace("occurrences", to_arrow("occurrences", places)),
-            "docids": store.append("docids", to_rows([(at, p.passage_id, f"l{at}") for at, p in enumerate(passages)])),
+            "docids": store.replace("docids", to_rows([(at, p.passage_id, f"l{at}") for at, p in enumerate(passages)])),
         },
+        {},
         {},
     )
     start = time.process_time()

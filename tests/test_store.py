@@ -8,8 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from genret_ops.corpus.live import newest_snapshot
 from genret_ops.errors import GenretError
+from genret_ops.home import Home
 from genret_ops.records import Document, SyntheticQuery, canonical_json, table_hash, text_hash, to_arrow
+from genret_ops.registry.trail import known_records
 from genret_ops.store import EncodingCache, Store, batches, write_atomically
 
 
@@ -33,24 +36,17 @@ def test_a_table_is_replaced_as_a_whole_and_old_versions_stay_readable(tmp_path:
     assert ids(Store(tmp_path).read("documents", first)) == ["a", "b"]
 
 
-def test_appending_keeps_what_was_there(tmp_path: Path) -> None:
-    store = Store(tmp_path)
-    first = store.append("documents", documents("a"))
-    second = store.append("documents", documents("b"))
-    assert ids(store.read("documents", first)) == ["a"] and ids(store.read("documents", second)) == ["a", "b"]
-
-
 def test_a_snapshot_exists_once_its_record_is_written_and_its_versions_are_tagged(tmp_path: Path) -> None:
     store = Store(tmp_path)
     versions = {"documents": store.replace("documents", documents("a"))}
     with pytest.raises(GenretError, match="no snapshot 'delta-00000' is committed"):
         store.committed("delta-00000")
-    record = store.commit("delta-00000", versions, {"a": ["p"]}, why="first")
+    record = store.commit("delta-00000", versions, {"a": ["p"]}, {"a": "hash"}, why="first")
     assert store.committed("delta-00000") == record
     assert (record["snapshot"], record["tables"], record["why"]) == ("delta-00000", versions, "first")
     assert record["hashes"] == {"documents": table_hash(documents("a"))}
     assert datetime.now(UTC) - datetime.fromisoformat(record["committed_at"]) < timedelta(minutes=1)
-    store.commit("delta-00001", {"documents": store.replace("documents", documents("b"))}, {"b": []})
+    store.commit("delta-00001", {"documents": store.replace("documents", documents("b"))}, {"b": []}, {})
     assert store.snapshots() == Store(tmp_path).snapshots() == ["delta-00000", "delta-00001"]
     assert ids(store.read("documents", store.committed("delta-00000")["tables"]["documents"])) == ["a"]
 
@@ -59,17 +55,25 @@ def test_the_record_is_written_last(tmp_path: Path) -> None:
     store = Store(tmp_path)
     version = store.replace("documents", documents("a"))
     with pytest.raises(Exception, match=r"(?i)version|not found"):
-        store.commit("delta-00000", {"documents": version, "passages": 4711}, {})
+        store.commit("delta-00000", {"documents": version, "passages": 4711}, {}, {})
     assert store.snapshots() == [], "a tag failed, so the snapshot must not exist"
-    store.commit("delta-00000", {"documents": version}, {})
+    store.commit("delta-00000", {"documents": version}, {}, {})
     assert store.snapshots() == ["delta-00000"]
 
 
 def test_a_snapshot_that_is_committed_again_is_what_it_was_made_last(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for doc_id in ("a", "b"):
-        store.commit("delta-00000", {"documents": store.replace("documents", documents(doc_id))}, {})
+        store.commit("delta-00000", {"documents": store.replace("documents", documents(doc_id))}, {}, {})
     assert ids(store.read("documents", store.committed("delta-00000")["tables"]["documents"])) == ["b"]
+
+
+def test_snapshots_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    store, names = Store(tmp_path), ["delta-00002", "delta-99999", "delta-100000"]
+    for name in reversed(names):
+        store.commit(name, {}, {}, {}, posted={})
+    assert store.snapshots() == names and newest_snapshot(tmp_path) == "delta-100000"
+    assert list(known_records(Home(tmp_path), [])) == names
 
 
 def holding(folder: Path, text: str) -> list[Path]:
@@ -127,7 +131,7 @@ def test_writing_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_rows_keep_their_shape_on_the_way_through_arrow(tmp_path: Path) -> None:
     store = Store(tmp_path)
     query = SyntheticQuery("é 😀", "chunk", ("p", "q"), "train", "extractive", 7, (), {"a": "ü"})
-    store.append("queries", to_arrow("queries", [query], delta="d"))
+    store.replace("queries", to_arrow("queries", [query], delta="d"))
     (row,) = store.read("queries").to_pylist()
     assert row["positives"] == ["p", "q"] and row["withheld"] == [] and row["constraints"] == '{"a":"ü"}'
     assert row["delta"] == "d" and row["text"] == query.text

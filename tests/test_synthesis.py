@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -214,8 +215,8 @@ def test_a_date_attribute_may_hold_what_is_no_date() -> None:
 
 def test_stored_queries_are_read_as_they_were_written(tmp_path: Path, written: list[SyntheticQuery]) -> None:
     store = Store(tmp_path)
-    store.replace("queries", to_arrow("queries", written, delta="delta-00000"))
-    version = store.append("queries", to_arrow("queries", written[:3], delta="delta-00001"))
+    rows = [to_arrow("queries", written, delta="delta-00000"), to_arrow("queries", written[:3], delta="delta-00001")]
+    version = store.replace("queries", pa.concat_tables(rows))
     assert read_queries(store, "delta-00000", version) == written
     assert read_queries(store, "delta-00000", version, ["hard"]) == [row for row in written if row.split == "hard"]
     assert read_queries(store, "delta-00001", version) == written[:3]

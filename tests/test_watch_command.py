@@ -2,10 +2,12 @@
 
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,9 +90,50 @@ def test_once_takes_in_what_has_changed_learns_it_and_ends(home_copy: Path, fold
         ({"done": "learning", "passages": 3}, "11:22:33 learning 3 passages"),
         ({"done": "learned", "code": 0}, "11:22:33 learned"),
         ({"done": "not learned", "code": 1}, "11:22:33 not learned: the build ended with code 1, messages above"),
-        ({"done": "update", "delta": None, "snapshot": "delta-00001"}, "11:22:33 nothing new since delta-00001"),
+        (
+            {"done": "update", "delta": None, "snapshot": "delta-00001", "unreached": []},
+            "11:22:33 nothing new since delta-00001",
+        ),
+        (
+            {"done": "update", "delta": None, "snapshot": "delta-00001", "unreached": ["docs/a.md"]},
+            "11:22:33 nothing new since delta-00001; cannot be reached, and counts as before: docs/a.md",
+        ),
     ],
 )
 def test_each_thing_is_one_line(facts: dict[str, object], line: str, capsys: pytest.CaptureFixture[str]) -> None:
     _flowed({"at": "2026-05-01T11:22:33+00:00", **facts})
     assert capsys.readouterr().out == f"{line}\n"
+
+
+@pytest.mark.soak
+def test_twenty_changes_in_quick_succession_end_as_the_folder_is(home_copy: Path, folder: Path) -> None:
+    """Adds, edits, deletions and renames: each is answered soon, and in the end exactly what lies there is."""
+    (home_copy / "genret.toml").write_text((home_copy / "genret.toml").read_text() + SOON.format(100000))
+    rng, dropped, waited = random.Random(20), time.monotonic(), list[float]()
+    with watching(home_copy, str(folder)) as process:
+        lines = told(process)
+        next(lines)
+        for number in range(20):
+            path = rng.choice(sorted(path for path in folder.glob("*.txt") if "-" in path.name))
+            kind = rng.choice(("add", "edit", "delete", "rename"))
+            if kind == "add":
+                (folder / f"added-{number}.txt").write_text(f"Report {number} counts {rng.random()} boats.")
+            elif kind == "edit":
+                path.write_text(path.read_text() + f" Since then {rng.random()} people came.")
+            elif kind == "delete":
+                path.unlink()
+            else:
+                path.rename(folder / f"moved-{number}.txt")
+            dropped = time.monotonic()
+            time.sleep(rng.uniform(0, 2))
+            if number % 5 == 4:
+                while searchable(home_copy) != on_disk(folder, home_copy):
+                    time.sleep(0.2)
+                    assert time.monotonic() - dropped < 120, "it never came to be"
+                waited.append(time.monotonic() - dropped)
+        print("seconds from the last of five changes to the answer:", [f"{seconds:.1f}" for seconds in waited])
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    assert searchable(home_copy) == on_disk(folder, home_copy)
+    deltas = Home(home_copy).store.snapshots()
+    assert deltas == [f"delta-{number:05d}" for number in range(len(deltas))]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -132,6 +133,42 @@ def test_a_source_that_is_gone_is_told_and_not_taken_for_empty(tmp_path: Path) -
         looked(Watch(), tmp_path / "docs", home=tmp_path)
 
 
+def test_a_folder_that_is_not_listed_counts_as_it_was_and_the_rest_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, ls = tmp_path / "docs", LocalFileSystem.ls
+    for name in ("a.txt", "shut/b.txt", "shut/deep/c.txt", "shut-too/d.txt"):
+        settled(folder / name, name)
+    watch = taken(folder, home=tmp_path)
+    settled(folder / "a.txt", "another text")
+    settled(folder / "shut" / "b.txt", "another text")
+    (folder / "shut-too" / "d.txt").unlink()
+
+    def shut(self: LocalFileSystem, path: str, **kwargs: object) -> object:
+        if Path(path).name == denied:
+            raise PermissionError(13, "Permission denied", path)
+        return ls(self, path, **kwargs)
+
+    monkeypatch.setattr(LocalFileSystem, "ls", shut)
+    denied = "shut"
+    blind = looked(watch, folder, home=tmp_path)
+    assert str(blind.changes) == "1 changed, 1 removed"
+    denied = "docs"
+    with pytest.raises(UnreadableSource, match="cannot be listed: PermissionError"):
+        looked(watch, folder, home=tmp_path)
+    denied = ""
+    assert str(looked(blind.took(), folder, home=tmp_path).changes) == "1 changed"
+
+
+def test_what_could_not_be_reached_is_tried_again_though_nothing_changes() -> None:
+    now = 1000.0
+    watch = Watch().seeing([Seen("a", "1", None)], SETTLE, now).took().unreached(now)
+    assert not watch.changes and "did not take everything in" in (watch.why_not(SETTLE, now + 1) or "")
+    assert watch.why_not(SETTLE, now + 61) is None
+    assert watch.seeing([Seen("b", "1", None)], SETTLE, now).why_not(SETTLE, now + 1) is None
+    assert watch.took().succeeded().why_not(SETTLE, now + 61) == "nothing has changed"
+
+
 def test_what_failed_is_tried_again_after_a_while_or_when_something_changes() -> None:
     found = [Seen("a", "1", None)]
     watch = Watch().seeing(found, SETTLE, 0).took().failed(0)
@@ -139,7 +176,10 @@ def test_what_failed_is_tried_again_after_a_while_or_when_something_changes() ->
     def after(seconds: float, *files: Seen) -> str | None:
         return replace(watch, found={}, waiting=0).seeing(files, SETTLE, seconds).why_not(SETTLE, seconds)
 
-    assert after(59, *found) == "the last update failed: it is tried again in 1 s, or when something changes"
+    assert (
+        after(59, *found)
+        == "the last update did not take everything in: it is tried again in 1 s, or when something changes"
+    )
     assert after(60, *found) is None
     assert after(1, *found, Seen("b", "1", None)) is None
     assert watch.succeeded().failures == 0

@@ -96,10 +96,11 @@ def _flowed(facts: Mapping[str, Any]) -> None:
 def _flowed_in(facts: Mapping[str, Any]) -> str:
     from genret_ops import show
 
+    missed = f"; {show.unreached(facts['unreached'])}" if facts["unreached"] else ""
     if not facts["delta"]:
-        return f"nothing new since {facts['snapshot']}"
+        return f"nothing new since {facts['snapshot']}{missed}"
     served = f"searchable in {facts['release']}" if facts["release"] else "searchable after the first build"
-    return f"{facts['delta']}  {show.changed(facts['changes'])}: {served}"
+    return f"{facts['delta']}  {show.changed(facts['changes'])}: {served}{missed}"
 
 
 def _evaluated(facts: Mapping[str, Any]) -> None:

@@ -21,6 +21,8 @@ _NOT_GUESSED = [
 ]
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 _SAMPLE = 100_000
+UNREACHED = "cannot be reached"
+"""Why an input is refused that a file system would not give now, and may give later: nobody knows what it holds."""
 _CONTROL_SHARE = 0.01
 _COHERENCE_MARGIN = 0.2
 
@@ -35,10 +37,11 @@ class Refused(Exception):
 
 
 @contextmanager
-def refusing(where: str = "") -> Iterator[None]:
-    """Whatever goes wrong inside is this input's fault: it is refused as `unreadable`, with `where` and the cause.
+def refusing(where: str = "", reason: str = "unreadable") -> Iterator[None]:
+    """Whatever goes wrong inside makes the input refused, for this reason, with `where` and the cause.
 
-    Put only calls into file systems and converters inside: their errors have no common base.
+    Put only calls into converters inside or, with the reason UNREACHED, only such into file systems: their errors have
+    no common base. A file that is no longer there is unreadable in either case.
     """
     try:
         yield
@@ -46,7 +49,8 @@ def refusing(where: str = "") -> Iterator[None]:
         raise
     except Exception as error:
         cause = str(error).strip().partition("\n")[0]
-        raise Refused("unreadable", f"{where}{type(error).__name__}: {cause}") from error
+        reason = "unreadable" if isinstance(error, FileNotFoundError) else reason
+        raise Refused(reason, f"{where}{type(error).__name__}: {cause}") from error
 
 
 def clean(text: str) -> str:

@@ -4,15 +4,12 @@ Documents are compared by id. What a change means for passages is decided by the
 (passages.py), so a document that only moved to another id is removed and added here, and renews no passage.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from genret_ops.corpus.snapshot import read_documents
 from genret_ops.records import Document
-from genret_ops.store import Store
-
-_NAME = re.compile(r"delta-(\d{5,})")
+from genret_ops.store import Store, delta_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +47,6 @@ def diff(before: Iterable[Document], after: Iterable[Document]) -> Delta:
     )
 
 
-def apply(before: Iterable[Document], delta: Delta, after: Iterable[Document]) -> list[Document]:
-    """The snapshot that `delta` makes of `before`, by id; only the documents it names are taken from `after`.
-
-    Raises:
-        KeyError: the delta does not fit: it names a document that is not there.
-        ValueError: a snapshot holds an id twice.
-    """
-    documents, new = _by_id(before), _by_id(after)
-    for doc_id in delta.removed:
-        del documents[doc_id]
-    for doc_id in (*delta.added, *delta.changed, *delta.redescribed):
-        documents[doc_id] = new[doc_id]
-    return [documents[doc_id] for doc_id in sorted(documents)]
-
-
 def between(store: Store, before: str | None, documents_version: int) -> Delta:
     """From the committed snapshot `before` to a version of the documents table; without one, all is added.
 
@@ -83,14 +65,7 @@ def next_delta_name(names: Sequence[str]) -> str:
     Raises:
         ValueError: one of them is no name of a delta.
     """
-    return f"delta-{max(map(_number, names), default=-1) + 1:05d}"
-
-
-def _number(name: str) -> int:
-    match = _NAME.fullmatch(name)
-    if match is None:
-        raise ValueError(f"{name!r} is no name of a delta: they read delta-00000, delta-00001, ...")
-    return int(match[1])
+    return f"delta-{max(map(delta_number, names), default=-1) + 1:05d}"
 
 
 def _by_id(documents: Iterable[Document]) -> dict[str, Document]:

@@ -1,7 +1,8 @@
 """Folders and the formats that hold one document a file; any file system that fsspec reaches.
 
 A file's document id is its path below the folder; its title comes from its headers, else its first
-heading, else its name. What cannot be read is a `Quarantined` with the reason, never an exception.
+heading, else its name. What cannot be read is a `Quarantined` with the reason, never an exception; a file or folder
+that its file system does not give at the moment is told apart from one that holds nothing good.
 """
 
 import gzip
@@ -16,7 +17,7 @@ from functools import cache
 from pathlib import PurePosixPath
 from typing import IO, Any, cast
 
-from genret_ops.corpus.decoding import Refused, clean, clean_name, decode, refusing
+from genret_ops.corpus.decoding import UNREACHED, Refused, clean, clean_name, decode, refusing
 from genret_ops.corpus.headers import first_heading, split_headers
 from genret_ops.corpus.tables import TABLE_READERS
 from genret_ops.records import Document, Quarantined
@@ -58,7 +59,7 @@ def read_folder(fs: Any, root: str, base: str, settle: float = 0.0) -> Iterator[
         folder = pending.pop()
         below = _relative(folder, root)
         try:
-            with refusing():
+            with refusing(reason=UNREACHED):
                 entries = sorted(fs.ls(folder, detail=True), key=lambda entry: str(entry["name"]))
         except Refused as refusal:
             yield Quarantined(_joined(base, below), refusal.reason, refusal.detail)
@@ -74,8 +75,8 @@ def read_folder(fs: Any, root: str, base: str, settle: float = 0.0) -> Iterator[
                 folders.append(path)
             elif benchmark and PurePosixPath(path).name in _BENCHMARK_FILES:
                 yield Quarantined(source, "benchmark file", "queries and judgements are no documents")
-            elif unsettled(modified(entry), settle, time.time()):
-                yield Quarantined(source, UNSETTLED, f"it changed less than {settle:g} s ago")
+            elif waits := still_written(entry, settle, source):
+                yield waits
             elif entry["type"] == "file" or fs.isfile(path):
                 yield from read_file(fs, path, name, source)
             elif fs.isdir(path):
@@ -99,6 +100,13 @@ def unsettled(written: float | None, settle: float, now: float) -> bool:
     return written is not None and abs(now - written) < settle
 
 
+def still_written(entry: Mapping[str, Any], settle: float, source: str) -> Quarantined | None:
+    """The refusal of a listed file that is still being written; None where it is at rest."""
+    if not unsettled(modified(entry), settle, time.time()):
+        return None
+    return Quarantined(source, UNSETTLED, f"it changed less than {settle:g} s ago")
+
+
 def read_file(fs: Any, path: str, name: str, source: str) -> Iterator[Document | Quarantined]:
     """The documents of one file; `name` becomes the id of a file that is one document."""
     form = format_of(name)
@@ -109,8 +117,9 @@ def read_file(fs: Any, path: str, name: str, source: str) -> Iterator[Document |
         if form in TABLE_READERS:
             yield from _rows(fs, path, form, name, source)
         else:
-            with refusing(), fs.open(path, "rb") as file:
+            with refusing(reason=UNREACHED), fs.open(path, "rb") as file:
                 raw = file.read()
+            with refusing():
                 data = gzip.decompress(raw) if _packed(name) else raw
             document = _document(data, form, name, source)
             yield replace(document, source_hash=hashlib.sha256(raw).hexdigest())
@@ -140,13 +149,38 @@ def needs_documents_extra(name: str) -> bool:
 
 def _rows(fs: Any, path: str, form: str, name: str, source: str) -> Iterator[Document | Quarantined]:
     """The documents of a table, which is gone through twice: for its hash, then row by row, since it may be large."""
-    with refusing():
+    with refusing(reason=UNREACHED):
         digest = source_hash(fs, path)
-        file: IO[bytes] = fs.open(path, "rb")
-    with file:
+        opened_file = fs.open(path, "rb")
+    with opened_file, io.BufferedReader(_Reached(opened_file)) as file:
         opened = cast(IO[bytes], gzip.GzipFile(fileobj=file)) if _packed(name) else file
         for item in TABLE_READERS[form](opened, name, source):
             yield replace(item, source_hash=digest) if isinstance(item, Document) else item
+
+
+class _Reached(io.RawIOBase):
+    """An open file whose own errors stay apart from those of whoever makes sense of its bytes."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with refusing(reason=UNREACHED):
+            data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
 
 
 def _packed(name: str) -> bool:

@@ -3,7 +3,7 @@
 A posted document lies in one file, `inbox/KEY.json`, and every posting and withdrawal has a ticket under `tickets/`,
 by which its state can be asked. What was posted has the last word on its id; what was withdrawn stays away, whatever
 the other sources hold, until it is posted again. The snapshot's record names the posting of each document, so that a
-withdrawal hides the postings before it and no later one.
+withdrawal hides every posting before it and no later one.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from uuid import uuid4
 from genret_ops.corpus.decoding import clean
 from genret_ops.corpus.erased import Erased, Erasure, content_key, document_key
 from genret_ops.corpus.headers import metadata_values
-from genret_ops.corpus.live import LivePlaces, newest_snapshot, withdraw
+from genret_ops.corpus.live import LivePlaces, admit, withdraw
 from genret_ops.errors import DocumentRefused, UnknownDocument
 from genret_ops.home import Home
 from genret_ops.records import Document, Quarantined
@@ -73,6 +73,7 @@ class Inbox:
         self._admit(document)
         with self._home.alone("inbox", wait=True):
             ticket = self._write_ticket(document.doc_id, "post", by)
+            admit(self._home.path, document.doc_id, ticket.ticket)
             held = {name: getattr(document, name) for name in ("doc_id", "title", "text")}
             posting = {"ticket": ticket.ticket, "document": {**held, "metadata": dict(document.metadata)}}
             write_atomically(self.file(document.doc_id), json.dumps(posting, ensure_ascii=False).encode())
@@ -85,10 +86,9 @@ class Inbox:
             UnknownDocument: nothing that is live or posted has this id.
         """
         with self._home.alone("inbox", wait=True):
-            posted = self._posted(doc_id)
-            if posted is None and all(doc_id != one for one, _ in LivePlaces(self._home.path)()):
+            if self._posted(doc_id) is None and all(doc_id != one for one, _ in LivePlaces(self._home.path)()):
                 raise UnknownDocument(f"no document {doc_id!r} is here")
-            withdraw(self._home.path, doc_id, {posted or "", _newest_posting(self._home.path, doc_id)})
+            withdraw(self._home.path, doc_id, until_posted=True)
             self.file(doc_id).unlink(missing_ok=True)
             return self._write_ticket(doc_id, "withdraw", by)
 
@@ -157,11 +157,6 @@ def postings(documents: Iterable[Document]) -> dict[str, str]:
 def _posting(home: Path, snapshot: str, doc_id: str) -> str:
     held: Mapping[str, str] = read_record(home, snapshot)["posted"]
     return held.get(doc_id, "")
-
-
-def _newest_posting(home: Path, doc_id: str) -> str:
-    newest = newest_snapshot(home)
-    return _posting(home, newest, doc_id) if newest else ""
 
 
 def cleaned(document: Document) -> Document:

@@ -4,7 +4,7 @@ This module only chooses the reader; what a format means is in files.py, tables.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -24,6 +24,7 @@ from genret_ops.corpus.files import (
     read_file,
     read_folder,
     source_hash,
+    still_written,
 )
 from genret_ops.corpus.inbox import posting_of
 from genret_ops.corpus.stdlib import STDLIB_SOURCE, read_stdlib, stdlib_root
@@ -37,12 +38,17 @@ _NOTHING = Erased()
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a source lies: its file system, its path there, `file` or `directory`, and its name for people."""
+    """Where a source lies: its file system, its path there, what that tells of it, and its name for people."""
 
     fs: Any
     path: str
-    kind: str
+    entry: Mapping[str, Any]
     shown: str
+
+    @property
+    def kind(self) -> str:
+        """`file`, `directory`, or what else the file system calls it."""
+        return str(self.entry["type"])
 
 
 def locate(source: str) -> Place:
@@ -54,7 +60,7 @@ def locate(source: str) -> Place:
     shown = _CREDENTIALS.sub("//", clean_name(source))
     try:
         fs, root = fsspec.core.url_to_fs(source)
-        kind = fs.info(root)["type"]
+        entry = fs.info(root)
     except FileNotFoundError as error:
         raise UnreadableSource(
             f"no file or folder {shown!r}: give a folder, a file, an fsspec URL, or the word {STDLIB_SOURCE}"
@@ -63,15 +69,15 @@ def locate(source: str) -> Place:
         raise UnreadableSource(f"{shown!r} is on a file system that is not installed: {error}") from error
     except Exception as error:  # the errors of file systems have no common base
         raise UnreadableSource(f"{shown!r} cannot be reached: {type(error).__name__}: {error}") from error
-    return Place(fs, root, kind, shown)
+    return Place(fs, root, entry, shown)
 
 
 def read_source(source: str, settle: float = 0.0) -> Iterator[Document | Quarantined]:
     """The documents of a source, and what had to be refused; read as they are asked for.
 
     `source` is a folder, a file, any fsspec URL of these, or `python-stdlib`: the standard library of the
-    running interpreter (a folder of that name is `./python-stdlib`). In a folder, a file that changed less than
-    `settle` seconds ago is refused as still being written.
+    running interpreter (a folder of that name is `./python-stdlib`). A file that changed less than `settle` seconds ago
+    is refused as still being written.
 
     Raises:
         UnreadableSource: at the call, not later: there is no such source, its format is unknown, or what
@@ -88,6 +94,8 @@ def read_source(source: str, settle: float = 0.0) -> Iterator[Document | Quarant
         raise UnreadableSource(f"{place.shown!r} is of no known format: {KNOWN_FORMATS}, or a folder of these")
     if needs_documents_extra(name) and (missing := documents_extra_missing()):
         raise UnreadableSource(f"{place.shown!r}: {missing}")
+    if refusal := still_written(place.entry, settle, base):
+        return iter((refusal,))
     return read_file(place.fs, place.path, name, base)
 
 
@@ -100,7 +108,8 @@ def quarantine_duplicates(
     another document, under that file's name. A file with the text, metadata and title of an
     earlier one is a `duplicate content` (a title taken from the file's name does not set it apart);
     rows of a table may repeat each other, as benchmarks do, and so may what was posted. A document of an id that was
-    posted is `replaced` by the posting.
+    posted is `replaced` by the posting, which takes its place among the files: those that come later are named as they
+    would be without it.
     """
     sources: dict[str, str] = {}
     contents: dict[str, str] = {}
@@ -110,11 +119,12 @@ def quarantine_duplicates(
             yield erased.refused(item.source, item) or item
             continue
         doc_id = item.doc_id
-        if ticket := tickets.get(doc_id):
-            yield Quarantined(item.source, "replaced", f"{doc_id!r} was posted since (ticket {ticket})")
-            continue
         if doc_id in sources and file_of(item.source) != file_of(sources[doc_id]):
             doc_id = file_of(item.source) + (f"#{doc_id}" if _ROW_PLACE.search(item.source) else "")
+        if ticket := tickets.get(doc_id):
+            sources.setdefault(doc_id, item.source)
+            yield Quarantined(item.source, "replaced", f"{doc_id!r} was posted since (ticket {ticket})")
+            continue
         if refusal := erased.refused(doc_id, item):
             sources[doc_id] = item.source
             yield refusal
@@ -124,7 +134,9 @@ def quarantine_duplicates(
             continue
         if ticket := posting_of(item):
             tickets[doc_id] = ticket
-        elif not _ROW_PLACE.search(item.source):
+            yield item
+            continue
+        if not _ROW_PLACE.search(item.source):
             title = "" if item.title == name_as_title(item.doc_id) else item.title
             content = text_hash(canonical_json([title, item.text, dict(item.metadata)]))
             first = contents.setdefault(content, doc_id)

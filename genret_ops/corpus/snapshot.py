@@ -82,6 +82,11 @@ def version_in(store: Store, snapshot: str, doc_id: str) -> tuple[str, str] | No
     return (found[0]["text_hash"], found[0]["metadata_hash"]) if found else None
 
 
+def refused_for(store: Store, version: int, reason: str) -> tuple[str, ...]:
+    """The inputs that a version of `quarantine` holds for this reason."""
+    return tuple(store.read("quarantine", version).filter(pc.field("reason") == reason)["source"].to_pylist())
+
+
 def _nothing_left(refused: list[Quarantined]) -> str:
     if not refused:
         return "the sources hold no documents: name a folder, a file or a URL that does"

@@ -1,10 +1,11 @@
 """Which sources a home is fed from, and one reading of all of them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from genret_ops.corpus.decoding import UNREACHED
 from genret_ops.corpus.erased import Erased
 from genret_ops.corpus.files import FORMATS, UNSETTLED, format_of
 from genret_ops.corpus.inbox import Inbox
@@ -66,29 +67,51 @@ def _one_document(source: str) -> bool:
     return format_of(source) in FORMATS and format_of(source) not in TABLE_READERS
 
 
-def read_all(home: Path, sources: Sequence[str], settle: float = 0.0) -> Iterator[Document | Quarantined]:
+def read_all(
+    home: Path, sources: Sequence[str], settle: float = 0.0, restless: Collection[str] = ()
+) -> Iterator[Document | Quarantined]:
     """The documents of the inbox and of all sources, and what had to be refused: duplicates, and what was erased.
 
-    A file in a folder that changed less than `settle` seconds ago is taken as the newest snapshot has it.
+    A file that changed less than `settle` seconds ago is taken as the newest snapshot has it, unless it is one of the
+    `restless` sources, which are read as they are. What a file system does not give at the moment is taken so as well,
+    and refused, so that it is told.
 
     Raises:
         UnreadableSource: at the call: one of the sources as a whole cannot be read.
     """
-    read = [Inbox(Home(home)).documents(), *(read_source(source, settle) for source in sources)]
+    read = [Inbox(Home(home)).documents(), *(read_source(one, 0.0 if one in restless else settle) for one in sources)]
     return quarantine_duplicates(_settled(home, chain.from_iterable(read)), Erased.of(home))
 
 
 def _settled(home: Path, items: Iterable[Document | Quarantined]) -> Iterator[Document | Quarantined]:
-    """The items; what a file held that is still being written stands in its place, if it held anything."""
+    """The items; what a file held that is still being written or cannot be reached stands in its place.
+
+    A folder that cannot be reached stands for every file below it. Of a table that broke off, the rows that had come
+    count as they came, and the others as they were.
+    """
     before: dict[str, list[Document]] | None = None
+    file, given = "", set[str]()
     for item in items:
-        if isinstance(item, Quarantined) and item.reason == UNSETTLED:
+        if isinstance(item, Quarantined) and item.reason in (UNSETTLED, UNREACHED):
             before = _by_file(home) if before is None else before
-            yield from before.get(item.source, ())
-            if item.source not in before:
+            held = before.get(item.source) or _below(before, item)
+            yield from (one for one in held if item.source != file or one.doc_id not in given)
+            if not held or item.reason == UNREACHED:
                 yield item
-        else:
-            yield item
+            continue
+        if isinstance(item, Document):
+            if file != (now := file_of(item.source)):
+                file, given = now, set()
+            given.add(item.doc_id)
+        yield item
+
+
+def _below(before: Mapping[str, list[Document]], item: Quarantined) -> list[Document]:
+    """What the files below a folder held that cannot be reached."""
+    if item.reason != UNREACHED:
+        return []
+    folder = f"{item.source.rstrip('/')}/"
+    return [one for file, own in before.items() if file.startswith(folder) for one in own]
 
 
 def _by_file(home: Path) -> dict[str, list[Document]]:

@@ -1,21 +1,23 @@
 """What has changed in the sources since it was last taken in, found by listing them and never by reading.
 
 A look lists folder by folder and may be broken off after any of them; what a watcher remembers between two looks is one
-`Watch`, which is JSON. A file is known by hashes of its place and of its stamp (size, times, a tag of an object store),
-so that no name of a document is kept here. This module decides what is due; whoever watches sees to it that it is done.
+`Watch`, which is JSON. A file is known by hashes of its folders, its name and its stamp (size, times, a tag of an
+object store), so that no name of a document is kept here. This module decides what is due; whoever watches sees to it
+that it is done.
 """
 
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from time import monotonic
 from typing import Any
 
 from genret_ops.corpus.files import modified, unsettled, visible
 from genret_ops.corpus.readers import Place, locate
 from genret_ops.corpus.stdlib import STDLIB_SOURCE
+from genret_ops.errors import UnreadableSource
 from genret_ops.records import canonical_json, text_hash
 
 _STAMP = ("size", "ino", "mtime", "ETag", "etag", "LastModified", "last_modified", "updated", "version_id")
@@ -58,9 +60,10 @@ class Watch:
 
     `taken` and `found` are stamps by key: of what the last update took in, and of the look that is under way or ended
     last, in which a file that is still written counts as it was. `left` are the folders that the look has still to
-    list, by source; `waiting` how many files it found still written; `feeds` since when each feed has been. `since` is
-    when changes were first seen. `tried` is the hash of what the last update that failed should have taken in,
-    `failures` how many failed in a row, `again` when it is time to try once more. Times are seconds since the epoch.
+    list, by source; `waiting` how many files it found still written; `feeds` since when each feed has been, `restless`
+    those that have been for too long and are read as they are. `since` is when changes were first seen. `tried` is the
+    hash of what the last update should have taken in that failed or could not reach everything, `failures` how many
+    did in a row, `again` when it is time to try once more. Times are seconds since the epoch.
     """
 
     taken: Mapping[str, str] = field(default_factory=dict)
@@ -68,6 +71,7 @@ class Watch:
     left: tuple[tuple[str, str], ...] = ()
     waiting: int = 0
     feeds: Mapping[str, float] = field(default_factory=dict)
+    restless: tuple[str, ...] = ()
     since: float | None = None
     tried: str = ""
     failures: int = 0
@@ -81,7 +85,8 @@ class Watch:
     def of(cls, text: str) -> "Watch":
         """A stored watch; a new one for \"\"."""
         found = json.loads(text) if text else {}
-        return cls(**{**found, "left": tuple((source, folder) for source, folder in found.get("left", ()))})
+        left = tuple((source, folder) for source, folder in found.get("left", ()))
+        return cls(**{**found, "left": left, "restless": tuple(found.get("restless", ()))})
 
     @property
     def changes(self) -> Changes:
@@ -94,11 +99,12 @@ class Watch:
 
     def seeing(self, files: Sequence[Seen], settle: float, now: float) -> "Watch":
         """The watch after `files` were listed."""
-        found, feeds, waiting = dict(self.found), dict(self.feeds), self.waiting
+        found, feeds, waiting, restless = dict(self.found), dict(self.feeds), self.waiting, self.restless
         for file in files:
             still = unsettled(file.written, settle, now)
             if still and file.feed:
                 still = now - feeds.setdefault(file.key, now) < _RESTLESS * settle
+                restless = restless if still else (*restless, file.key)
             if still:
                 waiting += 1
                 if file.key in self.taken:
@@ -106,16 +112,26 @@ class Watch:
             else:
                 found[file.key] = file.stamp
                 feeds.pop(file.key, None)
-        return replace(self, found=found, feeds=feeds, waiting=waiting)
+        return replace(self, found=found, feeds=feeds, waiting=waiting, restless=restless)
+
+    def blind(self, folder: str) -> "Watch":
+        """The watch after a folder, by its key, could not be listed: what is below it counts as it was."""
+        below = {key: stamp for key, stamp in self.taken.items() if key.startswith(f"{folder}/")}
+        return replace(self, found={**self.found, **below})
+
+    def to_read(self, sources: Sequence[str]) -> list[str]:
+        """The sources that are never at rest, and are to be read as they are."""
+        return [source for source in sources if _key(source) in self.restless]
 
     def why_not(self, settle: float, now: float) -> str | None:
         """Why no update is due, in words; None where one is."""
         if self.left:
             return f"still listing: {len(self.left)} folders to go"
+        if self.failures and self.tried == self._hash():
+            soon = f"it is tried again in {self.again - now:.0f} s, or when something changes"
+            return f"the last update did not take everything in: {soon}" if now < self.again else None
         if not self.changes:
             return f"{self.waiting} files are still being written" if self.waiting else "nothing has changed"
-        if self.failures and now < self.again and self.tried == self._hash():
-            return f"the last update failed: it is tried again in {self.again - now:.0f} s, or when something changes"
         if self.waiting and self.since is not None and now - self.since < _BURST * settle:
             return f"{self.changes}, and {self.waiting} files are still being written"
         return None
@@ -134,8 +150,17 @@ class Watch:
         tried = text_hash(canonical_json(dict(self.taken)))
         return replace(self, taken={}, tried=tried, failures=self.failures + 1, again=now + pause)
 
+    def unreached(self, now: float) -> "Watch":
+        """The watch after that update has ended well, but could not reach everything: it is done once more, after a
+        while."""
+        return replace(self.failed(now), taken=self.taken)
+
     def _hash(self) -> str:
         return text_hash(canonical_json(dict(self.found)))
+
+
+_Listed = tuple[list[Seen], list[str]]
+"""(files, folders)"""
 
 
 def look(watch: Watch, home: Path, sources: Sequence[str], settle: float, seconds: float, now: float) -> Watch:
@@ -151,17 +176,20 @@ def look(watch: Watch, home: Path, sources: Sequence[str], settle: float, second
     if not watch.left:
         inbox = [str(home / "inbox")] if (home / "inbox").is_dir() else []
         left = tuple((source, "") for source in (*inbox, *sources))
-        watch = replace(watch, found={}, waiting=0, left=left)
+        watch = replace(watch, found={}, waiting=0, restless=(), left=left)
     places = dict[str, Place]()
     while watch.left:
         (source, folder), *rest = watch.left
         if source == STDLIB_SOURCE:
-            files, folders = [Seen(_key(source, ""), text_hash(sys.version), None)], list[str]()
+            found: _Listed | None = ([Seen(_key(source), text_hash(sys.version), None)], [])
         else:
             place = places.get(source) or places.setdefault(source, _fresh(source))
-            files, folders = _listed(source, place, folder)
+            found = _listed(source, place, folder)
+        files, folders = found or ([], [])
         passed = monotonic() - begun
         watch = replace(watch, left=(*((source, name) for name in folders), *rest)).seeing(files, settle, now + passed)
+        if found is None:
+            watch = watch.blind(_key(source, _relative(folder, place.path)))
         if watch.left and passed >= seconds:
             return watch
     return replace(watch, since=(watch.since or now) if watch.changes else None)
@@ -174,31 +202,49 @@ def _fresh(source: str) -> Place:
     return place
 
 
-def _listed(source: str, place: Place, folder: str) -> tuple[list[Seen], list[str]]:
-    """(the files, the folders) in one folder of a source, "" its root; both empty where it has gone meanwhile."""
+def _listed(source: str, place: Place, folder: str) -> _Listed | None:
+    """(the files, the folders) in one folder of a source, "" its root: both empty where it has gone meanwhile, None
+    where its file system does not list it.
+
+    Raises:
+        UnreadableSource: it is the root.
+    """
     if place.kind != "directory":
-        return [_seen(source, place.fs.info(place.path), True)], []
-    folder = folder or place.path
+        return [_seen(_key(source), place.entry, True)], []
+    path = folder or place.path
     try:
-        entries = [entry for entry in place.fs.ls(folder, detail=True) if visible(entry["name"], folder)]
-    except FileNotFoundError:
-        return [], []
+        entries = [entry for entry in place.fs.ls(path, detail=True) if visible(entry["name"], path)]
+    except Exception as error:  # the errors of file systems have no common base
+        if not folder:
+            raise UnreadableSource(f"{place.shown!r} cannot be listed: {type(error).__name__}: {error}") from error
+        return ([], []) if isinstance(error, FileNotFoundError) else None
     folders = sorted(str(entry["name"]) for entry in entries if entry["type"] == "directory")
-    return list(_files(source, entries)), folders
+    return list(_files(_key(source, _relative(path, place.path)), entries)), folders
 
 
-def _files(source: str, entries: Sequence[Mapping[str, Any]]) -> Iterator[Seen]:
+def _files(folder: str, entries: Sequence[Mapping[str, Any]]) -> Iterator[Seen]:
     for entry in entries:
         if entry["type"] != "directory":
-            yield _seen(source, entry, False)
+            name = PurePosixPath(str(entry["name"])).name
+            yield _seen(f"{folder}/{_short(name)}", entry, False)
 
 
-def _seen(source: str, entry: Mapping[str, Any], feed: bool) -> Seen:
+def _seen(key: str, entry: Mapping[str, Any], feed: bool) -> Seen:
     # An in-memory file system tells no other time than that of creation, which elsewhere changes with the permissions.
     names = _STAMP if "mtime" in entry else (*_STAMP, "created")
     stamp = text_hash(canonical_json([str(entry.get(name)) for name in names]))[:12]
-    return Seen(_key(source, str(entry["name"])), stamp, modified(entry), feed)
+    return Seen(key, stamp, modified(entry), feed)
 
 
-def _key(source: str, path: str) -> str:
-    return text_hash(canonical_json([source, path]))[:16]
+def _relative(path: str, root: str) -> str:
+    return path.removeprefix(root.rstrip("/")).strip("/")
+
+
+def _key(source: str, path: str = "") -> str:
+    """A source, or a file or folder in it: what is below a folder begins with the folder's key and a slash."""
+    parts = path.split("/") if path else []
+    return "/".join(map(_short, [source, *parts]))
+
+
+def _short(name: str) -> str:
+    return text_hash(name)[:12]

@@ -61,7 +61,7 @@ def _now(home: Home, doc_id: str, versions: Mapping[str, tuple[str, str] | None]
         return "erased"
     if doc_id in withdrawn(home.path):
         return "withdrawn"
-    if versions and versions[max(versions)]:
+    if versions and [*versions.values()][-1]:
         return "live"
     return "left" if any(versions.values()) else "not known"
 

@@ -10,6 +10,7 @@ from genret_ops.registry.events import Event
 from genret_ops.registry.registry import Registry, Release
 from genret_ops.registry.retirement import COLLECTED, ERASED
 from genret_ops.registry.trail import known_records, told_event
+from genret_ops.store import delta_number
 
 _CHANGES = ("added", "changed", "removed", "redescribed")
 
@@ -51,7 +52,7 @@ def period(home: Home, since: datetime, until: datetime) -> dict[str, Any]:
 
 def _named(home: Home, record: Mapping[str, Any]) -> dict[str, list[str]] | None:
     """Ids of the documents that a delta changed."""
-    number, kept = int(record["snapshot"].rpartition("-")[2]), home.store.snapshots()
+    number, kept = delta_number(record["snapshot"]), home.store.snapshots()
     before = f"delta-{number - 1:05d}" if number else None
     if record["snapshot"] not in kept or (before is not None and before not in kept):
         return None

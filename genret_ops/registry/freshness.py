@@ -13,7 +13,7 @@ from genret_ops.registry.content import read_manifest
 from genret_ops.registry.registry import CHAMPION, Registry
 from genret_ops.retrieval.model import read_search
 from genret_ops.settings import UpdateSettings
-from genret_ops.store import places_path, read_record
+from genret_ops.store import delta_number, places_path, read_record, snapshots
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +76,13 @@ def freshness(home: Path) -> Freshness:
 
 def _oldest(home: Path, fresh: set[str], trained_on: str) -> datetime:
     """When the first snapshot since the training was committed that holds one of the passages; the newest holds all."""
-    names = sorted(path.stem for path in (home / "commits").glob("*.json"))
-    first = next(name for name in names if name >= trained_on and _holds(home, name, fresh))
+    begun = delta_number(trained_on) if trained_on else 0
+    first = next(name for name in snapshots(home) if delta_number(name) >= begun and _holds(home, name, fresh))
     return datetime.fromisoformat(read_record(home, first)["committed_at"])
 
 
 def _holds(home: Path, snapshot: str, wanted: set[str]) -> bool:
-    held: dict[str, list[str]] = json.loads(places_path(home, snapshot).read_text("utf-8"))
+    held: dict[str, list[str]] = json.loads(places_path(home, snapshot).read_text("utf-8"))["passages"]
     return any(passage in wanted for passages in held.values() for passage in passages)
 
 

@@ -20,6 +20,7 @@ from genret_ops.registry.retirement import retired, told
 from genret_ops.registry.trail import about, known_records, served, told_event
 from genret_ops.registry.trainings import trainings
 from genret_ops.retrieval.model import read_search
+from genret_ops.store import delta_number
 
 _OF_RECORD = ("documents", "passages", "docids", "sources", "changes", "cut", "checked", "statistics")
 
@@ -28,11 +29,11 @@ def lineage(home: Home, release: Release) -> dict[str, Any]:
     """A release from its sources to its promotion; `sources` is null where its snapshot is no longer kept."""
     registry = Registry(home.path)
     known = known_records(home, registry.releases())
-    trail = registry.events()
+    trail, newest = registry.events(), delta_number(release.delta)
     return {
         **of_release(home, registry, release),
         "sources": _sources(home, release) if release.delta in home.store.snapshots() else None,
-        "deltas": [_delta(record) for name, record in known.items() if name <= release.delta],
+        "deltas": [_delta(record) for name, record in known.items() if delta_number(name) <= newest],
         "patches": [_patch(other, trail) for other in registry.releases() if other.model == release.model],
     }
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from genret_ops.corpus.delta import next_delta_name
 from genret_ops.home import Home
 from genret_ops.quality.results import folder as quality
 from genret_ops.registry.ancestry import answered_before, reference
@@ -83,9 +84,10 @@ def stale(home: Home, needed: Needs) -> Iterator[tuple[str, Path]]:
     for folder in _listed(home.path / "cache"):
         if folder.name.startswith("heads-"):
             yield from (("cached heads", path) for path in _listed(folder) if path not in heads)
-    newest = max(home.store.snapshots(), default="")
+    names = home.store.snapshots()
+    newest, under_way = names[-1] if names else "", next_delta_name(names)
     yield from (("unfinished work", path) for path in _listed(home.path / "work") if path.name != newest)
-    checked = (path for path in _listed(quality(home.path)) if path.name <= newest)
+    checked = (path for path in _listed(quality(home.path)) if path.name != under_way)
     yield from (("results of data checks", path) for path in checked if path.name not in needed.snapshots)
     halves = (path for path in _listed(home.path) if path.is_file() and _HALF_WRITTEN.fullmatch(path.name))
     yield from (("unfinished work", path) for path in halves)

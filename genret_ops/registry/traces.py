@@ -115,12 +115,13 @@ class Traces:
     def in_snapshots(self) -> list[str]:
         """The snapshots before the newest from the first to the last that hold a trace."""
         store, found = self._home.store, list[str]()
-        for name in store.snapshots()[:-1]:
+        names = store.snapshots()
+        for name in names[:-1]:
             record = store.committed(name)
             tables = {table: store.read(table, version) for table, version in record["tables"].items()}
             if any(self.in_table(rows) for rows in tables.values()):
                 found.append(name)
-        return [name for name in store.snapshots() if found and found[0] <= name <= found[-1]]
+        return names[names.index(found[0]) : names.index(found[-1]) + 1] if found else []
 
     def in_table(self, rows: pa.Table) -> bool:
         """Whether a row of a table holds a trace."""

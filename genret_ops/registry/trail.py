@@ -6,12 +6,14 @@ from typing import Any
 from genret_ops.home import Home
 from genret_ops.registry.events import Event
 from genret_ops.registry.registry import Release
+from genret_ops.store import delta_number
 
 
 def known_records(home: Home, releases: Iterable[Release]) -> dict[str, Mapping[str, Any]]:
     """The record of every snapshot that is still known, by name: those kept, and those that a release was made on."""
     kept = {name: home.store.committed(name) for name in home.store.snapshots()}
-    return dict(sorted(({release.delta: release.head for release in releases} | kept).items()))
+    known = {release.delta: release.head for release in releases} | kept
+    return {name: known[name] for name in sorted(known, key=delta_number)}
 
 
 def served(trail: Iterable[Event], number: int) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from genret_ops.records import Document, Hit, canonical_json, text_hash
 from genret_ops.registry.lineage import of_release, origin
 from genret_ops.registry.registry import Registry, Release
 from genret_ops.retrieval.retriever import Answer, Retriever
-from genret_ops.store import Store
+from genret_ops.store import Store, delta_number
 
 _SAMPLES = 3
 _TOLD = {
@@ -94,15 +94,15 @@ def _brought(store: Store, release: Release, document: Document) -> dict[str, An
 
     `sure` is false where the snapshot before it is no longer kept: an earlier delta may have brought it then.
     """
-    names = [name for name in store.snapshots() if name <= release.delta]
+    names = [name for name in store.snapshots() if delta_number(name) <= delta_number(release.delta)]
     first, before = release.delta, None
     for name in reversed(names):
         before = version_in(store, name, document.doc_id)
         if before != (document.text_hash, document.metadata_hash):
             break
         first, before = name, None
-    number = int(first.rpartition("-")[2])
-    sure = number == 0 or any(int(name.rpartition("-")[2]) == number - 1 for name in names)
+    number = delta_number(first)
+    sure = number == 0 or any(delta_number(name) == number - 1 for name in names)
     change = "added" if before is None else "changed" if before[0] != document.text_hash else "redescribed"
     return {
         "delta": first,

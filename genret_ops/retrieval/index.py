@@ -56,7 +56,7 @@ class Index:
         found = profile(head.documents.values())
         self.attributes = {name: head.attribute(name) for name in found}
         self.planner = Planner(detectable(found, settings, len(head.documents)))
-        numbers = {doc_id: number for number, doc_id in enumerate(head.documents)}
+        self._numbers = numbers = {doc_id: number for number, doc_id in enumerate(head.documents)}
         self.documents = np.array(
             [numbers[head.first_document(docid).doc_id] if head.live[docid] else 0 for docid in range(len(head))]
         )
@@ -65,6 +65,7 @@ class Index:
         self._rarity = lexical.rarity
         self._nothing = np.zeros(len(head), dtype=np.float32)
         self._shown = lru_cache(maxsize=2)(self._held_by)
+        self.redescribed = lru_cache(maxsize=2)(self._redescribed)
 
     @classmethod
     def open(
@@ -114,9 +115,13 @@ class Index:
     def filtered(self, filters: Mapping[str, str], live: Places | None = None) -> np.ndarray:
         """The docids of which one document has all these attribute values, as a mask; possibly empty.
 
-        `live` are the places that may be returned; None: all of the head.
+        `live` are the places that may be returned; None: all of the head. With filters a document has to have them now
+        too: one with other attributes in the newest snapshot is left out, until this index is of that snapshot.
         """
         allowed = self.head.live.copy() if live is None else self._shown(live).copy()
+        gone = self.redescribed(live) if live is not None and filters else frozenset[str]()
+        if gone:
+            allowed &= ~np.isin(self.documents, [self._numbers[doc_id] for doc_id in gone])
         for name, value in filters.items():
             if name not in self.attributes or not value:
                 return np.zeros(len(self.head), dtype=bool)
@@ -126,8 +131,14 @@ class Index:
                 all(document.metadata.get(name) == value for name, value in filters.items())
                 for document in map(self.head.document, self.head.documents_of(docid))
                 if live is None or (document.doc_id, self.head.passages[docid].passage_id) in live
+                if document.doc_id not in gone
             )
         return allowed
+
+    def _redescribed(self, live: Places) -> frozenset[str]:
+        """The documents that have other attributes in the newest snapshot; most often there is none."""
+        hashes = ((one.doc_id, one.metadata_hash) for one in self.head.documents.values())
+        return frozenset(doc_id for doc_id, own in hashes if live.described.get(doc_id, own) != own)
 
     def _held_by(self, live: Places) -> np.ndarray:
         """The docids that stand at one of these places, as a mask."""

@@ -53,7 +53,7 @@ class Retriever:
     def __init__(self, index: Index, model: Model, live: Callable[[], Places] | None = None) -> None:
         self.index = index
         self.model = model
-        everything = frozenset((doc_id, own) for doc_id, passages in index.head.places().items() for own in passages)
+        everything = Places() if live else _everything(index)
         self.live = live or (lambda: everything)
 
     def search(
@@ -63,7 +63,8 @@ class Retriever:
 
         Args:
             mode: one of `hybrid`, `generative`, `lexical`, `dense`; None: the release's own.
-            filters: attribute values that every hit has; where no passage has them, there is no hit.
+            filters: attribute values that every hit has, also in the newest snapshot; where no passage has them, there
+                is no hit.
 
         Raises:
             GenretError: an empty query, an unknown mode, an attribute that no document has, or k below 1.
@@ -151,10 +152,12 @@ class Retriever:
         """A hit, shown in the first of its live documents that has the filters' values."""
         head = self.index.head
         passage = head.passages[item.docid]
+        gone = self.index.redescribed(live) if filters else frozenset[str]()
         document = next(
             document
             for document in map(head.document, head.documents_of(item.docid))
             if (document.doc_id, passage.passage_id) in live
+            and document.doc_id not in gone
             and all(document.metadata.get(name) == value for name, value in filters.items())
         )
         return Hit(
@@ -170,6 +173,12 @@ class Retriever:
             relaxed=item.relaxed,
             state="learned" if item.docid in self.model.known else "fresh",
         )
+
+
+def _everything(index: Index) -> Places:
+    """Every place of a head."""
+    held = frozenset((doc_id, own) for doc_id, passages in index.head.places().items() for own in passages)
+    return Places(held, {document.doc_id: document.metadata_hash for document in index.head.documents.values()})
 
 
 def describe(plan: QueryPlan) -> str:
