@@ -17,7 +17,8 @@ _AGAIN = 60.0
 class Follower:
     """The state of the release that an alias names. `state` is replaced as a whole, by one assignment.
 
-    Where the alias stands nowhere, there is none. `opened` hears of each new state. `refused` is the release that should be opened and could not, with the reason.
+    Where the alias stands nowhere, there is none. `opened` hears of each new state. `refused` is the release that
+    should be opened and could not, with the reason.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from serving.tokens import create_token
+from serving.tokens import create_token, revoke_token
 
 PATIENCE = 90
 
@@ -58,6 +58,13 @@ class Service:
 def token(home: Path, name: str, scope: str = "search", **filters: str) -> str:
     """The secret of a new token."""
     return create_token(home, name, scope, filters, None)[1]
+
+
+@contextmanager
+def limited(home: Path, name: str, scope: str = "search", **filters: str) -> Iterator[str]:
+    """The secret of a token with filters, which is revoked at the end: while it lives, nobody gets in without one."""
+    yield token(home, name, scope, **filters)
+    revoke_token(home, name)
 
 
 @contextmanager
