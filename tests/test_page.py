@@ -290,7 +290,7 @@ def test_a_refused_token_is_asked_for_again_and_a_limited_one_sees_its_part(page
         page.get_by_role("button", name="Forget token").click()
         page.goto(f"http://127.0.0.1:{service.port}/?q=espresso", wait_until="networkidle")
         expect(page.get_by_role("dialog", name="A token is needed")).to_be_visible()
-    page.goto(f"http://localhost:{service.port}/?q=espresso", wait_until="networkidle")
+    page.goto(f"http://127.0.0.1:{service.port}/?q=espresso", wait_until="networkidle")
     expect(page.locator("#attributes")).to_contain_text("Blue Team")
 
 
