@@ -80,7 +80,7 @@ def test_a_refusal_is_raised_with_its_code_and_request(service: Service, client:
         client.search(QUERY, k=1000)
     error = refused.value
     assert (error.status, error.code, error.message) == (422, "too_many", "at most 100 hits may be asked for")
-    assert str(error) == f"k may be 100 at most (422 too_many, request {error.request_id})"
+    assert str(error) == f"at most 100 hits may be asked for (422 too_many, request {error.request_id})"
     assert len(error.request_id) == 32 and isinstance(error, GenretError)
     for code, ask in [
         ("release_too_old", lambda: client.search(QUERY, min_release="r9")),
