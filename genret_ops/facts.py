@@ -153,11 +153,10 @@ def _release(
 
 
 def _aliases(standing: Mapping[str, int], number: int) -> list[str]:
-    """The aliases that stand at a release; a candidate that became champion is one no longer."""
-    from genret_ops.registry.registry import ALIASES, CANDIDATE, CHAMPION
+    """The aliases that stand at a release."""
+    from genret_ops.registry.registry import ALIASES
 
-    found = [name for name in ALIASES if standing.get(name) == number]
-    return [name for name in found if name != CANDIDATE or CHAMPION not in found]
+    return [name for name in ALIASES if standing.get(name) == number]
 
 
 def releases(home: "Home") -> list[dict[str, Any]]:
@@ -258,6 +257,7 @@ def reading(plan: "QueryPlan") -> dict[str, Any]:
         "clauses": [{"text": clause.text, "constraints": dict(clause.constraints)} for clause in plan.clauses],
         "mentioned": [{"name": name, "value": value} for name, value in plan.soft],
         "dates": list(plan.dates),
+        "left_out": plan.left_out,
     }
 
 

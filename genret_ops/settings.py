@@ -130,7 +130,9 @@ class ServingSettings(_Group):
     host: str = Field("127.0.0.1", description="address to listen on; another than loopback needs require_token")
     port: int = Field(8000, ge=1, le=65535)
     workers: int = Field(1, ge=1, description="processes, each with one thread of torch; rows are shared")
-    require_token: bool = Field(False, description="searching needs a token too, also on loopback")
+    require_token: bool = Field(
+        False, description="searching needs a token on this machine too; limited tokens bring that"
+    )
     poll_seconds: float = Field(1.0, gt=0, description="how often a worker looks which release is champion")
     shadow: float = Field(0.0, ge=0, le=1, description="share of searches that the candidate answers too, unseen")
     together: int = Field(32, ge=1, description="searches that go through the model at once, at most")

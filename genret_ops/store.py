@@ -30,11 +30,14 @@ _TICK = 0.02
 """Seconds that part two versions for LanceDB, whose clock counts milliseconds."""
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` so that a reader sees all of it or nothing, also after a crash."""
+def write_atomically(path: Path, data: bytes, mode: int = 0o666) -> None:
+    """Write `data` so that a reader sees all of it or nothing, also after a crash.
+
+    The file never lets in more than `mode`, of which the umask takes its part.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
+    with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -1,6 +1,7 @@
 """Who asks, whether they may, and how often: tokens, loopback, and a bucket of requests for each caller."""
 
 import ipaddress
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -12,14 +13,22 @@ from serving.tokens import Tokens
 
 _CALLERS = 10_000
 """Buckets that are kept; the caller that was away longest starts with a full one again."""
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
+"""Headers of a proxy: whoever asks is then not the one who connects."""
+_HOST = re.compile(r"(\[[^]]*\]|[^:]*)(?::\d*)?")
+_HOW = "send 'Authorization: Bearer TOKEN'; `genret token create` makes one"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever makes a request: a token's name, or an address. `filters` limit everything that is read or written."""
+    """Whoever makes a request: a token's name, or an address. `filters` limit everything that is read or written.
+
+    `admin` may be told what is wrong within the service: it administers all of it.
+    """
 
     name: str
     filters: Mapping[str, str] = field(default_factory=dict)
+    admin: bool = False
 
     def narrowed(self, filters: Mapping[str, str]) -> dict[str, str]:
         """The filters that a request asks for, together with the caller's own.
@@ -45,25 +54,26 @@ class Access:
         self._settings = settings
         self._buckets = OrderedDict[str, tuple[float, float]]()
 
-    def admit(self, authorization: str | None, address: str, scope: str, always: bool) -> Caller:
-        """The caller of a request that needs a scope, by its `Authorization` header and the address it comes from.
+    def admit(self, headers: Mapping[str, str], address: str, scope: str, always: bool) -> Caller:
+        """The caller of a request that needs a scope, by its headers (named in small letters) and where it comes from.
 
-        Without a token, a request is let in where it is not `always` needed: from loopback, unless the settings
-        require one.
+        Without a token, a request is let in where it is not `always` needed, the settings require none and no token is
+        limited by filters, which would limit nobody then: from this machine and to it, by a program on it. A page that
+        made its own name point here, and what a proxy passes on, come from elsewhere.
 
         Raises:
             Refusal: 401 without a token or with one that is not known, 403 beyond its scope, 429 too often.
         """
-        caller = self._caller(authorization, address, scope, always)
+        caller = self._caller(headers, address, scope, always)
         self._count(caller.name)
         return caller
 
-    def _caller(self, authorization: str | None, address: str, scope: str, always: bool) -> Caller:
+    def _caller(self, headers: Mapping[str, str], address: str, scope: str, always: bool) -> Caller:
+        authorization = headers.get("authorization")
         if authorization is None:
-            if always or self._settings.require_token or not is_loopback(address):
+            if told := self._wanting(headers, address, always):
                 self._count(address)
-                told = "send 'Authorization: Bearer TOKEN'; `genret token create` makes one"
-                raise Refusal(401, "no_token", told)
+                raise Refusal(401, "no_token", f"{told}: {_HOW}")
             return Caller(address)
         kind, _, secret = authorization.partition(" ")
         token = self._tokens.find(secret.strip()) if kind.lower() == "bearer" else None
@@ -72,7 +82,19 @@ class Access:
             raise Refusal(401, "bad_token", "this token is not known, was revoked or has expired")
         if not token.allows(scope):
             raise Refusal(403, "scope", f"this needs a token of scope {scope}, and this one is for {token.scope}")
-        return Caller(f"token {token.name}", token.filters)
+        return Caller(f"token {token.name}", token.filters, token.allows("admin") and not token.filters)
+
+    def _wanting(self, headers: Mapping[str, str], address: str, always: bool) -> str | None:
+        """Why a request cannot be let in without a token; None where it can."""
+        if always or self._settings.require_token:
+            return "this needs a token"
+        if self._tokens.limited:
+            return "a token of this service is limited by filters, so that nobody is let in without one"
+        if not is_loopback(address) or any(name in headers for name in _FORWARDED):
+            return "whoever is not on the service's own machine needs a token"
+        if not is_own_name(headers.get("host", "")):
+            return "without a token the service is asked as localhost, and this request names another host"
+        return None
 
     def _count(self, name: str) -> None:
         most, now = float(self._settings.per_second), time.monotonic()
@@ -93,3 +115,10 @@ def is_loopback(address: str) -> bool:
         return False
     mapped = getattr(found, "ipv4_mapped", None)
     return bool((mapped or found).is_loopback)
+
+
+def is_own_name(host: str) -> bool:
+    """Whether a `Host` header, with a port or without, is localhost or a loopback address."""
+    found = _HOST.fullmatch(host)
+    name = found[1].strip("[]").lower() if found else ""
+    return name == "localhost" or is_loopback(name)

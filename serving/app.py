@@ -49,12 +49,13 @@ def make_app(worker: Worker) -> Starlette:
         return Response(description, media_type="application/json")
 
     async def ready(request: Request) -> Response:
-        state = standing(worker)
+        state = standing(worker, detailed=False)
         able = state["release"] is not None
         return _json({"ready": able, **state}, 200 if able else 503)
 
     async def metrics(request: Request) -> Response:
-        _admitted(worker, request, "search", False)
+        if _admitted(worker, request, "search", False).filters:
+            raise Refusal(403, "outside", "metrics tell of all searches, and this token sees a part of the corpus")
         text, kind = worker.metrics.text()
         return Response(text, media_type=kind)
 
@@ -94,7 +95,7 @@ def _endpoint(worker: Worker, operation: Operation) -> Callable[[Request], Await
 
 def _admitted(worker: Worker, request: Request, scope: str, always: bool) -> Caller:
     address = request.client.host if request.client else ""
-    return worker.access.admit(request.headers.get("authorization"), address, scope, always)
+    return worker.access.admit(request.headers, address, scope, always)
 
 
 async def _arguments(worker: Worker, request: Request, operation: Operation) -> list[Any]:

@@ -4,14 +4,17 @@ Nothing is waited for: a search that comes alone is answered alone at once. A ba
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from genret_ops.retrieval.retriever import Answer, Search
 from serving.refusal import Refusal
 from serving.state import State
 
-Answering = Callable[[State, Sequence[Search]], Sequence[Answer]]
+Answering = Callable[[State, Sequence[Search], Sequence[float]], Sequence[Answer]]
+"""Answers searches of one state; the third argument is how many seconds each has waited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +22,7 @@ class _Waiting:
     state: State
     search: Search
     answer: asyncio.Future[Answer]
+    since: float
 
 
 _BATCHES = 16
@@ -26,7 +30,7 @@ _BATCHES = 16
 
 
 class Batcher:
-    """Answers searches in a thread, at most `most` at once."""
+    """Answers searches in a thread of its own, so that nothing else delays them, at most `most` at once."""
 
     def __init__(self, answering: Answering, most: int) -> None:
         self._answering = answering
@@ -54,27 +58,38 @@ class Batcher:
         if len(self._queue) > _BATCHES * self._most:
             raise Refusal(503, "overloaded", "too many searches wait: ask again in a moment")
         loop = asyncio.get_running_loop()
-        own = [_Waiting(state, search, loop.create_future()) for search in searches]
+        now = time.perf_counter()
+        own = [_Waiting(state, search, loop.create_future(), now) for search in searches]
         self._queue += own
         self._come.set()
         return list(await asyncio.gather(*(one.answer for one in own)))
 
     async def run(self) -> None:
         """Answer what comes, until cancelled."""
-        while True:
-            await self._come.wait()
-            batch, self._at_work = self._next(), True
-            try:
-                found = await asyncio.to_thread(self._answering, batch[0].state, [one.search for one in batch])
-            except Exception as error:  # goes to whoever waits, and is told there
-                for one in batch:
-                    if not one.answer.done():
-                        one.answer.set_exception(error)
-            else:
-                for one, answer in zip(batch, found, strict=True):
-                    if not one.answer.done():  # a client that has gone waits no more
-                        one.answer.set_result(answer)
-            self._at_work = False
+        thread = ThreadPoolExecutor(1, "answering")
+        try:
+            while True:
+                await self._come.wait()
+                self._at_work = True
+                await self._answered(self._next(), thread)
+                self._at_work = False
+        finally:
+            thread.shutdown(wait=False)
+
+    async def _answered(self, batch: Sequence[_Waiting], thread: ThreadPoolExecutor) -> None:
+        now, searches = time.perf_counter(), [one.search for one in batch]
+        waited = [now - one.since for one in batch]
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.run_in_executor(thread, self._answering, batch[0].state, searches, waited)
+        except Exception as error:  # goes to whoever waits, and is told there
+            for one in batch:
+                if not one.answer.done():
+                    one.answer.set_exception(error)
+        else:
+            for one, answer in zip(batch, found, strict=True):
+                if not one.answer.done():  # a client that has gone waits no more
+                    one.answer.set_result(answer)
 
     def _next(self) -> list[_Waiting]:
         """Take the searches that go first: the oldest, and others of its state."""

@@ -10,11 +10,16 @@ from serving.worker import Worker
 
 _VALUES = 200
 """Values of an attribute that are listed; the rest is counted."""
+_OF_ALL = ("metrics", "gate")
+"""What a release tells of the whole corpus, and so not to a caller with filters."""
 
 
 async def releases(worker: Worker, caller: Caller) -> dict[str, Any]:
-    """Every release, and what keeps this worker from the one that should answer."""
-    return {**standing(worker), "releases": await asyncio.to_thread(worker.source.releases)}
+    """Every release, and whether this worker is kept from the one that should answer; by what, admins are told."""
+    found = await asyncio.to_thread(worker.source.releases)
+    hidden = _OF_ALL if caller.filters else ()
+    told = [{name: value for name, value in one.items() if name not in hidden} for one in found]
+    return {**standing(worker, caller.admin), "releases": told}
 
 
 async def attributes(worker: Worker, caller: Caller) -> dict[str, Any]:
@@ -36,10 +41,14 @@ async def shadow(worker: Worker, caller: Caller) -> dict[str, Any]:
     return await asyncio.to_thread(summary, worker.home.path, f"r{candidate}")
 
 
-def standing(worker: Worker) -> dict[str, Any]:
-    """The release that a worker answers from, and the one that it could not load, with the reason."""
+def standing(worker: Worker, detailed: bool) -> dict[str, Any]:
+    """The release that a worker answers from, and the one that it could not load.
+
+    The reason may name folders and hosts: it stands in the log, and here where it is to be `detailed`.
+    """
     state, refused = worker.champion.state, worker.champion.refused
+    why = refused[1] if refused and detailed else "it could not be opened: the service's log says why"
     return {
         "release": state.name if state else None,
-        "refused": {"release": f"r{refused[0]}", "why": refused[1]} if refused else None,
+        "refused": {"release": f"r{refused[0]}", "why": why} if refused else None,
     }

@@ -75,8 +75,8 @@ def _content(schema: Any) -> dict[str, Any]:
 
 def _limit(schemas: dict[str, Any], settings: ServingSettings) -> None:
     """Put the limits of this service's settings into the description."""
-    search = schemas["SearchRequest"]["properties"]
-    search["k"]["maximum"] = settings.k
-    for model in ("SearchRequest", "FeedbackRequest"):
+    schemas["SearchRequest"]["properties"]["k"]["maximum"] = settings.k
+    schemas["WhyRequest"]["properties"]["rank"]["maximum"] = settings.k
+    for model in ("SearchRequest", "WhyRequest", "FeedbackRequest"):
         schemas[model]["properties"]["query"]["maxLength"] = settings.query_characters
     schemas["BatchRequest"]["properties"]["searches"]["maxItems"] = settings.batch

@@ -1,11 +1,17 @@
 """Documents: read as the release knows them, added and withdrawn through the inbox, followed by ticket."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
-from genret_ops.corpus.inbox import Ticket, cleaned
+import pyarrow.compute as pc
+
+from genret_ops.corpus.inbox import Check, Ticket, anything
+from genret_ops.corpus.live import newest_snapshot
+from genret_ops.corpus.snapshot import documents_of
 from genret_ops.errors import DocumentRefused, UnknownDocument
 from genret_ops.records import Document
+from genret_ops.store import read_record
 from serving.access import Caller
 from serving.refusal import Refusal
 from serving.schema import DocumentRequest
@@ -28,7 +34,10 @@ _DETAIL = {
 
 async def read(worker: Worker, caller: Caller, doc_id: str) -> dict[str, Any]:
     """A document with its passages."""
-    state = worker.state()
+    return await asyncio.to_thread(_read, worker.state(), caller, doc_id)
+
+
+def _read(state: State, caller: Caller, doc_id: str) -> dict[str, Any]:
     document = seen(state, caller, doc_id)
     head, known = state.retriever.index.head, state.retriever.model.known
     passages = [
@@ -48,11 +57,11 @@ async def read(worker: Worker, caller: Caller, doc_id: str) -> dict[str, Any]:
 
 async def post(worker: Worker, caller: Caller, asked: DocumentRequest) -> dict[str, Any]:
     """Take a document in."""
-    inbox, document = worker.writing(), cleaned(Document(asked.id, asked.title, asked.text, asked.metadata))
-    if caller.filters:
-        await asyncio.to_thread(_within, worker, caller, document)
+    inbox, document = worker.writing(), Document(asked.id, asked.title, asked.text, asked.metadata)
+    told = ", ".join(f"{name}={value}" for name, value in caller.filters.items())
+    outside = Refusal(403, "outside", f"this token writes documents with {told} only, and replaces no other")
     try:
-        ticket = await asyncio.to_thread(inbox.post, document, caller.name)
+        ticket = await asyncio.to_thread(inbox.post, document, caller.name, _within(worker, caller, outside))
     except DocumentRefused as error:
         raise Refusal(422, "refused", str(error)) from error
     return {"ticket": ticket.ticket, "state": "waiting", "detail": _DETAIL["post"]["waiting"]}
@@ -60,11 +69,9 @@ async def post(worker: Worker, caller: Caller, asked: DocumentRequest) -> dict[s
 
 async def withdraw(worker: Worker, caller: Caller, doc_id: str) -> dict[str, Any]:
     """Take a document out of every answer, from this moment."""
-    inbox = worker.writing()
-    if caller.filters:
-        seen(worker.state(), caller, doc_id)
+    inbox, within = worker.writing(), _within(worker, caller, _unknown(doc_id))
     try:
-        ticket = await asyncio.to_thread(inbox.withdraw, doc_id, caller.name)
+        ticket = await asyncio.to_thread(inbox.withdraw, doc_id, caller.name, within)
     except UnknownDocument:
         raise _unknown(doc_id) from None
     return {"ticket": ticket.ticket, "state": "gone", "detail": _DETAIL["withdraw"]["gone"]}
@@ -92,19 +99,28 @@ def seen(state: State, caller: Caller, doc_id: str) -> Document:
     return head.document(doc_id)
 
 
-def _within(worker: Worker, caller: Caller, document: Document) -> None:
-    """Keep a limited token from writing, or replacing, what it may not see: in the release, posted and waiting, or in
-    the newest snapshot with other attributes than the release knows."""
-    if not caller.sees(document.metadata):
-        told = ", ".join(f"{name}={value}" for name, value in caller.filters.items())
-        raise Refusal(403, "outside", f"this token writes documents with {told} only")
-    retriever, items = worker.state().retriever, worker.inbox.documents()
-    posted = [one for one in items if isinstance(one, Document) and one.doc_id == document.doc_id]
-    served = retriever.index.head.documents.get(document.doc_id)
-    newest, own = retriever.live().described.get(document.doc_id), served.metadata_hash if served else None
-    hidden = not posted and newest is not None and newest != own
-    if hidden or any(other and not caller.sees(other.metadata) for other in (served, *posted)):
-        raise Refusal(403, "outside", "this id is taken")
+def _within(worker: Worker, caller: Caller, refusal: Refusal) -> Check:
+    """Keeps a caller with filters from writing, replacing and withdrawing what these do not let them see.
+
+    A document counts as it was posted and as the newest snapshot holds it, whether it is served yet or not.
+    """
+
+    def check(doc_id: str, about: Sequence[Document]) -> None:
+        if not all(caller.sees(one.metadata) for one in [*about, *_newest(worker, doc_id)]):
+            raise refusal
+
+    return check if caller.filters else anything
+
+
+def _newest(worker: Worker, doc_id: str) -> list[Document]:
+    """The document of an id in the newest snapshot, if any; where that is the one that answers, nothing is read."""
+    newest, state = newest_snapshot(worker.home.path), worker.champion.state
+    if state and state.delta == newest:
+        return [document] if (document := state.retriever.index.head.documents.get(doc_id)) else []
+    if not newest:
+        return []
+    rows = worker.home.store.read("documents", read_record(worker.home.path, newest)["tables"]["documents"])
+    return documents_of(rows.filter(pc.field("doc_id") == doc_id))
 
 
 def _unknown(doc_id: str) -> Refusal:

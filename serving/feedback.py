@@ -8,6 +8,7 @@ from serving.access import Caller
 from serving.documents import seen
 from serving.refusal import Refusal
 from serving.schema import FeedbackRequest
+from serving.searches import check_size
 from serving.worker import Worker
 
 
@@ -16,9 +17,8 @@ async def keep(worker: Worker, caller: Caller, asked: FeedbackRequest) -> dict[s
     worker.writing()
     if not asked.query.strip():
         raise Refusal(422, "refused", "the query is empty: say what was asked")
-    if len(asked.query) > worker.settings.query_characters:
-        raise Refusal(422, "too_long", f"a query may have {worker.settings.query_characters} characters at most")
-    seen(worker.state(), caller, asked.doc_id)
+    check_size(worker.settings, asked.query)
+    await asyncio.to_thread(seen, worker.state(), caller, asked.doc_id)
     judgement = Judgement.now(asked.query, asked.doc_id, asked.relevant, caller.name, asked.request_id)
     await asyncio.to_thread(add_feedback, worker.home.path, judgement)
     return {"kept": True}

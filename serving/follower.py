@@ -17,7 +17,8 @@ _AGAIN = 60.0
 class Follower:
     """The state of the release that an alias names. `state` is replaced as a whole, by one assignment.
 
-    `opened` hears of each new state. `refused` is the release that should be opened and could not, with the reason.
+    Where the alias stands nowhere, there is none. `opened` hears of each new state. `refused` is the release that
+    should be opened and could not, with the reason.
     """
 
     def __init__(
@@ -50,7 +51,10 @@ class Follower:
             self._metrics.swap_failed()
             log.exception("the registry cannot be read: %s stays", before)
             return
-        if number is None or (self.state and self.state.number == number):
+        if number is None:
+            self.state = self.refused = None
+            return
+        if self.state and self.state.number == number:
             self.refused = None
             return
         if self.refused and self.refused[0] == number and time.monotonic() - self._tried < _AGAIN:

@@ -8,6 +8,7 @@ from genret_ops.registry.registry import Registry
 from serving.access import Caller
 from serving.refusal import Refusal
 from serving.schema import WhyRequest
+from serving.searches import check_size
 from serving.worker import Worker
 
 
@@ -25,6 +26,7 @@ async def answer(worker: Worker, caller: Caller, asked: WhyRequest) -> dict[str,
     """The hit of some rank of a search, back to its source and to what taught the model it."""
     from genret_ops.registry.why import why
 
+    check_size(worker.settings, asked.query, asked.rank)
     state = worker.state()
 
     def told() -> dict[str, Any]:

@@ -25,12 +25,14 @@ class Metrics:
         Gauge = partial(prometheus_client.Gauge, registry=self._own)  # noqa: N806
         Histogram = partial(prometheus_client.Histogram, registry=self._own)  # noqa: N806
         self._requests = Counter("genret_requests", "Requests", ["operation", "status"])
-        self._seconds = Histogram("genret_seconds", "Seconds of a search", ["stage", "mode"], buckets=_SECONDS)
+        told = "Seconds of a search: waiting (queue), encoding and answering its batch, and all of it"
+        self._seconds = Histogram("genret_seconds", told, ["stage", "mode"], buckets=_SECONDS)
         self._release = Gauge("genret_release", "Release that answers", multiprocess_mode="livemin")
         self._waiting = Gauge("genret_waiting", "Searches that wait for a batch", multiprocess_mode="livesum")
         self._batch = Histogram("genret_batch_size", "Searches in a batch", buckets=(1, 2, 4, 8, 16, 32, 64, 128))
         self._hits = Counter("genret_hits", "Hits, by whether the model has learned them", ["state"])
-        self._answers = Counter("genret_answers", "Answers, by whether they hold a hit", ["mode", "found"])
+        self._answers = Counter("genret_answers", "Answers", ["mode"])
+        self._without = Counter("genret_answers_without_hits", "Answers whose filters left no passage", ["mode"])
         self._failures = Counter("genret_swap_failures", "Releases that could not be loaded")
         self._shadowed = Counter("genret_shadow_answers", "Answers that the candidate gave too", ["mode"])
         self._dropped = Counter("genret_shadow_dropped", "Sampled searches for which there was no time")
@@ -55,13 +57,20 @@ class Metrics:
         self._batch.observe(size)
         self._waiting.set(waiting)
 
-    def answered(self, answer: Answer) -> None:
-        """A search was answered."""
-        for stage, seconds in answer.seconds.items():
+    def answered(self, answer: Answer, waited: float) -> None:
+        """A search was answered that had waited so many seconds for its batch to begin."""
+        stages = {"queue": waited, "encoder": answer.seconds["encoder"], "answer": answer.seconds["total"]}
+        for stage, seconds in stages.items():
             self._seconds.labels(stage, answer.mode).observe(seconds)
-        self._answers.labels(answer.mode, "some" if answer.hits else "none").inc()
+        self._answers.labels(answer.mode).inc()
+        if not answer.hits:
+            self._without.labels(answer.mode).inc()
         for hit in answer.hits:
             self._hits.labels(hit.state).inc()
+
+    def searched(self, mode: str, seconds: float) -> None:
+        """A search was planned, waited, was answered and put into words, which took so many seconds."""
+        self._seconds.labels("request", mode).observe(seconds)
 
     def swapped(self, state: State) -> None:
         """Another state answers."""

@@ -53,8 +53,8 @@ class FeedbackRequest(_Request):
 class WhyRequest(_Request):
     """A search, and the rank of the hit that is to be accounted for."""
 
-    query: str = Field(min_length=1, max_length=2000, examples=["copy a folder"])
-    rank: int = Field(1, ge=1, le=100)
+    query: str = Field(min_length=1, examples=["copy a folder"])
+    rank: int = Field(1, ge=1)
     mode: Mode | None = None
     filters: dict[str, str] = Field(default_factory=dict, max_length=16)
 
@@ -122,6 +122,7 @@ class Reading(BaseModel):
     clauses: list[Clause]
     mentioned: list[Mentioned]
     dates: list[str]
+    left_out: int = Field(description="clauses and mentioned values beyond those that a plan holds")
 
 
 class Found(BaseModel):
@@ -175,8 +176,8 @@ class ReleasesAnswer(_Answer):
     """Every release, and which one this worker answers from."""
 
     release: str | None
-    refused: dict[str, str] | None = Field(description="the release that could not be loaded, and why")
-    releases: list[dict[str, Any]]
+    refused: dict[str, str] | None = Field(description="the release that could not be loaded; to admins, why")
+    releases: list[dict[str, Any]] = Field(description="without metrics and gate for tokens limited by filters")
 
 
 class Attribute(BaseModel):
@@ -221,11 +222,3 @@ class FeedbackAnswer(_Answer):
     """Feedback that was kept; the gate asks it once a person takes it over."""
 
     kept: bool
-
-
-class Ready(BaseModel):
-    """Whether this worker can answer, and what keeps it from a newer release."""
-
-    ready: bool
-    release: str | None
-    refused: dict[str, str] | None

@@ -1,11 +1,14 @@
 """POST /v1/search and /v1/search/batch."""
 
+import asyncio
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from genret_ops import facts
 from genret_ops.errors import GenretError
 from genret_ops.retrieval.retriever import Answer, Search, describe
+from genret_ops.settings import ServingSettings
 from serving.access import Caller
 from serving.refusal import Refusal
 from serving.schema import BatchRequest, SearchRequest
@@ -37,21 +40,34 @@ async def batch(worker: Worker, caller: Caller, asked: BatchRequest) -> dict[str
 async def _answered(
     worker: Worker, caller: Caller, state: State, asked: Sequence[SearchRequest]
 ) -> list[dict[str, Any]]:
-    searches = [_planned(worker, caller, state, one) for one in asked]
+    begun = time.perf_counter()
+    searches = await asyncio.to_thread(_planned, worker, caller, state, asked)
     answers = await worker.batcher.answer(state, searches)
     for search_, answer in zip(searches, answers, strict=True):
         worker.shadow.offer(state, search_, answer)
-    return [_shown(state, caller, one, answer) for one, answer in zip(asked, answers, strict=True)]
+    found = await asyncio.to_thread(_shown, state, caller, asked, answers)
+    for search_ in searches:
+        worker.metrics.searched(search_.mode, time.perf_counter() - begun)
+    return found
 
 
-def _planned(worker: Worker, caller: Caller, state: State, asked: SearchRequest) -> Search:
-    limits = worker.settings
-    if len(asked.query) > limits.query_characters:
+def check_size(limits: ServingSettings, query: str, k: int = 1) -> None:
+    """Refuse what is longer, or asks for more hits, than the settings allow."""
+    if len(query) > limits.query_characters:
         raise Refusal(422, "too_long", f"a query may have {limits.query_characters} characters at most")
-    if asked.k > limits.k:
-        raise Refusal(422, "too_many", f"k may be {limits.k} at most")
+    if k > limits.k:
+        raise Refusal(422, "too_many", f"at most {limits.k} hits may be asked for")
+
+
+def _planned(worker: Worker, caller: Caller, state: State, asked: Sequence[SearchRequest]) -> list[Search]:
+    return [_plan(worker.settings, caller, state, one) for one in asked]
+
+
+def _plan(limits: ServingSettings, caller: Caller, state: State, asked: SearchRequest) -> Search:
+    check_size(limits, asked.query, asked.k)
     filters = caller.narrowed(asked.filters)
-    if caller.filters and (unknown := sorted(asked.filters.keys() - state.attributes(caller.filters).keys())):
+    others = asked.filters.keys() - caller.filters.keys()
+    if caller.filters and others and (unknown := sorted(others - state.attributes(caller.filters).keys())):
         raise Refusal(422, "refused", f"no document has an attribute {unknown[0]!r}")
     if any(name not in state.retriever.index.attributes for name in caller.filters):
         raise Refusal(403, "outside", "no document is what this token may see")
@@ -61,7 +77,13 @@ def _planned(worker: Worker, caller: Caller, state: State, asked: SearchRequest)
         raise Refusal(422, "refused", str(error)) from error
 
 
-def _shown(state: State, caller: Caller, asked: SearchRequest, answer: Answer) -> dict[str, Any]:
+def _shown(
+    state: State, caller: Caller, asked: Sequence[SearchRequest], answers: Sequence[Answer]
+) -> list[dict[str, Any]]:
+    return [_show(state, caller, one, answer) for one, answer in zip(asked, answers, strict=True)]
+
+
+def _show(state: State, caller: Caller, asked: SearchRequest, answer: Answer) -> dict[str, Any]:
     """An answer as its caller may see it, without what nobody asked for."""
     hidden = [*(() if asked.explain else _EXPLAINED), *(_OF_OTHERS if caller.filters else ())]
     hits = facts.hits(state.retriever, answer, evidence="evidence" not in hidden)

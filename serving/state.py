@@ -91,8 +91,7 @@ class HomeSource:
         return self._aliases().get(CHAMPION)
 
     def candidate(self) -> int | None:
-        standing = self._aliases()
-        return None if standing.get(CANDIDATE) == standing.get(CHAMPION) else standing.get(CANDIDATE)
+        return self._aliases().get(CANDIDATE)
 
     def _aliases(self) -> Mapping[str, int]:
         self._registry = self._registry or Registry.existing(self._home.path)

@@ -65,6 +65,11 @@ class Tokens:
                 found = token
         return None if found is None or found.expired else found
 
+    @property
+    def limited(self) -> bool:
+        """Whether a token that has not expired is limited by filters."""
+        return any(token.filters and not token.expired for token in self._read())
+
     def _read(self) -> Sequence[Token]:
         state = self._path.stat() if self._path.exists() else None
         stamp = (state.st_mtime_ns, state.st_ino, state.st_size) if state else ()
@@ -115,8 +120,7 @@ def _changing(home: Path) -> Iterator[list[Token]]:
         known = read_tokens(home)
         yield known
         rows = json.dumps([asdict(token) for token in known], indent=1)
-        write_atomically(home / TOKENS, rows.encode())
-        (home / TOKENS).chmod(0o600)
+        write_atomically(home / TOKENS, rows.encode(), mode=0o600)
 
 
 def _hash(secret: str) -> str:

@@ -75,9 +75,9 @@ class Worker:
             raise Refusal(409, "packed", "this is a packed release, which takes no changes: send them to the home")
         return self.inbox
 
-    def _answer(self, state: State, searches: Sequence[Search]) -> list[Answer]:
+    def _answer(self, state: State, searches: Sequence[Search], waited: Sequence[float]) -> list[Answer]:
         self.metrics.batch(len(searches), self.batcher.waiting)
         found = state.retriever.answer(searches)
-        for answer in found:
-            self.metrics.answered(answer)
+        for answer, seconds in zip(found, waited, strict=True):
+            self.metrics.answered(answer, seconds)
         return found

@@ -7,14 +7,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from serving.tokens import create_token
+from serving.tokens import create_token, revoke_token
 
 PATIENCE = 90
 
@@ -61,16 +61,36 @@ def token(home: Path, name: str, scope: str = "search", **filters: str) -> str:
 
 
 @contextmanager
+def limited(home: Path, name: str, scope: str = "search", **filters: str) -> Iterator[str]:
+    """The secret of a token with filters, which is revoked at the end: while it lives, nobody gets in without one."""
+    yield token(home, name, scope, **filters)
+    revoke_token(home, name)
+
+
+@contextmanager
 def served(home: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Iterator[Service]:
     """`genret serve` on a free port, ready."""
+    command = ["genret_ops.cli", "serve", "--home", str(home), *arguments]
+    with started(command, home, environment or {}, Path.cwd()) as service:
+        yield service
+
+
+@contextmanager
+def started(command: Sequence[str], home: Path, environment: Mapping[str, str], folder: Path) -> Iterator[Service]:
+    """A service that `python -m COMMAND --port ...` starts in a folder, ready, with `home` as its home."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = home.with_name(f"{home.name}-{port}.log")
-    command = [sys.executable, "-m", "genret_ops.cli", "serve", "--home", str(home), "--port", str(port), *arguments]
+    process_environment = {**os.environ, **environment}
     with log.open("w") as output:
         process = subprocess.Popen(
-            command, stdout=output, stderr=output, env={**os.environ, **(environment or {})}, start_new_session=True
+            [sys.executable, "-m", *command, "--port", str(port)],
+            stdout=output,
+            stderr=output,
+            env=process_environment,
+            cwd=folder,
+            start_new_session=True,
         )
     service = Service(home, port)
     try:

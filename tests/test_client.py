@@ -79,8 +79,8 @@ def test_a_refusal_is_raised_with_its_code_and_request(service: Service, client:
     with pytest.raises(Refused) as refused:
         client.search(QUERY, k=1000)
     error = refused.value
-    assert (error.status, error.code, error.message) == (422, "too_many", "k may be 100 at most")
-    assert str(error) == f"k may be 100 at most (422 too_many, request {error.request_id})"
+    assert (error.status, error.code, error.message) == (422, "too_many", "at most 100 hits may be asked for")
+    assert str(error) == f"at most 100 hits may be asked for (422 too_many, request {error.request_id})"
     assert len(error.request_id) == 32 and isinstance(error, GenretError)
     for code, ask in [
         ("release_too_old", lambda: client.search(QUERY, min_release="r9")),

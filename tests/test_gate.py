@@ -211,7 +211,7 @@ def test_a_rollback_knows_models_from_patches_that_brought_nothing_new(
     assert back.model == registry.release(1).model and back.delta == "delta-00001"
     assert not run.build(home, home.settings).new, "what was rolled back is not built again behind your back"
     assert registry.alias("champion") == back.number
-    assert registry.alias("candidate") == number, "patches are no candidates"
+    assert registry.alias("candidate") is None, "what was champion is no candidate again, nor is a patch"
 
 
 def test_a_patch_of_a_refused_release_is_refused_as_well(home_copy: Path, tmp_path: Path) -> None:

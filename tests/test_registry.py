@@ -70,7 +70,7 @@ def test_what_is_registered_is_candidate_and_what_passed_may_be_champion(registr
     with pytest.raises(NothingToSearch, match="genret build"):
         registry.release("champion")
     add("one")
-    assert (registry.alias("champion"), registry.alias("candidate")) == (1, 1)
+    assert (registry.alias("champion"), registry.alias("candidate")) == (1, None)
     add("two"), add("three")
     assert (registry.alias("champion"), registry.alias("candidate"), registry.alias("previous")) == (1, 3, None)
     assert [(event.kind, event.alias, event.release) for event in registry.events()] == [
@@ -138,6 +138,20 @@ def test_promotion_moves_champion_and_previous(registry: Registry, add: Add) -> 
     assert len(registry.events()) == 9
     registry.promote(1, "bob", "back")
     assert (registry.alias("champion"), registry.alias("previous")) == (1, 2)
+
+
+def test_a_candidate_is_one_until_its_model_was_champion(registry: Registry, add: Add) -> None:
+    add("one"), add("two")
+    assert registry.alias("candidate") == 2
+    registry.promote(2, "bob", "better")
+    assert registry.alias("candidate") is None
+    patch = add("two", head={"passages": 4}, candidate=False)
+    registry.promote(patch, "bob", "more passages")
+    assert registry.aliases() == {"champion": 3, "previous": 2}, "nor is it after a patch"
+    registry.promote(1, "bob", "back")
+    assert registry.alias("candidate") is None, "nor after a rollback"
+    assert add("three") == registry.alias("candidate") == 4
+    assert registry.verify_chain() == []
 
 
 def test_a_promotion_that_lost_changes_nothing(registry: Registry, add: Add) -> None:

@@ -14,6 +14,7 @@ from genret_ops.retrieval.ranking import MODES
 from genret_ops.retrieval.retriever import Retriever
 
 QUERY = "where do visitors park"
+STAGES = ("queue", "encoder", "answer", "request")
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def test_what_can_be_filtered_by_and_what_there_is(service: Service) -> None:
         ({"query": ""}, 422, "query: String should have at least 1 character"),
         ({"query": " "}, 422, "the query is empty"),
         ({"query": "x", "k": 0}, 422, "k: Input should be greater than or equal to 1"),
-        ({"query": "x", "k": 101}, 422, "k may be 100 at most"),
+        ({"query": "x", "k": 101}, 422, "at most 100 hits may be asked for"),
         ({"query": "x" * 2001}, 422, "a query may have 2000 characters at most"),
         ({"query": "x", "size": 3}, 422, "size: Extra inputs are not permitted"),
         ({"query": "x", "mode": "fuzzy"}, 422, "mode: Input should be"),
@@ -150,11 +151,27 @@ def test_a_port_that_is_taken_is_told_in_words(service: Service, genret: Genret)
 
 def test_metrics_count_and_name_no_document(service: Service) -> None:
     service.search(QUERY, mode="lexical")
+    service.search(QUERY, mode="lexical", filters={"team": "No such team"})
     service.document("no/such/document")
     text = service.raw("GET", "/metrics")[1].decode()
     assert "genret_release 1.0" in text
-    assert 'genret_answers_total{found="some",mode="lexical"}' in text
-    assert 'genret_seconds_bucket{le="0.1",mode="lexical",stage="total"}' in text
+    assert 'genret_answers_total{mode="lexical"}' in text
+    assert 'genret_answers_without_hits_total{mode="lexical"} 1.0' in text
+    spent = {stage: figure(text, f'genret_seconds_sum{{mode="lexical",stage="{stage}"}}') for stage in STAGES}
+    counts = [figure(text, f'genret_seconds_count{{mode="lexical",stage="{stage}"}}') for stage in STAGES]
+    assert spent["encoder"] <= spent["answer"] and spent["queue"] + spent["answer"] < spent["request"]
+    assert len(set(counts)) == 1 and counts[0] >= 2
     assert 'genret_hits_total{state="learned"}' in text
     assert "genret_batch_size_bucket" in text
     assert "no/such" not in text
+
+
+def figure(text: str, name: str) -> float:
+    (line,) = (line for line in text.splitlines() if line.startswith(name))
+    return float(line.removeprefix(name))
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "..%2F..%2Ftokens", "A" * 32, "a" * 32, "%00"])
+def test_what_is_no_ticket_is_not_looked_for(service: Service, name: str) -> None:
+    status, found = service.call("GET", f"/v1/tickets/{name}")
+    assert (status, found["error"]["code"]) == (404, "no_ticket")

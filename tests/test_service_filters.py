@@ -1,12 +1,13 @@
 """A token with filters sees nothing outside them, whatever is asked with it."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from service import Service, token
+from service import Service, limited, token
 
 from genret_ops.home import Home
 from genret_ops.registry.load import open_release
@@ -28,8 +29,9 @@ WORDS = (
 
 
 @pytest.fixture(scope="module")
-def secret(service: Service) -> str:
-    return token(service.home, "red", "write", team=TEAM)
+def secret(service: Service) -> Iterator[str]:
+    with limited(service.home, "red", "write", team=TEAM) as secret:
+        yield secret
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +105,18 @@ def test_attributes_count_what_is_inside(service: Service, secret: str) -> None:
 def test_feedback_on_what_is_outside_is_refused(service: Service, secret: str) -> None:
     asked = {"query": "where to park", "doc_id": "parking.md", "relevant": True}
     assert service.call("POST", "/v1/feedback", asked, secret)[0] == 404
+
+
+def test_nobody_is_let_in_without_a_token_while_one_is_limited(service: Service, secret: str) -> None:
+    for method, path, body in [("POST", "/v1/search", {"query": "bees"}), ("GET", "/v1/releases", None)]:
+        status, found = service.call(method, path, body)
+        assert (status, found["error"]["code"]) == (401, "no_token")
+        assert "a token of this service is limited by filters" in found["error"]["message"]
+    assert service.search("bees", token(service.home, "sees all"))["hits"]
+
+
+def test_nothing_is_told_of_the_whole_corpus(service: Service, secret: str) -> None:
+    (release,) = service.call("GET", "/v1/releases", token=secret)[1]["releases"]
+    assert release["release"] == "r1" and {"gate", "metrics"}.isdisjoint(release)
+    headers = {"Authorization": f"Bearer {secret}"}
+    assert service.raw("GET", "/metrics", headers=headers)[0] == 403

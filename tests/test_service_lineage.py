@@ -1,6 +1,6 @@
 """Lineage over HTTP: the same that the command line tells, for auditors alone."""
 
-from service import Service, token
+from service import Service, limited, token
 
 from genret_ops.home import Home
 from genret_ops.registry.lineage_check import SAME, check
@@ -19,10 +19,10 @@ def test_a_release_and_an_answer_are_traced_and_every_hash_of_it_holds(service: 
 
 def test_nobody_else_is_told(service: Service) -> None:
     editor = token(service.home, "editor", "write")
-    limited = token(service.home, "auditor of one team", "admin", team="Red Team")
-    for secret, status in ((None, 401), (editor, 403), (limited, 403)):
-        assert service.call("GET", "/v1/lineage/r1", token=secret)[0] == status
-        assert service.call("POST", "/v1/lineage/answers", {"query": "coffee"}, secret)[0] == status
+    with limited(service.home, "auditor of one team", "admin", team="Red Team") as of_one_team:
+        for secret, status in ((None, 401), (editor, 403), (of_one_team, 403)):
+            assert service.call("GET", "/v1/lineage/r1", token=secret)[0] == status
+            assert service.call("POST", "/v1/lineage/answers", {"query": "coffee"}, secret)[0] == status
 
 
 def test_what_is_not_there_is_said(service: Service) -> None:
@@ -31,3 +31,9 @@ def test_what_is_not_there_is_said(service: Service) -> None:
     assert status == 404 and "r99" in found["error"]["message"]
     status, found = service.call("POST", "/v1/lineage/answers", {"query": "coffee", "rank": 100}, auditor)
     assert status == 404 and "no answer of rank 100" in found["error"]["message"]
+
+
+def test_its_limits_are_those_of_a_search(service: Service) -> None:
+    auditor = token(service.home, "auditor of limits", "admin")
+    for asked in ({"query": "coffee", "rank": 101}, {"query": "c" * 2001}):
+        assert service.call("POST", "/v1/lineage/answers", asked, auditor)[0] == 422

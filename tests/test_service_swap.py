@@ -1,5 +1,6 @@
 """The champion changes while the service is asked: nothing fails, and every answer is one release's own."""
 
+import asyncio
 import json
 import shutil
 import threading
@@ -15,6 +16,9 @@ from service import Service, served, token, wait_for
 from genret_ops.home import Home
 from genret_ops.registry.load import open_release
 from genret_ops.registry.registry import Registry
+from serving.follower import Follower
+from serving.metrics import Metrics
+from serving.state import HomeSource
 
 QUERIES = ("descale the espresso machine", "when the alarm rings", "the archive in Lisbon")
 
@@ -76,6 +80,8 @@ def test_a_promotion_and_a_rollback_under_load(running: Running) -> None:
         for thread in threads:
             thread.join()
     assert failed == []
+    admin = token(running.service.home, "who looks again", "admin")
+    assert running.service.call("GET", "/v1/shadow", token=admin)[0] == 404, "what was champion is no candidate"
     assert {found["release"] for found in answers} == {"r1", "r2"}
     retrievers = {name: open_release(Home(running.service.home), name) for name in ("r1", "r2")}
     for found in answers:
@@ -105,7 +111,21 @@ def test_a_broken_release_is_refused_and_the_old_one_serves_on(running: Running)
     status, ready = service.call("GET", "/readyz")
     assert (status, ready["ready"], ready["release"]) == (200, True, "r1")
     assert ready["refused"]["release"] == f"r{number}"
-    assert "rows.npy differs" in ready["refused"]["why"]
+    assert ready["refused"]["why"] == "it could not be opened: the service's log says why"
+    assert service.call("GET", "/v1/releases")[1]["refused"] == ready["refused"]
+    admin = token(service.home, "who repairs", "admin")
+    assert "rows.npy differs" in service.call("GET", "/v1/releases", token=admin)[1]["refused"]["why"]
     assert service.search(QUERIES[0])["release"] == "r1"
-    assert service.call("GET", "/v1/releases")[1]["refused"]["release"] == f"r{number}"
     assert "genret_swap_failures_total" in service.raw("GET", "/metrics")[1].decode()
+
+
+def test_a_candidate_is_let_go_when_it_is_none_any_more(home_copy: Path) -> None:
+    assert another(Home(home_copy), 1, 1) == 2
+    source = HomeSource(Home(home_copy))
+    candidate = Follower(source, source.candidate, Metrics())
+    asyncio.run(candidate.look())
+    assert candidate.state is not None and candidate.state.number == 2
+    Registry(home_copy).promote(2, "test", "better")
+    asyncio.run(candidate.look())
+    assert source.candidate() is None and candidate.state is None
+    assert [one["aliases"] for one in source.releases()] == [["previous"], ["champion"]]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from serving.launch import check_address
 from serving.refusal import Refusal
 from serving.tokens import Tokens, create_token, read_tokens, revoke_token
 
+OWN = {"host": "localhost:8000"}
 WRITES = [
     ("POST", "/v1/documents", {"id": "a", "text": "b"}),
     ("DELETE", "/v1/documents/parking.md", None),
@@ -67,9 +69,7 @@ def test_a_token_ends_with_its_day(tmp_path: Path) -> None:
     _, secret = create_token(tmp_path, "guest", "search", {}, 1)
     tokens = Tokens(tmp_path)
     assert tokens.find(secret)
-    rows = json.loads((tmp_path / "tokens.json").read_text())
-    rows[0]["expires_at"] = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
-    (tmp_path / "tokens.json").write_text(json.dumps(rows))
+    ended(tmp_path)
     assert tokens.find(secret) is None
 
 
@@ -95,12 +95,60 @@ def access(home: Path, **settings: object) -> Access:
 def test_only_this_machine_searches_without_a_token(tmp_path: Path, address: str, own: bool) -> None:
     assert is_loopback(address) is own
     if own:
-        assert access(tmp_path).admit(None, address, "search", False).name == address
+        assert access(tmp_path).admit(OWN, address, "search", False).name == address
     else:
         with pytest.raises(Refusal, match="Bearer"):
-            access(tmp_path).admit(None, address, "search", False)
+            access(tmp_path).admit(OWN, address, "search", False)
     with pytest.raises(Refusal, match="Bearer"):
-        access(tmp_path, require_token=True).admit(None, address, "search", False)
+        access(tmp_path, require_token=True).admit(OWN, address, "search", False)
+
+
+@pytest.mark.parametrize(
+    ("host", "own"),
+    [
+        *((host, True) for host in ("localhost", "LocalHost:1", "127.0.0.1:80", "127.0.0.9", "[::1]", "[::1]:8000")),
+        *((host, False) for host in ("", "evil.example", "evil.example:8000", "localhost.evil.example", "10.0.0.1")),
+        *((host, False) for host in ("127.0.0.1.evil.example", "[::1", "::1", "localhost:80:80", "a@localhost")),
+    ],
+)
+def test_without_a_token_it_is_asked_under_its_own_name(service: Service, host: str, own: bool) -> None:
+    secret = token(service.home, f"for {host}")
+    asked = b'{"query": "visitors"}'
+    assert service.raw("POST", "/v1/search", asked, {"Host": host})[0] == (200 if own else 401)
+    headers = {"Host": host, "Authorization": f"Bearer {secret}"}
+    assert service.raw("POST", "/v1/search", asked, headers)[0] == 200, "a token is enough"
+
+
+@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Real-IP"])
+def test_what_a_proxy_passes_on_needs_a_token(service: Service, header: str) -> None:
+    status, told = service.raw("GET", "/v1/releases", headers={header: "127.0.0.1"})
+    assert status == 401 and b"whoever is not on the service's own machine" in told
+
+
+def test_a_limited_token_ends_what_is_let_in_without_one(tmp_path: Path, genret: Genret) -> None:
+    door = access(tmp_path)
+    door.admit(OWN, "127.0.0.1", "search", False)
+    told = genret("token", "create", "red", "--filter", "team=Red Team", home=tmp_path).stdout
+    assert "from now on nobody is let in without a token" in told
+    with pytest.raises(Refusal, match="limited by filters"):
+        door.admit(OWN, "127.0.0.1", "search", False)
+    ended(tmp_path)
+    assert door.admit(OWN, "127.0.0.1", "search", False).filters == {}, "one that has expired limits nobody"
+
+
+def ended(home: Path) -> None:
+    """Let the first token of a home expire."""
+    rows = json.loads((home / "tokens.json").read_text())
+    rows[0]["expires_at"] = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
+    (home / "tokens.json").write_text(json.dumps(rows))
+
+
+def test_tokens_are_never_readable_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    modes = list[int]()
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: (modes.append(os.fstat(file).st_mode & 0o777), real(file)))
+    create_token(tmp_path, "page", "search", {}, None)
+    assert modes == [0o600], "before the file has its name, too"
 
 
 def test_listening_to_others_wants_tokens() -> None:
@@ -116,8 +164,8 @@ def test_whoever_asks_too_often_is_told_so(tmp_path: Path) -> None:
     door = access(tmp_path, per_second=5)
     _, secret = create_token(tmp_path, "page", "search", {}, None)
     for _ in range(5):
-        door.admit(None, "127.0.0.1", "search", False)
+        door.admit(OWN, "127.0.0.1", "search", False)
     with pytest.raises(Refusal, match="more than 5 requests a second") as refused:
-        door.admit(None, "127.0.0.1", "search", False)
+        door.admit(OWN, "127.0.0.1", "search", False)
     assert refused.value.status == 429
-    assert door.admit(f"Bearer {secret}", "127.0.0.1", "search", False).name == "token page"
+    assert door.admit({"authorization": f"Bearer {secret}"}, "127.0.0.1", "search", False).name == "token page"

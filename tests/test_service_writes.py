@@ -1,18 +1,24 @@
 """Documents posted, withdrawn and judged over HTTP: taken in with a ticket, gone at once, kept apart from the gate."""
 
+import asyncio
 import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from service import Service, served, token, wait_for
+from service import Service, limited, served, token, wait_for
 
 from assets import run
 from genret_ops.home import Home
 from genret_ops.registry.feedback import read_feedback
 from genret_ops.registry.labels import read_labels
 from genret_ops.retrieval.ranking import MODES
+from serving import documents as handlers
+from serving.access import Caller
+from serving.refusal import Refusal
+from serving.schema import DocumentRequest
+from serving.worker import Worker
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +52,43 @@ def test_the_way_of_a_document(running: Service) -> None:
     assert running.call("GET", "/v1/tickets/nothing")[0] == 404
 
 
-def ticket(service: Service, name: str) -> str:
-    return str(service.call("GET", f"/v1/tickets/{name}")[1]["state"])
+def ticket(service: Service, name: str, secret: str | None = None) -> str:
+    return str(service.call("GET", f"/v1/tickets/{name}", token=secret)[1]["state"])
+
+
+def test_a_limited_token_takes_its_own_posting_back_before_it_is_served_and_no_other(running: Service) -> None:
+    writer = token(running.home, "of all teams", "write")
+    with limited(running.home, "of the red team", "write", team="Red Team") as red:
+        for team, secret in (("Red Team", red), ("Blue Team", writer)):
+            body = {"id": f"{team}.md", "text": "words", "metadata": {"team": team}}
+            status, posted = running.call("POST", "/v1/documents", body, secret)
+            assert (status, posted["state"]) == (202, "waiting")
+        assert running.document("Blue Team.md", "DELETE", red)[0] == 404
+        assert running.document("Red Team.md", "DELETE", red)[0] == 202
+        assert running.document("Blue Team.md", "DELETE", writer)[0] == 202
+        assert ticket(running, posted["ticket"], writer) == "gone"
+    assert list((running.home / "inbox").iterdir()) == []
+
+
+def test_what_is_committed_and_not_served_yet_is_taken_already(
+    home_copy: Path, documents: Path, tmp_path: Path
+) -> None:
+    worker, red = Worker(home_copy), Caller("token red", {"team": "Red Team"})
+    asyncio.run(worker.champion.look())
+    folder = Path(shutil.copytree(documents, tmp_path / "documents"))
+    for name in ("new.md", "coffee.md"):  # the second was the red team's, and is so still in what answers
+        (folder / name).write_text(f"---\nteam: Blue Team\n---\n# Ours\n\nNobody else changes {name}.\n")
+    run.ingest(Home(home_copy), [str(folder)], only=True)
+    for name in ("new.md", "coffee.md"):
+        asked = DocumentRequest(id=name, title="", text="theirs", metadata={"team": "Red Team"})
+        with pytest.raises(Refusal) as refused:
+            asyncio.run(handlers.post(worker, red, asked))
+        assert refused.value.status == 403
+        with pytest.raises(Refusal) as refused:
+            asyncio.run(handlers.withdraw(worker, red, name))
+        assert refused.value.status == 404
+    assert not (home_copy / "tickets").exists() and not (home_copy / "withdrawn.json").exists()
+    assert asyncio.run(handlers.withdraw(worker, red, "fire.md"))["state"] == "gone"
 
 
 def test_feedback_becomes_a_label_only_by_hand(running: Service, genret: object) -> None:

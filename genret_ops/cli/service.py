@@ -101,6 +101,8 @@ def _packed(facts: Mapping[str, Any]) -> None:
 
 def _created(facts: Mapping[str, Any]) -> None:
     typer.echo(f"{facts['token']}\n{_told(facts)}; only a hash of it is kept: it will not be shown again")
+    if facts["filters"]:
+        typer.echo("from now on nobody is let in without a token, on this machine neither: genret token create NAME")
 
 
 def _listed(facts: Sequence[Mapping[str, Any]]) -> None:

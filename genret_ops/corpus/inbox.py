@@ -8,7 +8,8 @@ withdrawal hides every posting before it and no later one.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +26,15 @@ from genret_ops.records import Document, Quarantined
 from genret_ops.store import read_record, write_atomically
 
 _SOURCE = "inbox/"
+_TICKET = re.compile(r"[0-9a-f]{32}")
 State = Literal["waiting", "searchable", "superseded", "gone"]
+Check = Callable[[str, Sequence[Document]], None]
+"""Told the id of a change and the documents it is about, the new one and the one posted before, while nobody else can
+change them; what it raises prevents the change."""
+
+
+def anything(doc_id: str, about: Sequence[Document]) -> None:
+    """The check of a caller who may change every document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,7 @@ class Inbox:
         self._home = home
         self._folder = home.path / "inbox"
         self._tickets = home.path / "tickets"
+        self._live = LivePlaces(home.path)
 
     def exists(self) -> bool:
         """Whether anything was ever posted."""
@@ -55,15 +65,13 @@ class Inbox:
         """What was posted and not withdrawn, in the order of file names; a file that is damaged is quarantined."""
         for path in sorted(self._folder.glob("*.json")):
             try:
-                data = path.read_bytes()
-                held, digest = json.loads(data), hashlib.sha256(data).hexdigest()
-                yield Document(**held["document"], source=f"{_SOURCE}{held['ticket']}", source_hash=digest)
+                yield _read(path)
             except FileNotFoundError:  # withdrawn since the folder was listed
                 continue
             except (ValueError, TypeError, KeyError) as error:
                 yield Quarantined(f"{_SOURCE}{path.name}", "unreadable", f"no posting: {error}")
 
-    def post(self, document: Document, by: str) -> Ticket:
+    def post(self, document: Document, by: str, check: Check = anything) -> Ticket:
         """Take a document in, in place of what was posted under its id; the next ingest makes it searchable.
 
         Raises:
@@ -72,6 +80,7 @@ class Inbox:
         document = cleaned(document)
         self._admit(document)
         with self._home.alone("inbox", wait=True):
+            check(document.doc_id, [document, *self._now(document.doc_id)])
             ticket = self._write_ticket(document.doc_id, "post", by)
             admit(self._home.path, document.doc_id, ticket.ticket)
             held = {name: getattr(document, name) for name in ("doc_id", "title", "text")}
@@ -79,14 +88,15 @@ class Inbox:
             write_atomically(self.file(document.doc_id), json.dumps(posting, ensure_ascii=False).encode())
         return ticket
 
-    def withdraw(self, doc_id: str, by: str) -> Ticket:
+    def withdraw(self, doc_id: str, by: str, check: Check = anything) -> Ticket:
         """Take a document out of every answer, from this moment, wherever it came from.
 
         Raises:
             UnknownDocument: nothing that is live or posted has this id.
         """
         with self._home.alone("inbox", wait=True):
-            if self._posted(doc_id) is None and all(doc_id != one for one, _ in LivePlaces(self._home.path)()):
+            check(doc_id, self._now(doc_id))
+            if self._posted(doc_id) is None and all(doc_id != one for one, _ in self._live()):
                 raise UnknownDocument(f"no document {doc_id!r} is here")
             withdraw(self._home.path, doc_id, until_posted=True)
             self.file(doc_id).unlink(missing_ok=True)
@@ -95,12 +105,12 @@ class Inbox:
     def ticket(self, name: str) -> Ticket | None:
         """A ticket by its name, None where there is none."""
         path = self._tickets / f"{name}.json"
-        known = name.isalnum() and path.exists()
+        known = _TICKET.fullmatch(name) and path.exists()
         return Ticket(**json.loads(path.read_text("utf-8"))) if known else None
 
     def state(self, ticket: Ticket, served: str) -> State:
         """What has become of a ticket, for somebody who answers from the snapshot `served`."""
-        live = any(ticket.document == one for one, _ in LivePlaces(self._home.path)())
+        live = any(ticket.document == one for one, _ in self._live())
         posted, now = self._posted(ticket.document), _posting(self._home.path, served, ticket.document)
         if ticket.action == "withdraw":
             return "superseded" if posted or live else "gone"
@@ -135,13 +145,25 @@ class Inbox:
         return self._folder / f"{document_key(doc_id)}.json"
 
     def _posted(self, doc_id: str) -> str | None:
+        return postings(self._now(doc_id)).get(doc_id)
+
+    def _now(self, doc_id: str) -> list[Document]:
+        """What is posted under an id: one document, or none."""
         path = self.file(doc_id)
-        return str(json.loads(path.read_text("utf-8"))["ticket"]) if path.exists() else None
+        return [_read(path)] if path.exists() else []
 
     def _write_ticket(self, doc_id: str, action: Literal["post", "withdraw"], by: str) -> Ticket:
         ticket = Ticket(uuid4().hex, doc_id, action, datetime.now(UTC).isoformat(timespec="seconds"), by)
         write_atomically(self._tickets / f"{ticket.ticket}.json", json.dumps(asdict(ticket)).encode())
         return ticket
+
+
+def _read(path: Path) -> Document:
+    """The document in a posting's file."""
+    data = path.read_bytes()
+    held = json.loads(data)
+    digest = hashlib.sha256(data).hexdigest()
+    return Document(**held["document"], source=f"{_SOURCE}{held['ticket']}", source_hash=digest)
 
 
 def posting_of(document: Document) -> str | None:

@@ -13,6 +13,15 @@ def standing(connection: Connection) -> dict[str, int]:
     return {row.name: row.release for row in connection.execute(select(database.aliases))}
 
 
+def promoted_before(connection: Connection, number: int) -> bool:
+    """Whether a release was promoted, or another with its model: a patch or a rollback of it is another release."""
+    releases, trail = database.releases, database.events
+    model = select(releases.c.model).where(releases.c.number == number).scalar_subquery()
+    found = select(trail.c.seq).join_from(trail, releases, trail.c.release == releases.c.number)
+    found = found.where(trail.c.kind == "promoted", releases.c.model == model)
+    return connection.execute(found.limit(1)).first() is not None
+
+
 def move(
     connection: Connection, name: str, to: int, expected: int | None, *, actor: str, reason: str, kind: str = "moved"
 ) -> None:

@@ -143,9 +143,15 @@ class Registry:
         return found[0]
 
     def aliases(self) -> dict[str, int]:
-        """The number of the release that each alias stands at, all at one moment; nowhere: left out."""
+        """The number of the release that each alias stands at, all at one moment; nowhere: left out.
+
+        A candidate is one until its model has been champion.
+        """
         with self._engine.connect() as connection:
-            return aliases.standing(connection)
+            found = aliases.standing(connection)
+            if CANDIDATE in found and aliases.promoted_before(connection, found[CANDIDATE]):
+                del found[CANDIDATE]
+            return found
 
     def alias(self, name: str) -> int | None:
         """Number of the release that an alias stands at; None where it stands nowhere yet."""

@@ -26,6 +26,9 @@ from genret_ops.retrieval.fusion import Fusion
 from genret_ops.retrieval.plan import Clause, Planner
 from genret_ops.settings import RetrievalSettings
 
+_MASKS = 64
+"""Masks of attribute values that are kept, of one byte a docid each."""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -66,6 +69,7 @@ class Index:
         self._nothing = np.zeros(len(head), dtype=np.float32)
         self._shown = lru_cache(maxsize=2)(self._held_by)
         self.redescribed = lru_cache(maxsize=2)(self._redescribed)
+        self._equal = lru_cache(maxsize=_MASKS)(self._carrying)
 
     @classmethod
     def open(
@@ -149,7 +153,7 @@ class Index:
             ]
         )
 
-    def _equal(self, name: str, value: str) -> np.ndarray:
+    def _carrying(self, name: str, value: str) -> np.ndarray:
         return self.filtered({name: value})
 
     def allowed(self, clause: Clause, filtered: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -61,6 +61,8 @@ _CUE_REACH = 100
 """Characters beside a value in which a cue may stand."""
 _SHORT = 25
 """So many characters of content before the first named value mean that content follows its attribution."""
+MOST_CLAUSES, MOST_SOFT = 8, 16
+"""Each clause costs a search, each soft value a look at every docid; no question of MultiHop-RAG names more than 4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,8 @@ class Clause:
 class QueryPlan:
     """What a query asks: its text stripped of named values, its clauses, and what it mentions without insisting.
 
-    `clauses` has one entry for a query with at most one firm value, and one for each of several.
+    `clauses` has one entry for a query with at most one firm value, and one for each of several. Of a query that names
+    very many values the first are planned: `left_out` counts the clauses and soft values that are not.
     """
 
     query: str
@@ -94,6 +97,7 @@ class QueryPlan:
     clauses: tuple[Clause, ...]
     soft: tuple[tuple[str, str], ...] = ()
     dates: tuple[str, ...] = ()
+    left_out: int = 0
 
 
 class Planner:
@@ -118,7 +122,9 @@ class Planner:
         firm = [found for found in named if found.firm]
         dates = tuple(dict.fromkeys(day for day in _days(query)))
         soft = tuple(dict.fromkeys((found.attribute, found.value) for found in named if not found.firm))
-        return QueryPlan(query, _stripped(query, firm), _clauses(query, firm), soft, dates)
+        clauses = _clauses(query, firm)
+        left_out = max(0, len(clauses) - MOST_CLAUSES) + max(0, len(soft) - MOST_SOFT)
+        return QueryPlan(query, _stripped(query, firm), clauses[:MOST_CLAUSES], soft[:MOST_SOFT], dates, left_out)
 
     def _named(self, query: str) -> list[Named]:
         if self._pattern is None:

@@ -188,6 +188,8 @@ def describe(plan: QueryPlan) -> str:
         parts.append("also names " + ", ".join(f"{name}={value}" for name, value in plan.soft))
     if plan.dates:
         parts.append("dated " + ", ".join(plan.dates))
+    if plan.left_out:
+        parts.append(f"too much is named: {plan.left_out} left out")
     return " | ".join(parts)
 
 

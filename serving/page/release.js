@@ -4,6 +4,7 @@ import { call } from "./api.js";
 import { byId, element } from "./dom.js";
 import { percent } from "./why.js";
 
+const LIMITED = "Not shown to a token that is limited by filters.";
 const day = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeStyle: "short", timeZone: "UTC" });
 
 /** Ask for the releases and put the one that answers into the header and its dialog; it is also returned. */
@@ -37,9 +38,9 @@ function account(release, told) {
     ),
     element("h3", {}, "Evaluation"),
     element("p", { class: "note" }, "As measured when it was made."),
-    figures(release.metrics),
+    release.metrics ? figures(release.metrics) : element("p", {}, LIMITED),
     element("h3", {}, "Gate"),
-    ...gate(release.gate),
+    ...(release.gate === undefined ? [element("p", {}, LIMITED)] : gate(release.gate)),
     others.length ? element("h3", {}, "Other releases") : null,
     others.length ? element("ul", { class: "others" }, ...others.map(other)) : null,
   ].filter(Boolean);
