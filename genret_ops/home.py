@@ -97,6 +97,10 @@ class Home:
         """The Dagster instance: runs, events, partitions."""
         return self.path / "dagster"
 
+    def shadow(self, release: str) -> Path:
+        """How the answers of a candidate, such as `r3`, differed from those that were given: one JSON line each."""
+        return self.path / "shadow" / f"{release}.jsonl"
+
     def work(self, delta: str) -> Path:
         """The training job of a delta; safe to delete when no build of it is running."""
         return self.path / "work" / delta
