@@ -55,7 +55,7 @@ def erase(home: Home, doc_id: str) -> dict[str, Any]:
         erasure.begin(home.path)
     found = run.ingest(home)
     refusals = _consolidate(home)
-    with home.alone("corpus"), home.alone("training"), home.alone(DATA_DOCS, wait=True):
+    with home.still():
         report = _purge(home)
     return {
         "document": doc_id,

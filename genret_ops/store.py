@@ -9,6 +9,7 @@ This module knows the schemas (records.py) and nothing of what the rows mean.
 import hashlib
 import json
 import os
+import re
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,8 @@ from genret_ops.records import SCHEMAS, table_hash
 _TICK = 0.02
 """Seconds that part two versions for LanceDB, whose clock counts milliseconds."""
 
+_HALF_WRITTEN = re.compile(r"\..+\.\d+")
+
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` so that a reader sees all of it or nothing, also after a crash."""
@@ -34,6 +37,11 @@ def write_atomically(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def half_written(path: Path) -> bool:
+    """Whether a file is one that `write_atomically` has not finished."""
+    return _HALF_WRITTEN.fullmatch(path.name) is not None
 
 
 def file_hash(path: Path) -> str:

@@ -92,12 +92,12 @@ class Shadow:
             "seconds": {"champion": sampled.answer.seconds["total"], "candidate": other.seconds["total"]},
         }
         with self._home.alone("shadow", wait=True):
-            lines.append(self._home.shadow(candidate.name), found)
+            lines.append(self._home.shadow / f"{candidate.name}.jsonl", found)
 
 
 def summary(home: Home, candidate: str) -> dict[str, Any]:
     """What the comparisons with a candidate come to: how many, mean overlap, share of first hits that differ."""
-    rows = lines.read(home.shadow(candidate))
+    rows = lines.read(home.shadow / f"{candidate}.jsonl")
     count = len(rows)
     return {
         "candidate": candidate,

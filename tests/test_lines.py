@@ -66,11 +66,12 @@ def test_a_line_that_lacks_its_end_alone_is_whole(tmp_path: Path) -> None:
 
 def test_what_is_wrong_elsewhere_is_named(tmp_path: Path) -> None:
     home = Home(tmp_path)
+    log = home.shadow / "r2.jsonl"
+    log.parent.mkdir()
     for line in ('{"overlap": 1.0, "first_changed": false}\n', '{"overlap": 0.5, "first_\n', "{}\n"):
-        home.shadow("r2").parent.mkdir(exist_ok=True)
-        with home.shadow("r2").open("a") as file:
+        with log.open("a") as file:
             file.write(line)
     with pytest.raises(GenretError, match=r"r2\.jsonl, line 2"):
         summary(home, "r2")
-    home.shadow("r2").write_text('{"overlap": 1.0, "first_changed": false}\n{"overlap": 0.5, "fir')
+    log.write_text('{"overlap": 1.0, "first_changed": false}\n{"overlap": 0.5, "fir')
     assert summary(home, "r2") == {"candidate": "r2", "compared": 1, "overlap": 1.0, "first_changed": 0.0}

@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
         {
             "_id": f"d{n}",
             "title": f"The {word}",
-            "text": f"The {word} of {n} towns was repaired. Nobody crossed the {word} at night.\u2028A {word} needs oil.",
+            "text": f"The {word} of {n} towns was repaired. Nobody crossed the {word} at night.\u2028It needs oil.",
             "metadata": {"published": f"2024-{12 - n:02d}-01"},
         }
         for n, word in enumerate(WORDS)
