@@ -169,17 +169,16 @@ def evaluate(home: Home, benchmark: str = "") -> dict[str, Any]:
 
 
 def rollback(home: Home, reason: str) -> Release:
-    """Take the last change of model back: the model that answered before, on the corpus of now.
+    """Take the last change of model back: the model that answered before, on the corpus of now; each time one further.
 
     Raises:
-        GenretError: there is no release with another model to go back to.
+        GenretError: no model that answered before the champion's is left.
     """
     registry = Registry(home.path)
     champion = registry.release(CHAMPION)
     if (before := answered_before(registry)) is None:
-        raise GenretError(
-            f"r{champion.number} is the only model left that ever answered: there is nothing to go back to"
-        )
+        told = f"no model that answered before that of r{champion.number} is left: there is nothing to go back to"
+        raise GenretError(f"{told}, and `genret promote` brings another forward")
     return promote(home, str(before.number), reason, waiver=f"it answered before: {reason}")
 
 
@@ -276,7 +275,7 @@ def _changes(home: Home, last: dict[str, Any], documents: Sequence[Document]) ->
 def _released(home: Home, delta: str, settings: Settings) -> Release | None:
     """The latest release of a delta under these settings that was promoted, as a build's last step does."""
     registry = Registry(home.path)
-    promoted = {event.release for event in registry.events() if event.kind == "promoted"}
+    promoted = {event.release for event in registry.events("promoted")}
     made = ((r, read_manifest(r.folder)) for r in reversed(registry.releases()) if r.delta == delta and _whole(r))
     return next(
         (

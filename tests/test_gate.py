@@ -3,13 +3,15 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
+from releases import another
 
 from assets import run
-from genret_ops.errors import GateRefused
+from genret_ops.errors import GateRefused, GenretError
 from genret_ops.evaluation.comparison import Question, questions, reachable
 from genret_ops.home import Home
 from genret_ops.modeling.compact import RowScorer, finished_rows
@@ -21,6 +23,7 @@ from genret_ops.registry.load import open_release
 from genret_ops.registry.registry import Registry
 from genret_ops.registry.verdict import Criterion, Verdict
 from genret_ops.retrieval.index import Index, Model
+from genret_ops.retrieval.retriever import Answer, Retriever
 from genret_ops.settings import GateSettings
 
 Judge = Callable[[Model], Verdict]
@@ -204,6 +207,21 @@ def test_a_rollback_knows_models_from_patches_that_brought_nothing_new(
     assert registry.alias("candidate") == number, "patches are no candidates"
 
 
+def test_each_rollback_goes_one_model_further_back_and_none_forward(home_copy: Path, tmp_path: Path) -> None:
+    home, registry = Home(home_copy), Registry(home_copy)
+    for seed in (1, 2):
+        registry.promote(another(home, 1, seed), "test", "a model more")
+    (tmp_path / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide.")
+    run.ingest(home, [str(tmp_path / "tides.md")])
+    models = {number: registry.release(number).model for number in (1, 2, 3)}
+    assert registry.release("champion").model == models[3]
+    assert [run.rollback(home, "it was bad").model for _ in range(2)] == [models[2], models[1]]
+    with pytest.raises(GenretError, match="nothing to go back to"):
+        run.rollback(home, "further still")
+    assert run.promote(home, "r3", "it was not that bad", waiver="a test").model == models[3]
+    assert run.rollback(home, "it was").model == models[1], "r2 was taken back and stays so"
+
+
 def test_a_patch_of_a_refused_release_is_refused_as_well(home_copy: Path, tmp_path: Path) -> None:
     home, registry = Home(home_copy), Registry(home_copy)
     number = worse_copy(home)
@@ -220,3 +238,20 @@ def test_a_patch_of_a_refused_release_is_refused_as_well(home_copy: Path, tmp_pa
         run.promote(home, f"r{number}", "once more")
     with pytest.raises(GateRefused, match="made worse"):
         run.promote(home, f"r{patched.number}", "once more")
+
+
+def test_a_machine_that_is_busy_for_a_while_slows_both(
+    opened: tuple[Index, Model], asked: list[Question], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that is answered in the first half of the comparison takes fifty times as long."""
+    search, calls = Retriever.search, count()
+
+    def slow(self: Retriever, text: str) -> Answer:
+        found = search(self, text)
+        return replace(found, seconds={"total": found.seconds["total"] * (50 if next(calls) < 20 else 1)})
+
+    monkeypatch.setattr(Retriever, "search", slow)
+    index, model = opened
+    verdict = judge("0" * 64, "delta-00000", index, model, {"champion": model}, asked, GateSettings())
+    assert {criterion.name: criterion.passed for criterion in verdict.criteria}["speed"]
+    assert next(calls) == 40

@@ -18,7 +18,6 @@ from genret_ops.quality.results import folder as quality
 from genret_ops.registry.ancestry import answered_before, reference
 from genret_ops.registry.content import read_manifest
 from genret_ops.registry.registry import ALIASES, CHAMPION, Registry, Release
-from genret_ops.registry.retirement import retired
 from genret_ops.store import EncodingCache, half_written, places_path
 
 
@@ -35,7 +34,7 @@ def present(home: Home) -> list[Release]:
     """The releases of a home that are not retired, by number."""
     if (registry := Registry.existing(home.path)) is None:
         return []
-    gone = retired(registry.events())
+    gone = registry.retired()
     return [release for release in registry.releases() if release.number not in gone]
 
 
