@@ -45,6 +45,7 @@ class HomeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     path: str = Field(description="the home folder")
     settings_json: str = Field(default="", description="settings of this run; empty: genret.toml and the environment")
     parent: int = Field(default=0, description="release that the adapter grows from; 0: it starts from genesis")
+    genesis: str = Field(default="", description="why the training starts from genesis, where it does")
     reason: str = Field(default="launched by hand", description="why, for the audit trail")
     waiver: str = Field(default="", description="why a release may become champion that the gate refuses")
     sources: list[str] = Field(

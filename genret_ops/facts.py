@@ -60,7 +60,7 @@ def status(home: "Home") -> dict[str, Any]:
         "deltas": [{"name": record["snapshot"], **record["changes"]} for record in records],
         "quarantine": _quarantine(home, newest),
         "champion": {"release": f"r{champion.number}", "delta": champion.delta} if champion else None,
-        "next": _next(newest, champion, passages - learned),
+        "next": _next(home, newest, champion, passages - learned),
     }
 
 
@@ -105,12 +105,15 @@ def _quarantine(home: "Home", newest: Mapping[str, Any] | None) -> dict[str, Any
     return {"count": len(examples), "reasons": newest["reasons"], "examples": examples}
 
 
-def _next(newest: Mapping[str, Any] | None, champion: "Release | None", fresh: int) -> str:
+def _next(home: "Home", newest: Mapping[str, Any] | None, champion: "Release | None", fresh: int) -> str:
+    from genret_ops.registry.growth import from_genesis
+
     if newest is None:
         return "genret ingest SOURCE"
-    if champion is None or fresh:
-        return "genret build"
-    return "genret search 'your question'"
+    if champion and not fresh:
+        return "genret search 'your question'"
+    why = from_genesis(registry(home), champion, home.settings) if champion else None
+    return f"genret build    # from genesis: {why}" if why else "genret build"
 
 
 def release(home: "Home", release: "Release") -> dict[str, Any]:
