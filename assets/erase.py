@@ -56,7 +56,7 @@ def erase(home: Home, doc_id: str) -> dict[str, Any]:
         erasure.begin(home.path)
     found = run.ingest(home)
     refusals = _consolidate(home)
-    with home.alone("corpus"), home.alone("training"), home.alone(DATA_DOCS, wait=True):
+    with home.still():
         report = _purge(home)
     return {
         "document": doc_id,
@@ -107,7 +107,7 @@ def _purge(home: Home) -> dict[str, Any]:
     retired, key = _tainted(home, snapshots), document_key(traces.document)
     if present(home):
         registry = Registry(home.path)
-        known = any(event.kind == ERASED and event.facts["document"] == key for event in registry.events())
+        known = any(event.facts["document"] == key for event in registry.events(ERASED))
         if retired or not known:
             registry.retire(ERASED, retired, actor(), reason=_REASON, document=key)
     bench = [path for path in sorted((home.path / "bench").glob("*")) if traces.in_file(path)]

@@ -56,6 +56,7 @@ class HomeResource(HomeFolder):
 
     settings_json: str = Field(default="", description="settings of this run; empty: genret.toml and the environment")
     parent: int = Field(default=0, description="release that the adapter grows from; 0: it starts from genesis")
+    genesis: str = Field(default="", description="why the training starts from genesis, where it does")
     reason: str = Field(default="launched by hand", description="why, for the audit trail")
     waiver: str = Field(default="", description="why a release may become champion that the gate refuses")
     sources: list[str] = Field(

@@ -79,6 +79,7 @@ def model_release(context: dg.AssetExecutionContext, home: HomeResource) -> dg.M
             _NUMBER: release.number,
             "content hash": release.content_hash,
             "settings": job.settings.hash(),
+            "grown from": f"r{parent}" if parent else f"genesis: {home.genesis or home.reason}",
             "files": dg.MetadataValue.path(release.folder),
             **release.metrics,
         },

@@ -23,8 +23,9 @@ from genret_ops.corpus.sources import cut_of, read_all, wanted
 from genret_ops.errors import BrokenRelease, GenretError
 from genret_ops.home import Home, actor
 from genret_ops.records import Document, Quarantined
-from genret_ops.registry.ancestry import answered_before, chain, trained_in
+from genret_ops.registry.ancestry import answered_before, trained_in
 from genret_ops.registry.content import read_manifest, verify
+from genret_ops.registry.growth import from_genesis
 from genret_ops.registry.registry import CHAMPION, Registry, Release
 from genret_ops.retrieval.model import read_search
 from genret_ops.settings import Settings
@@ -106,8 +107,8 @@ def build(
     """Learn the newest snapshot and release it, unless that was done under the same settings.
 
     The adapter grows from the champion's and learns what is pending. It starts from genesis where there is no champion,
-    where it learned under other settings, where its chain is as long as settings allow, and to `consolidate`. A
-    `waiver` says why the release may become champion though the gate should refuse it.
+    where it learned under other settings, where its chain is as long or its forgetting greater than settings allow,
+    and to `consolidate`. A `waiver` says why the release may become champion though the gate should refuse it.
 
     Raises:
         GateRefused: the release is there, a candidate, and the champion is another still.
@@ -122,12 +123,13 @@ def build(
         registry = Registry(home.path)
         if not consolidate and (release := _released(home, names[-1], settings)) is not None:
             return Built(release, False)
-        parent = None if consolidate else _parent(registry, settings)
+        parent, why = (None, reason) if consolidate else _parent(registry, settings)
         if parent is not None and not _pending(home, names[-1], parent, settings):
             return Built(parent, False)
         config = {
             "settings_json": settings.model_dump_json(),
             "parent": parent.number if parent else 0,
+            "genesis": why,
             "reason": reason,
             "waiver": waiver,
         }
@@ -184,17 +186,16 @@ def evaluate(home: Home, benchmark: str = "") -> dict[str, Any]:
 
 
 def rollback(home: Home, reason: str) -> Release:
-    """Take the last change of model back: the model that answered before, on the corpus of now.
+    """Take the last change of model back: the model that answered before, on the corpus of now; each time one further.
 
     Raises:
-        GenretError: there is no release with another model to go back to.
+        GenretError: no model that answered before the champion's is left.
     """
     registry = Registry(home.path)
     champion = registry.release(CHAMPION)
     if (before := answered_before(registry)) is None:
-        raise GenretError(
-            f"r{champion.number} is the only model left that ever answered: there is nothing to go back to"
-        )
+        told = f"no model that answered before that of r{champion.number} is left: there is nothing to go back to"
+        raise GenretError(f"{told}, and `genret promote` brings another forward")
     return promote(home, str(before.number), reason, waiver=f"it answered before: {reason}")
 
 
@@ -216,16 +217,15 @@ def _pending(home: Home, delta: str, champion: Release, settings: Settings) -> b
     return newer or dict(search.retrieval) != settings.retrieval.model_dump(mode="json")
 
 
-def _parent(registry: Registry, settings: Settings) -> Release | None:
-    """The champion, where an adapter may grow from it; None where the training has to start from genesis."""
+def _parent(registry: Registry, settings: Settings) -> tuple[Release | None, str]:
+    """The champion, where an adapter may grow from it; else None and why the training has to start from genesis."""
     if registry.alias(CHAMPION) is None:
-        return None
+        return None, "nothing was trained yet"
     champion = registry.release(CHAMPION)
     if not _whole(champion):
-        return None
-    learned_under = Settings.model_validate(read_manifest(champion.folder)["settings"])
-    grown = chain(registry, champion.number)
-    return champion if learned_under.learning() == settings.learning() and grown < settings.training.chain else None
+        return None, f"r{champion.number} is damaged"
+    why = from_genesis(registry, champion, settings)
+    return (None, why) if why else (champion, "")
 
 
 def _patched(home: Home, delta: str, settings: Settings, reason: str) -> Release | None:
@@ -245,7 +245,7 @@ def _changes(home: Home, last: dict[str, Any], documents: Sequence[Document]) ->
 def _released(home: Home, delta: str, settings: Settings) -> Release | None:
     """The latest release of a delta under these settings that was promoted, as a build's last step does."""
     registry = Registry(home.path)
-    promoted = {event.release for event in registry.events() if event.kind == "promoted"}
+    promoted = {event.release for event in registry.events("promoted")}
     made = ((r, read_manifest(r.folder)) for r in reversed(registry.releases()) if r.delta == delta and _whole(r))
     return next(
         (

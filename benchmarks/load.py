@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from genret_ops import lines
 from genret_ops.home import Home
 from genret_ops.registry.load import open_release
 from genret_ops.registry.registry import Registry
@@ -208,7 +209,7 @@ def main() -> Mapping[str, Any]:
     parser.add_argument("--modes", nargs="+", default=["generative", "hybrid", "lexical", "dense"])
     given = parser.parse_args()
     home = given.home.absolute()
-    queries = [json.loads(line)["text"] for line in given.queries.read_text().splitlines()][: given.count]
+    queries = [row["text"] for row in lines.read(given.queries)][: given.count]
     result: dict[str, Any] = {"workers": given.workers, "concurrency": given.concurrency}
     encoder = [bare(home, queries, given.seconds / 4, given.workers)]
     runs = dict[str, Load]()

@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--left", type=int, default=60, help="documents that are not in the first corpus")
     given = parser.parse_args()
-    lines = [line for line in (given.folder / "corpus.jsonl").read_text().splitlines() if line.strip()]
+    lines = [line for line in (given.folder / "corpus.jsonl").read_text("utf-8").split("\n") if line.strip()]
     make_home(given.home)
     home, source = Home(given.home.absolute()), given.home.absolute() / "source.jsonl"
     count = len(lines) - given.left

@@ -4,7 +4,6 @@ Everything lies in `.demo`; a second run finds what the first one made and only 
 (stdlib_queries.jsonl) were written by hand and never reach training or tuning.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -48,6 +47,7 @@ def genret(*arguments: str) -> None:
 def compare(build_seconds: float) -> None:
     """The table of every system on the hand-written queries, and where the full report lies."""
     print("\ncomparing on hand-written queries ...", flush=True)
+    from genret_ops import lines
     from genret_ops.bench import measure, report_path
     from genret_ops.evaluation.dataset import Benchmark, BenchQuery
     from genret_ops.evaluation.report import text_table
@@ -55,7 +55,7 @@ def compare(build_seconds: float) -> None:
     from genret_ops.registry.registry import Registry
     from genret_ops.show import counting
 
-    rows = [json.loads(line) for line in (HERE / "stdlib_queries.jsonl").read_text().splitlines()]
+    rows = lines.read(HERE / "stdlib_queries.jsonl")
     queries = tuple(
         BenchQuery(row["_id"], row["text"], dict.fromkeys(row["gold"], 1), kind=row["metadata"]["question_type"])
         for row in rows

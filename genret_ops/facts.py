@@ -61,7 +61,7 @@ def status(home: "Home") -> dict[str, Any]:
         "deltas": [{"name": record["snapshot"], **record["changes"]} for record in records],
         "quarantine": _quarantine(home, newest),
         "champion": {"release": f"r{champion.number}", "delta": champion.delta} if champion else None,
-        "next": _next(newest, champion, passages - learned),
+        "next": _next(home, newest, champion, passages - learned),
     }
 
 
@@ -106,12 +106,15 @@ def _quarantine(home: "Home", newest: Mapping[str, Any] | None) -> dict[str, Any
     return {"count": len(examples), "reasons": newest["reasons"], "examples": examples}
 
 
-def _next(newest: Mapping[str, Any] | None, champion: "Release | None", fresh: int) -> str:
+def _next(home: "Home", newest: Mapping[str, Any] | None, champion: "Release | None", fresh: int) -> str:
+    from genret_ops.registry.growth import from_genesis
+
     if newest is None:
         return "genret ingest SOURCE"
-    if champion is None or fresh:
-        return "genret build"
-    return "genret search 'your question'"
+    if champion and not fresh:
+        return "genret search 'your question'"
+    why = from_genesis(registry(home), champion, home.settings) if champion else None
+    return f"genret build    # from genesis: {why}" if why else "genret build"
 
 
 def release(home: "Home", release: "Release") -> dict[str, Any]:
@@ -128,7 +131,7 @@ def release(home: "Home", release: "Release") -> dict[str, Any]:
     manifest = read_manifest(release.folder)
     kept = ("settings_hash", "seeds", "versions", "git_revision", "run_id", "head", "files")
     return {
-        **_release(release, known.aliases(), known.verdicts([release.number])),
+        **_release(release, known.aliases(), known.verdict(release.number)),
         "folder": str(release.folder),
         "steps": manifest["steps"]["sft"],
         **{name: manifest[name] for name in kept},
@@ -137,7 +140,7 @@ def release(home: "Home", release: "Release") -> dict[str, Any]:
 
 
 def _release(
-    release: "Release", standing: Mapping[str, int], verdicts: Mapping[int, "Verdict"], retired: str | None = None
+    release: "Release", standing: Mapping[str, int], verdict: "Verdict | None", retired: str | None = None
 ) -> dict[str, Any]:
     """A release in a list; `retired` says how its files went, `erased` or `collected`."""
     return {
@@ -148,7 +151,7 @@ def _release(
         "created_at": release.created_at.isoformat(timespec="seconds"),
         "metrics": dict(release.metrics),
         "retired": retired,
-        "gate": _gate(verdicts.get(release.number)),
+        "gate": _gate(verdict),
     }
 
 
@@ -169,12 +172,12 @@ def releases(home: "Home") -> list[dict[str, Any]]:
 
     if (known := Registry.existing(home.path)) is None:
         return []
-    from genret_ops.registry.retirement import retired
-
-    standing, gone = known.aliases(), {number: event.kind for number, event in retired(known.events()).items()}
-    listed = known.releases()
-    verdicts = known.verdicts([release.number for release in listed])
-    return [_release(release, standing, verdicts, gone.get(release.number)) for release in listed]
+    standing, gone = known.aliases(), {number: event.kind for number, event in known.retired().items()}
+    verdicts = known.verdicts()
+    return [
+        _release(release, standing, verdicts.get(release.number), gone.get(release.number))
+        for release in known.releases()
+    ]
 
 
 def _gate(verdict: "Verdict | None") -> dict[str, Any] | None:
@@ -223,10 +226,9 @@ def history(home: "Home") -> list[dict[str, Any]]:
 def audit(home: "Home", files: bool) -> dict[str, Any]:
     """What is wrong with the trail, with the gate's reports and, if asked for, with the files of releases."""
     from genret_ops.errors import BrokenRelease
-    from genret_ops.registry.retirement import retired
 
     known = registry(home)
-    problems, gone = known.verify_chain(), retired(known.events())
+    problems, gone = known.verify_chain(), known.retired()
     for release in known.releases():
         try:
             known.verdict(release.number)

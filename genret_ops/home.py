@@ -5,7 +5,7 @@ import getpass
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +26,10 @@ _held: ContextVar[frozenset[Path]] = ContextVar("held", default=frozenset())
 """The lock files that this thread holds."""
 _GLANCE = 0.05
 """Seconds; `busy` holds a lock for much less."""
+_LONG = ("corpus", "training", "evaluation")
+"""What a command or a run works on for minutes; nobody waits for that unasked."""
+_BRIEF = ("data_docs", "feedback", "inbox", "labels", "shadow", "tokens", "withdrawn")
+"""What is held for a moment, in the order in which somebody takes several."""
 HEAD_FORMAT = 3
 """Goes up when the files of a cached corpus head change, or what its lexical index reads of a passage."""
 
@@ -50,7 +54,7 @@ class Home:
 
     @contextmanager
     def alone(self, what: str, wait: bool = False) -> Iterator[None]:
-        """Hold the home's lock on `what` (`corpus` or `training`), which ends with this process at the latest.
+        """Hold the home's lock on `what` (`corpus`, `inbox` ...), which ends with this process at the latest.
 
         A thread that holds it already goes on holding it.
 
@@ -74,6 +78,18 @@ class Home:
             finally:
                 _held.reset(token)
 
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Hold every lock of the home: but for caches and Dagster's storage, nothing in it changes meanwhile.
+
+        Raises:
+            GenretError: another command or run is at work in it.
+        """
+        with ExitStack() as held:
+            for what in (*_LONG, *_BRIEF):
+                held.enter_context(self.alone(what, wait=what in _BRIEF))
+            yield
+
     def busy(self, what: str) -> bool:
         """Whether another command or run holds the home's lock on `what` at this moment."""
         path = self.path / f"{what}.lock"
@@ -96,6 +112,11 @@ class Home:
     def dagster(self) -> Path:
         """The Dagster instance: runs, events, partitions."""
         return self.path / "dagster"
+
+    @property
+    def shadow(self) -> Path:
+        """How the answers of candidates differed from those that were given: a file of JSON lines each."""
+        return self.path / "shadow"
 
     def work(self, delta: str) -> Path:
         """The training job of a delta; safe to delete when no build of it is running."""

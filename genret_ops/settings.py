@@ -93,6 +93,7 @@ class GateSettings(_Group):
 
     questions: int = Field(300, ge=2, description="held-out queries that every model is asked")
     tolerance: float = Field(0.01, ge=0, description="loss of MRR@10 that is tolerated, even where it is sure")
+    forgetting: float = Field(0.02, ge=0, description="MRR@10 lost in a generation: more, and a build begins the next")
     reached: float = Field(0.95, ge=0, le=1, description="share of passages that their own sentence must reach")
     reached_sample: int = Field(200, ge=1, description="passages that are tried")
     speed: float = Field(0.5, gt=0, description="an answer may take so much longer: 0.5 is twice the champion's time")

@@ -29,6 +29,8 @@ _NAME = re.compile(r"delta-(\d{5,})")
 _TICK = 0.02
 """Seconds that part two versions for LanceDB, whose clock counts milliseconds."""
 
+_HALF_WRITTEN = re.compile(r"\..+\.\d+")
+
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o666) -> None:
     """Write `data` so that a reader sees all of it or nothing, also after a crash.
@@ -42,6 +44,11 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o666) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def half_written(path: Path) -> bool:
+    """Whether a file is one that `write_atomically` has not finished."""
+    return _HALF_WRITTEN.fullmatch(path.name) is not None
 
 
 def file_hash(path: Path) -> str:

@@ -38,7 +38,7 @@ async def shadow(worker: Worker, caller: Caller) -> dict[str, Any]:
     candidate = await asyncio.to_thread(worker.source.candidate)
     if candidate is None:
         raise Refusal(404, "no_candidate", "no release is candidate beside the champion")
-    return await asyncio.to_thread(summary, worker.home.path, f"r{candidate}")
+    return await asyncio.to_thread(summary, worker.home, f"r{candidate}")
 
 
 def standing(worker: Worker, detailed: bool) -> dict[str, Any]:

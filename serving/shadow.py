@@ -6,15 +6,14 @@ many samples wait, they are left out.
 """
 
 import asyncio
-import json
 import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
+from genret_ops import lines
 from genret_ops.home import Home
 from genret_ops.retrieval.retriever import Answer, Search
 from serving.follower import Follower
@@ -25,7 +24,6 @@ log = logging.getLogger("bentoml.genret")
 _WAITING = 32
 _MOMENT = 0.005
 """Seconds until it is looked again whether there is time."""
-FOLDER = "shadow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class Shadow:
     def __init__(self, home: Home, source: Source, share: float, metrics: Metrics, busy: Callable[[], bool]) -> None:
         self.candidate = Follower(source, source.candidate, metrics)
         self._source = source
-        self._folder = home.path / FOLDER
+        self._home = home
         self._share = share
         self._metrics = metrics
         self._busy = busy
@@ -93,15 +91,13 @@ class Shadow:
             "first_changed": changed,
             "seconds": {"champion": sampled.answer.seconds["total"], "candidate": other.seconds["total"]},
         }
-        self._folder.mkdir(exist_ok=True)
-        with (self._folder / f"{candidate.name}.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(found) + "\n")
+        with self._home.alone("shadow", wait=True):
+            lines.append(self._home.shadow / f"{candidate.name}.jsonl", found)
 
 
-def summary(home: Path, candidate: str) -> dict[str, Any]:
+def summary(home: Home, candidate: str) -> dict[str, Any]:
     """What the comparisons with a candidate come to: how many, mean overlap, share of first hits that differ."""
-    path = home / FOLDER / f"{candidate}.jsonl"
-    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+    rows = lines.read(home.shadow / f"{candidate}.jsonl")
     count = len(rows)
     return {
         "candidate": candidate,

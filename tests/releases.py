@@ -24,7 +24,8 @@ def another(home: Home, of: int, seed: int) -> int:
     (staging / "rows.npy").unlink()  # a patch shares it with what it patches
     (staging / "starts.npy").unlink()
     Rows(np.random.default_rng(seed).permutation(rows.vectors), rows.starts).save(staging)
-    content = seal(staging, home.releases, {"settings": home.settings.model_dump(mode="json")})
+    made_from = {"settings": home.settings.model_dump(mode="json"), "trained_on": model.delta}
+    content = seal(staging, home.releases, made_from)
     facts = {"generation": 0, "delta": model.delta, "parent": of, "head": model.head, "metrics": {}}
     number = registry.register(content, home.releases / content[:16], actor="test", **facts)
     registry.record_verdict(number, Verdict(content, model.delta, ()), "test")

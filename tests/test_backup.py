@@ -1,7 +1,12 @@
 """A home in a file and back: the same answers, the same trail; nothing that is no backup, nothing over a home."""
 
 import json
+import shutil
+import sqlite3
 import tarfile
+import threading
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -9,8 +14,10 @@ from databases import Database, Server
 from typer.testing import CliRunner
 
 from genret_ops.cli import app
+from genret_ops.corpus.inbox import Inbox
 from genret_ops.errors import BrokenRelease, GenretError
 from genret_ops.home import Home
+from genret_ops.records import Document
 from genret_ops.registry.backup import backup, restore
 from genret_ops.registry.load import open_release
 from genret_ops.registry.registry import Registry
@@ -74,7 +81,41 @@ def test_nothing_is_written_over(ingested_home: Path, tmp_path: Path) -> None:
     assert (tmp_path / "home.tar").read_text() == "mine"
 
 
-def test_what_is_no_backup_is_refused_and_leaves_nothing(small_home: Path, tmp_path: Path) -> None:
+def test_a_home_is_kept_while_others_use_it(ingested_home: Path, tmp_path: Path) -> None:
+    """A database with rows that are only in its log yet, a posting that was killed, and one that is being made."""
+    home = Home(Path(shutil.copytree(ingested_home, tmp_path / "home")))
+    inbox, posted = Inbox(home), threading.Event()
+    half = inbox.file("tides.md").with_name(".tides.json.4711")
+    half.parent.mkdir()
+    half.write_text("half of it")
+
+    def post() -> None:
+        with home.alone("inbox"):
+            posted.set()
+            time.sleep(0.2)
+            inbox.post(Document("tides.md", "Tides", "They come.", {}), "ann")
+
+    poster = threading.Thread(target=post)
+    with closing(sqlite3.connect(home.dagster / "history" / "live.db", isolation_level=None)) as used:
+        used.execute("pragma journal_mode=wal")
+        used.execute("create table t (word text)")
+        used.execute("insert into t values ('written')")
+        poster.start()
+        posted.wait()
+        backup(home, tmp_path / "home.tar")
+        poster.join()
+    restore(tmp_path / "home.tar", tmp_path / "again")
+    with closing(sqlite3.connect(tmp_path / "again" / "dagster" / "history" / "live.db")) as found:
+        assert found.execute("select word from t").fetchall() == [("written",)]
+    kept = {path.name for path in (tmp_path / "again").rglob("*")}
+    assert inbox.file("tides.md").name in kept
+    assert not any(name.endswith((".lock", "-wal", "-shm", ".4711")) for name in kept)
+
+
+def test_what_is_no_backup_is_refused_and_leaves_nothing(
+    small_home: Path, tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENRET_REGISTRY__URL", "")
     (tmp_path / "text.tar").write_text("no tar")
     with tarfile.open(tmp_path / "other.tar", "w") as archive:
         archive.add(small_home / "genret.toml", "genret.toml")
@@ -90,6 +131,8 @@ def test_what_is_no_backup_is_refused_and_leaves_nothing(small_home: Path, tmp_p
     with tarfile.open(tmp_path / "changed.tar", "w") as archive:
         for path in (tmp_path / "open").iterdir():
             archive.add(path, path.name)
+    monkeypatch.setenv("GENRET_REGISTRY__URL", database.url)
     with pytest.raises(BrokenRelease, match=r"rows\.npy differs"):
         restore(tmp_path / "changed.tar", tmp_path / "home")
     assert not (tmp_path / "home").exists()
+    assert restore(tmp_path / "home.tar", tmp_path / "home")["releases"] == 1, "the database is empty still"

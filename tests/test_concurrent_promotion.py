@@ -16,6 +16,7 @@ from releases import another
 
 from assets import run
 from genret_ops.home import Home
+from genret_ops.registry.ancestry import answered_before
 from genret_ops.registry.load import open_release
 from genret_ops.registry.registry import Registry
 
@@ -116,7 +117,7 @@ def moved(home: Home, count: int, rng: random.Random) -> list[Reign]:
     standing, begun, reigns = registry.aliases(), 0.0, list[Reign]()
     for number in range(count):
         starts = time.monotonic()
-        if rng.random() < 0.25:
+        if rng.random() < 0.25 and answered_before(registry):
             run.rollback(home, f"move {number}")
         else:
             others = [release for release in (1, 2, 3, 4) if release != standing["champion"]]

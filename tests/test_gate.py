@@ -3,24 +3,27 @@
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
+from releases import another
 
 from assets import run
-from genret_ops.errors import GateRefused
+from genret_ops.errors import GateRefused, GenretError
 from genret_ops.evaluation.comparison import Question, questions, reachable
 from genret_ops.home import Home
 from genret_ops.modeling.compact import RowScorer, finished_rows
 from genret_ops.modeling.rows import Rows
 from genret_ops.records import SyntheticQuery
 from genret_ops.registry.content import seal
-from genret_ops.registry.gate import judge, judge_patch
+from genret_ops.registry.gate import _worth_its_cost, judge, judge_patch
 from genret_ops.registry.load import open_release
 from genret_ops.registry.registry import Registry
 from genret_ops.registry.verdict import Criterion, Verdict
 from genret_ops.retrieval.index import Index, Model
+from genret_ops.retrieval.retriever import Answer, Retriever
 from genret_ops.settings import GateSettings
 
 Judge = Callable[[Model], Verdict]
@@ -214,6 +217,40 @@ def test_a_rollback_knows_models_from_patches_that_brought_nothing_new(
     assert registry.alias("candidate") is None, "what was champion is no candidate again, nor is a patch"
 
 
+def worth(own: dict[str, list[float]], mode: str) -> Criterion:
+    """The criterion on forty questions about ten documents, with these reciprocal ranks in turn."""
+    asked = [Question("q", frozenset({0}), str(number % 10)) for number in range(40)]
+    scores = {name: np.resize(np.array(values), 40) for name, values in own.items()}
+    return _worth_its_cost(scores, mode, asked)
+
+
+def test_a_model_has_to_be_worth_its_cost() -> None:
+    """Refused where what is served is surely worse than without a model, however little; not where nobody can tell."""
+    surely = worth({"hybrid": [0.495], "generative": [0.9], "lexical": [0.5]}, "hybrid")
+    assert not surely.passed and (surely.value, surely.bound) == (pytest.approx(-0.005), 0.0)
+    unsure = worth({"hybrid": [0.0, 0.9], "generative": [0.0], "lexical": [0.5]}, "hybrid")
+    assert unsure.passed and unsure.value == pytest.approx(-0.05) and "95 % interval -" in unsure.told
+    assert worth({"hybrid": [0.6], "generative": [0.0], "lexical": [0.5]}, "hybrid").passed
+
+
+def test_where_the_words_alone_are_served_the_verdict_says_so() -> None:
+    better = worth({"hybrid": [0.2], "generative": [0.6], "lexical": [0.5]}, "lexical")
+    assert better.passed and "of generative over" in better.told and "does not earn its place" in better.told
+    worse = worth({"hybrid": [0.4], "generative": [0.3], "lexical": [0.5]}, "lexical")
+    assert not worse.passed and worse.value == pytest.approx(-0.1), "and not 0, of the stack over itself"
+
+
+def test_each_rollback_goes_one_model_further_back_and_none_forward(home_copy: Path) -> None:
+    home, registry = Home(home_copy), Registry(home_copy)
+    for seed in (1, 2):
+        registry.promote(another(home, 1, seed), "test", "a model more")
+    assert [run.rollback(home, "it was bad").number for _ in range(2)] == [2, 1]
+    with pytest.raises(GenretError, match="nothing to go back to"):
+        run.rollback(home, "further still")
+    assert run.promote(home, "r3", "it was not that bad").number == 3
+    assert run.rollback(home, "it was").number == 1, "r2 was taken back and stays so"
+
+
 def test_a_patch_of_a_refused_release_is_refused_as_well(home_copy: Path, tmp_path: Path) -> None:
     home, registry = Home(home_copy), Registry(home_copy)
     number = worse_copy(home)
@@ -230,3 +267,31 @@ def test_a_patch_of_a_refused_release_is_refused_as_well(home_copy: Path, tmp_pa
         run.promote(home, f"r{number}", "once more")
     with pytest.raises(GateRefused, match="made worse"):
         run.promote(home, f"r{patched.number}", "once more")
+
+
+def test_a_model_is_let_in_after_one_that_served_words_alone(
+    opened: tuple[Index, Model], asked: list[Question]
+) -> None:
+    """Which encodes nothing, and so answers in a fraction of the time."""
+    index, model = opened
+    others = {"champion": replace(model, default_mode="lexical")}
+    served = replace(model, default_mode="hybrid")
+    verdict = judge("0" * 64, "delta-00000", index, served, others, asked, GateSettings())
+    assert {criterion.name: criterion.passed for criterion in verdict.criteria}["speed"]
+
+
+def test_a_machine_that_is_busy_for_a_while_slows_both(
+    opened: tuple[Index, Model], asked: list[Question], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that is answered in the first half of the comparison takes fifty times as long."""
+    search, calls = Retriever.search, count()
+
+    def slow(self: Retriever, text: str, mode: str) -> Answer:
+        found = search(self, text, mode=mode)
+        return replace(found, seconds={"total": found.seconds["total"] * (50 if next(calls) < 20 else 1)})
+
+    monkeypatch.setattr(Retriever, "search", slow)
+    index, model = opened
+    verdict = judge("0" * 64, "delta-00000", index, model, {"champion": model}, asked, GateSettings())
+    assert {criterion.name: criterion.passed for criterion in verdict.criteria}["speed"]
+    assert next(calls) == 40

@@ -12,6 +12,7 @@ ORDER = (
     "records",
     "settings",
     "store",
+    "lines",
     "quality",
     "home",
     "lexical",

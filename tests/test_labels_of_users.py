@@ -25,8 +25,8 @@ def test_a_judgement_is_kept_once(tmp_path: Path) -> None:
     "line", ["x", "[]", '{"query": "q"}', '{"query": " ", "document": "d"}', '{"query": 1, "document": "d"}']
 )
 def test_a_line_that_is_none_is_named(line: str) -> None:
-    with pytest.raises(GenretError, match="line 3"):
-        list(parse(['{"query": "q", "document": "d"}', "", line]))
+    with pytest.raises(GenretError, match="labels, line 3"):
+        list(parse([b'{"query": "q", "document": "d"}', b"", line.encode()], "labels"))
 
 
 def test_labels_follow_edits_and_are_dropped_with_their_document() -> None:

@@ -41,12 +41,13 @@ def folder(tmp_path: Path) -> Path:
         {
             "_id": f"d{n}",
             "title": f"The {word}",
-            "text": f"The {word} of {n} towns was repaired. Nobody crossed the {word} at night. A {word} needs oil.",
+            "text": f"The {word} of {n} towns was repaired. Nobody crossed the {word} at night.\u2028It needs oil.",
             "metadata": {"published": f"2024-{12 - n:02d}-01"},
         }
         for n, word in enumerate(WORDS)
     ]
-    (beir / "corpus.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]  # U+2028 ends a line of text, and none of JSON
+    (beir / "corpus.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     asked = [(f"q{n}", f"who repaired the {WORDS[2 * n]}", [f"d{2 * n}"]) for n in range(6)]
     asked.append(("q6", "kiln and ferry", ["d11", "d0"]))
     asked.append(("q7", "gone", ["d99", "d0"]))

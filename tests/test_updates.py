@@ -1,19 +1,23 @@
 """The slow path: an adapter grows from the champion's, learns what is pending, and replays what is known."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import dagster as dg
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
 from assets import run
-from genret_ops.facts import difference
+from genret_ops.facts import difference, status
 from genret_ops.home import Home
 from genret_ops.registry.ancestry import chain
 from genret_ops.registry.content import read_manifest
+from genret_ops.registry.growth import from_genesis
 from genret_ops.registry.load import open_release
 from genret_ops.registry.registry import Registry, Release
+from genret_ops.registry.verdict import MEMORY, Criterion
 from genret_ops.synthesis.queries import heldout_docids, read_queries
 from genret_ops.training.job import Job
 
@@ -90,6 +94,31 @@ def test_nothing_pending_is_a_no_op_and_consolidation_begins_a_generation(update
     assert built.new and built.release.generation == 1 and built.release.parent is None
     assert read_manifest(built.release.folder)["steps"]["sft"] == 8
     assert chain(Registry(copy), built.release.number) == 0
+
+
+def test_what_forgot_too_much_is_not_grown_from(updated: Path, tmp_path: Path) -> None:
+    """The gate's report says how much; a patch carries its model, and the next build starts from genesis."""
+    home = Home(Path(shutil.copytree(updated, tmp_path / "home")))
+    registry, now = Registry(home.path), champion(home.path)
+    verdict = registry.verdict(now.number)
+    assert verdict is not None and MEMORY in {one.name for one in verdict.criteria}
+    folder = tmp_path / "more"
+    folder.mkdir()
+    (folder / "tram.md").write_text("# The tram\n\nThe ferry is followed by a tram that leaves for Oslo.\n")
+    run.ingest(home, [str(folder)])
+    for lost, waits in ((0.019, True), (0.031, False)):
+        forgot = Criterion(MEMORY, -lost, -0.01, True, "a test")
+        registry.record_verdict(now.number, replace(verdict, criteria=(forgot,)), "test")
+        assert (from_genesis(registry, champion(home.path), home.settings) is None) == waits
+    told = status(home)["next"]
+    assert told.startswith("genret build ") and f"r{now.number + 1} has lost 0.0310 of MRR@10" in told
+    built = run.build(home, home.settings, waiver="a test").release
+    assert (built.parent, built.generation) == (None, 1)
+    with run.instance_of(home) as instance:
+        (entry,) = instance.get_latest_materialization_events([dg.AssetKey("model_release")]).values()
+    assert entry is not None and entry.asset_materialization is not None
+    assert "has lost 0.0310" in str(entry.asset_materialization.metadata["grown from"].value)
+    assert status(home)["next"].startswith("genret search")
 
 
 def test_the_difference_of_two_releases_names_documents_and_answers(updated: Path) -> None:

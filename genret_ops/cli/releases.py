@@ -115,7 +115,7 @@ def label(
         tell({**taken, "labels": len(read_labels(opened.path))}, as_json, show.labelled)
         return
     known = {doc_id for doc_id, _ in LivePlaces(opened.path)()}
-    pairs = list(parse(file.read_text("utf-8").splitlines())) if file else [(str(query), str(document))]
+    pairs = list(parse(file.read_bytes().split(b"\n"), str(file))) if file else [(str(query), str(document))]
     if unknown := sorted({doc_id for _, doc_id in pairs} - known):
         raise GenretError(f"no document {unknown[0]!r} in {opened.path} ({len(unknown)} unknown in all)")
     added = add_labels(opened.path, pairs)

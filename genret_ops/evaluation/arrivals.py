@@ -26,7 +26,7 @@ def arrivals(benchmark: Benchmark, field: str, first: float, deltas: int) -> lis
         GenretError: no document has the attribute, a line cannot be read, or there are fewer documents than parts.
     """
     rows = list[tuple[str, int, str, str]]()
-    for number, line in enumerate(benchmark.corpus.read_text("utf-8").splitlines()):
+    for number, line in enumerate(benchmark.corpus.read_text("utf-8").split("\n")):
         if line.strip():
             doc_id, value = _read(benchmark, number, line, field)
             rows.append((value, number, doc_id, line))

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from genret_ops.registry.registry import CHAMPION, Registry, Release
-from genret_ops.registry.retirement import retired
 
 
 def ancestors(registry: Registry, number: int) -> Iterator[Release]:
@@ -33,9 +32,19 @@ def trained_in(registry: Registry, release: Release) -> int:
 
 
 def answered_before(registry: Registry) -> Release | None:
-    """The release that was champion before, with another model than the champion's; None where there is none left."""
-    trail, known = registry.events(), {release.number: release for release in registry.releases()}
-    champion, gone = registry.release(CHAMPION), retired(trail)
-    passed = [known[event.release] for event in trail if event.kind == "promoted" and event.release]
-    before = [release for release in passed if release.model != champion.model and release.number not in gone]
+    """The release that a rollback goes to; None where there is none.
+
+    Each promotion of a model puts it at the end of a row; one of a model that stands in the row already goes back to
+    it, and those behind it leave. So the model before the champion's is one step further back each time, and one that
+    was rolled back comes forward by a promotion alone.
+    """
+    known, gone, row = {release.number: release for release in registry.releases()}, registry.retired(), list[Release]()
+    for event in registry.events("promoted"):
+        release = known[event.release or 0]
+        if release.model in {one.model for one in row}:
+            while row[-1].model != release.model:
+                row.pop()
+        row.append(release)
+    champion = registry.release(CHAMPION)
+    before = [release for release in row if release.model != champion.model and release.number not in gone]
     return before[-1] if before else None

@@ -6,36 +6,25 @@ registry is written as rows, so that a home may come back on another kind of dat
 
 import json
 import shutil
+import sqlite3
 import tarfile
 import tempfile
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from genret_ops.errors import GenretError
+from genret_ops.errors import BrokenRelease, GenretError
 from genret_ops.home import Home
 from genret_ops.registry import place, rows
-from genret_ops.registry.content import verify
-from genret_ops.registry.registry import Registry
+from genret_ops.registry.content import MANIFEST, check
+from genret_ops.registry.events import Event
 from genret_ops.registry.retirement import retired
+from genret_ops.store import half_written
 
-_LEFT_OUT = {
-    "cache",
-    "work",
-    "bench",
-    "data_docs",
-    "data_docs.lock",
-    "corpus.lock",
-    "feedback.lock",
-    "inbox.lock",
-    "tokens.lock",
-    "training.lock",
-    "withdrawn.lock",
-    place.FILE,
-    f"{place.FILE}-wal",
-    f"{place.FILE}-shm",
-    place.ID,
-}
+_LEFT_OUT = {"cache", "work", "bench", "data_docs", place.FILE, place.ID}
+_PASSING = (".lock", "-wal", "-shm", "-journal")
+"""Ends of names of what is there only while somebody works: locks, and the logs of SQLite databases."""
 _INDEX, _ROWS = "backup.json", "registry.json"
 
 
@@ -47,24 +36,47 @@ def backup(home: Home, target: Path) -> Mapping[str, Any]:
     """
     if target.exists():
         raise GenretError(f"{target} exists: name another file, or remove it")
-    with home.alone("corpus"), home.alone("training"), tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+    with home.still(), tempfile.TemporaryDirectory(dir=target.parent) as made:
+        scratch = Path(made)
         found = rows.dump(home.path)
         facts = {"snapshots": home.store.snapshots(), "releases": len(found["releases"]) if found else 0}
-        (Path(scratch) / _INDEX).write_text(json.dumps(facts))
-        (Path(scratch) / _ROWS).write_text(json.dumps(found))
-        partial = Path(scratch) / "backup.tar"
-        with tarfile.open(partial, "w") as archive:
+        (scratch / _INDEX).write_text(json.dumps(facts))
+        (scratch / _ROWS).write_text(json.dumps(found))
+        with tarfile.open(scratch / "backup.tar", "w") as archive:
             for name in (_INDEX, _ROWS):
-                archive.add(Path(scratch) / name, name)
-            for path in sorted(home.path.iterdir()):
+                archive.add(scratch / name, name)
+            for path in _kept(home.path):
                 if path.name not in _LEFT_OUT:
-                    archive.add(path, path.name)
-        partial.rename(target)
+                    _add(archive, home.path, path, scratch / "copy.db")
+        (scratch / "backup.tar").rename(target)
     return facts
 
 
+def _kept(folder: Path) -> list[Path]:
+    """What a folder holds, but for what is there only while somebody works and what a kill has left unfinished."""
+    return [path for path in sorted(folder.iterdir()) if not (path.name.endswith(_PASSING) or half_written(path))]
+
+
+def _add(archive: tarfile.TarFile, home: Path, path: Path, copy: Path) -> None:
+    """Add a file, or a folder with all that is in it; a database, which Dagster may be writing, by way of a `copy`."""
+    name = str(path.relative_to(home))
+    if path.suffix == ".db":
+        copy.unlink(missing_ok=True)
+        with (
+            closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as source,
+            closing(sqlite3.connect(copy)) as to,
+        ):
+            source.backup(to)
+        archive.add(copy, name)
+        return
+    archive.add(path, name, recursive=False)
+    for child in _kept(path) if path.is_dir() else []:
+        _add(archive, home, child, copy)
+
+
 def restore(source: Path, home: Path) -> Mapping[str, Any]:
-    """Make the home of a backup at `home`, which must not exist yet; every release in it is verified.
+    """Make the home of a backup at `home`, which must not exist yet; every release in it is verified
+    before anything is written into a database.
 
     Its registry goes where its settings and the environment want it, in a database that holds none yet.
 
@@ -86,11 +98,15 @@ def restore(source: Path, home: Path) -> Mapping[str, Any]:
         for name in (_INDEX, _ROWS):
             (folder / name).unlink()
         if found:
+            _verify(folder, found)
             rows.load(folder, found)
-            registry = Registry(folder)
-            gone = retired(registry.events())
-            for release in registry.releases():
-                if release.number not in gone:
-                    verify(release.folder)
         shutil.move(folder, home)
     return dict(facts)
+
+
+def _verify(home: Path, found: rows.Rows) -> None:
+    gone = retired(Event(**row) for row in found["events"])
+    for release in found["releases"]:
+        folder = home / release["folder"]
+        if release["number"] not in gone and check(folder, release["content_hash"]) != release["manifest_hash"]:
+            raise BrokenRelease(f"{folder}: {MANIFEST} differs from what was registered")

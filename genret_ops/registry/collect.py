@@ -18,7 +18,7 @@ def collect(home: Home, keep: int, dry_run: bool = False) -> dict[str, Any]:
         GenretError: another command is at work in the home.
         BrokenRelease: a release that stays is damaged, so nobody can say what it needs.
     """
-    with home.alone("corpus"), home.alone("training"):
+    with home.still():
         chosen = [release.number for release in unneeded(home, keep)]
         needed = needs(home, chosen)
         before, removed = size(home.path), dict[str, int]()

@@ -69,10 +69,13 @@ def append(
     connection.execute(insert(database.events).values(dict(zip(names, (*body, _hash(body)), strict=True))))
 
 
-def read(connection: Connection) -> list[Event]:
-    """Every event, oldest first."""
-    rows = connection.execute(select(database.events).order_by(database.events.c.seq, database.events.c.at))
-    return [Event(*row) for row in rows]
+def read(connection: Connection, *kinds: str, release: int | None = None) -> list[Event]:
+    """Events of these kinds, of all where none is named, about one `release` or about any; oldest first."""
+    table = database.events
+    asked = select(table).order_by(table.c.seq, table.c.at)
+    asked = asked.where(table.c.kind.in_(kinds)) if kinds else asked
+    asked = asked if release is None else asked.where(table.c.release == release)
+    return [Event(*row) for row in connection.execute(asked)]
 
 
 def event_hash(event: Event) -> str:

@@ -4,16 +4,15 @@ Nothing here counts for the gate. `genret label --from-feedback` takes over wher
 found it relevant; where they disagree, nothing is taken over, and the disagreement is told.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from genret_ops import lines
 from genret_ops.home import Home
 from genret_ops.registry.labels import Label, add_labels
-from genret_ops.store import write_atomically
 
 FEEDBACK = "feedback.jsonl"
 
@@ -37,14 +36,17 @@ class Judgement:
 
 def add_feedback(home: Path, judgement: Judgement) -> None:
     """Keep a judgement."""
-    with Home(home).alone("feedback", wait=True), (home / FEEDBACK).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(judgement)) + "\n")
+    with Home(home).alone("feedback", wait=True):
+        lines.append(home / FEEDBACK, asdict(judgement))
 
 
 def read_feedback(home: Path) -> list[Judgement]:
-    """Every judgement that is kept, oldest first."""
-    path = home / FEEDBACK
-    return [Judgement(**json.loads(line)) for line in path.read_text("utf-8").splitlines()] if path.exists() else []
+    """Every judgement that is kept, oldest first.
+
+    Raises:
+        GenretError: names the first line that is no JSON object.
+    """
+    return [Judgement(**row) for row in lines.read(home / FEEDBACK)]
 
 
 def take_over(home: Path) -> dict[str, Any]:
@@ -75,4 +77,4 @@ def remove_feedback(home: Path, document: str) -> int:
 
 
 def _write(home: Path, judgements: Sequence[Judgement]) -> None:
-    write_atomically(home / FEEDBACK, "".join(json.dumps(asdict(one)) + "\n" for one in judgements).encode())
+    lines.rewrite(home / FEEDBACK, map(asdict, judgements))

@@ -4,10 +4,11 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from genret_ops import lines
 from genret_ops.corpus.head import CorpusHead
 from genret_ops.errors import GenretError
 from genret_ops.evaluation.comparison import Question
-from genret_ops.store import write_atomically
+from genret_ops.home import Home
 
 LABELS = "labels.jsonl"
 Label = tuple[str, str]
@@ -15,50 +16,57 @@ Label = tuple[str, str]
 
 
 def read_labels(home: Path) -> list[Label]:
-    """Every judgement of a home, in the order they were made."""
-    path = home / LABELS
-    return list(parse(path.read_text("utf-8").splitlines())) if path.exists() else []
+    """Every judgement of a home, in the order they were made.
+
+    Raises:
+        GenretError: names the first line that is none.
+    """
+    return list(parse(lines.finished(home / LABELS), str(home / LABELS)))
 
 
 def add_labels(home: Path, new: Iterable[Label]) -> int:
     """Keep judgements; returns how many were not known before."""
-    known = dict.fromkeys(read_labels(home))
-    before = len(known)
-    known |= dict.fromkeys(new)
-    _write(home, known)
+    with Home(home).alone("labels", wait=True):
+        known = dict.fromkeys(read_labels(home))
+        before = len(known)
+        known |= dict.fromkeys(new)
+        _write(home, known)
     return len(known) - before
 
 
 def remove_labels(home: Path, document: str) -> int:
     """Forget every judgement that names a document; returns how many there were."""
-    known = read_labels(home)
-    kept = [label for label in known if label[1] != document]
-    if len(kept) < len(known):
-        _write(home, kept)
+    with Home(home).alone("labels", wait=True):
+        known = read_labels(home)
+        kept = [label for label in known if label[1] != document]
+        if len(kept) < len(known):
+            _write(home, kept)
     return len(known) - len(kept)
 
 
 def _write(home: Path, labels: Iterable[Label]) -> None:
-    rows = (json.dumps({"query": query, "document": document}, ensure_ascii=False) for query, document in labels)
-    write_atomically(home / LABELS, "".join(row + "\n" for row in rows).encode())
+    lines.rewrite(home / LABELS, ({"query": query, "document": document} for query, document in labels))
 
 
-def parse(lines: Iterable[str]) -> Iterator[Label]:
-    """Judgements from JSON lines with `query` and `document`; empty lines are skipped.
+def parse(given: Iterable[bytes], place: str) -> Iterator[Label]:
+    """Judgements from JSON lines with `query` and `document`, as they stand at `place`; empty lines are skipped.
 
     Raises:
-        GenretError: names the first line that is none.
+        GenretError: names the place and the first line that is none.
     """
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(given, 1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
             query, document = row["query"], row["document"]
         except (ValueError, KeyError, TypeError) as error:
-            raise GenretError(f'line {number} is no judgement, as {{"query": "...", "document": "..."}} is') from error
+            wanted = '{"query": "...", "document": "..."}'
+            raise GenretError(f"{place}, line {number} is no judgement, as {wanted} is") from error
         if not (isinstance(query, str) and query.strip() and isinstance(document, str) and document):
-            raise GenretError(f"line {number}: query and document must be words, not {query!r} and {document!r}")
+            raise GenretError(
+                f"{place}, line {number}: query and document must be words, not {query!r} and {document!r}"
+            )
         yield query, document
 
 

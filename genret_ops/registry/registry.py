@@ -98,9 +98,9 @@ class Registry:
         table = database.releases
         with database.writing(self._engine) as connection:
             same = select(table.c.number).where(table.c.content_hash == content_hash, table.c.head == facts["head"])
-            same = same.where(table.c.number.not_in(list(retirement.retired(events.read(connection)))))
-            if (known := connection.scalar(same)) is not None:
-                return int(known)
+            gone = retirement.retired(events.read(connection, *retirement.KINDS))
+            if known := [number for number in connection.scalars(same) if number not in gone]:
+                return int(known[0])
             last = connection.scalar(select(func.max(table.c.number))) or 0
             if parent is not None and not 1 <= parent <= last:
                 raise GenretError(f"there is no release r{parent} to be the parent: see `genret releases`")
@@ -181,15 +181,20 @@ class Registry:
         Raises:
             BrokenRelease: the stored report is not the one that the event cites.
         """
-        return self.verdicts([number]).get(number)
+        return self._verdicts(number).get(number)
 
-    def verdicts(self, numbers: Sequence[int]) -> dict[int, Verdict]:
-        """The gate's latest verdict on each of these releases that was judged; raises what `verdict` raises."""
+    def verdicts(self) -> dict[int, Verdict]:
+        """The gate's latest verdict on every release that was judged, by number; raises what `verdict` raises."""
+        return self._verdicts(None)
+
+    def _verdicts(self, release: int | None) -> dict[int, Verdict]:
+        """The latest verdict on one release, or on each."""
         table = database.verdicts
+        asked = select(table).order_by(table.c.number)
+        asked = asked if release is None else asked.where(table.c.release == release)
         with self._engine.connect() as connection:
-            asked = select(table).where(table.c.release.in_(numbers)).order_by(table.c.number)
             latest = {row.release: row for row in connection.execute(asked)}
-            judged = [event for event in events.read(connection) if event.kind == "judged"]
+            judged = events.read(connection, "judged", release=release)
         cited = {event.release: event.facts["report"] for event in judged}
         for number, row in latest.items():
             if not text_hash(row.report) == row.report_hash == cited.get(number):
@@ -257,7 +262,7 @@ class Registry:
             ReleaseRetired: it was erased or collected.
             BrokenRelease: names the first file that differs, is missing or is extra.
         """
-        if event := retirement.retired(self.events()).get(release.number):
+        if event := self.retired().get(release.number):
             raise ReleaseRetired(f"{retirement.told(release.number, event)}: see `genret releases`")
         if content.check(release.folder, release.content_hash) != release.manifest_hash:
             raise BrokenRelease(f"{release.folder}: {content.MANIFEST} differs from what was registered")
@@ -267,10 +272,14 @@ class Registry:
         with database.writing(self._engine) as connection:
             retirement.retire(connection, kind, numbers, CHAMPION, actor=actor, details=details)
 
-    def events(self) -> list[Event]:
-        """The audit trail, oldest first."""
+    def retired(self) -> dict[int, Event]:
+        """The event that retired each release that is retired, by number."""
+        return retirement.retired(self.events(*retirement.KINDS))
+
+    def events(self, *kinds: str) -> list[Event]:
+        """The audit trail, oldest first; only events of these kinds where any is named."""
         with self._engine.connect() as connection:
-            return events.read(connection)
+            return events.read(connection, *kinds)
 
     def verify_chain(self) -> list[str]:
         """What is wrong with the audit trail, one sentence each; empty where nothing is (audit.py)."""

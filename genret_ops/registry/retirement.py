@@ -36,8 +36,8 @@ def retire(
     """
     events.append(connection, kind, actor=actor, details={"releases": sorted(numbers), **details})
     table = database.aliases
-    standing = connection.execute(select(table.c.name, table.c.release).where(table.c.release.in_(numbers))).all()
-    for name, number in standing:
+    standing = connection.execute(select(table.c.name, table.c.release)).all()
+    for name, number in (alias for alias in standing if alias.release in numbers):
         if name == champion:
             raise GenretError(f"r{number} is {champion} and cannot be retired: promote another first")
         connection.execute(delete(table).where(table.c.name == name))

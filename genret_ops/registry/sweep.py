@@ -6,9 +6,9 @@ which releases retire; what goes with them follows from here. A sweep that was i
 """
 
 import os
-import re
 import shutil
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,7 @@ from genret_ops.quality.results import folder as quality
 from genret_ops.registry.ancestry import answered_before, reference
 from genret_ops.registry.content import read_manifest
 from genret_ops.registry.registry import ALIASES, CHAMPION, Registry, Release
-from genret_ops.registry.retirement import retired
-from genret_ops.store import EncodingCache, places_path
-
-_HALF_WRITTEN = re.compile(r"\..+\.\d+")
-"""Names that `write_atomically` gives what it has not finished."""
+from genret_ops.store import EncodingCache, half_written, places_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +35,7 @@ def present(home: Home) -> list[Release]:
     """The releases of a home that are not retired, by number."""
     if (registry := Registry.existing(home.path)) is None:
         return []
-    gone = retired(registry.events())
+    gone = registry.retired()
     return [release for release in registry.releases() if release.number not in gone]
 
 
@@ -75,6 +71,7 @@ def needs(home: Home, without: Collection[int] = ()) -> Needs:
 
 def stale(home: Home, needed: Needs) -> Iterator[tuple[str, Path]]:
     """(what it is, path) of every file and folder that is not needed, records before what they name."""
+    yield from (("unfinished work", path) for path in _files(home.path) if half_written(path))
     kept = {release.folder.name for release in needed.releases}
     yield from (("releases", path) for path in _listed(home.releases) if path.name not in kept)
     commits = home.path / "commits"
@@ -89,8 +86,8 @@ def stale(home: Home, needed: Needs) -> Iterator[tuple[str, Path]]:
     yield from (("unfinished work", path) for path in _listed(home.path / "work") if path.name != newest)
     checked = (path for path in _listed(quality(home.path)) if path.name != under_way)
     yield from (("results of data checks", path) for path in checked if path.name not in needed.snapshots)
-    halves = (path for path in _listed(home.path) if path.is_file() and _HALF_WRITTEN.fullmatch(path.name))
-    yield from (("unfinished work", path) for path in halves)
+    candidates = {f"r{release.number}.jsonl" for release in needed.releases}
+    yield from (("shadow logs", path) for path in _listed(home.shadow) if path.name not in candidates)
 
 
 def sweep(home: Home) -> dict[str, int]:
@@ -116,11 +113,15 @@ def remove(path: Path) -> None:
 def size(folder: Path) -> int:
     """Bytes on the disk below a folder, files with several names counted once."""
     found = {}
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            state = (Path(parent) / name).lstat()
+    for path in _files(folder):
+        with suppress(FileNotFoundError):  # a database's log, which goes with its last reader
+            state = path.lstat()
             found[state.st_dev, state.st_ino] = state.st_size
     return sum(found.values())
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (Path(parent) / name for parent, _, names in os.walk(folder) for name in names)
 
 
 def _listed(folder: Path) -> list[Path]:

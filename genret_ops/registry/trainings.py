@@ -5,7 +5,7 @@ from typing import Any
 from genret_ops.registry.ancestry import ancestors
 from genret_ops.registry.content import read_manifest
 from genret_ops.registry.registry import Registry, Release
-from genret_ops.registry.retirement import retired, told
+from genret_ops.registry.retirement import told
 from genret_ops.retrieval.model import read_search
 from genret_ops.training.prepare import PARENT
 
@@ -18,7 +18,7 @@ def trainings(registry: Registry, number: int) -> list[dict[str, Any]]:
     A training's facts stand in the manifest of any release that carries its model. Where all of those are retired,
     `gone` says so, and what the registry itself knows is left.
     """
-    known, gone = registry.releases(), retired(registry.events())
+    known, gone = registry.releases(), registry.retired()
     models = dict.fromkeys(release.model for release in reversed(list(ancestors(registry, number))))
     found = list[dict[str, Any]]()
     for model in models:

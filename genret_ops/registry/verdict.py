@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+MEMORY = "memory against the reference"
+"""The criterion that says what a release has forgotten since the training that its generation began with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Criterion:

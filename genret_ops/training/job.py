@@ -5,16 +5,14 @@ in docid order), `queries.arrow`, `hard.arrow`, `neighbours.npy` (docids, n), `d
 Out: `sft/` and `rpo/` with adapter and head, `pairs.arrow`, `loss-*.jsonl`.
 """
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from genret_ops import lines
 from genret_ops.modeling.compact import DocidHead
 from genret_ops.modeling.encoder import Encoder
 from genret_ops.modeling.rows import Rows
@@ -93,8 +91,4 @@ class Job:
 
     def losses(self, stage: str) -> list[tuple[int, float]]:
         """The loss curve of a stage: (step, loss)."""
-        path = self.folder / f"loss-{stage}.jsonl"
-        if not path.exists():
-            return []
-        rows: Iterator[dict[str, Any]] = (json.loads(line) for line in path.read_text().splitlines())
-        return [(row["step"], row["loss"]) for row in rows]
+        return [(row["step"], row["loss"]) for row in lines.read(self.folder / f"loss-{stage}.jsonl")]

@@ -1,6 +1,5 @@
 """What both stages share: the adapter on the encoder, the head, their optimisers, checkpoints, the loss curve."""
 
-import json
 import math
 import shutil
 import warnings
@@ -11,6 +10,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+from genret_ops import lines
 from genret_ops.modeling.compact import DocidHead
 from genret_ops.modeling.encoder import LORA_TARGETS, Encoder
 from genret_ops.modeling.rows import Rows
@@ -129,11 +129,9 @@ class LossCurve:
     """The loss of each step, a JSON line each; a resumed run drops the lines it will write again."""
 
     def __init__(self, path: Path, step: int) -> None:
-        kept = path.read_text().splitlines()[:step] if path.exists() else []
-        path.write_text("".join(line + "\n" for line in kept))
+        lines.rewrite(path, lines.read(path)[:step])
         self._path = path
 
     def add(self, step: int, loss: float) -> None:
         """Append one step."""
-        with self._path.open("a") as file:
-            file.write(json.dumps({"step": step, "loss": round(loss, 6)}) + "\n")
+        lines.append(self._path, {"step": step, "loss": round(loss, 6)})

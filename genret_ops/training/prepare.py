@@ -81,7 +81,9 @@ def prepare_job(
     inputs = _digest(written + canonical_json(learned), tables, [rows.vectors, rows.starts, neighbours, documents])
     if (folder / INPUTS).exists() and (folder / INPUTS).read_text() == inputs:
         return job
-    shutil.rmtree(folder, ignore_errors=True)
+    (folder / INPUTS).unlink(missing_ok=True)  # first: a folder that is removed by half must not look whole
+    if folder.exists():
+        shutil.rmtree(folder)
     folder.mkdir(parents=True)
     rows.save(folder)
     np.save(folder / "neighbours.npy", neighbours)
