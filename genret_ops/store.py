@@ -1,9 +1,7 @@
 """The LanceDB workspace of one home: tables, tags, and one committed record {table: version} a snapshot.
 
-LanceDB commits one table at a time. A snapshot therefore writes and tags its tables first and its
-manifest last: the manifest is the commit point, and what no manifest names was never committed.
-A table is written whole, so its versions share no file, and one can go without the others.
-This module knows the schemas (records.py) and nothing of what the rows mean.
+LanceDB commits one table at a time. A snapshot therefore writes and tags its tables first and its manifest last, which
+is the commit point. A table is written whole, so its versions share no file, and one can go without the others.
 """
 
 import hashlib
@@ -28,7 +26,6 @@ _KEPT = 8
 _NAME = re.compile(r"delta-(\d{5,})")
 _TICK = 0.02
 """Seconds that part two versions for LanceDB, whose clock counts milliseconds."""
-
 _HALF_WRITTEN = re.compile(r"\..+\.\d+")
 
 

@@ -36,7 +36,7 @@ def test_a_file_of_judgements_is_taken_as_json_has_it(tmp_path: Path) -> None:
     record = record_path(home, "delta-00000")
     record.parent.mkdir(parents=True)
     record.write_text('{"posted": {}}')
-    places_path(home, "delta-00000").write_text('{"tea": ["p"]}')
+    places_path(home, "delta-00000").write_text('{"passages": {"tea": ["p"]}, "metadata": {}}')
     file.write_bytes(f'{{"query": "{BREAKS[:-2]}", "document": "tea"}}\r\n'.encode())
     done = CliRunner().invoke(app, ["label", "--file", str(file), "--json", "--home", str(home)])
     assert done.exit_code == 0, done.output

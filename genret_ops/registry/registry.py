@@ -47,8 +47,7 @@ class Release:
 
 class Registry:
     """Releases, aliases and events of a home, on SQLite or PostgreSQL (place.py); made where there are none yet.
-
-    Objects are cheap and hold no open connection; threads and processes may use the same home at once.
+    Objects hold no open connection; threads and processes may use the same home at once.
     """
 
     def __init__(self, home: Path) -> None:
