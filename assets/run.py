@@ -147,7 +147,6 @@ def _encoding(home: Home, documents: Sequence[Document], delta: Delta) -> Abstra
     changed, redescribed = (
         [by_id[doc_id] for doc_id in ids] for ids in ((*delta.added, *delta.changed), delta.redescribed)
     )
-    redescribed = [by_id[doc_id] for doc_id in delta.redescribed]
     return encoding_ahead(home.path, settings, passage_encoder(settings), changed, redescribed)
 
 

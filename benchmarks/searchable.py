@@ -5,7 +5,8 @@
 The corpus without its last documents is built once, with next to no training, since the fast path does not depend on
 it. Then parts of about 100 passages arrive, each ingested in this process and, one more, by `genret ingest` in a fresh
 one. After each, the bare encoder reads the same texts again in this process, as this project runs it (each core takes
-batches of its own) and as Sentence-Transformers does; only ratios count.
+batches of its own) and as Sentence-Transformers does; only ratios count. `searchable` is when the release that finds the
+passages became champion, `seconds` when the command had ended.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import json
 import subprocess
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
@@ -81,7 +83,7 @@ def main() -> None:
         docids = len(head_of(home))
         count += part(home)
         grow(source, lines, count)
-        started = time.perf_counter()
+        started, clock = time.perf_counter(), time.time()
         if name == "cold":
             command = [sys.executable, "-m", "genret_ops.cli", "ingest", "--home", str(given.home)]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -89,7 +91,9 @@ def main() -> None:
             run.ingest(home)
         seconds = time.perf_counter() - started
         alone, library, texts, passages = bare(home, docids)
-        release = Registry(home.path).release(CHAMPION)
+        registry = Registry(home.path)
+        release, promoted = registry.release(CHAMPION), registry.events("promoted")[-1]
+        searchable = datetime.fromisoformat(promoted.at).timestamp() - clock
         with instance_of(home) as instance:
             made = instance.get_latest_materialization_event(dg.AssetKey("patch_release"))
         encoded = made.asset_materialization.metadata["texts encoded"].value if made else None
@@ -101,11 +105,12 @@ def main() -> None:
                     "passages": passages,
                     "texts": texts,
                     "texts encoded": encoded,
+                    "searchable": round(searchable, 2),
                     "seconds": round(seconds, 2),
                     "bare encoder": round(alone, 2),
-                    "ratio": round(seconds / alone, 2),
+                    "ratio": round(searchable / alone, 2),
                     "Sentence-Transformers": round(library, 2),
-                    "ratio to it": round(seconds / library, 2),
+                    "ratio to it": round(searchable / library, 2),
                 }
             ),
             flush=True,

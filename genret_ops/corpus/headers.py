@@ -68,7 +68,7 @@ def split_headers(text: str) -> tuple[dict[str, str], str]:
 
 
 def _front_matter(head: str) -> tuple[dict[str, Any], int] | None:
-    lines = head.splitlines(keepends=True)
+    lines = [f"{line}\n" for line in head.split("\n")]
     if lines[0].rstrip() != "---":
         return None
     end = next((i for i, line in enumerate(lines) if i and line.rstrip() in ("---", "...")), None)
