@@ -5,8 +5,8 @@
 The corpus without its last documents is built once, with next to no training, since the fast path does not depend on
 it. Then parts of about 100 passages arrive, each ingested in this process and, one more, by `genret ingest` in a fresh
 one. After each, the bare encoder reads the same texts again in this process, as this project runs it (each core takes
-batches of its own) and as Sentence-Transformers does; only ratios count. `searchable` is when the release that finds the
-passages became champion, `seconds` when the command had ended.
+batches of its own) and as Sentence-Transformers does; only ratios count. `searchable` is when the release that finds
+the passages became champion, `seconds` when the command had ended.
 """
 
 import argparse
