@@ -11,10 +11,13 @@ from uuid import uuid4
 import dagster as dg
 from dagster._core.errors import DagsterAssetCheckFailedError, DagsterExecutionInterruptedError
 from dagster._core.instance.ref import InstanceRef
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from dagster._serdes import ConfigurableClassData
 
 from assets.home import deltas, refused
 from assets.openlineage import telling_failures
 from assets.stages import stages
+from assets.storage import OpenStorage
 from genret_ops.errors import DataRefused
 from genret_ops.home import Home
 from genret_ops.settings import Settings
@@ -36,6 +39,10 @@ def instance_of(home: Home) -> dg.DagsterInstance:
     """The home's Dagster instance, made at the first call; close it after use."""
     prepare_instance(home)
     reference = InstanceRef.from_dir(str(home.dagster), overrides={"compute_logs": _UNCAPTURED})
+    storage = reference.storage_data
+    if storage and storage.class_name == DagsterSqliteStorage.__name__:  # and not a database server
+        opened = ConfigurableClassData(OpenStorage.__module__, OpenStorage.__name__, storage.config_yaml)
+        reference = reference._replace(storage_data=opened)
     return dg.DagsterInstance.from_ref(reference)
 
 

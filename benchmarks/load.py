@@ -1,6 +1,6 @@
 """The HTTP service under load, on a built home: answers a second, latency, and whether every answer is right.
 
-    python benchmarks/load.py HOME QUERIES.jsonl --seconds 300 --concurrency 16 --workers 2
+    python benchmarks/load.py HOME QUERIES.jsonl --seconds 300 --concurrency 32 --workers 2
 
 The client is this process, the service another, both on the same cores. Before and after, the bare encoder is
 measured, in as many processes as the service has workers, and the better of the two counts. Each mode is asked alone
@@ -203,7 +203,7 @@ def main() -> Mapping[str, Any]:
     parser.add_argument("home", type=Path)
     parser.add_argument("queries", type=Path)
     parser.add_argument("--seconds", type=float, default=120)
-    parser.add_argument("--concurrency", type=int, default=16)
+    parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--count", type=int, default=200, help="different queries")
     parser.add_argument("--modes", nargs="+", default=["generative", "hybrid", "lexical", "dense"])

@@ -1,0 +1,72 @@
+"""Dagster's own SQLite storage, with databases that stay open from one event to the next.
+
+A run writes some eighty events. Dagster opens its databases for each of them and closes them after, and SQLite empties
+its write-ahead log every time. The files are the same, so web server and daemon, which use Dagster's storage as it
+comes, read and write beside this one.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.runs import SqliteRunStorage
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from sqlalchemy import Connection, Engine, create_engine
+
+
+class OpenStorage(DagsterSqliteStorage):
+    """Runs, events and schedules of an instance that lives as long as a command."""
+
+    def __init__(self, base_dir: str, inst_data: Any = None) -> None:
+        super().__init__(base_dir, inst_data)
+        self._run_storage = _Runs(self._run_storage._conn_string)
+        self._event_log_storage = _Events(str(Path(self._event_log_storage.path_for_shard("index")).parent))
+
+    @classmethod
+    def from_config_value(cls, inst_data: Any, config_value: Any) -> "OpenStorage":
+        """What Dagster calls."""
+        return cls(inst_data=inst_data, **config_value)
+
+
+class _Runs(SqliteRunStorage):
+    @cached_property
+    def _opened(self) -> Engine:
+        return _open(self._conn_string)
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        with self._opened.begin() as connection:
+            yield connection
+
+    def dispose(self) -> None:
+        super().dispose()
+        self._opened.dispose()
+
+
+class _Events(SqliteEventLogStorage):
+    @cached_property
+    def _opened(self) -> dict[str, Engine]:
+        """By shard: the index, and each run that was asked for."""
+        return {}
+
+    @contextmanager
+    def _connect(self, shard: str) -> Iterator[Connection]:
+        with self._db_lock:
+            if shard not in self._opened:
+                self._opened[shard] = _open(self.conn_string_for_shard(shard))
+                self._initdb(self._opened[shard])
+            with self._opened[shard].begin() as connection:
+                yield connection
+
+    def dispose(self) -> None:
+        super().dispose()
+        for engine in self._opened.values():
+            engine.dispose()
+
+
+def _open(address: str) -> Engine:
+    return create_engine(address, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS})
