@@ -280,18 +280,18 @@ def test_a_model_is_let_in_after_one_that_served_words_alone(
     assert {criterion.name: criterion.passed for criterion in verdict.criteria}["speed"]
 
 
-def test_a_machine_that_is_busy_for_a_while_slows_both(
+def test_a_machine_that_is_busy_at_times_is_not_the_models_fault(
     opened: tuple[Index, Model], asked: list[Question], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All that is answered in the first half of the comparison takes fifty times as long."""
+    """Of three turns at a question, two of its own answers take fifty times as long, and one of the champion's."""
     search, calls = Retriever.search, count()
 
     def slow(self: Retriever, text: str, mode: str) -> Answer:
         found = search(self, text, mode=mode)
-        return replace(found, seconds={"total": found.seconds["total"] * (50 if next(calls) < 20 else 1)})
+        return replace(found, seconds={"total": found.seconds["total"] * (50 if next(calls) % 6 in {0, 1, 2} else 1)})
 
     monkeypatch.setattr(Retriever, "search", slow)
     index, model = opened
     verdict = judge("0" * 64, "delta-00000", index, model, {"champion": model}, asked, GateSettings())
     assert {criterion.name: criterion.passed for criterion in verdict.criteria}["speed"]
-    assert next(calls) == 40
+    assert next(calls) == 120

@@ -6,10 +6,8 @@ release and the audit trail are whole. Then the same command is run again, and e
 """
 
 import json
-import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -81,7 +79,7 @@ def strike(world: World, command: str, stages: tuple[str, ...]) -> str | None:
                 break
             time.sleep(0.02)
         struck = next((one for one in stages if one in running(world, instance, before)), None)
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         return struck if process.wait() else None
 
 
