@@ -2,7 +2,7 @@
 
 What is kept of a comparison are numbers: no query, no document, nothing that a token's filters would have to hold back
 or an erasure take out. It happens behind the answer, and only while no search waits or is being answered; where too
-many samples wait, they are left out.
+many samples wait, they are left out. Some ten thousand comparisons with a candidate are kept, and no more are made.
 """
 
 import asyncio
@@ -24,6 +24,8 @@ log = logging.getLogger("bentoml.genret")
 _WAITING = 32
 _MOMENT = 0.005
 """Seconds until it is looked again whether there is time."""
+_ENOUGH = 3_000_000
+"""Bytes of comparisons with one candidate that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,9 @@ class Shadow:
             log.exception("%s could not be compared", candidate.name)
 
     def _compare(self, candidate: State, sampled: _Sampled) -> None:
+        log_of = self._home.shadow / f"{candidate.name}.jsonl"
+        if log_of.exists() and log_of.stat().st_size > _ENOUGH:
+            return
         (other,) = candidate.retriever.answer([sampled.search])
         ours, theirs = ([hit.passage_id for hit in answer.hits] for answer in (sampled.answer, other))
         overlap = len({*ours} & {*theirs}) / max(1, len({*ours} | {*theirs})) if ours or theirs else 1.0
@@ -92,7 +97,7 @@ class Shadow:
             "seconds": {"champion": sampled.answer.seconds["total"], "candidate": other.seconds["total"]},
         }
         with self._home.alone("shadow", wait=True):
-            lines.append(self._home.shadow / f"{candidate.name}.jsonl", found)
+            lines.append(log_of, found)
 
 
 def summary(home: Home, candidate: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,20 @@ def asked_and_compared(service: Service, admin: str) -> bool:
     status, found = service.call("GET", "/v1/shadow", token=admin)
     assert (status, found["candidate"]) == (200, "r2")
     return bool(found["compared"])
+
+
+def test_ten_thousand_comparisons_are_enough(running: Running) -> None:
+    admin = token(running.service.home, "again", "admin")
+    wait_for(lambda: asked_and_compared(running.service, admin), "no comparison")
+    log = running.service.home / "shadow" / "r2.jsonl"
+    with Home(running.service.home).alone("shadow", wait=True):
+        row = log.read_bytes().split(b"\n")[0] + b"\n"
+        log.write_bytes(row * (1 + 3_000_000 // len(row)))
+    full = log.stat().st_size
+    for query in QUERIES * 3:
+        running.service.search(query, mode="generative")
+    time.sleep(1)
+    assert log.stat().st_size == full
 
 
 def test_a_promotion_and_a_rollback_under_load(running: Running) -> None:
