@@ -65,6 +65,7 @@ def test_ten_thousand_comparisons_are_enough(running: Running) -> None:
     with Home(running.service.home).alone("shadow", wait=True):
         row = log.read_bytes().split(b"\n")[0] + b"\n"
         log.write_bytes(row * (1 + 3_000_000 // len(row)))
+    time.sleep(1)  # until those that were under way are there too
     full = log.stat().st_size
     for query in QUERIES * 3:
         running.service.search(query, mode="generative")
