@@ -119,6 +119,11 @@ def test_the_commands(lived: Lived, small_home: Path) -> None:
         told(*wrong, code=2)
 
 
+def test_a_moment_in_another_zone_is_told_in_utc(ingested_home: Path) -> None:
+    asked = ["--since", "2020-11-23T18:30+02:00", "--until", "2020-11-23", "--home", str(ingested_home)]
+    assert "from 2020-11-23T16:30 to 2020-11-24T00:00, UTC" in CliRunner().invoke(app, ["audit", *asked]).output
+
+
 def test_a_promotion_of_a_model_that_answered_before_is_a_rollback(tmp_path: Path) -> None:
     registry = Registry(tmp_path)
     for text in ("one", "two", "three"):
