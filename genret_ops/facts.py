@@ -204,22 +204,9 @@ def difference(home: "Home", old: str, new: str) -> dict[str, Any]:
 
 def history(home: "Home") -> list[dict[str, Any]]:
     """The audit trail, oldest first."""
-    return [
-        {
-            "event": event.seq,
-            "at": event.at,
-            "kind": event.kind,
-            "release": f"r{event.release}" if event.release else None,
-            "alias": event.alias,
-            "actor": event.actor,
-            **{
-                name: event.facts[name]
-                for name in ("reason", "refusals", "releases", "document")
-                if name in event.facts
-            },
-        }
-        for event in registry(home).events()
-    ]
+    from genret_ops.registry.trail import told_event
+
+    return [told_event(event) for event in registry(home).events()]
 
 
 def audit(home: "Home", files: bool) -> dict[str, Any]:

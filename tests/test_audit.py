@@ -15,6 +15,7 @@ from assets.erase import erase
 from genret_ops.cli import app
 from genret_ops.corpus.erased import document_key
 from genret_ops.corpus.live import withdraw
+from genret_ops.facts import history
 from genret_ops.home import Home
 from genret_ops.registry.audit_document import document_history
 from genret_ops.registry.audit_period import period
@@ -140,3 +141,5 @@ def test_a_promotion_of_a_model_that_answered_before_is_a_rollback(tmp_path: Pat
     found = period(Home(tmp_path), datetime(2021, 1, 1, tzinfo=UTC), datetime.now(UTC))
     assert [event["release"] for event in found["promotions"]] == ["r1", "r2", "r3"]
     assert [event["release"] for event in found["rollbacks"]] == ["r1", "r1"]
+    told, trail = history(Home(tmp_path)), registry.events()
+    assert [(one["event"], one["hash"]) for one in told] == [(event.seq, event.hash) for event in trail]
