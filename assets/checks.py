@@ -11,6 +11,7 @@ import dagster as dg
 from assets.home import CHECK, NOT_COMMITTED, TABLES, HomeResource, tables_of, version_of
 from assets.releases import EVALUATION
 from genret_ops.quality.results import Quality
+from genret_ops.store import delta_number
 from validations.checks import check_result
 
 _NOT_TRAINED = "Nothing was trained, and what answers stays as it is"
@@ -70,7 +71,7 @@ def _measured(home: HomeResource, delta: str) -> set[str]:
     from genret_ops.corpus.sources import cut_of
 
     store = home.home.store
-    before = [store.committed(name) for name in store.snapshots() if name < delta][-1:]
+    before = [store.committed(name) for name in store.snapshots() if delta_number(name) < delta_number(delta)][-1:]
     known = [record[TABLES] for record in before if "checked" in record and record["cut"] == cut_of(home.settings)]
     return {one for tables in known for one in store.read("passages", tables["passages"])["passage_id"].to_pylist()}
 

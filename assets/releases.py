@@ -124,9 +124,9 @@ def champion(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materi
     judged = left_by(context, "gate")
     release = registry.release(judged[_NUMBER])
     with home.home.alone("corpus", wait=True):
-        now = registry.alias(CHAMPION)
-        if now is not None and registry.release(now).model != registry.release(judged[_AGAINST]).model:
-            told = f"r{release.number} was judged against r{judged[_AGAINST]}, and r{now} is champion since"
+        now, models = registry.alias(CHAMPION), {one.number: one.model for one in registry.releases()}
+        if now is not None and models[now] not in (models.get(judged[_AGAINST]), release.model):
+            told = f"r{now} is champion, and not what r{release.number} was judged against"
             raise AliasMoved(f"{told}: `genret promote r{release.number}`, if it is still wanted")
         newest = home.home.store.committed(home.home.store.snapshots()[-1])
         if newest["snapshot"] != release.delta:

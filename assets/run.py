@@ -17,7 +17,6 @@ from genret_ops.corpus.decoding import UNREACHED
 from genret_ops.corpus.delta import Delta, diff, next_delta_name
 from genret_ops.corpus.erased import Erased
 from genret_ops.corpus.inbox import postings
-from genret_ops.corpus.live import LivePlaces
 from genret_ops.corpus.snapshot import read_documents, refused_for
 from genret_ops.corpus.sources import cut_of, read_all, wanted
 from genret_ops.errors import BrokenRelease, GenretError
@@ -25,6 +24,7 @@ from genret_ops.home import Home, actor
 from genret_ops.records import Document, Quarantined
 from genret_ops.registry.ancestry import answered_before, trained_in
 from genret_ops.registry.content import read_manifest, verify
+from genret_ops.registry.freshness import freshness
 from genret_ops.registry.growth import from_genesis
 from genret_ops.registry.registry import CHAMPION, Registry, Release
 from genret_ops.retrieval.model import read_search
@@ -124,7 +124,7 @@ def build(
         if not consolidate and (release := _released(home, names[-1], settings)) is not None:
             return Built(release, False)
         parent, why = (None, reason) if consolidate else _parent(registry, settings)
-        if parent is not None and not _pending(home, names[-1], parent, settings):
+        if parent is not None and not _pending(home, parent, settings):
             return Built(parent, False)
         config = {
             "settings_json": settings.model_dump_json(),
@@ -207,13 +207,10 @@ def _whole(release: Release) -> bool:
     return True
 
 
-def _pending(home: Home, delta: str, champion: Release, settings: Settings) -> bool:
-    """Whether there is anything to learn: passages that the champion has not, or other settings of retrieval."""
-    search = read_search(champion.folder)
-    ids = json.loads((champion.folder / "docids.json").read_text())
-    live = {passage_id for _, passage_id in LivePlaces(home.path)()}
-    newer = home.store.committed(delta)["docids"] > search.learned or any(ids[docid] in live for docid in search.absent)
-    return newer or dict(search.retrieval) != settings.retrieval.model_dump(mode="json")
+def _pending(home: Home, champion: Release, settings: Settings) -> bool:
+    """Whether there is anything to learn: live passages that the champion has not, or other settings of retrieval."""
+    searched = dict(read_search(champion.folder).retrieval)
+    return freshness(home.path).unlearned > 0 or searched != settings.retrieval.model_dump(mode="json")
 
 
 def _parent(registry: Registry, settings: Settings) -> tuple[Release | None, str]:

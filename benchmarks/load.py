@@ -230,7 +230,8 @@ def main() -> Mapping[str, Any]:
         by_release = Counter(answer[2] for answer in found.answers)
         seconds = given.seconds if found.moves else given.seconds / 4
         result[name] = {**told(found, seconds), "wrong": wrong(home, found), "releases": by_release}
-    result["generative_of_bare"] = round(result["generative"]["answers_a_second"] / result["bare_encoder"], 2)
+    if "generative" in given.modes:
+        result["generative_of_bare"] = round(result["generative"]["answers_a_second"] / result["bare_encoder"], 2)
     return result
 
 

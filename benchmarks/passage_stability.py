@@ -26,6 +26,9 @@ def main(base: Path, deltas: Path) -> None:
     files = {path.name: pieces(path) for path in sorted(base.glob("*.*"))}
     total, fresh = [0, 0], [0, 0]
     for date in sorted(path for path in deltas.iterdir() if path.is_dir()):
+        removed = date / "removed.txt"
+        for name in removed.read_text().split() if removed.exists() else ():
+            files.pop(name, None)
         for path in sorted(date.glob("*.rst")):
             after = pieces(path)
             if path.name in files:

@@ -66,7 +66,7 @@ def curve(
             started = time.perf_counter()
 
 
-def measured(path: Path, strategy: str, seed: int, delta: str, put: list[Question] | None) -> dict[str, Any]:
+def measured(path: Path, strategy: str, seed: int, delta: str, put: Sequence[Question]) -> dict[str, Any]:
     """The curve of one strategy at one delta, read where it is stored."""
     folder = path / f"{strategy}-seed{seed}"
     kept = folder / "cells" / f"steps-{delta}.json"
@@ -74,7 +74,7 @@ def measured(path: Path, strategy: str, seed: int, delta: str, put: list[Questio
         home = Home(folder.absolute())
         _, retriever = open_release(home, trained(home, delta).number)
         job, every = Job(home.work(delta) / "job"), 5 if strategy == "replay" else 10
-        found = list(curve(job, retriever.index, retriever.model, put or [], every))
+        found = list(curve(job, retriever.index, retriever.model, put, every))
         write_atomically(kept, json.dumps({"strategy": strategy, "delta": delta, "curve": found}).encode())
     return dict(json.loads(kept.read_text()))
 

@@ -1,6 +1,5 @@
 """What the commands tell, as JSON for a machine: an ingest, a home's state, releases, an answer with its account."""
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +42,11 @@ def ingested(found: Any) -> dict[str, Any]:
 
 
 def status(home: "Home") -> dict[str, Any]:
-    """What a home holds, and what to do next."""
+    """What a home holds, and what to do next.
+
+    Raises:
+        BrokenRelease: the champion's files are gone.
+    """
     store = home.store
     records = [store.committed(name) for name in store.snapshots()]
     champion = _champion(home)
@@ -87,14 +90,10 @@ def _champion(home: "Home") -> "Release | None":
 
 def _learned(home: "Home", newest: Mapping[str, Any], champion: "Release") -> int:
     """How many passages of the newest snapshot the champion was trained on."""
-    from genret_ops.retrieval.model import read_search
+    from genret_ops.retrieval.model import learned_passages
 
-    if not (champion.folder / "docids.json").exists():
-        return 0
-    known = json.loads((champion.folder / "docids.json").read_text(encoding="utf-8"))
-    known = [known[docid] for docid in read_search(champion.folder).known]
     live = home.store.read("passages", newest["tables"]["passages"])["passage_id"].to_pylist()
-    return len(set(known).intersection(live))
+    return len(learned_passages(champion.folder).intersection(live))
 
 
 def _quarantine(home: "Home", newest: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -205,22 +204,9 @@ def difference(home: "Home", old: str, new: str) -> dict[str, Any]:
 
 def history(home: "Home") -> list[dict[str, Any]]:
     """The audit trail, oldest first."""
-    return [
-        {
-            "event": event.seq,
-            "at": event.at,
-            "kind": event.kind,
-            "release": f"r{event.release}" if event.release else None,
-            "alias": event.alias,
-            "actor": event.actor,
-            **{
-                name: event.facts[name]
-                for name in ("reason", "refusals", "releases", "document")
-                if name in event.facts
-            },
-        }
-        for event in registry(home).events()
-    ]
+    from genret_ops.registry.trail import told_event
+
+    return [told_event(event) for event in registry(home).events()]
 
 
 def audit(home: "Home", files: bool) -> dict[str, Any]:

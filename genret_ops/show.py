@@ -106,8 +106,11 @@ def audit(found: Mapping[str, Any]) -> None:
 
 
 def labelled(facts: Mapping[str, Any]) -> None:
-    """Judgements that were kept, for people."""
-    console().print(f"{facts['added']} new, {facts['labels']} in all; the gate asks them of every release from now on")
+    """Judgements that were kept, and those on which people disagree, for people."""
+    out = console()
+    out.print(f"{facts['added']} new, {facts['labels']} in all; the gate asks them of every release from now on")
+    for one in facts.get("disputed", ()):
+        out.print(f"[yellow]disputed, so not taken over[/]: {escape(one['query'])} · {escape(one['document'])}")
 
 
 def backed_up(facts: Mapping[str, Any]) -> None:

@@ -80,9 +80,11 @@ class Access:
         if token is None:
             self._count(address)
             raise Refusal(401, "bad_token", "this token is not known, was revoked or has expired")
+        caller = Caller(f"token {token.name}", token.filters, token.allows("admin") and not token.filters)
         if not token.allows(scope):
+            self._count(caller.name)
             raise Refusal(403, "scope", f"this needs a token of scope {scope}, and this one is for {token.scope}")
-        return Caller(f"token {token.name}", token.filters, token.allows("admin") and not token.filters)
+        return caller
 
     def _wanting(self, headers: Mapping[str, str], address: str, always: bool) -> str | None:
         """Why a request cannot be let in without a token; None where it can."""

@@ -15,6 +15,7 @@ from assets.erase import erase
 from genret_ops.cli import app
 from genret_ops.corpus.erased import document_key
 from genret_ops.corpus.live import withdraw
+from genret_ops.facts import history
 from genret_ops.home import Home
 from genret_ops.registry.audit_document import document_history
 from genret_ops.registry.audit_period import period
@@ -119,6 +120,11 @@ def test_the_commands(lived: Lived, small_home: Path) -> None:
         told(*wrong, code=2)
 
 
+def test_a_moment_in_another_zone_is_told_in_utc(ingested_home: Path) -> None:
+    asked = ["--since", "2020-11-23T18:30+02:00", "--until", "2020-11-23", "--home", str(ingested_home)]
+    assert "from 2020-11-23T16:30 to 2020-11-24T00:00, UTC" in CliRunner().invoke(app, ["audit", *asked]).output
+
+
 def test_a_promotion_of_a_model_that_answered_before_is_a_rollback(tmp_path: Path) -> None:
     registry = Registry(tmp_path)
     for text in ("one", "two", "three"):
@@ -135,3 +141,5 @@ def test_a_promotion_of_a_model_that_answered_before_is_a_rollback(tmp_path: Pat
     found = period(Home(tmp_path), datetime(2021, 1, 1, tzinfo=UTC), datetime.now(UTC))
     assert [event["release"] for event in found["promotions"]] == ["r1", "r2", "r3"]
     assert [event["release"] for event in found["rollbacks"]] == ["r1", "r1"]
+    told, trail = history(Home(tmp_path)), registry.events()
+    assert [(one["event"], one["hash"]) for one in told] == [(event.seq, event.hash) for event in trail]

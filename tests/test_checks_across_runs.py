@@ -49,6 +49,11 @@ def test_checks_that_passed_in_other_runs_lead_to_a_release_and_to_a_champion(ho
     assert Registry(home.path).alias("champion") == releases(home)[-1]
 
 
+def test_the_first_champion_which_was_judged_against_none_is_promoted_again(home: Home) -> None:
+    materialise(home, DELTA, "champion")
+    assert Registry(home.path).alias("champion") == 1
+
+
 def test_queries_that_were_never_checked_teach_nothing(home: Home) -> None:
     before = (job_of(home).folder / "inputs.sha256").read_bytes()
     materialise(home, DELTA, "synthetic_queries")

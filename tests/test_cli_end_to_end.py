@@ -165,6 +165,13 @@ def test_a_tampered_release_is_refused(home_copy: Path) -> None:
             call(*command, home=home_copy)
 
 
+def test_a_champion_whose_files_are_gone_is_named(home_copy: Path) -> None:
+    shutil.rmtree(Registry(home_copy).release("r1").folder)
+    for command in (("search", "bees"), ("status",)):
+        with pytest.raises(BrokenRelease, match=r"\.json is missing"):
+            call(*command, home=home_copy)
+
+
 def test_a_search_needs_neither_the_database_nor_its_import(home_copy: Path) -> None:
     call("search", "descale the espresso machine", home=home_copy)
     shutil.rmtree(home_copy / "lance")

@@ -17,6 +17,7 @@ from assets import erase as erasing
 from assets import run
 from assets.erase import erase
 from genret_ops.corpus.erased import Erased, Erasure, document_key
+from genret_ops.corpus.inbox import Inbox
 from genret_ops.corpus.live import LivePlaces
 from genret_ops.corpus.readers import quarantine_duplicates, read_source
 from genret_ops.errors import GenretError, ReleaseRetired
@@ -24,10 +25,11 @@ from genret_ops.facts import audit, releases, status
 from genret_ops.home import Home
 from genret_ops.quality.results import folder as folder_of_checks
 from genret_ops.records import Document, Quarantined, text_hash
+from genret_ops.registry.feedback import Judgement, add_feedback
 from genret_ops.registry.labels import add_labels, read_labels
 from genret_ops.registry.load import open_release
 from genret_ops.registry.registry import Registry
-from genret_ops.registry.traces import pieces
+from genret_ops.registry.traces import Traces, describe, pieces
 from genret_ops.store import EncodingCache, Store
 from validations.site import build_site
 
@@ -224,6 +226,18 @@ def test_a_home_without_a_release(ingested_home: Path, tmp_path: Path) -> None:
     assert list(holding(home.path, "meet at the old oak tree")) == []
     assert erase(home, "kettle")["searched"]["id_everywhere"] is False, "a word like others"
     assert list(holding(home.path, "kettle whistles")) == []
+
+
+def test_an_id_that_is_a_word_like_others_is_looked_for_where_ids_stand(ingested_home: Path, tmp_path: Path) -> None:
+    home = Home(Path(shutil.copytree(ingested_home, tmp_path / "home")))
+    ticket = Inbox(home).post(Document("kettle", "", "It whistles."), "a test").ticket
+    posted = Inbox(home).file("kettle").relative_to(home.path)
+    add_labels(home.path, [("what whistles", "kettle")])
+    add_feedback(home.path, Judgement.now("what whistles", "kettle", True, "a test", None))
+    found = Traces(home, describe(home, "kettle"))
+    by_id = [place.removesuffix(", by its id") for place in found.search().left if place.endswith(", by its id")]
+    places = ["commits/delta-00000.places", str(posted), f"tickets/{ticket}.json", "labels", "judgements of users"]
+    assert not found.by_name and by_id == places
 
 
 def test_the_command_asks_first(ingested_home: Path, genret: Genret) -> None:

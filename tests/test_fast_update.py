@@ -91,6 +91,7 @@ def test_what_came_and_left_before_it_was_learned_harms_no_search(home_copy: Pat
     for mode in MODES:
         assert "tides.md" not in everything(opened(home_copy), mode)
     assert "coffee.md" in everything(opened(home_copy))
+    assert not run.build(Home(home_copy), Home(home_copy).settings).new, "nothing that is live is to be learned"
 
 
 def test_a_document_withdrawn_by_hand_is_gone_from_an_open_retriever(home_copy: Path) -> None:

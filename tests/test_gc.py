@@ -14,7 +14,7 @@ from genret_ops import store
 from genret_ops.cli import app
 from genret_ops.errors import BrokenRelease, GenretError, ReleaseRetired
 from genret_ops.facts import audit, difference, release, releases
-from genret_ops.home import Home
+from genret_ops.home import HEAD_FORMAT, Home
 from genret_ops.quality.results import checked_deltas
 from genret_ops.registry.ancestry import answered_before
 from genret_ops.registry.backup import backup, restore
@@ -54,7 +54,7 @@ def home(grown: Path, tmp_path: Path) -> Home:
 
 def answers(home: Home, name: str | int) -> list[Any]:
     """All hits of a release, with their scores and how they were found, without the heads that are cached."""
-    shutil.rmtree(home.path / "cache" / "heads-3", ignore_errors=True)
+    shutil.rmtree(home.path / "cache" / f"heads-{HEAD_FORMAT}", ignore_errors=True)
     retriever = open_release(home, name)[1]
     found = [retriever.search(query, 100, mode).hits for query in QUERIES for mode in MODES]
     return [(hit.doc_id, hit.passage_id, hit.score, hit.state, dict(hit.found_by)) for hits in found for hit in hits]

@@ -70,6 +70,13 @@ def test_nothing_checked_yet(tmp_path: Path) -> None:
         newest(tmp_path)
 
 
+def test_deltas_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for number in (99999, 100000):
+        keep(tmp_path, quality(UNTITLED, documents=number), f"delta-{number:05d}", f"documents@{number}")
+    assert [one.figures["documents"] for one in trend(tmp_path, "documents", 2)] == [99999, 100000]
+    assert newest(tmp_path)["delta"] == "delta-100000"
+
+
 def test_the_newest_delta_is_told_and_the_ones_before_are_its_trend(tmp_path: Path) -> None:
     for number in range(12):
         keep(tmp_path, quality(UNTITLED, documents=number), f"delta-{number:05d}", f"documents@{number}")

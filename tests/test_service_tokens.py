@@ -169,3 +169,7 @@ def test_whoever_asks_too_often_is_told_so(tmp_path: Path) -> None:
         door.admit(OWN, "127.0.0.1", "search", False)
     assert refused.value.status == 429
     assert door.admit({"authorization": f"Bearer {secret}"}, "127.0.0.1", "search", False).name == "token page"
+    for status in [*[403] * 4, 429]:
+        with pytest.raises(Refusal) as refused:
+            door.admit({"authorization": f"Bearer {secret}"}, "127.0.0.1", "write", True)
+        assert refused.value.status == status

@@ -111,6 +111,8 @@ def test_feedback_becomes_a_label_only_by_hand(running: Service, genret: object)
     assert all(one.at for one in kept)
 
     taken = json.loads(genret("label", "--from-feedback", "--json", home=running.home).stdout)  # type: ignore[operator]
+    told = genret("label", "--from-feedback", home=running.home).stdout  # type: ignore[operator]
+    assert "0 new, 1 in all" in told and "disputed, so not taken over: roof · bees.md" in told
     assert (taken["added"], taken["by"]) == (1, ["token ours", "token theirs"])
     assert taken["disputed"] == [{"query": "roof", "document": "bees.md"}]
     assert read_labels(running.home) == [("where to park", "parking.md")]

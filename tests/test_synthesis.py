@@ -21,6 +21,7 @@ from genret_ops.settings import RetrievalSettings, Settings, SynthesisSettings, 
 from genret_ops.store import Store
 from genret_ops.synthesis.extractive import KINDS, Extractive, Source
 from genret_ops.synthesis.queries import heldout_docids, neighbours, read_queries, sources, write_queries
+from validations import queries as suites
 
 THINGS = ("yacht", "battery", "football", "garden", "scooter", "honey", "lamp", "printer", "castle", "violin")
 SOURCES = ("Fortune", "The Age", "TechCrunch")
@@ -161,6 +162,17 @@ def test_a_multihop_query_has_two_documents(head: CorpusHead, written: list[Synt
         assert len(row.withheld) == 2
 
 
+def test_a_passage_that_several_documents_share_is_joined_with_none_of_theirs() -> None:
+    footer = ["This document has been placed in the public domain by its authors."]
+    shared = head_of({name: (title, about, [*bodies, footer]) for name, (title, about, bodies) in DOCUMENTS.items()})
+    queries = write_queries(shared, neighbours(shared, build_lexical(shared)), SETTINGS)
+    tuned, judged = heldout_docids(shared, SETTINGS)
+    rows = to_arrow("queries", queries, delta="delta-00000")
+    frame = suites.frame(rows, shared, tuned | judged, shared.live)
+    assert (frame["kind"] == "multihop").sum() > 20
+    assert not frame["hops_fault"].any()
+
+
 def test_hard_queries_keep_fewer_of_their_sentences_words(head: CorpusHead, near: np.ndarray) -> None:
     def kept(hard: bool) -> float:
         made = generator(head, near, sentence=20).epoch(0, range(40), "train", hard)
@@ -226,7 +238,7 @@ def test_stored_queries_are_read_as_they_were_written(tmp_path: Path, written: l
 
 def test_a_sentence_of_names_is_still_asked_for_in_three_words() -> None:
     sentence = "So Anna Berg, Carl Dahl, and Eva Falk"
-    source = Source("p", "d", "", sentence, (sentence,), {})
+    source = Source("p", frozenset("d"), "", sentence, (sentence,), {})
     made = Extractive([source], SynthesisSettings(chunk=0, sentence=200, context=0), {}, 0).epoch(0, [0], "train")
     assert len(made) == 200 and all(len(row.text.split()) >= 3 for row in made)
     assert any("Anna" not in row.text for row in made), "names are left out where enough else is left"
@@ -246,7 +258,7 @@ def test_any_text_makes_queries_with_words_or_none(bodies: list[list[str]], seed
     attributes: Mapping[str, str] = {"source": "Fortune", "published": "2023-10-05"}
     made = Extractive(
         [
-            Source(str(number), str(number % 3), "", " ".join(body), tuple(body), attributes, (0,))
+            Source(str(number), frozenset(str(number % 3)), "", " ".join(body), tuple(body), attributes, (0,))
             for number, body in enumerate(bodies)
         ],
         SynthesisSettings(sentence=4),

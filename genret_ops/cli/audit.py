@@ -143,10 +143,10 @@ def _told(home: "Home", told: dict[str, Any], verify: bool, page: Path | None, a
 
 
 def _moment(text: str, whole_day: timedelta = timedelta(0)) -> datetime:
-    """A moment, in UTC where no zone is given; of a day alone its beginning, or what lies `whole_day` after that."""
+    """A moment in UTC, which holds too where no zone is given; of a day its beginning, or `whole_day` after that."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise typer.BadParameter(f"{text!r} is no date: write 2026-11-23 or 2026-11-23T18:30") from None
-    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
     return found + whole_day if len(text) == len("2026-11-23") else found

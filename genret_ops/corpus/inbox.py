@@ -120,15 +120,16 @@ class Inbox:
 
     def forget(self, doc_id: str) -> int:
         """Remove a document and every ticket of it; how many files there were."""
-        gone = [self.file(doc_id), *(self._tickets / f"{one.ticket}.json" for one in self._of(doc_id))]
-        gone = [path for path in gone if path.exists()]
+        gone = self.files(doc_id)
         for path in gone:
             path.unlink()
         return len(gone)
 
-    def _of(self, doc_id: str) -> list[Ticket]:
-        every = (Ticket(**json.loads(path.read_text("utf-8"))) for path in self._tickets.glob("*.json"))
-        return [ticket for ticket in every if ticket.document == doc_id]
+    def files(self, doc_id: str) -> list[Path]:
+        """What there is of a document: the file that was posted, and that of every ticket of it."""
+        tickets = sorted(self._tickets.glob("*.json"))
+        own = [path for path in tickets if json.loads(path.read_text("utf-8"))["document"] == doc_id]
+        return [*([self.file(doc_id)] if self.file(doc_id).exists() else []), *own]
 
     def _admit(self, document: Document) -> None:
         if not document.doc_id:
@@ -149,8 +150,10 @@ class Inbox:
 
     def _now(self, doc_id: str) -> list[Document]:
         """What is posted under an id: one document, or none."""
-        path = self.file(doc_id)
-        return [_read(path)] if path.exists() else []
+        try:
+            return [_read(self.file(doc_id))]
+        except FileNotFoundError:  # also one that is withdrawn at this moment: a ticket is asked for without the lock
+            return []
 
     def _write_ticket(self, doc_id: str, action: Literal["post", "withdraw"], by: str) -> Ticket:
         ticket = Ticket(uuid4().hex, doc_id, action, datetime.now(UTC).isoformat(timespec="seconds"), by)

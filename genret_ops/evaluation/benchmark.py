@@ -15,7 +15,7 @@ import numpy as np
 from genret_ops.corpus.head import CorpusHead
 from genret_ops.evaluation.dataset import Benchmark, BenchQuery
 from genret_ops.evaluation.metrics import mean, official_multihop, roll_up, textbook
-from genret_ops.evaluation.significance import paired_bootstrap
+from genret_ops.evaluation.significance import paired_by_metric
 from genret_ops.evaluation.systems import Systems
 from genret_ops.retrieval.retriever import Retriever
 from genret_ops.store import write_atomically
@@ -56,21 +56,8 @@ def paired(scores: PerQuery, seed: int) -> dict[str, dict[str, list[float]]]:
     """Hybrid against every other system: (difference, low, high) of the mean, 95 % bootstrap over queries."""
     ours = scores["hybrid"]
     metrics = list(next(iter(ours.values())))
-    found = dict[str, dict[str, list[float]]]()
-    for system in scores:
-        if system == "hybrid":
-            continue
-        found[f"hybrid-{system}"] = {
-            metric: list(
-                paired_bootstrap(
-                    [score[metric] for score in ours.values()],
-                    [scores[system][query][metric] for query in ours],
-                    seed=seed,
-                )
-            )
-            for metric in metrics
-        }
-    return found
+    others = (system for system in scores if system != "hybrid")
+    return {f"hybrid-{system}": paired_by_metric(ours, scores[system], metrics, seed) for system in others}
 
 
 def by_type(benchmark: Benchmark, scores: PerQuery) -> dict[str, dict[str, dict[str, float]]]:

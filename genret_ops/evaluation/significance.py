@@ -1,6 +1,6 @@
 """How sure a difference between two systems is: the paired bootstrap, over queries or whole groups of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -40,6 +40,23 @@ def paired_bootstrap(
         raise ValueError("a bootstrap needs at least two queries, or two groups of them")
     low, high = np.quantile(_resampled_means(sums, sizes, samples, seed), (0.025, 0.975))
     return float(difference.mean()), float(low), float(high)
+
+
+def paired_by_metric(
+    ours: Mapping[str, Mapping[str, float]],
+    theirs: Mapping[str, Mapping[str, float]],
+    metrics: Sequence[str],
+    seed: int,
+) -> dict[str, list[float]]:
+    """[difference, low, high] of each metric over the queries of `ours` (query id -> metric -> score)."""
+    return {
+        metric: list(
+            paired_bootstrap(
+                [score[metric] for score in ours.values()], [theirs[query][metric] for query in ours], seed=seed
+            )
+        )
+        for metric in metrics
+    }
 
 
 def _by_group(difference: np.ndarray, groups: Sequence[str] | None) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from genret_ops.evaluation.continual import average_performance, forgetting, learning
-from genret_ops.evaluation.significance import paired_bootstrap
+from genret_ops.evaluation.significance import paired_by_metric
 
 STRATEGIES = {
     "fast": "fast path alone",
@@ -69,7 +69,7 @@ def summary(
             name: {metric: _curve(matrix(cells[strategy], parts, system, metric)) for metric in metrics}
             for name, (strategy, system) in rows.items()
         },
-        "paired": {f"{a}-{b}": _paired(last[a], last[b], metrics, seed) for a, b in pairs if len(last[a]) > 1},
+        "paired": {f"{a}-{b}": paired_by_metric(last[a], last[b], metrics, seed) for a, b in pairs if len(last[a]) > 1},
         "cost": {strategy: _cost(found) for strategy, found in cells.items()},
     }
 
@@ -85,22 +85,6 @@ def _measures(scores: Sequence[Sequence[float]]) -> dict[str, float]:
 def _curve(scores: Sequence[Sequence[float]]) -> list[float]:
     """AP after each delta."""
     return [average_performance(scores[: place + 1]) for place in range(len(scores))]
-
-
-def _paired(
-    ours: Mapping[str, Mapping[str, float]],
-    theirs: Mapping[str, Mapping[str, float]],
-    metrics: Sequence[str],
-    seed: int,
-) -> dict[str, list[float]]:
-    return {
-        metric: list(
-            paired_bootstrap(
-                [score[metric] for score in ours.values()], [theirs[query][metric] for query in ours], seed=seed
-            )
-        )
-        for metric in metrics
-    }
 
 
 def _cost(cells: Sequence[Cell]) -> dict[str, float]:

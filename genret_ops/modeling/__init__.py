@@ -1,1 +1,1 @@
-"""Models that write docids, behind one protocol."""
+"""The model that writes docids: a sentence encoder, the rows of the docids, and the head that is trained on them."""

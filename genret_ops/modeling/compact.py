@@ -9,7 +9,7 @@ learned; `dense_adapted` in the evaluation is the same training with re-encoded 
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -160,9 +160,3 @@ def log_probabilities(logits: np.ndarray, allowed: np.ndarray) -> np.ndarray:
     masked = np.where(allowed, logits, -np.inf)
     top = masked.max()
     return np.asarray(masked - top - np.log(np.exp(masked - top).sum()))
-
-
-def generate(logprobs: np.ndarray, k: int) -> Sequence[tuple[int, float]]:
-    """The `k` most probable docids with their log probabilities, best first; ties by docid."""
-    order = np.lexsort((np.arange(len(logprobs)), -logprobs))[:k]
-    return [(int(docid), float(logprobs[docid])) for docid in order if np.isfinite(logprobs[docid])]

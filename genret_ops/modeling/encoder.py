@@ -145,7 +145,7 @@ class Encoder(torch.nn.Module):
     def forward(self, texts: Sequence[str]) -> torch.Tensor:
         """Unit vectors of shape (n, dimension), with gradients where the weights want them."""
         order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
-        parts = [self._pooled(self._ids([texts[index] for index in run])) for run in batches(order, 16)]
+        parts = [self._pooled(self._ids([texts[index] for index in run])) for run in batches(order, _BATCH)]
         return torch.cat(parts)[torch.tensor(order).argsort()]
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:

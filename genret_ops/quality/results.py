@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from genret_ops.store import write_atomically
+from genret_ops.store import delta_number, write_atomically
 
 SUITES = ("documents", "metadata", "passages", "docids", "queries", "preferences", "evaluation")
 """In the order of the stages whose data they are about."""
@@ -96,12 +96,13 @@ def kept(home: Path, delta: str) -> list[Quality]:
 
 def trend(home: Path, suite: str, last: int) -> list[Quality]:
     """How a suite stood on the `last` deltas of which it was asked, oldest first."""
-    return [_read(path) for path in sorted(folder(home).glob(f"*/{suite}.json"))[-last:]]
+    asked = (folder(home) / delta / f"{suite}.json" for delta in checked_deltas(home))
+    return [_read(path) for path in [path for path in asked if path.exists()][-last:]]
 
 
 def checked_deltas(home: Path) -> list[str]:
     """The deltas of which anything is kept, oldest first; the newest may be one that was refused."""
-    return sorted(path.name for path in folder(home).glob("*") if path.is_dir())
+    return sorted((path.name for path in folder(home).glob("*") if path.is_dir()), key=delta_number)
 
 
 def folder(home: Path) -> Path:

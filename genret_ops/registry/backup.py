@@ -32,10 +32,14 @@ def backup(home: Home, target: Path) -> Mapping[str, Any]:
     """Write `home` into the tar file `target`; returns what it holds.
 
     Raises:
-        GenretError: `target` exists, or another command is at work in the home.
+        GenretError: `target` exists, lies in no folder or in the home; or another command is at work in the home.
     """
     if target.exists():
         raise GenretError(f"{target} exists: name another file, or remove it")
+    if not target.parent.is_dir():
+        raise GenretError(f"there is no folder {target.parent} to write {target.name} into")
+    if target.resolve().is_relative_to(home.path.resolve()):
+        raise GenretError(f"{target} lies in the home itself: name a file outside, or each backup would hold the last")
     with home.still(), tempfile.TemporaryDirectory(dir=target.parent) as made:
         scratch = Path(made)
         found = rows.dump(home.path)

@@ -11,7 +11,7 @@ from pathlib import Path
 from genret_ops.corpus.live import LivePlaces
 from genret_ops.registry.content import read_manifest
 from genret_ops.registry.registry import CHAMPION, Registry
-from genret_ops.retrieval.model import read_search
+from genret_ops.retrieval.model import learned_passages
 from genret_ops.settings import UpdateSettings
 from genret_ops.store import delta_number, places_path, read_record, snapshots
 
@@ -61,15 +61,17 @@ class Learned:
 
 
 def freshness(home: Path) -> Freshness:
-    """That of the newest snapshot and of the champion of now."""
+    """That of the newest snapshot and of the champion of now.
+
+    Raises:
+        BrokenRelease: the champion's files are gone.
+    """
     registry = Registry.existing(home)
     number = registry.alias(CHAMPION) if registry else None
     known, trained_on = frozenset[str](), ""
     if registry is not None and number is not None:
         folder = registry.release(number).folder
-        ids = json.loads((folder / "docids.json").read_text("utf-8"))
-        known = frozenset(ids[docid] for docid in read_search(folder).known)
-        trained_on = str(read_manifest(folder)["trained_on"])
+        known, trained_on = learned_passages(folder), str(read_manifest(folder)["trained_on"])
     fresh = {passage for _, passage in LivePlaces(home)()} - known
     return Freshness(len(fresh), _oldest(home, fresh, trained_on) if fresh else None, number is not None)
 

@@ -22,11 +22,13 @@ import pyarrow.compute as pc
 
 from genret_ops.corpus.erased import ERASING, Erasure, content_key
 from genret_ops.corpus.head import CorpusHead, heading
+from genret_ops.corpus.inbox import Inbox
 from genret_ops.corpus.live import withdrawn
 from genret_ops.corpus.snapshot import documents_of, read_documents
 from genret_ops.errors import GenretError
 from genret_ops.home import Home
 from genret_ops.records import Document, text_hash
+from genret_ops.registry.feedback import read_feedback
 from genret_ops.registry.labels import read_labels
 from genret_ops.training.prepare import passage_inputs
 
@@ -156,10 +158,13 @@ class Traces:
     def _where_ids_stand(self) -> Iterator[str]:
         home = self._home.path
         for path in sorted((home / "commits").glob("*.places")):
-            if self.document in json.loads(path.read_text()):
+            if any(self.document in held for held in json.loads(path.read_text()).values()):
                 yield str(path.relative_to(home))
+        yield from (str(path.relative_to(home)) for path in Inbox(self._home).files(self.document))
         if any(document == self.document for _, document in read_labels(home)):
             yield "labels"
+        if any(one.document == self.document for one in read_feedback(home)):
+            yield "judgements of users"
         if self.document in withdrawn(home):
             yield "withdrawn documents"
 

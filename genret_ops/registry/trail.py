@@ -8,6 +8,8 @@ from genret_ops.registry.events import Event
 from genret_ops.registry.registry import Release
 from genret_ops.store import delta_number
 
+_OF_EVENT = ("reason", "refusals", "report", "releases", "document")
+
 
 def known_records(home: Home, releases: Iterable[Release]) -> dict[str, Mapping[str, Any]]:
     """The record of every snapshot that is still known, by name: those kept, and those that a release was made on."""
@@ -44,7 +46,7 @@ def told_event(event: Event) -> dict[str, Any]:
         "release": f"r{event.release}" if event.release else None,
         "alias": event.alias,
         "actor": event.actor,
-        **{name: facts[name] for name in ("reason", "refusals", "report") if name in facts},
+        **{name: facts[name] for name in _OF_EVENT if name in facts},
         "previous_hash": event.previous_hash,
         "hash": event.hash,
     }

@@ -47,7 +47,6 @@ def fit(lists: Sequence[np.ndarray], targets: Sequence[np.ndarray], names: Seque
         raise ValueError("no tuning list holds a right candidate: fusion cannot be learned")
     flat = np.concatenate([matrix for matrix, _ in kept]).astype(np.float64)
     edges = np.cumsum([0, *(len(matrix) for matrix, _ in kept)])
-    right = np.concatenate([found for _, found in kept])
     share = np.concatenate([found / found.sum() for _, found in kept])
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
@@ -58,6 +57,5 @@ def fit(lists: Sequence[np.ndarray], targets: Sequence[np.ndarray], names: Seque
         return float(value), slope
 
     start = np.ones(len(columns))
-    assert right.any()
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * len(columns))
     return Fusion({name: round(float(weight), 6) for name, weight in zip(names, found.x, strict=True)})

@@ -130,7 +130,7 @@ class Index:
             if name not in self.attributes or not value:
                 return np.zeros(len(self.head), dtype=bool)
             allowed &= np.asarray(self.attributes[name] == value, dtype=bool)
-        for docid in self._shared:
+        for docid in self._shared if filters else ():
             allowed[docid] = any(
                 all(document.metadata.get(name) == value for name, value in filters.items())
                 for document in map(self.head.document, self.head.documents_of(docid))

@@ -87,12 +87,25 @@ def read_search(folder: Path) -> SearchSettings:
     """What a release folder fixes for every search.
 
     Raises:
-        BrokenRelease: another version of this software wrote it.
+        BrokenRelease: another version of this software wrote it, or its files are gone.
     """
-    found = json.loads((folder / SEARCH_FILE).read_text())
+    found = _read(folder, SEARCH_FILE)
     if found.keys() != set(SearchSettings.__slots__):
         raise BrokenRelease(f"{folder.name} was sealed by another version of genret-ops: build again")
     return SearchSettings(**found)
+
+
+def learned_passages(folder: Path) -> frozenset[str]:
+    """Ids of the passages that the training of a release folder knew; raises what `read_search` raises."""
+    known, ids = read_search(folder).known, _read(folder, "docids.json")
+    return frozenset(ids[docid] for docid in known)
+
+
+def _read(folder: Path, name: str) -> Any:
+    try:
+        return json.loads((folder / name).read_text("utf-8"))
+    except FileNotFoundError:
+        raise BrokenRelease(f"{folder}: {name} is missing") from None
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ class QueryPlan:
 class Planner:
     """Plans queries against the attribute values of a corpus.
 
-    `values` maps an attribute to its values and how many passages carry each; a value of several
+    `values` maps an attribute to its values and how many documents carry each; a value of several
     attributes is read as the one where it is most frequent.
     """
 

@@ -31,10 +31,10 @@ _SHORTEST = 4
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A passage as the generator sees it: with its document, and the passages of other documents nearest to it."""
+    """A passage as the generator sees it: with its documents, and the passages of other documents nearest to it."""
 
     passage_id: str
-    doc_id: str
+    documents: frozenset[str]
     title: str
     text: str
     sentences: tuple[str, ...]
@@ -180,11 +180,11 @@ class Extractive:
         return rng.choice(self._templates["constraint"]).format(a=content, value=value, name=name.replace("_", " "))
 
     def _other(self, index: int, members: Sequence[int], inside: frozenset[int], rng: random.Random) -> Source | None:
-        """A member of another document, usually one that speaks of the same things; what is held out stays out."""
+        """A member that shares no document, usually one that speaks of the same things; what is held out stays out."""
         source = self._sources[index]
         near = [number for number in source.neighbours if number in inside]
         other = self._sources[rng.choice(near if near and rng.random() < 0.7 else members)]
-        return other if other.doc_id != source.doc_id else None
+        return other if other.documents.isdisjoint(source.documents) else None
 
     def _joined(self, a: str, first: Source, b: str, second: Source, rng: random.Random) -> str:
         shared = sorted(name for name in first.attributes if name in second.attributes)

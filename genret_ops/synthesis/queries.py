@@ -146,7 +146,7 @@ def sources(head: CorpusHead, near: np.ndarray, settings: RetrievalSettings) -> 
     rows = list[Source]()
     for docid, passage in enumerate(head.passages):
         if not head.live[docid]:
-            rows.append(Source(passage.passage_id, "", "", "", (), {}))
+            rows.append(Source(passage.passage_id, frozenset(), "", "", (), {}))
             continue
         document = head.first_document(docid)
         attributes = {
@@ -154,10 +154,8 @@ def sources(head: CorpusHead, near: np.ndarray, settings: RetrievalSettings) -> 
             for name, value in document.metadata.items()
             if (name in dates and is_date(value)) or value in names.get(name, ())
         }
-        text, title = passage.text, document.title
-        rows.append(
-            Source(passage.passage_id, document.doc_id, title, text, passage.sentences, attributes, tuple(near[docid]))
-        )
+        about = passage.passage_id, frozenset(head.documents_of(docid)), document.title, passage.text
+        rows.append(Source(*about, passage.sentences, attributes, tuple(near[docid])))
     return rows
 
 
