@@ -34,10 +34,12 @@ def target(positives: Sequence[Sequence[int]], docids: np.ndarray) -> torch.Tens
 
 def steps(job: Job, learner: Learner, first: int) -> Iterator[tuple[int, float]]:
     """Take the steps from number `first` on; yields each one's number and loss once its weights are in."""
-    training, rows = job.settings.training, job.table("queries")
+    from datasets import Dataset
+    from datasets.table import InMemoryTable
+
+    training, rows = job.settings.training, Dataset(InMemoryTable(job.table("queries")))
     for step in range(first, job.steps):
-        wanted = np.arange(step * training.batch, (step + 1) * training.batch) % len(rows)
-        batch = rows.take(wanted).to_pydict()
+        batch = rows[[index % len(rows) for index in range(step * training.batch, (step + 1) * training.batch)]]
         rng = np.random.default_rng((training.seed, step))
         docids = candidates(batch["docids"], job.neighbours, training.negatives, job.live, rng)
         logits = learner.head(learner.encoder(batch["text"]), docids)
