@@ -36,6 +36,7 @@ def backup(home: Home, target: Path) -> Mapping[str, Any]:
     """
     if target.exists():
         raise GenretError(f"{target} exists: name another file, or remove it")
+    target.parent.mkdir(parents=True, exist_ok=True)
     with home.still(), tempfile.TemporaryDirectory(dir=target.parent) as made:
         scratch = Path(made)
         found = rows.dump(home.path)
@@ -81,11 +82,13 @@ def restore(source: Path, home: Path) -> Mapping[str, Any]:
     Its registry goes where its settings and the environment want it, in a database that holds none yet.
 
     Raises:
-        GenretError: `home` exists, `source` is no backup, or that database is taken.
+        GenretError: `home` exists, `source` does not or is no backup, or that database is taken.
         BrokenRelease: a file of a release is not what was sealed.
     """
     if home.exists():
         raise GenretError(f"{home} exists: restore into a folder that does not, and swap them")
+    if not source.is_file():
+        raise GenretError(f"there is no file {source}: name one that `genret backup` wrote")
     home.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home.parent) as scratch:
         folder = Path(scratch) / "home"
