@@ -147,7 +147,13 @@ def actor() -> str:
 
 
 def make_home(path: Path) -> bool:
-    """Make a home with a `genret.toml` that names every setting; False where one is there already."""
+    """Make a home with a `genret.toml` that names every setting; False where one is there already.
+
+    Raises:
+        GenretError: `path` is a file.
+    """
+    if path.is_file():
+        raise GenretError(f"{path} is a file, and a home is a folder: name another with --home")
     if (path / SETTINGS_FILE).exists():
         return False
     path.mkdir(parents=True, exist_ok=True)

@@ -127,7 +127,7 @@ def collected(facts: Mapping[str, Any]) -> None:
     gone = ", ".join(facts["collected"]) or "no release"
     out.print(f"{gone} {'would be' if would else 'was' if len(facts['collected']) < 2 else 'were'} collected")
     out.print(f"kept: {', '.join(facts['kept']) or 'no release'}; snapshots {', '.join(facts['snapshots']) or 'none'}")
-    _removed(out, facts["removed"])
+    _removed(out, facts["removed"], "would be removed" if would else "removed")
     if not would:
         out.print(f"{facts['freed_bytes'] / 1e6:,.1f} MB freed")
 
@@ -156,9 +156,9 @@ def erased(facts: Mapping[str, Any]) -> None:
     out.print(f"[red]{document} is not wholly erased[/]" if facts["left"] else f"[bold]{document} is erased[/]")
 
 
-def _removed(out: Console, counts: Mapping[str, int]) -> None:
+def _removed(out: Console, counts: Mapping[str, int], told: str = "removed") -> None:
     out.print(
-        "removed: " + (", ".join(f"{count} {kind}" for kind, count in counts.items()) or "nothing"), soft_wrap=True
+        f"{told}: " + (", ".join(f"{count} {kind}" for kind, count in counts.items()) or "nothing"), soft_wrap=True
     )
 
 

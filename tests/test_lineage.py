@@ -174,3 +174,5 @@ def test_the_commands_draw_a_tree_a_page_and_json(grown: Grown, tmp_path: Path) 
     with pytest.raises(GenretError, match="no answer of rank 2: the query has 1 of them"):
         arguments = ["why", "bees", "--rank", "2", "--filter", "team=Green Team", *home]
         CliRunner().invoke(app, arguments, catch_exceptions=False)
+    with pytest.raises(GenretError, match="no answer of rank 1: the query finds nothing"):
+        CliRunner().invoke(app, ["why", "bees", "--filter", "team=Nobody", *home], catch_exceptions=False)

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 from genret_ops import lines
 from genret_ops.cli import app
 from genret_ops.errors import GenretError
-from genret_ops.home import Home
+from genret_ops.home import Home, make_home
 from genret_ops.registry.feedback import FEEDBACK, Judgement, add_feedback, read_feedback, take_over
 from genret_ops.registry.labels import LABELS, read_labels
 from genret_ops.store import places_path, record_path
@@ -36,6 +36,7 @@ def test_a_file_of_judgements_is_taken_as_json_has_it(tmp_path: Path) -> None:
     record = record_path(home, "delta-00000")
     record.parent.mkdir(parents=True)
     record.write_text('{"posted": {}}')
+    make_home(home)
     places_path(home, "delta-00000").write_text('{"passages": {"tea": ["p"]}, "metadata": {}}')
     file.write_bytes(f'{{"query": "{BREAKS[:-2]}", "document": "tea"}}\r\n'.encode())
     done = CliRunner().invoke(app, ["label", "--file", str(file), "--json", "--home", str(home)])

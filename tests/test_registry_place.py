@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from assets import run
 from genret_ops.cli import app
 from genret_ops.errors import GenretError
-from genret_ops.home import Home
+from genret_ops.home import Home, make_home
 from genret_ops.registry import aliases, database
 from genret_ops.registry.backup import backup, restore
 from genret_ops.registry.registry import Registry
@@ -60,6 +60,7 @@ def test_the_tables_of_something_else_are_left_alone(on_postgres: Database, tmp_
 def test_asking_makes_nothing(on_postgres: Database, ingested_home: Path, tmp_path: Path) -> None:
     for home in (tmp_path / "lite", on_postgres.used_by(tmp_path / "large")):
         shutil.copytree(ingested_home, home, dirs_exist_ok=True, ignore=shutil.ignore_patterns("genret.toml"))
+        make_home(home)
         assert Registry.existing(home) is None
         for command in ("status", "releases", "search"):
             CliRunner().invoke(app, [command, *(["bees"] if command == "search" else []), "--home", str(home)])

@@ -5,15 +5,19 @@ standard output, progress and errors to standard error. Exit codes: 0, 1 for an 
 a wrong command line, 130 after Ctrl-C.
 """
 
+import errno
 import sys
 
 import typer
 
-from genret_ops.cli import audit, flow, index, quality, releases, service, upkeep
+from genret_ops.cli import index, releases, quality, flow, service, upkeep, audit  # isort: skip  # as --help lists them
 from genret_ops.cli.options import app
 from genret_ops.errors import GenretError
 
 __all__ = ["app", "audit", "flow", "index", "main", "quality", "releases", "service", "upkeep"]
+
+_REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR}
+"""What the machine refuses for reasons that its user can mend: rights, room, a file where a folder should be."""
 
 
 def main() -> None:
@@ -22,4 +26,10 @@ def main() -> None:
         app()
     except GenretError as error:
         typer.echo(f"genret: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise
+        place = f" ({error.filename})" if error.filename else ""
+        typer.echo(f"genret: the system refuses it: {error.strerror}{place}", err=True)
         sys.exit(1)

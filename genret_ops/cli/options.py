@@ -52,9 +52,10 @@ def existing(home: Path) -> "Home":
     from pydantic_settings import SettingsError
 
     from genret_ops.home import Home
+    from genret_ops.settings import SETTINGS_FILE
 
     opened = Home(path_of(home))
-    if not opened.path.is_dir():
+    if not (opened.path / SETTINGS_FILE).exists():
         raise GenretError(f"there is no home at {opened.path}: run `genret init`, or name another with --home")
     try:
         opened.settings.hash()

@@ -32,14 +32,13 @@ def backup(home: Home, target: Path) -> Mapping[str, Any]:
     """Write `home` into the tar file `target`; returns what it holds.
 
     Raises:
-        GenretError: `target` exists, lies in no folder or in the home; or another command is at work in the home.
+        GenretError: `target` exists or lies in the home; or another command is at work in the home.
     """
     if target.exists():
         raise GenretError(f"{target} exists: name another file, or remove it")
-    if not target.parent.is_dir():
-        raise GenretError(f"there is no folder {target.parent} to write {target.name} into")
     if target.resolve().is_relative_to(home.path.resolve()):
         raise GenretError(f"{target} lies in the home itself: name a file outside, or each backup would hold the last")
+    target.parent.mkdir(parents=True, exist_ok=True)
     with home.still(), tempfile.TemporaryDirectory(dir=target.parent) as made:
         scratch = Path(made)
         found = rows.dump(home.path)
@@ -85,11 +84,13 @@ def restore(source: Path, home: Path) -> Mapping[str, Any]:
     Its registry goes where its settings and the environment want it, in a database that holds none yet.
 
     Raises:
-        GenretError: `home` exists, `source` is no backup, or that database is taken.
+        GenretError: `home` exists, `source` does not or is no backup, or that database is taken.
         BrokenRelease: a file of a release is not what was sealed.
     """
     if home.exists():
         raise GenretError(f"{home} exists: restore into a folder that does not, and swap them")
+    if not source.is_file():
+        raise GenretError(f"there is no file {source}: name one that `genret backup` wrote")
     home.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home.parent) as scratch:
         folder = Path(scratch) / "home"

@@ -34,7 +34,8 @@ def why(home: Home, release: Release, retriever: Retriever, found: Answer, rank:
         GenretError: there are fewer answers.
     """
     if not 1 <= rank <= len(found.hits):
-        raise GenretError(f"no answer of rank {rank}: the query has {len(found.hits)} of them, so ask for a lower one")
+        told = f"has {len(found.hits)} of them, so ask for a lower one" if found.hits else "finds nothing"
+        raise GenretError(f"no answer of rank {rank}: the query {told}")
     hit, head = found.hits[rank - 1], retriever.index.head
     document = _document(home.store, release, hit.doc_id)
     common = of_release(home, Registry(home.path), release)
