@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 from uuid import uuid4
 
 import dagster as dg
@@ -18,7 +19,7 @@ from assets.home import deltas, refused
 from assets.openlineage import telling_failures
 from assets.stages import stages
 from assets.storage import OpenStorage
-from genret_ops.errors import DataRefused
+from genret_ops.errors import DataRefused, GenretError
 from genret_ops.home import Home
 from genret_ops.settings import Settings
 
@@ -29,7 +30,15 @@ _UNFINISHED = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.Dag
 
 
 def prepare_instance(home: Home) -> None:
-    """Give the home a Dagster instance, where it has none."""
+    """Give the home a Dagster instance, where it has none.
+
+    Raises:
+        GenretError: Dagster would keep its databases in another folder.
+    """
+    path = str(home.dagster.absolute())
+    if "?" in path or unquote(path) != path:
+        told = f"Dagster, which reads paths as addresses, cannot keep its databases in {path}"
+        raise GenretError(f"{told}: move the home to a path without '?' and without '%' before two digits")
     home.dagster.mkdir(parents=True, exist_ok=True)
     if not (home.dagster / "dagster.yaml").exists():
         shutil.copyfile(Path(__file__).with_name("dagster.yaml"), home.dagster / "dagster.yaml")
