@@ -58,7 +58,10 @@ def _kept(folder: Path) -> list[Path]:
 
 
 def _add(archive: tarfile.TarFile, home: Path, path: Path, copy: Path) -> None:
-    """Add a file, or a folder with all that is in it; a database, which Dagster may be writing, by way of a `copy`."""
+    """Add a file, or a folder with all that is in it; a database, which Dagster may be writing, by way of a `copy`.
+
+    A link is followed: what it points at may not be there where the backup is restored.
+    """
     name = str(path.relative_to(home))
     if path.suffix == ".db":
         copy.unlink(missing_ok=True)
@@ -69,7 +72,7 @@ def _add(archive: tarfile.TarFile, home: Path, path: Path, copy: Path) -> None:
             source.backup(to)
         archive.add(copy, name)
         return
-    archive.add(path, name, recursive=False)
+    archive.add(path.resolve(), name, recursive=False)
     for child in _kept(path) if path.is_dir() else []:
         _add(archive, home, child, copy)
 
