@@ -17,7 +17,7 @@ def test_a_path_that_is_an_address_of_another_is_refused(tmp_path: Path, name: s
     assert not list(tmp_path.iterdir()), "neither there nor anywhere else"
 
 
-@pytest.mark.parametrize("name", ["a b", "100% #1", "it's \"ü\""])
+@pytest.mark.parametrize("name", ["a b", "100% #1", 'it\'s "ü"'])
 def test_any_other_path_will_do(tmp_path: Path, name: str) -> None:
     prepare_instance(Home(tmp_path / name))
     assert (tmp_path / name / "dagster" / "dagster.yaml").exists()

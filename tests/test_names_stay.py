@@ -5,7 +5,10 @@ from pathlib import Path
 from homes import committed, read
 
 from genret_ops.corpus.erased import Erased, Erasure
+from genret_ops.corpus.inbox import Inbox
 from genret_ops.corpus.live import withdraw
+from genret_ops.home import Home
+from genret_ops.records import Document
 
 
 def _folders(tmp_path: Path, **texts: str) -> list[Path]:
@@ -60,3 +63,15 @@ def test_what_was_withdrawn_or_erased_comes_back_under_no_other_name(tmp_path: P
         (folder / "away").rename(folder / "plan.md")
     assert set(read(home, [first, second, third])[0]) == {"else.md", f"{second}/plan.md"}
     assert Erased.of(home).asked
+
+
+def test_what_a_posting_replaced_is_still_replaced_after_a_snapshot(tmp_path: Path) -> None:
+    (first,) = _folders(tmp_path, first="about bridges")
+    home = tmp_path / "home"
+    committed(home, [first])
+    inbox = Inbox(Home(home))
+    inbox.post(Document("plan.md", "Plan", "about ferries"), "test")
+    committed(home, [first], 1)
+    assert read(home, [first])[0] == {"plan.md": "about ferries"}
+    inbox.withdraw("plan.md", "test")
+    assert "bridges" in read(home, [first])[0]["plan.md"], "the file of that id, which the withdrawal hides"

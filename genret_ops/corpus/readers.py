@@ -118,7 +118,8 @@ def quarantine_duplicates(
     contents: dict[str, str] = {}
     tickets: dict[str, str] = {}
     found = list(items)
-    present = {(file_of(item.source), item.doc_id) for item in found if isinstance(item, Document)}
+    of_files = (item for item in found if isinstance(item, Document) and not posting_of(item))
+    present = {(file_of(item.source), item.doc_id) for item in of_files}
     for item in found:
         if isinstance(item, Quarantined):
             yield erased.refused(item.source, item) or item
