@@ -14,6 +14,7 @@ from dagster._core.errors import DagsterAssetCheckFailedError, DagsterExecutionI
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
+from sqlalchemy.exc import DBAPIError
 
 from assets.home import deltas, refused
 from assets.openlineage import telling_failures
@@ -60,9 +61,9 @@ def materialise(home: Home, job: str, delta: str, config: dict[str, Any], settin
 
     Raises:
         DataRefused: a data check refused what a stage wrote.
-        GenretError: a stage failed.
+        GenretError: a stage failed, or Dagster's storage did, as on a full disk.
     """
-    with instance_of(home) as instance:
+    with _telling_of_storage(home), instance_of(home) as instance:
         for run in instance.get_runs(dg.RunsFilter(tags={_TAG: job}, statuses=_UNFINISHED)):
             instance.report_run_failed(run, "the process was killed; the next run of the same command goes on")
         instance.add_dynamic_partitions(str(deltas.name), [delta])
@@ -83,6 +84,16 @@ def materialise(home: Home, job: str, delta: str, config: dict[str, Any], settin
             raise KeyboardInterrupt from error
         except DagsterAssetCheckFailedError as error:
             raise DataRefused(_refusal(instance, run_id)) from error
+
+
+@contextmanager
+def _telling_of_storage(home: Home) -> Iterator[None]:
+    """Say in words that Dagster's databases cannot be read or written."""
+    try:
+        yield
+    except DBAPIError as error:
+        told = f"Dagster's storage ({home.dagster}) cannot be used: {error.orig}"
+        raise GenretError(f"{told}: see to it, then do this again") from error
 
 
 def _refusal(instance: dg.DagsterInstance, run_id: str) -> str:

@@ -32,10 +32,17 @@ def backup(home: Home, target: Path) -> Mapping[str, Any]:
     """Write `home` into the tar file `target`; returns what it holds.
 
     Raises:
-        GenretError: `target` exists, or another command is at work in the home.
+        GenretError: `target` exists or cannot be written, or another command is at work in the home.
     """
     if target.exists():
         raise GenretError(f"{target} exists: name another file, or remove it")
+    try:
+        return _write(home, target)
+    except (OSError, sqlite3.Error) as error:
+        raise GenretError(f"{target} cannot be written: {error}") from error
+
+
+def _write(home: Home, target: Path) -> Mapping[str, Any]:
     with home.still(), tempfile.TemporaryDirectory(dir=target.parent) as made:
         scratch = Path(made)
         found = rows.dump(home.path)
