@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 from uuid import uuid4
 
 import dagster as dg
@@ -13,12 +14,13 @@ from dagster._core.errors import DagsterAssetCheckFailedError, DagsterExecutionI
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
+from sqlalchemy.exc import DBAPIError
 
 from assets.home import deltas, refused
 from assets.openlineage import telling_failures
 from assets.stages import stages
 from assets.storage import OpenStorage
-from genret_ops.errors import DataRefused
+from genret_ops.errors import DataRefused, GenretError
 from genret_ops.home import Home
 from genret_ops.settings import Settings
 
@@ -29,7 +31,15 @@ _UNFINISHED = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.Dag
 
 
 def prepare_instance(home: Home) -> None:
-    """Give the home a Dagster instance, where it has none."""
+    """Give the home a Dagster instance, where it has none.
+
+    Raises:
+        GenretError: Dagster would keep its databases in another folder.
+    """
+    path = str(home.dagster.absolute())
+    if "?" in path or unquote(path) != path:
+        told = f"Dagster, which reads paths as addresses, cannot keep its databases in {path}"
+        raise GenretError(f"{told}: move the home to a path without '?' and without '%' before two digits")
     home.dagster.mkdir(parents=True, exist_ok=True)
     if not (home.dagster / "dagster.yaml").exists():
         shutil.copyfile(Path(__file__).with_name("dagster.yaml"), home.dagster / "dagster.yaml")
@@ -51,9 +61,9 @@ def materialise(home: Home, job: str, delta: str, config: dict[str, Any], settin
 
     Raises:
         DataRefused: a data check refused what a stage wrote.
-        GenretError: a stage failed.
+        GenretError: a stage failed, or Dagster's storage did, as on a full disk.
     """
-    with instance_of(home) as instance:
+    with _telling_of_storage(home), instance_of(home) as instance:
         for run in instance.get_runs(dg.RunsFilter(tags={_TAG: job}, statuses=_UNFINISHED)):
             instance.report_run_failed(run, "the process was killed; the next run of the same command goes on")
         instance.add_dynamic_partitions(str(deltas.name), [delta])
@@ -74,6 +84,16 @@ def materialise(home: Home, job: str, delta: str, config: dict[str, Any], settin
             raise KeyboardInterrupt from error
         except DagsterAssetCheckFailedError as error:
             raise DataRefused(_refusal(instance, run_id)) from error
+
+
+@contextmanager
+def _telling_of_storage(home: Home) -> Iterator[None]:
+    """Say in words that Dagster's databases cannot be read or written."""
+    try:
+        yield
+    except DBAPIError as error:
+        told = f"Dagster's storage ({home.dagster}) cannot be used: {error.orig}"
+        raise GenretError(f"{told}: see to it, then do this again") from error
 
 
 def _refusal(instance: dg.DagsterInstance, run_id: str) -> str:

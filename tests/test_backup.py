@@ -139,3 +139,15 @@ def test_what_is_no_backup_is_refused_and_leaves_nothing(
         restore(tmp_path / "changed.tar", tmp_path / "home")
     assert not (tmp_path / "home").exists()
     assert restore(tmp_path / "home.tar", tmp_path / "home")["releases"] == 1, "the database is empty still"
+
+
+def test_what_a_home_links_to_is_in_its_backup(ingested_home: Path, tmp_path: Path) -> None:
+    home = Path(shutil.copytree(ingested_home, tmp_path / "home"))
+    for name in ("genret.toml", "lance"):
+        (home / name).rename(tmp_path / name)
+        (home / name).symlink_to(tmp_path / name)
+    backup(Home(home), tmp_path / "home.tar")
+    restore(tmp_path / "home.tar", tmp_path / "again")
+    for name in ("genret.toml", "lance"):
+        assert not (tmp_path / "again" / name).is_symlink()
+    assert Home(tmp_path / "again").store.read("documents").num_rows == 62

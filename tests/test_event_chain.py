@@ -122,3 +122,8 @@ def test_tables_that_were_changed_beside_the_trail(registry: Registry, tamper: T
         "release r3 was registered and is gone",
         "alias champion is r1, and the events say r2",
     ]
+
+
+def test_a_report_of_the_gate_that_was_taken_away(registry: Registry, tamper: Tamper) -> None:
+    tamper("DELETE FROM verdicts")
+    assert registry.verify_chain() == ["the gate's report on r2 that event 5 cites is gone"]

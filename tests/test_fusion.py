@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import log_softmax
 
+from genret_ops.errors import GenretError
 from genret_ops.retrieval.features import FEATURES, LEXICAL, MODEL
 from genret_ops.retrieval.fusion import Fusion, fit
 
@@ -82,9 +83,9 @@ def test_lists_without_a_right_candidate_are_left_out_and_do_not_count() -> None
     lists, targets = synthetic(np.random.default_rng(0), 10)
     empty = [np.zeros(12, dtype=bool)] * 3
     assert fit([*lists, *lists[:3]], [*targets, *empty], FEATURES) == fit(lists, targets, FEATURES)
-    with pytest.raises(ValueError, match="no tuning list holds a right candidate"):
+    with pytest.raises(GenretError, match="no held-out query finds its passage"):
         fit(lists[:3], empty, FEATURES)
-    with pytest.raises(ValueError, match="no tuning list holds a right candidate"):
+    with pytest.raises(GenretError, match="no held-out query finds its passage"):
         fit([], [], FEATURES)
 
 

@@ -219,3 +219,12 @@ def test_every_expectation_is_broken_by_something() -> None:
     for table, (findings, broken) in cases.items():
         _, *expectations = findings  # the first counts the rows, and has a test of its own
         assert {finding.name for finding in expectations} == broken, table
+
+
+def test_a_passage_that_two_documents_share_may_be_joined_with_a_passage_of_one_of_them() -> None:
+    head = head_of({"a.md": ("", {}, [["Both say this."]]), "b.md": ("", {}, [["Both say this."], ["One says that."]])})
+    shared, own = (passage.passage_id for passage in head.passages)
+    row = SyntheticQuery("what both say and what one says", "multihop", (shared, own), "train", "x", 0)
+    held = np.zeros(len(head), dtype=bool)
+    frame = queries.frame(to_arrow("queries", [row], delta="delta-00000"), head, held, head.live)
+    assert list(frame["hops_fault"]) == [""]

@@ -103,7 +103,7 @@ class _Facts:
         documents = [set(self._head.documents_of(docid)) for docid in found]
         if len(documents) == 1 and len(row["positives"]) == 1:
             return "one positive"
-        return "one document" if len(documents) > 1 and set.intersection(*documents) else ""
+        return "one document" if len(documents) > 1 and len(set.union(*documents)) < 2 else ""
 
     def _leak(self, row: Mapping[str, Any]) -> str:
         held = [docid in self._heldout for docid in self.docids(row)]

@@ -13,7 +13,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from genret_ops.corpus.decoding import clean_name
-from genret_ops.corpus.erased import Erased
+from genret_ops.corpus.erased import Erased, document_key
 from genret_ops.corpus.files import (
     FORMATS,
     KNOWN_FORMATS,
@@ -34,6 +34,7 @@ from genret_ops.records import Document, Quarantined, canonical_json, text_hash
 _CREDENTIALS = re.compile(r"//[^/@]+@")
 _ROW_PLACE = re.compile(r"#(line|row) \d+$")
 _NOTHING = Erased()
+_NO_NAMES: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +101,14 @@ def read_source(source: str, settle: float = 0.0) -> Iterator[Document | Quarant
 
 
 def quarantine_duplicates(
-    items: Iterable[Document | Quarantined], erased: Erased = _NOTHING
+    items: Iterable[Document | Quarantined], erased: Erased = _NOTHING, before: Mapping[str, str] = _NO_NAMES
 ) -> Iterator[Document | Quarantined]:
     """`items` with every later duplicate refused, and what was `erased`; wrap all sources of one ingest in it together.
 
     A second document of the same id is a `duplicate id` where it comes from the same file; from another file it is
-    another document, under that file's name. A file with the text, metadata and title of an
+    another document, under that file's name. Which of the two bears the id alone stays as it was: `before` is the file
+    that each id stood for. Otherwise what is withdrawn or erased would come back under another id as soon as a file of
+    the same name came or went. A file with the text, metadata and title of an
     earlier one is a `duplicate content` (a title taken from the file's name does not set it apart);
     rows of a table may repeat each other, as benchmarks do, and so may what was posted. A document of an id that was
     posted is `replaced` by the posting, which takes its place among the files: those that come later are named as they
@@ -114,13 +117,20 @@ def quarantine_duplicates(
     sources: dict[str, str] = {}
     contents: dict[str, str] = {}
     tickets: dict[str, str] = {}
-    for item in items:
+    found = list(items)
+    of_files = (item for item in found if isinstance(item, Document) and not posting_of(item))
+    present = {(file_of(item.source), item.doc_id) for item in of_files}
+    for item in found:
         if isinstance(item, Quarantined):
             yield erased.refused(item.source, item) or item
             continue
-        doc_id = item.doc_id
-        if doc_id in sources and file_of(item.source) != file_of(sources[doc_id]):
-            doc_id = file_of(item.source) + (f"#{doc_id}" if _ROW_PLACE.search(item.source) else "")
+        doc_id, file = item.doc_id, file_of(item.source)
+        longer = file + (f"#{doc_id}" if _ROW_PLACE.search(item.source) else "")
+        first = before.get(doc_id, file)
+        taken = doc_id in sources and file != file_of(sources[doc_id])
+        kept = longer in before or document_key(longer) in erased.asked
+        if not posting_of(item) and (taken or kept or (first != file and (first, doc_id) in present)):
+            doc_id = longer
         if ticket := tickets.get(doc_id):
             sources.setdefault(doc_id, item.source)
             yield Quarantined(item.source, "replaced", f"{doc_id!r} was posted since (ticket {ticket})")

@@ -9,7 +9,7 @@ from genret_ops.corpus.decoding import UNREACHED
 from genret_ops.corpus.erased import Erased
 from genret_ops.corpus.files import FORMATS, UNSETTLED, format_of
 from genret_ops.corpus.inbox import Inbox
-from genret_ops.corpus.live import newest_snapshot
+from genret_ops.corpus.live import newest_snapshot, withdrawn
 from genret_ops.corpus.readers import file_of, quarantine_duplicates, read_source
 from genret_ops.corpus.snapshot import read_documents
 from genret_ops.corpus.stdlib import STDLIB_SOURCE
@@ -80,7 +80,17 @@ def read_all(
         UnreadableSource: at the call: one of the sources as a whole cannot be read.
     """
     read = [Inbox(Home(home)).documents(), *(read_source(one, 0.0 if one in restless else settle) for one in sources)]
-    return quarantine_duplicates(_settled(home, chain.from_iterable(read)), Erased.of(home))
+    return quarantine_duplicates(_settled(home, chain.from_iterable(read)), Erased.of(home), _names(home))
+
+
+def _names(home: Path) -> dict[str, str]:
+    """The file of every document of the newest snapshot by id, "" of those that are withdrawn and of no file now."""
+    found = dict.fromkeys(withdrawn(home), "")
+    if newest := newest_snapshot(home):
+        rows = Home(home).store.read("documents", read_record(home, newest)["tables"]["documents"])
+        named = zip(rows["doc_id"].to_pylist(), rows["source"].to_pylist(), strict=True)
+        found |= {doc_id: file_of(source) for doc_id, source in named}
+    return found
 
 
 def _settled(home: Path, items: Iterable[Document | Quarantined]) -> Iterator[Document | Quarantined]:

@@ -1,6 +1,7 @@
 """Does the audit trail hold? Gaps, edits and forks of the chain of events, and tables that say something else.
 
-Where the chain holds, releases and aliases have to be what the events made them, which shows an end that was cut off.
+Where the chain holds, releases and aliases have to be what the events made them, which shows an end that was cut off,
+and every report of the gate that an event cites has to be there.
 """
 
 from collections.abc import Mapping
@@ -17,7 +18,16 @@ def problems(connection: Connection) -> list[str]:
     trail = events.read(connection)
     releases = {row.number: dict(row._mapping) for row in connection.execute(select(database.releases))}
     aliases = {row.name: row.release for row in connection.execute(select(database.aliases))}
-    return events.chain_problems(trail) or _state_problems(trail, releases, aliases)
+    table = database.verdicts
+    reports = {(row.release, row.report_hash) for row in connection.execute(select(table))}
+    return events.chain_problems(trail) or [
+        *_state_problems(trail, releases, aliases),
+        *(
+            f"the gate's report on {named(event.release)} that event {event.seq} cites is gone"
+            for event in trail
+            if event.kind == "judged" and (event.release, event.facts["report"]) not in reports
+        ),
+    ]
 
 
 def named(number: int | None) -> str:

@@ -32,13 +32,20 @@ def backup(home: Home, target: Path) -> Mapping[str, Any]:
     """Write `home` into the tar file `target`; returns what it holds.
 
     Raises:
-        GenretError: `target` exists or lies in the home; or another command is at work in the home.
+        GenretError: `target` exists, lies in the home or cannot be written; or another command is at work in the home.
     """
     if target.exists():
         raise GenretError(f"{target} exists: name another file, or remove it")
     if target.resolve().is_relative_to(home.path.resolve()):
         raise GenretError(f"{target} lies in the home itself: name a file outside, or each backup would hold the last")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return _write(home, target)
+    except (OSError, sqlite3.Error) as error:
+        raise GenretError(f"{target} cannot be written: {error}") from error
+
+
+def _write(home: Home, target: Path) -> Mapping[str, Any]:
     with home.still(), tempfile.TemporaryDirectory(dir=target.parent) as made:
         scratch = Path(made)
         found = rows.dump(home.path)
@@ -61,7 +68,10 @@ def _kept(folder: Path) -> list[Path]:
 
 
 def _add(archive: tarfile.TarFile, home: Path, path: Path, copy: Path) -> None:
-    """Add a file, or a folder with all that is in it; a database, which Dagster may be writing, by way of a `copy`."""
+    """Add a file, or a folder with all that is in it; a database, which Dagster may be writing, by way of a `copy`.
+
+    A link is followed: what it points at may not be there where the backup is restored.
+    """
     name = str(path.relative_to(home))
     if path.suffix == ".db":
         copy.unlink(missing_ok=True)
@@ -72,7 +82,7 @@ def _add(archive: tarfile.TarFile, home: Path, path: Path, copy: Path) -> None:
             source.backup(to)
         archive.add(copy, name)
         return
-    archive.add(path, name, recursive=False)
+    archive.add(path.resolve(), name, recursive=False)
     for child in _kept(path) if path.is_dir() else []:
         _add(archive, home, child, copy)
 

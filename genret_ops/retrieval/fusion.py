@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from genret_ops.errors import GenretError
 from genret_ops.retrieval.features import FEATURES
 
 _RIDGE = 1e-3
@@ -36,7 +37,7 @@ def fit(lists: Sequence[np.ndarray], targets: Sequence[np.ndarray], names: Seque
         names: the features to use; the others get no weight.
 
     Raises:
-        ValueError: no list holds a right candidate.
+        GenretError: no list holds a right candidate that these features are about.
     """
     from scipy.optimize import minimize  # only tuning needs it, and a search does not
     from scipy.special import logsumexp
@@ -44,7 +45,7 @@ def fit(lists: Sequence[np.ndarray], targets: Sequence[np.ndarray], names: Seque
     columns = [FEATURES.index(name) for name in names]
     kept = [(matrix[:, columns], right) for matrix, right in zip(lists, targets, strict=True) if right.any()]
     if not kept:
-        raise ValueError("no tuning list holds a right candidate: fusion cannot be learned")
+        raise GenretError("no held-out query finds its passage: the corpus is too small to tune on; add documents")
     flat = np.concatenate([matrix for matrix, _ in kept]).astype(np.float64)
     edges = np.cumsum([0, *(len(matrix) for matrix, _ in kept)])
     share = np.concatenate([found / found.sum() for _, found in kept])
