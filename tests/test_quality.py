@@ -14,7 +14,7 @@ import pytest
 from assets.execution import instance_of
 from assets.home import CHECK
 from genret_ops.errors import GenretError
-from genret_ops.home import Home
+from genret_ops.home import Home, make_home
 from genret_ops.quality.results import SUITES, Finding, Quality, keep, kept, trend
 from genret_ops.quality.told import newest, text
 from validations import site
@@ -58,6 +58,7 @@ def test_the_command_tells_every_suite_and_what_fails(small_home: Path, genret: 
 
 
 def test_a_critical_failure_is_told_with_rows_and_an_exit_code(tmp_path: Path, genret: Genret) -> None:
+    make_home(tmp_path)
     keep(tmp_path, quality(ROTTEN, documents=2), "delta-00001", "documents@2")
     shown = genret("quality", home=tmp_path, code=1).stdout
     assert "refused  documents" in shown and "critical: every document has text: 1 of 2 rows" in shown
@@ -140,5 +141,6 @@ def test_data_docs_are_whole_after_a_kill_and_with_several_writers(home: Home, m
 
 
 def test_the_command_makes_the_pages(home: Home, genret: Genret) -> None:
+    make_home(home.path)
     assert str(home.path / "data_docs" / "index.html") in genret("quality", "--html", home=home.path).stderr
     assert len(pages(home)) == len(SUITES) + 1

@@ -11,6 +11,7 @@ from conftest import Genret
 from service import Service, token
 
 from genret_ops.errors import GenretError
+from genret_ops.home import make_home
 from genret_ops.settings import ServingSettings
 from serving.access import Access, is_loopback
 from serving.launch import check_address
@@ -74,6 +75,7 @@ def test_a_token_ends_with_its_day(tmp_path: Path) -> None:
 
 
 def test_tokens_are_made_and_listed_without_their_hashes(tmp_path: Path, genret: Genret) -> None:
+    make_home(tmp_path)
     asked = ("red", "--scope", "write", "--filter", "team=Red Team", "--expires", "30")
     made = json.loads(genret("token", "create", *asked, "--json", home=tmp_path).stdout)
     assert Tokens(tmp_path).find(made.pop("token")) == read_tokens(tmp_path)[0]
@@ -126,6 +128,7 @@ def test_what_a_proxy_passes_on_needs_a_token(service: Service, header: str) -> 
 
 
 def test_a_limited_token_ends_what_is_let_in_without_one(tmp_path: Path, genret: Genret) -> None:
+    make_home(tmp_path)
     door = access(tmp_path)
     door.admit(OWN, "127.0.0.1", "search", False)
     told = genret("token", "create", "red", "--filter", "team=Red Team", home=tmp_path).stdout
