@@ -113,6 +113,7 @@ def test_filters_come_with_counts_and_go_as_chips(page: Page) -> None:
     page.get_by_role("button", name="Red Team 4").click()
     expect(page.locator("#active")).to_contain_text("team Red Team")
     expect(page.get_by_role("button", name="Red Team 4")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator(".about span", has_text="team Blue Team")).to_have_count(0)
     answered(page)
     assert set(page.locator(".about span", has_text="team").all_inner_texts()) == {"team Red Team"}
     page.get_by_role("button", name="Remove filter team: Red Team").press("Enter")
