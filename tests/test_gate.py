@@ -295,3 +295,18 @@ def test_a_machine_that_is_busy_at_times_is_not_the_models_fault(
     verdict = judge("0" * 64, "delta-00000", index, model, {"champion": model}, asked, GateSettings())
     assert {criterion.name: criterion.passed for criterion in verdict.criteria}["speed"]
     assert next(calls) == 120
+
+
+def test_a_model_that_always_takes_three_times_as_long_is_refused(
+    opened: tuple[Index, Model], asked: list[Question], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search, (index, model) = Retriever.search, opened
+    slower = replace(model)
+
+    def slow(self: Retriever, text: str, mode: str) -> Answer:
+        found = search(self, text, mode=mode)
+        return replace(found, seconds={"total": 3.0 if self.model is slower else 1.0})
+
+    monkeypatch.setattr(Retriever, "search", slow)
+    verdict = judge("0" * 64, "delta-00000", index, slower, {"champion": model}, asked, GateSettings())
+    assert [criterion.name for criterion in verdict.criteria if not criterion.passed] == ["speed"]
