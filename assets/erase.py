@@ -44,13 +44,10 @@ def erase(home: Home, doc_id: str) -> dict[str, Any]:
         GenretError: no snapshot holds it, or another erasure is unfinished. Withdrawn, but not yet erased, it is where
             another command is at work, a source cannot be read, or too few documents remain to train on.
     """
-    erasure, asked = Erasure.under_way(home.path), Erased.of(home.path).asked
-    if erasure is None and document_key(doc_id) in asked:
-        return {"document": doc_id, "asked": asked[document_key(doc_id)], "already": True, "left": []}
-    if erasure is not None and erasure.document != doc_id:
-        raise GenretError(f"the erasure of {erasure.document!r} is not finished: run genret erase {erasure.document!r}")
-    if erasure is None:
-        erasure = describe(home, doc_id)
+    if (erasure := looked_for(home, doc_id)) is None:
+        asked = Erased.of(home.path).asked[document_key(doc_id)]
+        return {"document": doc_id, "asked": asked, "already": True, "left": []}
+    if Erasure.under_way(home.path) is None:
         withdraw(home.path, doc_id)
     with home.alone("corpus"):
         erasure.begin(home.path)
@@ -66,6 +63,20 @@ def erase(home: Home, doc_id: str) -> dict[str, Any]:
         "refusals": refusals,
         **report,
     }
+
+
+def looked_for(home: Home, doc_id: str) -> Erasure | None:
+    """What an erasure of a document looks for: as it was begun, or as it would be; None where it was erased before.
+
+    Raises:
+        GenretError: no snapshot holds it, or another erasure is unfinished.
+    """
+    begun = Erasure.under_way(home.path)
+    if begun is not None and begun.document != doc_id:
+        raise GenretError(f"the erasure of {begun.document!r} is not finished: run genret erase {begun.document!r}")
+    if begun is None and document_key(doc_id) in Erased.of(home.path).asked:
+        return None
+    return begun or describe(home, doc_id)
 
 
 def _consolidate(home: Home) -> list[str]:

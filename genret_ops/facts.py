@@ -1,4 +1,4 @@
-"""What the commands tell, as JSON for a machine: an ingest, a home's state, releases, an answer with its account."""
+"""What the commands tell, as JSON for a machine: an ingest, a home's state, releases, their gate and trail."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     from genret_ops.home import Home
     from genret_ops.registry.registry import Registry, Release
     from genret_ops.registry.verdict import Verdict
-    from genret_ops.retrieval.plan import QueryPlan
-    from genret_ops.retrieval.retriever import Answer, Retriever
 
 
 def registry(home: "Home") -> "Registry":
@@ -223,64 +221,3 @@ def audit(home: "Home", files: bool) -> dict[str, Any]:
         except BrokenRelease as error:
             problems.append(f"r{release.number}: {error}")
     return {"events": len(known.events()), "releases": len(known.releases()), "problems": problems}
-
-
-def answer(release: "Release", retriever: "Retriever", found: "Answer") -> dict[str, Any]:
-    """An answer with its plan and the account of every hit; ranks count from 1."""
-    from genret_ops.retrieval.retriever import describe
-
-    return {
-        "query": found.query,
-        "release": f"r{release.number}",
-        "mode": found.mode,
-        "plan": describe(found.plan),
-        "seconds": dict(found.seconds),
-        "hits": hits(retriever, found),
-    }
-
-
-def reading(plan: "QueryPlan") -> dict[str, Any]:
-    """How a query was read: what is searched under which constraints, and what it names without insisting."""
-    return {
-        "clauses": [{"text": clause.text, "constraints": dict(clause.constraints)} for clause in plan.clauses],
-        "mentioned": [{"name": name, "value": value} for name, value in plan.soft],
-        "dates": list(plan.dates),
-        "left_out": plan.left_out,
-    }
-
-
-def hits(retriever: "Retriever", found: "Answer", evidence: bool = True) -> list[dict[str, Any]]:
-    """The hits of an answer, each with its account; without its best sentence where nobody wants `evidence`."""
-    head, best = retriever.index.head, _evidence(retriever, found) if evidence else {}
-    return [
-        {
-            "rank": rank,
-            "passage_id": hit.passage_id,
-            "doc_id": hit.doc_id,
-            "title": hit.title,
-            "section": next(place.section for place in head.occurrences[hit.docid] if place.doc_id == hit.doc_id),
-            "text": hit.text,
-            **({"evidence": best[hit.docid]} if evidence else {}),
-            "metadata": dict(hit.metadata),
-            "docid": hit.docid,
-            "label": hit.label,
-            "score": hit.score,
-            "found_by": {name: {"rank": place + 1, "score": value} for name, (place, value) in hit.found_by.items()},
-            "relaxed": list(hit.relaxed),
-            "state": hit.state,
-        }
-        for rank, hit in enumerate(found.hits, 1)
-    ]
-
-
-def _evidence(retriever: "Retriever", found: "Answer") -> dict[int, str]:
-    """By docid, the sentence of each hit that has most in common with the query, by BM25; the first where none has."""
-    from genret_ops.lexical import tokens
-
-    lexical, passages = retriever.index.lexical, retriever.index.head.passages
-    scores, best = lexical.sentence_scores(tokens([found.plan.text])[0]), dict[int, str]()
-    for docid in (hit.docid for hit in found.hits):
-        sentences, first = passages[docid].sentences, int(lexical.starts[docid])
-        after = int([*lexical.starts[docid + 1 : docid + 2], len(scores)][0])
-        best[docid] = sentences[int(scores[first : min(after, first + len(sentences))].argmax())]
-    return best

@@ -4,12 +4,14 @@ Values come from `genret.toml` in the home folder, then from the environment
 (`GENRET_TRAINING__STEPS=200`), the environment winning.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from genret_ops.errors import GenretError
 from genret_ops.records import canonical_json, text_hash
 
 SETTINGS_FILE = "genret.toml"
@@ -189,7 +191,12 @@ class Settings(BaseSettings):
 
         Raises:
             pydantic.ValidationError: a value has the wrong type, or a group holds an unknown name.
+            GenretError: a variable of the environment names a group that there is not.
         """
+        for name in os.environ:
+            group, nested, _ = name.upper().removeprefix("GENRET_").partition("__")
+            if name.upper().startswith("GENRET_") and nested and group.lower() not in cls.model_fields:
+                raise GenretError(f"{name} sets nothing: there is no group {group.lower()!r}, see genret.toml for all")
 
         class OfHome(cls):  # type: ignore[misc, valid-type]
             model_config = SettingsConfigDict(toml_file=home / SETTINGS_FILE)

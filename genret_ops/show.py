@@ -230,6 +230,12 @@ def answer(facts: Mapping[str, Any]) -> None:
         )
 
 
+def instead(found: Mapping[str, Sequence[str]]) -> None:
+    """Values to filter by instead of those that no document has, for people."""
+    for name, values in found.items():
+        Console(stderr=True, highlight=False).print(f"{escape(name)} is, say: {escape(', '.join(values))}")
+
+
 def _snippet(text: str, evidence: str) -> str:
     """The evidence in bold, and what follows it in the passage as far as there is room."""
     flat, best = " ".join(text.split()), " ".join(evidence.split())

@@ -5,8 +5,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from genret_ops import facts
 from genret_ops.errors import GenretError
+from genret_ops.retrieval import account
 from genret_ops.retrieval.retriever import Answer, Search, describe
 from genret_ops.settings import ServingSettings
 from serving.access import Caller
@@ -86,11 +86,11 @@ def _shown(
 def _show(state: State, caller: Caller, asked: SearchRequest, answer: Answer) -> dict[str, Any]:
     """An answer as its caller may see it, without what nobody asked for."""
     hidden = [*(() if asked.explain else _EXPLAINED), *(_OF_OTHERS if caller.filters else ())]
-    hits = facts.hits(state.retriever, answer, evidence="evidence" not in hidden)
+    hits = account.hits(state.retriever, answer, evidence="evidence" not in hidden)
     return {
         "mode": answer.mode,
         "plan": None if caller.filters else describe(answer.plan),
-        "reading": facts.reading(answer.plan) if asked.explain and not caller.filters else None,
+        "reading": account.reading(answer.plan) if asked.explain and not caller.filters else None,
         "seconds": dict(answer.seconds),
         "hits": [{name: value for name, value in hit.items() if name not in hidden} for hit in hits],
     }

@@ -60,6 +60,16 @@ def test_a_filter_is_a_guarantee(small_home: Path, mode: str) -> None:
     assert told("search", "bees", "--mode", mode, "--filter", "team=No Team", home=small_home)["hits"] == []
 
 
+def test_a_value_that_no_document_has_is_answered_with_those_that_are_like_it(small_home: Path) -> None:
+    def instead(value: str) -> str:
+        asked = ["search", "bees", "--filter", f"team={value}", "--home", str(small_home)]
+        return CliRunner().invoke(app, asked, catch_exceptions=False).stderr
+
+    assert "team is, say: Red Team" in instead("red team")
+    assert re.search("team is, say: .*Green Team", instead("7"))
+    assert "is, say" not in instead("Red Team")
+
+
 def test_a_hit_carries_its_account(small_home: Path) -> None:
     found = told("search", "when does the alarm ring", "-k", "3", home=small_home)
     assert set(found) == {"query", "release", "mode", "plan", "seconds", "hits"}
@@ -199,6 +209,23 @@ def test_an_error_is_one_message_without_a_traceback(genret: Genret, tmp_path: P
     assert done.stdout == ""
     assert re.fullmatch(r"genret: there is no home at .*genret init.*\n", done.stderr)
     assert genret("search", "x", "--filter", "team", home=tmp_path, code=2).stdout == ""
+
+
+def test_ctrl_c_ends_in_one_message_too() -> None:
+    script = """
+import sys
+from genret_ops import cli
+
+@cli.app.command()
+def works() -> None:
+    raise KeyboardInterrupt
+
+sys.argv = ["genret", "works"]
+cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert re.fullmatch(r"genret: stopped; .* the same command goes on from here\n", done.stderr)
 
 
 def test_nothing_to_search_or_to_build_says_what_to_do(tmp_path: Path) -> None:

@@ -246,6 +246,11 @@ def test_the_command_asks_first(ingested_home: Path, genret: Genret) -> None:
     assert not (ingested_home / "erased.json").exists() and not (ingested_home / "withdrawn.json").exists()
 
 
+def test_the_command_does_not_ask_about_what_there_is_not(ingested_home: Path, genret: Genret) -> None:
+    done = genret("erase", "wasps.md", home=ingested_home, code=1)
+    assert "holds a document 'wasps.md'" in done.stderr and "for good" not in done.stderr
+
+
 def test_what_was_erased_is_refused_under_its_key_alone(tmp_path: Path) -> None:
     for name, text in (("a.txt", "one text"), ("copy.txt", "one text"), ("b.txt", "another"), ("gone.txt", "")):
         (tmp_path / name).write_text(text)

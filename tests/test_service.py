@@ -6,10 +6,10 @@ import pytest
 from conftest import Genret
 from service import Service
 
-from genret_ops import facts
 from genret_ops.home import Home
 from genret_ops.registry.load import open_release
 from genret_ops.registry.registry import Release
+from genret_ops.retrieval import account
 from genret_ops.retrieval.ranking import MODES
 from genret_ops.retrieval.retriever import Retriever
 
@@ -26,7 +26,7 @@ def opened(service: Service) -> tuple[Release, Retriever]:
 def test_an_answer_is_the_librarys_own(service: Service, opened: tuple[Release, Retriever], mode: str | None) -> None:
     release, retriever = opened
     found = service.search(QUERY, k=5, mode=mode, explain=True)
-    expected = facts.answer(release, retriever, retriever.search(QUERY, 5, mode))
+    expected = account.answer(release.number, retriever, retriever.search(QUERY, 5, mode))
     assert (found["release"], found["content_hash"]) == ("r1", release.content_hash)
     assert (found["mode"], found["plan"]) == (expected["mode"], expected["plan"])
     assert set(found["seconds"]) == {"encoder", "total"}

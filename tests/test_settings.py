@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from genret_ops.errors import GenretError
 from genret_ops.home import make_home
 from genret_ops.settings import SETTINGS_FILE, Settings
 from genret_ops.training.job import Job
@@ -50,6 +51,16 @@ def test_a_wrong_name_or_value_in_a_group_is_refused_by_name(tmp_path: Path, tex
 def test_a_wrong_value_in_the_environment_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GENRET_RETRIEVAL__POOL", "3")
     with pytest.raises(ValidationError, match="pool"):
+        Settings.load(tmp_path)
+
+
+def test_a_group_that_there_is_not_is_refused_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENRET_SERVICE_HOST", "10.0.0.1")  # as Kubernetes tells of a service called genret
+    assert Settings.load(tmp_path).hash() == Settings().hash()
+    monkeypatch.setenv("GENRET_TRANING__STEPS", "3")
+    with pytest.raises(GenretError, match=r"GENRET_TRANING__STEPS .* no group 'traning'"):
         Settings.load(tmp_path)
 
 

@@ -19,6 +19,9 @@ __all__ = ["app", "audit", "flow", "index", "main", "quality", "releases", "serv
 _REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR}
 """What the machine refuses for reasons that its user can mend: rights, room, a file where a folder should be."""
 
+_INTERRUPTED = 130
+"""The code with which Typer ends a command after Ctrl-C."""
+
 
 def main() -> None:
     """Entry point of the console script."""
@@ -27,6 +30,10 @@ def main() -> None:
     except GenretError as error:
         typer.echo(f"genret: {error}", err=True)
         sys.exit(1)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:
+            typer.echo("genret: stopped; nothing is half done, and the same command goes on from here", err=True)
+        raise
     except OSError as error:
         if error.errno not in _REFUSALS:
             raise

@@ -108,18 +108,21 @@ def search(
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
     """Search a release. Every hit says how it was found and which constraint was relaxed, if one was."""
-    from genret_ops import facts, show
+    from genret_ops import show
 
     query, wanted, opened = asked(query), filters_of(filters), existing(home)
     with show.working("opening the index"):
         import torch
 
         from genret_ops.registry.load import open_release
+        from genret_ops.retrieval import account
 
         torch.set_num_threads(1)  # a query is small: threads cost it more than they give
         found, retriever = open_release(opened, release)
     answer = retriever.search(query, k or opened.settings.retrieval.k, mode, wanted)
-    tell(facts.answer(found, retriever, answer), as_json, show.answer)
+    tell(account.answer(found.number, retriever, answer), as_json, show.answer)
+    if wanted and not answer.hits:
+        show.instead(account.instead(retriever, wanted))
 
 
 @app.command(

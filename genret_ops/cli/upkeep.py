@@ -23,11 +23,12 @@ def erase(
     from genret_ops import show
 
     opened = existing(home)
-    if not yes:
-        told = f"Erase {document!r} for good, with every release that holds it, and train again where it was learned?"
-        typer.confirm(told, abort=True, err=True)
     with show.working("starting"):
         from assets.erase import erase as run
+        from assets.erase import looked_for
+    if not yes and looked_for(opened, document):
+        told = f"Erase {document!r} for good, with every release that holds it, and train again where it was learned?"
+        typer.confirm(told, abort=True, err=True)
     found = run(opened, document)
     tell(found, as_json, show.erased)
     if found["left"]:

@@ -67,6 +67,7 @@ function constraints(hit, answer) {
     ...hit.relaxed.map((name) => `${name} was detected in the query and given up: no passage was left with it`),
     ...answer.reading.mentioned.map(({ name, value }) => `${name}=${value} is mentioned; hits that have it are preferred`),
     ...answer.reading.dates.map((day) => `${day} is named; hits of that day are preferred`),
+    ...(answer.reading.left_out ? [`${answer.reading.left_out} more are named than one search reads, and left out`] : []),
   ];
   if (!lines.length) return names.length ? "those of another clause" : "none detected in the query";
   return element("ul", {}, ...lines.map((line) => element("li", {}, line)));
