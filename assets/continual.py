@@ -22,7 +22,7 @@ from genret_ops.home import Home, make_home
 from genret_ops.registry.content import read_manifest
 from genret_ops.registry.registry import Release
 from genret_ops.settings import SETTINGS_FILE, Settings
-from genret_ops.store import write_atomically
+from genret_ops.store import ENCODINGS, write_atomically
 
 _WAIVER = "a benchmark measures whatever it built"
 _TAUGHT = ("sft_adapter", "preference_pairs", "rpo_adapter")
@@ -53,7 +53,7 @@ def replay(
     for strategy in STRATEGIES:
         home = path / f"{strategy}-seed{seed}"
         if not home.exists():
-            _copy(genesis, home)
+            _copy(genesis, home, path / f"fast-seed{seed}")
         own = _of_strategy(settings, strategy)
         after = range(1, len(arrived))
         cells[strategy] = [
@@ -129,9 +129,13 @@ def _training(home: Home, release: Release | None) -> float:
     return sum((one.end_time or 0.0) - (one.start_time or 0.0) for one in stages if one.step_key in _TAUGHT)
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(source: Path, target: Path, encoded: Path) -> None:
+    """A home like `source` that has the encodings of the home `encoded`: one strategy is timed, others need none."""
     partial = target.with_name(f".{target.name}")
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(source, partial)
     shutil.rmtree(partial / "cells")
+    if encoded.exists():
+        shutil.rmtree(partial / ENCODINGS)
+        shutil.copytree(encoded / ENCODINGS, partial / ENCODINGS)
     partial.rename(target)

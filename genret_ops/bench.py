@@ -83,7 +83,7 @@ def measure_arrived(
 ) -> PerQuery:
     """Scores of the systems that are compared while a corpus grows, by system and query."""
     _, retriever = open_release(home, release.number)
-    systems = Systems(retriever.index, retriever.model, None, None)
+    systems = Systems(retriever.index, retriever.model, None, None, _FOLLOWED)
     scores, _ = evaluate(benchmark, retriever.index.head, systems, progress)
     return {name: scores.get(name, {}) for name in _FOLLOWED}
 

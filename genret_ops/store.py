@@ -26,6 +26,8 @@ _KEPT = 8
 _NAME = re.compile(r"delta-(\d{5,})")
 _TICK = 0.02
 """Seconds that part two versions for LanceDB, whose clock counts milliseconds."""
+ENCODINGS = Path("cache", "encodings")
+"""Where a home keeps its encodings."""
 _HALF_WRITTEN = re.compile(r"\..+\.\d+")
 
 
@@ -158,7 +160,7 @@ class Store:
         import lancedb
 
         databases = [self._db]
-        if (cached := _encodings(self.home)).exists():
+        if (cached := self.home / ENCODINGS).exists():
             databases.append(lancedb.connect(str(cached), read_consistency_interval=timedelta(0)))
         for database in databases:
             for name in database.list_tables(limit=1000).tables:
@@ -215,7 +217,7 @@ class EncodingCache:
     def __init__(self, home: Path, encoder_hash: str, dimension: int) -> None:
         import lancedb
 
-        self._db = lancedb.connect(str(_encodings(home)), read_consistency_interval=timedelta(0))
+        self._db = lancedb.connect(str(home / ENCODINGS), read_consistency_interval=timedelta(0))
         self._name = f"encoder-{encoder_hash[:16]}"
         self._dimension = dimension
         vector = pa.list_(pa.float16(), dimension)
@@ -227,7 +229,7 @@ class EncodingCache:
         import lancedb
         import pyarrow.compute as pc
 
-        folder, removed = _encodings(home), 0
+        folder, removed = home / ENCODINGS, 0
         if not folder.exists():
             return 0
         db = lancedb.connect(str(folder), read_consistency_interval=timedelta(0))
@@ -256,10 +258,6 @@ class EncodingCache:
         flat = pa.array(np.ascontiguousarray(vectors, dtype=np.float16).reshape(-1))
         column = pa.FixedSizeListArray.from_arrays(flat, self._dimension)
         self._open().add(pa.table([pa.array(list(hashes)), column], schema=self._schema))
-
-
-def _encodings(home: Path) -> Path:
-    return home / "cache" / "encodings"
 
 
 def _tag(version: int) -> str:

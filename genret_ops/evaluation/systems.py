@@ -11,7 +11,8 @@ difference between the two systems and nothing else:
 - `generative` the model with constraints honoured and no lexical part; `hybrid` all of it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -38,19 +39,28 @@ class Systems:
         untrained: the untrained encoder and its vectors of whole passages, shape (docids, dimension), or None to
             leave `dense` out.
         adapted: rows that the trained encoder wrote, or None to leave `dense_adapted` out.
+        names: the systems to run of those that are there; None for all.
     """
 
     def __init__(
-        self, index: Index, model: Model, untrained: tuple[Encoder, np.ndarray] | None, adapted: RowScorer | None
+        self,
+        index: Index,
+        model: Model,
+        untrained: tuple[Encoder, np.ndarray] | None,
+        adapted: RowScorer | None,
+        names: Collection[str] | None = None,
     ) -> None:
         self._index = index
         self._model = model
         self._retriever = Retriever(index, model)
         self._untrained = untrained
         self._adapted = adapted
-        head = index.head
-        self._body = Bm25.build([passage.text for passage in head.passages])
-        self._live = head.live
+        self._names = names
+        self._live = index.head.live
+
+    @cached_property
+    def _body(self) -> Bm25:
+        return Bm25.build([passage.text for passage in self._index.head.passages])
 
     def run(self, queries: Sequence[str]) -> Iterator[Runs]:
         """Ranked docids of every system, query by query; all texts are encoded first, like lengths in one batch."""
@@ -73,11 +83,12 @@ class Systems:
     def _run(self, query: str, plan: QueryPlan, texts: Sequence[str], vectors: np.ndarray, dense: Runs) -> Runs:
         words = tokens([query])[0]
         metadata = self._index.lexical.passage_scores(words)
-        runs: Runs = {
-            "bm25": self._best(self._body.scores(words)),
-            "bm25_metadata": self._best(metadata),
-            "bm25_constraints": self._in_turn(plan, metadata),
+        baselines: Mapping[str, Callable[[], list[int]]] = {
+            "bm25": lambda: self._best(self._body.scores(words)),
+            "bm25_metadata": lambda: self._best(metadata),
+            "bm25_constraints": lambda: self._in_turn(plan, metadata),
         }
+        runs: Runs = {name: run() for name, run in baselines.items() if self._names is None or name in self._names}
         runs |= dense
         runs |= self._planned(plan, texts, self._model.scorer.logits(vectors), _PLANNED)
         if self._adapted is not None:

@@ -14,9 +14,9 @@ from genret_ops.evaluation.significance import paired_by_metric
 
 STRATEGIES = {
     "fast": "fast path alone",
-    "without_replay": "trained on what is new alone",
     "replay": "trained on what is new, with replay",
     "retraining": "trained again on everything",
+    "without_replay": "trained on what is new alone",
 }
 SYSTEMS = ("generative", "hybrid")
 REFERENCE = "retraining"
