@@ -23,7 +23,7 @@ from genret_ops.corpus.inbox import Inbox
 from genret_ops.corpus.live import lift, withdraw
 from genret_ops.errors import GenretError
 from genret_ops.home import Home, actor
-from genret_ops.registry.ancestry import ancestors, trained_in
+from genret_ops.registry.ancestry import learned_from
 from genret_ops.registry.feedback import remove_feedback
 from genret_ops.registry.labels import remove_labels
 from genret_ops.registry.registry import CHAMPION, Registry
@@ -34,7 +34,7 @@ from genret_ops.store import EncodingCache
 from validations.site import FOLDER as DATA_DOCS
 
 _REASON = "genret erase"
-_WAIVER = "the release before had learned what was erased"
+_WAIVER = "an erasure waits for no gate"
 
 
 def erase(home: Home, doc_id: str) -> dict[str, Any]:
@@ -44,14 +44,15 @@ def erase(home: Home, doc_id: str) -> dict[str, Any]:
         GenretError: no snapshot holds it, or another erasure is unfinished. Withdrawn, but not yet erased, it is where
             another command is at work, a source cannot be read, or too few documents remain to train on.
     """
-    if (erasure := looked_for(home, doc_id)) is None:
+    if looked_for(home, doc_id) is None:
         asked = Erased.of(home.path).asked[document_key(doc_id)]
         return {"document": doc_id, "asked": asked, "already": True, "left": []}
     if Erasure.under_way(home.path) is None:
         withdraw(home.path, doc_id)
     with home.alone("corpus"):
-        erasure.begin(home.path)
-    found = run.ingest(home)
+        if (erasure := looked_for(home, doc_id)) is not None:  # again: an ingest may have ended since
+            erasure.begin(home.path)
+    found = run.ingest(home, waiver=_WAIVER)
     refusals = _consolidate(home)
     with home.still():
         report = _purge(home)
@@ -95,12 +96,10 @@ def _tainted(home: Home, snapshots: Sequence[str]) -> list[int]:
     if not releases:
         return []
     registry = Registry(home.path)
-    deltas_of = {release.number: release.delta for release in registry.releases()}
     return [
         release.number
         for release in releases
-        if release.delta in snapshots
-        or any(deltas_of[trained_in(registry, one)] in snapshots for one in ancestors(registry, release.number))
+        if not {release.delta, *learned_from(registry, [release])}.isdisjoint(snapshots)
     ]
 
 

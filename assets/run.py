@@ -63,11 +63,13 @@ def ingest(
     settle: float = 0.0,
     restless: Sequence[str] = (),
     reason: str = "genret ingest",
+    waiver: str = "",
 ) -> Ingested:
     """Read the sources and, where a document differs from the last snapshot, commit the next delta and serve it.
 
     `given` join the sources of earlier ingests, or with `only` take their place. A file that changed less than `settle`
-    seconds ago is taken as it was before, but for `restless` sources.
+    seconds ago is taken as it was before, but for `restless` sources. A `waiver` says why it is served though the light
+    gate should refuse that.
 
     Raises:
         GenretError: no source is known, one cannot be read, or no document is left.
@@ -89,7 +91,7 @@ def ingest(
             same = same and (last["erased"], last["posted"]) == (erased.keys, postings(documents))
             changed = _changes(home, last, documents)
             if same and changed.empty:
-                release = _patched(home, names[-1], settings, reason)
+                release = _patched(home, names[-1], settings, reason, waiver)
                 missed = tuple(one.source for one in found if isinstance(one, Quarantined) and one.reason == UNREACHED)
                 return Ingested(None, last, dict(refused.most_common()), missed, release)
         name = next_delta_name(names)
@@ -98,7 +100,7 @@ def ingest(
             materialise(home, "update_stages", name, config, settings)
         record = store.committed(name)
         missed = refused_for(store, record["tables"]["quarantine"], UNREACHED)
-        return Ingested(name, record, record["reasons"], missed, _patched(home, name, settings, reason))
+        return Ingested(name, record, record["reasons"], missed, _patched(home, name, settings, reason, waiver))
 
 
 def build(
@@ -158,16 +160,7 @@ def promote(home: Home, name: str, reason: str, waiver: str | None = None) -> Re
         GenretError: there is no such release, or it is retired.
     """
     with home.alone("corpus"):
-        registry, newest = Registry(home.path), home.store.snapshots()[-1]
-        release = registry.release(name)
-        if release.delta == newest:
-            registry.promote(release.number, actor(), reason, waiver=waiver)
-        else:
-            registry.verify(release)
-            registry.admit(release.number, waiver)
-            config = {"parent": release.number, "reason": reason, "waiver": waiver or ""}
-            materialise(home, "patch_stages", newest, config, home.settings)
-        return registry.release(CHAMPION)
+        return _promoted(home, Registry(home.path).release(name), reason, waiver)
 
 
 def evaluate(home: Home, benchmark: str = "") -> dict[str, Any]:
@@ -190,12 +183,26 @@ def rollback(home: Home, reason: str) -> Release:
     Raises:
         GenretError: no model that answered before the champion's is left.
     """
-    registry = Registry(home.path)
-    champion = registry.release(CHAMPION)
-    if (before := answered_before(registry)) is None:
-        told = f"no model that answered before that of r{champion.number} is left: there is nothing to go back to"
-        raise GenretError(f"{told}, and `genret promote` brings another forward")
-    return promote(home, str(before.number), reason, waiver=f"it answered before: {reason}")
+    with home.alone("corpus"):
+        registry = Registry(home.path)
+        champion = registry.release(CHAMPION)
+        if (before := answered_before(registry)) is None:
+            told = f"no model that answered before that of r{champion.number} is left: there is nothing to go back to"
+            raise GenretError(f"{told}, and `genret promote` brings another forward")
+        return _promoted(home, before, reason, f"it answered before: {reason}")
+
+
+def _promoted(home: Home, release: Release, reason: str, waiver: str | None) -> Release:
+    """Make a release champion on the newest snapshot; nobody else changes corpus or champion meanwhile."""
+    registry, newest = Registry(home.path), home.store.snapshots()[-1]
+    if release.delta == newest:
+        registry.promote(release.number, actor(), reason, waiver=waiver)
+    else:
+        registry.verify(release)
+        registry.admit(release.number, waiver)
+        config = {"parent": release.number, "reason": reason, "waiver": waiver or ""}
+        materialise(home, "patch_stages", newest, config, home.settings)
+    return registry.release(CHAMPION)
 
 
 def _whole(release: Release) -> bool:
@@ -224,13 +231,13 @@ def _parent(registry: Registry, settings: Settings) -> tuple[Release | None, str
     return (None, why) if why else (champion, "")
 
 
-def _patched(home: Home, delta: str, settings: Settings, reason: str) -> Release | None:
+def _patched(home: Home, delta: str, settings: Settings, reason: str, waiver: str) -> Release | None:
     """The champion on the newest snapshot: as it is, or made so by the fast path; None where nothing was built."""
     registry = Registry.existing(home.path)
     if registry is None or registry.alias(CHAMPION) is None:
         return None
     if registry.release(CHAMPION).delta != delta:
-        materialise(home, "patch_stages", delta, {"reason": reason}, settings)
+        materialise(home, "patch_stages", delta, {"reason": reason, "waiver": waiver}, settings)
     return registry.release(CHAMPION)
 
 

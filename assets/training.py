@@ -85,7 +85,7 @@ def sft_adapter(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mat
     import numpy as np
 
     from genret_ops.modeling.rows import Rows
-    from genret_ops.synthesis.queries import document_numbers, read_queries
+    from genret_ops.synthesis.queries import membership, read_queries
     from genret_ops.training.launch import run_stage
     from genret_ops.training.prepare import prepare_job
 
@@ -100,7 +100,7 @@ def sft_adapter(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mat
         read_queries(home.home.store, delta, version),
         {passage.passage_id: docid for docid, passage in enumerate(head.passages)},
         np.load(work / "neighbours.npy"),
-        document_numbers(head),
+        membership(head),
         home.parent_folder,
     )
     run_stage("sft", job.folder)

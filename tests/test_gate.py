@@ -54,7 +54,7 @@ def judged(opened: tuple[Index, Model], asked: list[Question]) -> Judge:
 
     def judged(model: Model) -> Verdict:
         settings = GateSettings(speed=0.1)
-        return judge("0" * 64, "delta-00000", index, model, {"champion": champion}, asked, settings)
+        return judge("0" * 64, "delta-00000", index, model, {"champion": (index, champion)}, asked, settings)
 
     return judged
 
@@ -119,7 +119,7 @@ def test_many_small_losses_are_seen_against_the_reference(opened: tuple[Index, M
             return vectors
 
         model = with_rows(champion, without)
-        others = {"champion": champion, "reference": first}
+        others = {"champion": (index, champion), "reference": (index, first)}
         told.append(refused(judge("0" * 64, "delta-00000", index, model, others, asked, settings)))
         champion = model
     alone = [names & {"answers against the champion", "memory against the champion"} for names in told]
@@ -274,7 +274,7 @@ def test_a_model_is_let_in_after_one_that_served_words_alone(
 ) -> None:
     """Which encodes nothing, and so answers in a fraction of the time."""
     index, model = opened
-    others = {"champion": replace(model, default_mode="lexical")}
+    others = {"champion": (index, replace(model, default_mode="lexical"))}
     served = replace(model, default_mode="hybrid")
     verdict = judge("0" * 64, "delta-00000", index, served, others, asked, GateSettings())
     assert {criterion.name: criterion.passed for criterion in verdict.criteria}["speed"]
@@ -292,7 +292,7 @@ def test_a_machine_that_is_busy_at_times_is_not_the_models_fault(
 
     monkeypatch.setattr(Retriever, "search", slow)
     index, model = opened
-    verdict = judge("0" * 64, "delta-00000", index, model, {"champion": model}, asked, GateSettings())
+    verdict = judge("0" * 64, "delta-00000", index, model, {"champion": (index, model)}, asked, GateSettings())
     assert {criterion.name: criterion.passed for criterion in verdict.criteria}["speed"]
     assert next(calls) == 120
 
@@ -308,5 +308,5 @@ def test_a_model_that_always_takes_three_times_as_long_is_refused(
         return replace(found, seconds={"total": 3.0 if self.model is slower else 1.0})
 
     monkeypatch.setattr(Retriever, "search", slow)
-    verdict = judge("0" * 64, "delta-00000", index, slower, {"champion": model}, asked, GateSettings())
+    verdict = judge("0" * 64, "delta-00000", index, slower, {"champion": (index, model)}, asked, GateSettings())
     assert [criterion.name for criterion in verdict.criteria if not criterion.passed] == ["speed"]

@@ -4,13 +4,21 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy.sparse import csr_array
 
 from genret_ops.training.negatives import above
 
 COUNT = 14
 APART = np.eye(COUNT, 16, dtype=np.float32)
 """Body rows of which no two are near-duplicates."""
-ALONE = np.arange(COUNT)
+
+
+def held(*documents: int) -> csr_array:
+    """Docids that are each in one document, by its number."""
+    return csr_array(np.eye(100, dtype=np.int32)[list(documents)])
+
+
+ALONE = held(*range(COUNT))
 """Every docid in a document of its own."""
 DESCENDING = -np.arange(COUNT, dtype=np.float32)
 """Logits that rank docids in their order."""
@@ -41,11 +49,17 @@ def test_a_positive_far_down_leaves_the_first_ten() -> None:
 
 
 def test_passages_of_a_positives_own_document_are_left_out() -> None:
-    documents = ALONE.copy()
-    documents[[1, 4, 6]] = 77
-    assert above(DESCENDING, [4], documents, APART, 5) == [(0, 0), (2, 2), (3, 3)]
-    documents[[0, 8]] = 88
-    assert above(DESCENDING, [4, 8], documents, APART, 5) == [(2, 2), (3, 3)], "of every positive's document"
+    documents = list(range(COUNT))
+    documents[1] = documents[4] = documents[6] = 77
+    assert above(DESCENDING, [4], held(*documents), APART, 5) == [(0, 0), (2, 2), (3, 3)]
+    documents[0] = documents[8] = 88
+    assert above(DESCENDING, [4, 8], held(*documents), APART, 5) == [(2, 2), (3, 3)], "of every positive's document"
+
+
+def test_a_passage_that_several_documents_share_is_a_stranger_to_none_of_them() -> None:
+    shared = ALONE + held(*[4 if docid == 1 else docid for docid in range(COUNT)])
+    assert above(DESCENDING, [4], shared, APART, 5) == [(0, 0), (2, 2), (3, 3)], "1 stands in its own and in that of 4"
+    assert above(DESCENDING, [1], shared, APART, 5) == [(0, 0)]
 
 
 def test_near_duplicates_of_a_positive_are_left_out() -> None:
@@ -71,7 +85,7 @@ def test_equal_logits_rank_by_docid() -> None:
 def test_negatives_beat_the_positive_and_are_strangers_to_it(
     logits: np.ndarray, positives: list[int], documents: np.ndarray, limit: int
 ) -> None:
-    found = above(logits, positives, documents, APART, limit)
+    found = above(logits, positives, held(*documents), APART, limit)
     best = max(logits[positives])
     assert len(found) <= limit
     for docid, rank in found:

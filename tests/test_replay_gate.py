@@ -16,7 +16,7 @@ from genret_ops.registry.load import open_release
 from genret_ops.registry.verdict import Criterion
 from genret_ops.retrieval.index import Index, Model
 from genret_ops.settings import GateSettings
-from genret_ops.synthesis.queries import document_numbers, neighbours, write_queries
+from genret_ops.synthesis.queries import membership, neighbours, write_queries
 from genret_ops.training import sft
 from genret_ops.training.prepare import genesis_rows, prepare_job
 
@@ -55,7 +55,7 @@ def trained(home: Home, index: Index, like: Model, folder: Path, share: float | 
     if parent is None:
         queries = [one for one in queries if not {numbered(index)[own] for own in one.positives} - like.known]
     rows = genesis_rows(home.path, head, settings)[0]
-    job = prepare_job(folder, settings, rows, queries, numbered(index), near, document_numbers(head), parent)
+    job = prepare_job(folder, settings, rows, queries, numbered(index), near, membership(head), parent)
     sft.train(job, lambda done, total, loss: None)
     encoder, learned = job.learned("sft")
     return replace(like, encoder=encoder, scorer=RowScorer(learned.finished(), settings.model.scale))
@@ -74,7 +74,7 @@ def test_an_update_without_replay_is_refused_for_what_it_forgot(home: Home, tmp_
     for share in (0.0, 0.5):
         model = trained(home, index, champion, tmp_path / str(share), share)
         settings = GateSettings(speed=0.01)
-        verdict = judge("0" * 64, "delta-00001", index, model, {"champion": champion}, asked(index), settings)
+        verdict = judge("0" * 64, "delta-00001", index, model, {"champion": (index, champion)}, asked(index), settings)
         (found[share],) = [one for one in verdict.criteria if one.name == "memory against the champion"]
     assert not found[0.0].passed and found[0.0].value < -0.02
     assert found[0.5].passed and found[0.5].value > found[0.0].value

@@ -39,7 +39,7 @@ def frame(pairs: pa.Table, queries: Iterable[SyntheticQuery], head: CorpusHead, 
         own, chosen, rejected = right.get(cells["query"]), cells["chosen"], cells["rejected"]
         gone = [one for one in (chosen, rejected) if one not in docids]
         places = [] if gone else [docids[chosen], docids[rejected]]
-        shared = {head.first_document(docid).doc_id for docid in places}
+        shared = set.intersection(*(set(head.documents_of(docid)) for docid in places)) if places else set[str]()
         return {
             **{name: cells[name] for name in (*KEY, "rank")},
             "pair": "\n".join(cells[name] for name in KEY),
@@ -48,7 +48,7 @@ def frame(pairs: pa.Table, queries: Iterable[SyntheticQuery], head: CorpusHead, 
             "place_fault": f"no live passage {gone[0]!r}" if gone else "",
             "chosen_fault": "not a positive" if own and chosen not in own else "",
             "rejected_fault": "a positive" if own and rejected in own else "",
-            "document_fault": f"both of {min(shared)!r}" if len(shared) == 1 else "",
+            "document_fault": f"both of {min(shared)!r}" if shared else "",
         }
 
     return frame_of(map(row, pairs.to_pylist()), _TYPES)

@@ -1,6 +1,6 @@
 """Where a release comes from: along its parents, to the training that began its generation; and who answered before."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from genret_ops.registry.registry import CHAMPION, Registry, Release
 
@@ -29,6 +29,12 @@ def reference(registry: Registry, number: int) -> Release:
 def trained_in(registry: Registry, release: Release) -> int:
     """The number of the release in which a release's model was trained: its own, unless it is a patch."""
     return min(other.number for other in registry.releases() if other.model == release.model)
+
+
+def learned_from(registry: Registry, releases: Iterable[Release]) -> set[str]:
+    """The snapshots that the models of these releases were trained on, and those that they grew from."""
+    first = {release.model: release for release in reversed(registry.releases())}
+    return {first[one.model].delta for release in releases for one in ancestors(registry, release.number)}
 
 
 def answered_before(registry: Registry) -> Release | None:

@@ -10,7 +10,7 @@ from statistics import median
 
 import numpy as np
 
-from genret_ops.errors import GenretError
+from genret_ops.errors import BrokenRelease, ReleaseRetired
 from genret_ops.evaluation.comparison import Question, questions, reachable, reciprocal_ranks
 from genret_ops.evaluation.significance import paired_bootstrap
 from genret_ops.home import Home
@@ -26,6 +26,7 @@ from genret_ops.retrieval.retriever import Retriever
 from genret_ops.settings import GateSettings, RetrievalSettings
 from genret_ops.synthesis.queries import FEWEST
 
+Other = tuple[Index, Model]
 _TIMED, _TURNS = 20, 3
 """Questions that are timed, and how often each release answers one."""
 _PATCH_SAMPLE, _PATCH_FEWEST, _PATCH_REACHED = 16, 8, 0.8
@@ -41,12 +42,14 @@ def judge_release(
         compared["champion"] = registry.release(champion)
     if (first := reference(registry, release.number)).number != release.number:
         compared["reference"] = first
-    others, broken = dict[str, Model](), list[Criterion]()
+    others, broken = dict[str, Other](), list[Criterion]()
     for name, other in compared.items():
         try:
             registry.verify(other)
-            others[name] = model_on(home, other, index.head)
-        except GenretError as error:  # it cannot answer at all: nothing to lose by comparison
+            searched = RetrievalSettings(**read_search(other.folder).retrieval)
+            own = Index.open(home, release.head, searched, index)
+            others[name] = own, model_on(home, other, own.head)
+        except (BrokenRelease, ReleaseRetired) as error:  # it cannot answer at all: nothing to lose by comparison
             broken.append(Criterion(f"answers against the {name}", 0.0, 0.0, True, f"not compared: {error}"))
     asked = labelled(index.head, read_labels(home.path)) + questions(index.head, queries, settings.questions)
     model = load_model(release.folder)
@@ -71,22 +74,23 @@ def judge(
     snapshot: str,
     index: Index,
     model: Model,
-    others: Mapping[str, Model],
+    others: Mapping[str, Other],
     asked: Sequence[Question],
     settings: GateSettings,
 ) -> Verdict:
     """Measure a release on its corpus head.
 
     Args:
-        others: what it is compared with on the same head, by what they are (`champion`, `reference`).
+        others: what it is compared with, by what they are (`champion`, `reference`), each with an index of the same
+            head under its own settings of retrieval.
         asked: questions with known answers, which no training has seen.
     """
     found: list[Criterion | None] = [_reachable(index, model, others, settings)]
     if asked:
         own = reciprocal_ranks(index, model, asked)
         found.append(_worth_its_cost(own, model.default_mode, asked))
-        for name, other in others.items():
-            theirs = reciprocal_ranks(index, other, asked)
+        for name, (beside, other) in others.items():
+            theirs = reciprocal_ranks(beside, other, asked)
             known = np.array([question.right <= other.known for question in asked])
             served = own[model.default_mode], theirs[other.default_mode]
             generated = own["generative"], theirs["generative"]
@@ -97,9 +101,9 @@ def judge(
     return Verdict(content_hash, snapshot, tuple(criterion for criterion in found if criterion is not None))
 
 
-def _reachable(index: Index, model: Model, others: Mapping[str, Model], settings: GateSettings) -> Criterion:
+def _reachable(index: Index, model: Model, others: Mapping[str, Other], settings: GateSettings) -> Criterion:
     value = reachable(index, model, settings.reached_sample)
-    best = max((reachable(index, other, settings.reached_sample) for other in others.values()), default=1.0)
+    best = max((reachable(index, other, settings.reached_sample) for _, other in others.values()), default=1.0)
     bound = min(settings.reached, best - settings.tolerance)
     return Criterion("reachable", value, bound, value >= bound, "share of passages that their own sentence reaches")
 
@@ -143,14 +147,14 @@ def _compared(
 
 
 def _fast(
-    index: Index, model: Model, champion: Model, asked: Sequence[Question], settings: GateSettings
+    index: Index, model: Model, champion: Other, asked: Sequence[Question], settings: GateSettings
 ) -> Criterion | None:
     """Both answer in the release's default mode, since one that serves words alone takes a tenth of the time; and each
     question in turns, of which the quickest count: what else the machine does is not the model's fault."""
     texts = [question.text for question in asked[:_TIMED]]
     if not texts:
         return None
-    retrievers = [Retriever(index, one) for one in (model, champion)]
+    retrievers = [Retriever(index, model), Retriever(*champion)]
     ratios = list[float]()
     for text in texts:
         turns = [

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from genret_ops.corpus.head import CorpusHead
-from genret_ops.errors import GenretError
+from genret_ops.errors import BrokenRelease, GenretError
 from genret_ops.evaluation.tuning import Tuned
 from genret_ops.home import Home
 from genret_ops.identifiers.docids import same_docids
@@ -19,7 +19,7 @@ from genret_ops.modeling.encoder import encoder_hash
 from genret_ops.modeling.rows import Rows
 from genret_ops.records import table_hash
 from genret_ops.registry.card import write_card
-from genret_ops.registry.content import git_revision, library_versions, read_manifest, release_folder, seal
+from genret_ops.registry.content import git_revision, library_versions, model_hash, read_manifest, release_folder, seal
 from genret_ops.registry.registry import Registry, Release
 from genret_ops.retrieval.model import SearchSettings, extend_model, read_search, write_model
 from genret_ops.training.job import Job
@@ -132,6 +132,7 @@ def publish_patch(
 
     Raises:
         GenretError: the head's docids do not begin with those that the parent learned.
+        BrokenRelease: what the parent learned is not what was sealed.
     """
     ids = [passage.passage_id for passage in head.passages]
     search = read_search(parent.folder)
@@ -150,10 +151,16 @@ def publish_patch(
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     content = seal(staging, home.releases, manifest)
+    folder = release_folder(home.releases, content)
+    if model_hash(read_manifest(folder)) != parent.model:
+        raise BrokenRelease(
+            f"the files of r{parent.number} are not those that were sealed, so nothing was made of them: "
+            f"`genret show r{parent.number}` names the first that differs, `genret build` trains again from genesis"
+        )
     registry = Registry(home.path)
     number = registry.register(
         content,
-        release_folder(home.releases, content),
+        folder,
         generation=parent.generation,
         delta=record["snapshot"],
         parent=parent.number,

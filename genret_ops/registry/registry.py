@@ -219,19 +219,19 @@ class Registry:
         release = self.release(number)
         champion = self.alias(CHAMPION)
         self.verify(release)
-        self.admit(number, waiver)
+        waived = self.admit(number, waiver)
         if champion == release.number and expected in {None, champion}:
             return
         champion = champion if expected is None else expected
         with database.writing(self._engine) as connection:
-            because = f"{reason}; waived: {waiver}" if waiver else reason
+            because = f"{reason}; waived: {waiver}" if waived else reason
             aliases.move(connection, CHAMPION, release.number, champion, actor=actor, reason=because, kind="promoted")
             if champion is not None:
                 because, before = f"r{release.number} became {CHAMPION}", aliases.standing(connection).get(PREVIOUS)
                 aliases.move(connection, PREVIOUS, champion, before, actor=actor, reason=because)
 
-    def admit(self, number: int, waiver: str | None = None) -> None:
-        """Return where the gate's stored report lets a release pass, or a waiver does.
+    def admit(self, number: int, waiver: str | None = None) -> list[str]:
+        """Return where the gate's stored report lets a release pass, or a waiver does: the refusals that it waived.
 
         A patch needs two: its own light verdict, and that on the release in which its model was trained, unless that
         model is the champion's and was let in already.
@@ -244,8 +244,9 @@ class Registry:
         known = {other.number: other for other in self.releases()}
         trained = min(other.number for other in known.values() if other.model == release.model)
         champion = self.alias(CHAMPION)
+        waived = list[str]()
         if trained != number and (champion is None or known[champion].model != release.model):
-            self.admit(trained, waiver)
+            waived += self.admit(trained, waiver)
         verdict = self.verdict(release.number)
         if verdict is None:
             raise GateRefused(f"r{release.number} was never judged: a build or `genret promote` does that")
@@ -253,6 +254,7 @@ class Registry:
             raise BrokenRelease(f"the gate's report on r{release.number} is about another release: judge it again")
         if verdict.refusals and not waiver:
             raise GateRefused(f"the gate refuses r{release.number}: " + "; ".join(verdict.refusals))
+        return [*waived, *verdict.refusals]
 
     def verify(self, release: Release) -> None:
         """Check every byte of a release, and that its manifest is the one that was registered.

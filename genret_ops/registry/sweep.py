@@ -1,7 +1,8 @@
 """What a home needs, and the removal of everything else.
 
 Needed is the newest snapshot and, of every release that is not retired, its files, its snapshot with the one whose
-word statistics that uses, and the table versions that any of them names. `genret gc` and `genret erase` only decide
+word statistics that uses, those that it and the models it grew from were trained on, and the table versions that any
+of them names. `genret gc` and `genret erase` only decide
 which releases retire; what goes with them follows from here. A sweep that was interrupted is finished by the next.
 """
 
@@ -16,7 +17,7 @@ from typing import Any
 from genret_ops.corpus.delta import next_delta_name
 from genret_ops.home import Home
 from genret_ops.quality.results import folder as quality
-from genret_ops.registry.ancestry import answered_before, reference
+from genret_ops.registry.ancestry import answered_before, learned_from, reference
 from genret_ops.registry.content import read_manifest
 from genret_ops.registry.registry import ALIASES, CHAMPION, Registry, Release
 from genret_ops.store import EncodingCache, half_written, places_path
@@ -61,6 +62,8 @@ def needs(home: Home, without: Collection[int] = ()) -> Needs:
     heads: list[Mapping[str, Any]] = [store.committed(name) for name in store.snapshots()[-1:]]
     heads += [release.head for release in releases]
     names = {str(head[name]) for head in heads for name in ("snapshot", "statistics")}
+    if releases:  # what weights have seen is known from these snapshots alone, and an erasure asks
+        names |= learned_from(Registry(home.path), releases) & {*store.snapshots()}
     records = {name: store.committed(name) for name in sorted(names)}
     named = [record["tables"] for record in (*heads, *records.values())]
     named += [read_manifest(release.folder)["training_tables"] for release in releases]

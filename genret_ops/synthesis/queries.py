@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow.compute as pc
+from scipy.sparse import csr_array
 
 from genret_ops.corpus.head import CorpusHead
 from genret_ops.corpus.metadata import date_attributes, detectable, is_date, profile
@@ -37,37 +38,40 @@ def neighbours(
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> np.ndarray:
     """The lexical neighbours of each docid in other documents, shape (docids, at most 8)."""
-    documents = document_numbers(head)
-    width = min(NEIGHBOURS, max(0, len(set(documents[head.live])) - 1))
+    documents = membership(head)
+    width = min(NEIGHBOURS, max(0, int(np.count_nonzero(documents.count_nonzero(axis=0))) - 1))
     found = np.zeros((len(head), width), dtype=np.int64)
     for docid, words in enumerate(tokens([passage.text for passage in head.passages])):
         scores = lexical.passage_scores(list(dict.fromkeys(words))[:_NEIGHBOUR_WORDS])
-        scores[(documents == documents[docid]) | ~head.live] = -1.0
+        scores[(documents @ documents[[docid]].T).nonzero()[0]] = -1.0
+        scores[~head.live] = -1.0
         best = np.argpartition(-scores, width - 1)[:width] if width else np.empty(0, dtype=np.int64)
         found[docid] = best[np.lexsort((best, -scores[best]))]
         progress(docid + 1, len(head))
     return found
 
 
-def document_numbers(head: CorpusHead) -> np.ndarray:
-    """A number for the document of each docid, shape (docids,); docids that are not live share -1."""
+def membership(head: CorpusHead) -> csr_array:
+    """Which documents hold each docid's passage, shape (docids, documents): 1 where one does, none if it has left."""
     numbers = {doc_id: number for number, doc_id in enumerate(head.documents)}
-    return np.array(
-        [numbers[head.first_document(docid).doc_id] if head.live[docid] else -1 for docid in range(len(head))]
-    )
+    held = [[numbers[doc_id] for doc_id in head.documents_of(docid)] for docid in range(len(head))]
+    starts = np.cumsum([0, *map(len, held)])
+    columns = np.array([number for own in held for number in own], dtype=np.int64)
+    return csr_array((np.ones(len(columns), dtype=np.int32), columns, starts), shape=(len(head), len(numbers)))
 
 
 def heldout_docids(head: CorpusHead, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
     """Masks of the docids whose documents are held out, for tuning and for the gate (a third of them).
 
-    A document's id and the seed alone decide, so it stays on its side whatever comes to the corpus. At least one
-    document is held out, never all; where fewer than `FEWEST` would judge, the gate shares those of tuning.
+    A document's id and the seed alone decide, so it stays on its side whatever comes to the corpus, and a passage that
+    one of its documents holds out is held out. At least one document is, never all; where fewer than `FEWEST` would
+    judge, the gate shares those of tuning.
 
     Raises:
         GenretError: there are fewer than two documents with text.
     """
-    documents = document_numbers(head)
-    numbers = sorted(set(documents[head.live].tolist()))
+    documents = membership(head)
+    numbers = np.flatnonzero(documents.count_nonzero(axis=0)).tolist()
     if len(numbers) < 2:
         raise GenretError("a part of the documents is held out from training: ingest at least two that have text")
     ids, seed, share = list(head.documents), settings.training.seed, settings.synthesis.heldout
@@ -75,11 +79,8 @@ def heldout_docids(head: CorpusHead, settings: Settings) -> tuple[np.ndarray, np
     order = sorted(numbers, key=lambda number: place[number])
     count = min(max(1, sum(place[number] < share for number in numbers)), len(numbers) - 1)
     judged = sum(place[number] < share * _JUDGED for number in order[: count - 1])
-    held = np.isin(documents, order[:count])
-    if judged < FEWEST:
-        return held, held
-    gate = np.isin(documents, order[:judged])
-    return held & ~gate, gate
+    held, gate = (documents[:, order[:some]].count_nonzero(axis=1) > 0 for some in (count, judged))
+    return (held, held) if judged < FEWEST else (held & ~gate, gate)
 
 
 def write_queries(

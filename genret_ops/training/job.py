@@ -1,7 +1,7 @@
 """A training job is a folder: what to learn in, what was learned out. Whoever holds the folder can go on with it.
 
 In: `job.json`, `parent/` (adapter and head to grow from, where there is one), `rows.npy` + `starts.npy` (genesis rows
-in docid order), `queries.arrow`, `hard.arrow`, `neighbours.npy` (docids, n), `documents.npy` (docids,).
+in docid order), `queries.arrow`, `hard.arrow`, `neighbours.npy` (docids, n), `documents.npz` (docids, documents).
 Out: `sft/` and `rpo/` with adapter and head, `pairs.arrow`, `loss-*.jsonl`.
 """
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from scipy.sparse import csr_array, load_npz
 
 from genret_ops import lines
 from genret_ops.modeling.compact import DocidHead
@@ -58,14 +59,14 @@ class Job:
         return np.asarray(np.load(self.folder / "neighbours.npy"))
 
     @cached_property
-    def documents(self) -> np.ndarray:
-        """The document number of each docid, shape (docids,); -1 where its passage has left."""
-        return np.asarray(np.load(self.folder / "documents.npy"))
+    def documents(self) -> csr_array:
+        """Which documents hold each docid's passage, shape (docids, documents); none where it has left."""
+        return load_npz(self.folder / "documents.npz")
 
     @cached_property
     def live(self) -> np.ndarray:
         """Docids whose passage is in the corpus, shape (live,)."""
-        return np.flatnonzero(self.documents >= 0)
+        return np.flatnonzero(self.documents.count_nonzero(axis=1))
 
     def learned(self, stage: str) -> tuple[Encoder, DocidHead]:
         """What `sft` or `rpo` learned, as a search has it: the adapter added into the weights, and the head."""

@@ -1,13 +1,14 @@
 """Hard negatives: what the SFT model wrongly ranks above the positive (PAPER, stage 2).
 
-A query whose positive comes first is skipped; passages of the positive's own document, and near-duplicates of it,
-are no negatives.
+A query whose positive comes first is skipped; passages of a document that holds the positive, and near-duplicates of
+it, are no negatives.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+from scipy.sparse import csr_array
 
 from genret_ops.modeling.compact import RowScorer
 from genret_ops.store import batches
@@ -20,25 +21,21 @@ DUPLICATE = 0.95
 
 
 def above(
-    logits: np.ndarray, positives: Sequence[int], documents: np.ndarray, bodies: np.ndarray, limit: int
+    logits: np.ndarray, positives: Sequence[int], documents: csr_array, bodies: np.ndarray, limit: int
 ) -> list[tuple[int, int]]:
     """(docid, rank) of at most `limit` hard negatives of one query, best ranked first.
 
     Args:
         logits: shape (docids,).
-        documents: each docid's document number, shape (docids,).
+        documents: which documents hold each docid's passage, shape (docids, documents).
         bodies: unit genesis body rows, shape (docids, dimension).
     """
     order = np.argsort(-logits, kind="stable")[:TOP]
     places = [rank for rank, docid in enumerate(order) if docid in positives]
     first = places[0] if places else len(order)
-    own = documents[list(positives)]
+    akin = (documents[order[:first]] @ documents[list(positives)].T).toarray().any(axis=1)
     twins = bodies[order[:first]] @ bodies[list(positives)].T > DUPLICATE
-    found = [
-        (int(docid), rank)
-        for rank, docid in enumerate(order[:first])
-        if documents[docid] not in own and not twins[rank].any()
-    ]
+    found = [(int(docid), rank) for rank, docid in enumerate(order[:first]) if not akin[rank] and not twins[rank].any()]
     return found[:limit]
 
 
@@ -50,6 +47,7 @@ def mine(job: Job, progress: Progress) -> None:
     encoder, head = job.learned("sft")
     scorer = RowScorer(head.finished(), settings.model.scale)
     bodies = np.asarray(job.rows.vectors[job.rows.starts[:-1]], dtype=np.float32)
+    gone = np.setdiff1d(np.arange(len(job.rows)), job.live)
     queries = job.table("hard").to_pylist()
     right = dict[str, set[int]]()
     for row in queries:
@@ -57,7 +55,7 @@ def mine(job: Job, progress: Progress) -> None:
     found = list[tuple[str, int, int, int]]()
     for number, batch in enumerate(batches(queries, 64), 1):
         logits = scorer.logits(encoder.encode([row["text"] for row in batch]))
-        logits[:, job.documents < 0] = -np.inf
+        logits[:, gone] = -np.inf
         for row, line in zip(batch, logits, strict=True):
             negatives = above(line, sorted(right[row["text"]]), job.documents, bodies, settings.training.hard_negatives)
             chosen = max(row["docids"], key=lambda docid: line[docid])

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from scipy.sparse import csr_array, save_npz
 
 from genret_ops.corpus.head import CorpusHead
 from genret_ops.modeling.encoder import Encoder, encoder_hash
@@ -66,7 +67,7 @@ def prepare_job(
     queries: Sequence[SyntheticQuery],
     docid_of: Mapping[str, int],
     neighbours: np.ndarray,
-    documents: np.ndarray,
+    documents: csr_array,
     parent: Path | None = None,
 ) -> Job:
     """A job folder for these rows and queries; what an earlier job with other inputs left is removed.
@@ -78,7 +79,8 @@ def prepare_job(
     tables = {split: _table(queries, split, docid_of) for split in ("train", "hard")}
     written = settings.model_dump_json()
     learned = {name: file_hash(parent / name) for name in PARENT} if parent else {}
-    inputs = _digest(written + canonical_json(learned), tables, [rows.vectors, rows.starts, neighbours, documents])
+    places = (documents.indptr, documents.indices)
+    inputs = _digest(written + canonical_json(learned), tables, [rows.vectors, rows.starts, neighbours, *places])
     if (folder / INPUTS).exists() and (folder / INPUTS).read_text() == inputs:
         return job
     (folder / INPUTS).unlink(missing_ok=True)  # first: a folder that is removed by half must not look whole
@@ -87,7 +89,7 @@ def prepare_job(
     folder.mkdir(parents=True)
     rows.save(folder)
     np.save(folder / "neighbours.npy", neighbours)
-    np.save(folder / "documents.npy", documents)
+    save_npz(folder / "documents.npz", documents)
     if parent:
         for name in PARENT:
             (folder / "parent" / name).parent.mkdir(parents=True, exist_ok=True)
