@@ -95,7 +95,8 @@ def ingest(
                 missed = tuple(one.source for one in found if isinstance(one, Quarantined) and one.reason == UNREACHED)
                 return Ingested(None, last, dict(refused.most_common()), missed, release)
         name = next_delta_name(names)
-        config = {"sources": list(sources), "settle": settle, "restless": list(restless), "reason": reason}
+        config = {"sources": list(sources), "settle": settle, "restless": list(restless)}
+        config |= {"reason": reason, "waiver": waiver}
         with _encoding(home, documents, changed):
             materialise(home, "update_stages", name, config, settings)
         record = store.committed(name)

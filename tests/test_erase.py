@@ -20,11 +20,12 @@ from genret_ops.corpus.erased import Erased, Erasure, document_key
 from genret_ops.corpus.inbox import Inbox
 from genret_ops.corpus.live import LivePlaces
 from genret_ops.corpus.readers import quarantine_duplicates, read_source
-from genret_ops.errors import GenretError, ReleaseRetired
+from genret_ops.errors import GateRefused, GenretError, ReleaseRetired
 from genret_ops.facts import audit, releases, status
 from genret_ops.home import Home
 from genret_ops.quality.results import folder as folder_of_checks
 from genret_ops.records import Document, Quarantined, text_hash
+from genret_ops.registry import gate
 from genret_ops.registry.feedback import Judgement, add_feedback
 from genret_ops.registry.labels import add_labels, read_labels
 from genret_ops.registry.load import open_release
@@ -217,6 +218,21 @@ def test_killed_at_any_step_it_is_withdrawn_already_and_the_same_command_ends_it
     assert registry.release("champion").model == registry.release(1).model, "it had never learned it"
     assert everything(home, 1) == everything(home), "a release from before the document stays"
     assert audit(home, files=True)["problems"] == []
+
+
+def test_a_light_gate_that_refuses_stops_no_erasure(
+    home_copy: Path, documents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, folder = Home(home_copy), Path(shutil.copytree(documents, tmp_path / "documents"))
+    (folder / "safe.md").write_text("# The vault\n\nThe porter alone knows the combination of the safe.\n")
+    run.ingest(home, [str(folder)], only=True)
+    monkeypatch.setattr(gate, "_PATCH_FEWEST", 0)
+    monkeypatch.setattr(gate, "_PATCH_REACHED", 1.1)
+    (folder / "tram.md").write_text("# The tram\n\nA tram leaves for Oslo.\n")
+    with pytest.raises(GateRefused):
+        run.ingest(home)
+    assert erase(home, "safe.md")["left"] == []
+    assert "tram.md" in everything(home) and "safe.md" not in everything(home)
 
 
 def test_a_home_without_a_release(ingested_home: Path, tmp_path: Path) -> None:

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from releases import another
 
 from assets import run
 from genret_ops.corpus.live import LivePlaces, withdraw
+from genret_ops.errors import BrokenRelease
 from genret_ops.home import Home
 from genret_ops.modeling.compact import finished_rows
 from genret_ops.modeling.encoder import Encoder
+from genret_ops.registry.backup import backup, restore
 from genret_ops.registry.load import open_release
 from genret_ops.registry.registry import Registry
 from genret_ops.retrieval.retriever import Retriever
@@ -103,6 +106,51 @@ def test_a_document_withdrawn_by_hand_is_gone_from_an_open_retriever(home_copy: 
     assert "parking.md" not in {doc_id for doc_id, _ in LivePlaces(home_copy)()}
     team = retriever.search("where do visitors park", 10_000, "dense", {"team": "Blue Team"}).hits
     assert {hit.doc_id for hit in team} == {"holiday.md"}
+
+
+def test_what_was_withdrawn_stays_away_whatever_model_answers(home_copy: Path, tmp_path: Path) -> None:
+    """Through rollback, promotion of a model from before, an ingest, a backup, each with everything opened anew."""
+    home, registry = Home(home_copy), Registry(home_copy)
+    registry.promote(another(home, 1, 1), "test", "a model more")
+    withdraw(home_copy, "parking.md")
+
+    def gone(path: Path) -> None:
+        for name in ("champion", *(release.number for release in Registry(path).releases())):
+            retriever = opened(path, name)
+            for mode in MODES:
+                query = "where do visitors park, how to descale the espresso machine"
+                found = {hit.doc_id for hit in retriever.search(query, 10_000, mode).hits}
+                assert "parking.md" not in found and "coffee.md" in found, (name, mode)
+
+    gone(home_copy)
+    assert run.rollback(home, "a test").number == 1
+    gone(home_copy)
+    assert run.promote(home, "r2", "a test").number == 2
+    gone(home_copy)
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide.")
+    run.ingest(home, [str(tmp_path / "more")])
+    run.rollback(home, "a test")
+    gone(home_copy)
+    backup(home, tmp_path / "home.tar")
+    restore(tmp_path / "home.tar", tmp_path / "again")
+    gone(tmp_path / "again")
+
+
+def test_a_damaged_champion_is_no_base_of_a_patch(home_copy: Path, folder: Path) -> None:
+    champion = Registry(home_copy).release("champion")
+    rows = champion.folder / "rows.npy"
+    whole = rows.read_bytes()
+    rows.chmod(0o644)
+    rows.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    (folder / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide.")
+    with pytest.raises(BrokenRelease, match=rf"files of r{champion.number} are not those that were sealed"):
+        run.ingest(Home(home_copy))
+    assert Registry(home_copy).releases()[-1].number == champion.number
+    rows.write_bytes(whole)
+    patched = run.ingest(Home(home_copy)).release
+    assert patched is not None and patched.model == champion.model
+    assert opened(home_copy).search("when does the ferry leave", 1).hits[0].doc_id == "tides.md"
 
 
 def test_what_was_learned_stays_byte_for_byte(home_copy: Path, folder: Path) -> None:

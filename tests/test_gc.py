@@ -16,13 +16,14 @@ from genret_ops.errors import BrokenRelease, GenretError, ReleaseRetired
 from genret_ops.facts import audit, difference, release, releases
 from genret_ops.home import HEAD_FORMAT, Home
 from genret_ops.quality.results import checked_deltas
-from genret_ops.registry.ancestry import answered_before
+from genret_ops.registry.ancestry import answered_before, learned_from
 from genret_ops.registry.backup import backup, restore
 from genret_ops.registry.collect import collect
 from genret_ops.registry.content import read_manifest, release_folder, seal
 from genret_ops.registry.load import open_release
 from genret_ops.registry.registry import Registry
 from genret_ops.registry.sweep import needs, present, size, unneeded
+from genret_ops.registry.traces import describe
 from genret_ops.registry.verdict import Criterion, Verdict
 from genret_ops.synthesis.queries import read_queries
 
@@ -104,6 +105,21 @@ def test_what_a_kept_release_was_trained_on_stays(home: Home) -> None:
     for name, version in manifest["training_tables"].items():
         assert home.store.read(name, version).num_rows > 0
     assert read_queries(home.store, manifest["trained_on"], manifest["training_tables"]["queries"])
+
+
+def test_what_weights_have_seen_is_known_after_a_collection(home_copy: Path, documents: Path, tmp_path: Path) -> None:
+    home, folder = Home(home_copy), Path(shutil.copytree(documents, tmp_path / "documents"))
+    (folder / "ferry.md").write_text(f"# The pier\n\n{PASSING}\n")
+    run.ingest(home, [str(folder)], only=True)
+    learned = run.build(home, home.settings, waiver="a test").release
+    (folder / "ferry.md").unlink()
+    run.ingest(home)
+    (folder / "tram.md").write_text("# The tram\n\nA tram leaves for Oslo.\n")
+    run.ingest(home)
+    found = collect(home, keep=0)
+    assert f"r{learned.number}" in found["collected"], "patches carry its model"
+    assert PASSING in describe(home, "ferry.md").phrases
+    assert learned_from(Registry(home.path), present(home)[-1:]) >= {"delta-00000", "delta-00001"}
 
 
 def test_the_next_ingest_and_build_work(home: Home) -> None:

@@ -132,7 +132,7 @@ def world(small_home: Path, documents: Path, tmp_path: Path, genret: Genret, req
 
 @pytest.mark.parametrize("world", [7], indirect=True)
 def test_a_kill_loses_nothing(world: World, genret: Genret) -> None:
-    survive(world, "fast path", genret)
+    assert any(survive(world, "fast path", genret) for _ in range(4)), "no blow fell inside"
 
 
 @pytest.mark.soak
