@@ -16,7 +16,7 @@ from assets.execution import instance_of
 from genret_ops.bench import Progress, measure_arrived
 from genret_ops.evaluation.arrivals import Arrival, arrivals
 from genret_ops.evaluation.dataset import Benchmark
-from genret_ops.evaluation.timeline import STRATEGIES, summary
+from genret_ops.evaluation.timeline import STRATEGIES, TIMED, summary
 from genret_ops.evaluation.timeline_page import write_page
 from genret_ops.home import Home, make_home
 from genret_ops.registry.content import read_manifest
@@ -53,7 +53,7 @@ def replay(
     for strategy in STRATEGIES:
         home = path / f"{strategy}-seed{seed}"
         if not home.exists():
-            _copy(genesis, home, path / f"fast-seed{seed}")
+            _copy(genesis, home, path / f"{TIMED}-seed{seed}")
         own = _of_strategy(settings, strategy)
         after = range(1, len(arrived))
         cells[strategy] = [

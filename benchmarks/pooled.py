@@ -1,6 +1,6 @@
 """A replayed corpus over several seeds, pooled: tables for docs/results.md from what `genret bench --deltas` stored.
 
-    python benchmarks/pooled.py .bench/multihop-rag-deltas --seeds 0 1 2
+    python benchmarks/pooled.py .bench/multihop-rag/multihop-rag-deltas8-seed*.json
 
 AP, BWT and FWT are means over seeds. A difference to full retraining after the last delta is taken query by query on
 the mean over seeds, with a 95 % bootstrap interval over queries: seeds of one query are not independent.
@@ -20,31 +20,19 @@ METRICS = ("MRR@10", "HIT@4")
 MEASURES = ("AP", "BWT", "FWT")
 
 
-def results(home: Path, seeds: Sequence[int]) -> list[dict[str, Any]]:
-    """The stored result of each seed."""
-    return [json.loads(next(home.glob(f"*-deltas*-seed{seed}.json")).read_text()) for seed in seeds]
+def pooled(runs: Sequence[Mapping[str, Any]], row: str, metric: str) -> list[float]:
+    """Score of each query after the last delta, its mean over the seeds."""
+    return list(map(mean, zip(*(run["last"][row][metric] for run in runs), strict=True)))
 
 
-def last(home: Path, strategy: str, seeds: Sequence[int]) -> list[Mapping[str, Any]]:
-    """The cell of the last delta of a strategy, by seed."""
-    found = (max((home / f"{strategy}-seed{seed}" / "cells").glob("delta-*.json")) for seed in seeds)
-    return [json.loads(path.read_text()) for path in found]
-
-
-def pooled(cells: Sequence[Mapping[str, Any]], system: str, metric: str) -> list[float]:
-    """Score of each query, its mean over the seeds."""
-    queries = cells[0]["scores"][system]
-    return [mean(cell["scores"][system][query][metric] for cell in cells) for query in queries]
-
-
-def lines(home: Path, seeds: Sequence[int]) -> Iterator[str]:
+def lines(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """The tables: measures of every row, differences to retraining, and what a delta cost."""
-    runs = results(home, seeds)
     counts = runs[0]["deltas"]
     yield (
         f"## {runs[0]['dataset']} by deltas ({runs[0]['protocol']} scoring): {counts[0]['documents']} documents, then "
         f"{len(counts) - 1} deltas to {counts[-1]['documents']}, {sum(one['queries'] for one in counts)} queries, "
-        f"{runs[0]['steps']} steps from genesis, {runs[0]['update_steps']} of an update, seeds {[*seeds]}\n"
+        f"{runs[0]['steps']} steps from genesis, {runs[0]['update_steps']} of an update, "
+        f"seeds {[run['seed'] for run in runs]}, {mean(run['searchable_seconds'] for run in runs):.0f} s to searchable\n"
     )
     yield f"| after the last delta | {' | '.join(f'{one} {metric}' for metric in METRICS for one in MEASURES)} |"
     yield f"|---{'|---' * len(METRICS) * len(MEASURES)}|"
@@ -52,13 +40,10 @@ def lines(home: Path, seeds: Sequence[int]) -> Iterator[str]:
         values = (100 * mean(run["rows"][row][metric][one] for run in runs) for metric in METRICS for one in MEASURES)
         yield f"| {row.replace('_', ' ')} | {' | '.join(f'{value:.1f}' for value in values)} |"
     yield f"\n| minus retraining | {' | '.join(METRICS)} |\n|---{'|---' * len(METRICS)}|"
-    theirs = last(home, REFERENCE, seeds)
     for strategy in [name for name in STRATEGIES if name != REFERENCE]:
-        ours = last(home, strategy, seeds)
         for system in SYSTEMS:
-            found = [
-                paired_bootstrap(pooled(ours, system, metric), pooled(theirs, system, metric)) for metric in METRICS
-            ]
+            ours, theirs = f"{system} {strategy}", f"{system} {REFERENCE}"
+            found = [paired_bootstrap(pooled(runs, ours, metric), pooled(runs, theirs, metric)) for metric in METRICS]
             told = " | ".join(f"{100 * d:+.2f} [{100 * low:.2f}, {100 * high:.2f}]" for d, low, high in found)
             yield f"| {system} {strategy.replace('_', ' ')} | {told} |"
     columns = list(runs[0]["cost"][REFERENCE])
@@ -71,10 +56,9 @@ def lines(home: Path, seeds: Sequence[int]) -> Iterator[str]:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("home", type=Path, help="the folder of a `genret bench --deltas` that has ended for every seed")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("results", type=Path, nargs="+", help="what `genret bench --deltas` wrote, one file a seed")
     given = parser.parse_args()
-    print("\n".join(lines(given.home, given.seeds)))
+    print("\n".join(lines([json.loads(path.read_text()) for path in given.results])))
 
 
 if __name__ == "__main__":

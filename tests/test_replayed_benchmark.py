@@ -100,8 +100,9 @@ def test_measures_by_hand_with_a_delta_that_brought_no_query() -> None:
     assert found["rows"]["hybrid fast"]["MRR@10"] == {"AP": 0.375, "BWT": 0.5, "FWT": 0.625}
     assert found["rows"]["hybrid replay"]["MRR@10"] == {"AP": 0.875, "BWT": 0.0, "FWT": 0.875}
     assert found["paired"]["hybrid fast-hybrid retraining"]["MRR@10"][0] == -0.5
+    assert found["last"]["hybrid fast"]["MRR@10"] == [0.5, 0, 0.5]
+    assert found["searchable_seconds"] == 1.0
     assert found["cost"]["replay"] == {
-        "searchable_seconds": 3.0,
         "learned_seconds": 9.0,
         "training_seconds": 10.0,
         "steps": 16,

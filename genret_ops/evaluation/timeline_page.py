@@ -11,7 +11,6 @@ from genret_ops.evaluation.timeline import STRATEGIES, SYSTEMS
 _LEAD = ("MRR@10", "HIT@4")
 _MEASURES = ("AP", "BWT", "FWT")
 _COST = {
-    "searchable_seconds": "to searchable, s",
     "learned_seconds": "to learned, s",
     "training_seconds": "training in all, s",
     "steps": "steps in all",
@@ -32,7 +31,8 @@ def write_page(result: Mapping[str, Any], path: Path) -> None:
         "cost": {"columns": list(_COST.values()), "rows": _cost(result)},
         "deltas": result["deltas"],
         "facts": [
-            (name.replace("_", " "), str(result[name])) for name in ("protocol", "seed", "steps", "update_steps")
+            (name.replace("_", " "), str(result[name]))
+            for name in ("protocol", "seed", "steps", "update_steps", "searchable_seconds")
         ],
     }
     render("timeline.html.j2", values, path)
