@@ -32,7 +32,7 @@ def lines(runs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         f"## {runs[0]['dataset']} by deltas ({runs[0]['protocol']} scoring): {counts[0]['documents']} documents, then "
         f"{len(counts) - 1} deltas to {counts[-1]['documents']}, {sum(one['queries'] for one in counts)} queries, "
         f"{runs[0]['steps']} steps from genesis, {runs[0]['update_steps']} of an update, "
-        f"seeds {[run['seed'] for run in runs]}, {mean(run['searchable_seconds'] for run in runs):.0f} s to searchable\n"
+        f"seeds {[run['seed'] for run in runs]}; {mean(run['searchable_seconds'] for run in runs):.0f} s to search\n"
     )
     yield f"| after the last delta | {' | '.join(f'{one} {metric}' for metric in METRICS for one in MEASURES)} |"
     yield f"|---{'|---' * len(METRICS) * len(MEASURES)}|"

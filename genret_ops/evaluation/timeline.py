@@ -51,8 +51,8 @@ def summary(
 ) -> dict[str, Any]:
     """AP, BWT and FWT of every system and strategy, differences after the last delta, and what each cost.
 
-    `searchable_seconds` is the median of the deltas; `last` holds the scores after the last delta, query by query in one
-    order, for whoever pools several seeds.
+    `searchable_seconds` is the median of the deltas; `last` holds the scores after the last delta, query by query in
+    one order, for whoever pools several seeds.
     """
     systems: Mapping[str, Any] = cells[REFERENCE][-1]["scores"]
     metrics = list(next(iter(next(iter(systems.values())).values())))
