@@ -52,13 +52,18 @@ class Place:
         return str(self.entry["type"])
 
 
+def without_credentials(url: str) -> str:
+    """A URL as it may be shown: without the name and the password that it may hold."""
+    return _CREDENTIALS.sub("//", url)
+
+
 def locate(source: str) -> Place:
     """The place of a source that is no `python-stdlib`.
 
     Raises:
         UnreadableSource: there is no such source, or what reads it is not installed.
     """
-    shown = _CREDENTIALS.sub("//", clean_name(source))
+    shown = without_credentials(clean_name(source))
     try:
         fs, root = fsspec.core.url_to_fs(source)
         entry = fs.info(root)

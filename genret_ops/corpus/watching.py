@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from time import monotonic
 from typing import Any
 
-from genret_ops.corpus.files import modified, unsettled, visible
+from genret_ops.corpus.files import modified, relative, unsettled, visible
 from genret_ops.corpus.readers import Place, locate
 from genret_ops.corpus.stdlib import STDLIB_SOURCE
 from genret_ops.errors import UnreadableSource
@@ -189,7 +189,7 @@ def look(watch: Watch, home: Path, sources: Sequence[str], settle: float, second
         passed = monotonic() - begun
         watch = replace(watch, left=(*((source, name) for name in folders), *rest)).seeing(files, settle, now + passed)
         if found is None:
-            watch = watch.blind(_key(source, _relative(folder, place.path)))
+            watch = watch.blind(_key(source, relative(folder, place.path)))
         if watch.left and passed >= seconds:
             return watch
     return replace(watch, since=(watch.since or now) if watch.changes else None)
@@ -219,7 +219,7 @@ def _listed(source: str, place: Place, folder: str) -> _Listed | None:
             raise UnreadableSource(f"{place.shown!r} cannot be listed: {type(error).__name__}: {error}") from error
         return ([], []) if isinstance(error, FileNotFoundError) else None
     folders = sorted(str(entry["name"]) for entry in entries if entry["type"] == "directory")
-    return list(_files(_key(source, _relative(path, place.path)), entries)), folders
+    return list(_files(_key(source, relative(path, place.path)), entries)), folders
 
 
 def _files(folder: str, entries: Sequence[Mapping[str, Any]]) -> Iterator[Seen]:
@@ -234,10 +234,6 @@ def _seen(key: str, entry: Mapping[str, Any], feed: bool) -> Seen:
     names = _STAMP if "mtime" in entry else (*_STAMP, "created")
     stamp = text_hash(canonical_json([str(entry.get(name)) for name in names]))[:12]
     return Seen(key, stamp, modified(entry), feed)
-
-
-def _relative(path: str, root: str) -> str:
-    return path.removeprefix(root.rstrip("/")).strip("/")
 
 
 def _key(source: str, path: str = "") -> str:
