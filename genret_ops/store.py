@@ -28,7 +28,8 @@ _TICK = 0.02
 """Seconds that part two versions for LanceDB, whose clock counts milliseconds."""
 ENCODINGS = Path("cache", "encodings")
 """Where a home keeps its encodings."""
-_HALF_WRITTEN = re.compile(r"\..+\.\d+")
+_HALF_WRITTEN = re.compile(r"\..+\.\d+\.genret-partial")
+"""No user's file is called so: whatever matches is removed, wherever below the home it lies."""
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o666) -> None:
@@ -37,7 +38,7 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o666) -> None:
     The file never lets in more than `mode`, of which the umask takes its part.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.genret-partial")
     with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
         file.write(data)
         file.flush()

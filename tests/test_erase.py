@@ -65,7 +65,7 @@ def done(small_home: Path, documents: Path, genret: Genret, tmp_path_factory: py
     (home.path / "bench" / "old.json").write_text(json.dumps([FIRST]))
     (home.path / "bench" / "other.json").write_text("[]")
     (home.path / "tickets").mkdir()
-    (home.path / "tickets" / ".0123.json.4711").write_text(FIRST)  # as a kill leaves it
+    (home.path / "tickets" / ".0123.json.4711.genret-partial").write_text(FIRST)  # as a kill leaves it
     assert STORY in (folder_of_checks(home.path) / "delta-00001" / "metadata.json").read_text(), (
         "so long a value is odd"
     )
