@@ -32,6 +32,7 @@ class Watcher:
         self._watch, self._learned = Watch(), Learned()
         self._build: subprocess.Popen[bytes] | None = None
         self._began, self._error = False, ""
+        self._away = list[str]()
 
     def look(self) -> bool:
         """Look once and do what is due; whether there is nothing left to wait for.
@@ -55,10 +56,19 @@ class Watcher:
         settings, sources = self._home.settings.updates, known(self._home)
         settle = settings.settle_seconds
         self._watch = look(self._watch, self._home.path, sources, settle, settings.poll_seconds, now)
+        self._tell_away(self._watch.unseen(sources))
         if self._watch.why_not(settle, now) is None and not self._home.busy("corpus"):
             self._take_in(settle, self._watch.to_read(sources))
         self._learn(now)
         return not (self._watch.left or self._watch.changes or self._watch.waiting or self._build)
+
+    def _tell_away(self, sources: list[str]) -> None:
+        """Name the sources that cannot be reached, each time that others are away than before."""
+        if self._watch.left:
+            return
+        if sources and sources != self._away:
+            self._told("away", unreached=dict.fromkeys(sources, ""))
+        self._away = sources
 
     def end(self) -> None:
         """End the build, if one is running."""

@@ -78,6 +78,14 @@ def locate(source: str) -> Place:
     return Place(fs, root, entry, shown)
 
 
+def name_of(source: str) -> str:
+    """How a source is called in what its documents name for their source, also where it cannot be reached."""
+    name = clean_name(source)
+    if "::" in name or fsspec.core.split_protocol(name)[0] not in (None, *LocalFileSystem.protocol):
+        return without_credentials(name)
+    return str(LocalFileSystem._strip_protocol(name))
+
+
 def read_source(source: str, settle: float = 0.0) -> Iterator[Document | Quarantined]:
     """The documents of a source, and what had to be refused; read as they are asked for.
 
@@ -92,7 +100,7 @@ def read_source(source: str, settle: float = 0.0) -> Iterator[Document | Quarant
     if source == STDLIB_SOURCE:
         return read_stdlib()
     place = locate(source)
-    base = clean_name(place.path) if isinstance(place.fs, LocalFileSystem) else place.shown
+    base = name_of(source)
     if place.kind == "directory":
         return read_folder(place.fs, place.path, base, settle)
     name = clean_name(PurePosixPath(place.path).name)
