@@ -54,13 +54,13 @@ def wanted(
     return found
 
 
-def known(home: Home) -> tuple[str, ...]:
-    """The sources that an ingest without arguments would read.
+def known(home: Home, given: Iterable[str] = ()) -> tuple[str, ...]:
+    """The sources that an ingest of what is `given` would read.
 
     Raises:
         GenretError: there are none.
     """
-    return wanted(home.settings.sources, home.path, remembered(home.path))
+    return wanted(home.settings.sources, home.path, remembered(home.path), given)
 
 
 def remembered(home: Path) -> tuple[str, ...]:
