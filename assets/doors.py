@@ -76,7 +76,7 @@ def update_sources(context: dg.OpExecutionContext, home: HomeFolder, config: Upd
             "delta": found.delta or f"nothing is new since {found.record['snapshot']}",
             **changes,
             "refused": sum(found.quarantined.values()),
-            "not reached": list(found.unreached),
+            "not reached": found.unreached,
             "release": f"r{found.release.number}" if found.release else "none: launch `build`",
         }
     )

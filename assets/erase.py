@@ -42,7 +42,7 @@ def erase(home: Home, doc_id: str) -> dict[str, Any]:
 
     Raises:
         GenretError: no snapshot holds it, or another erasure is unfinished. Withdrawn, but not yet erased, it is where
-            another command is at work, a source cannot be read, or too few documents remain to train on.
+            another command is at work, a source that was never read cannot be, or too few documents remain to train on.
     """
     if looked_for(home, doc_id) is None:
         asked = Erased.of(home.path).asked[document_key(doc_id)]

@@ -5,7 +5,6 @@ sent when it has ended, the first with the time at which it started; a stage tha
 cannot be reached stops no stage: a warning on standard error and in the run's log says what it was not told.
 """
 
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from dagster._core.execution.stats import StepEventStatus
 
 from assets.home import TABLES
 from genret_ops import __version__
+from genret_ops.corpus.readers import without_credentials
 from genret_ops.errors import GenretError
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 _PRODUCER = f"urn:genret-ops:{__version__}"
 _SECONDS = 5.0
 """So long a stage waits for a service that does not answer."""
-_CREDENTIALS = re.compile(r"//[^/@]+@")
 _Version = tuple[str, str, str]
 """(namespace, name, version) of a dataset; a source has no version."""
 _VERSION, _INPUT = "dagster/data_version", "dagster/input_data_version/"
@@ -96,7 +95,7 @@ def _tell(stage: _Stage) -> None:
         for event in _events(stage):
             client.emit(event)
     except Exception as error:  # whatever is wrong with a sink, the work of the stage is done
-        told = f"OpenLineage was not told of {stage.name} ({_CREDENTIALS.sub('//', sink)}): {error}"
+        told = f"OpenLineage was not told of {stage.name} ({without_credentials(sink)}): {error}"
         stage.warn(told)
         print(f"genret: {told}", file=sys.stderr)
 

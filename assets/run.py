@@ -38,13 +38,14 @@ class Ingested:
     """What an ingest found.
 
     `delta` is the one it made, None where nothing is new; `record` the newest committed; `release` what serves it,
-    None before the first build. `unreached` are the places that could not be reached and count as they were before.
+    None before the first build. `unreached` are the places that could not be reached and count as they were before,
+    each with the reason.
     """
 
     delta: str | None
     record: dict[str, Any]
     quarantined: dict[str, int]
-    unreached: tuple[str, ...]
+    unreached: dict[str, str]
     release: Release | None
 
 
@@ -72,7 +73,7 @@ def ingest(
     gate should refuse that.
 
     Raises:
-        GenretError: no source is known, one cannot be read, or no document is left.
+        GenretError: no source is known, one that was never read cannot be, or no document is left.
     """
     with home.alone("corpus"), uncollected():
         store, settings = home.store, home.settings
@@ -92,7 +93,8 @@ def ingest(
             changed = _changes(home, last, documents)
             if same and changed.empty:
                 release = _patched(home, names[-1], settings, reason, waiver)
-                missed = tuple(one.source for one in found if isinstance(one, Quarantined) and one.reason == UNREACHED)
+                away = (one for one in found if isinstance(one, Quarantined) and one.reason == UNREACHED)
+                missed = {one.source: one.detail for one in away}
                 return Ingested(None, last, dict(refused.most_common()), missed, release)
         name = next_delta_name(names)
         config = {"sources": list(sources), "settle": settle, "restless": list(restless)}

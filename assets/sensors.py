@@ -41,6 +41,8 @@ def sources_changed(context: dg.SensorEvaluationContext, home: HomeResource) -> 
     except GenretError as error:
         return dg.SensorResult(skip_reason=str(error), cursor=_cursor(watch, ""))
     if why_not := watch.why_not(settle, now):
+        if away := watch.unseen(sources):
+            why_not += f"; cannot be reached, and counts as before: {', '.join(away)}"
         return dg.SensorResult(skip_reason=why_not, cursor=_cursor(watch, ""))
     launch = uuid4().hex
     changes = f"files in the sources: {watch.changes}"

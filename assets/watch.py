@@ -21,23 +21,25 @@ _REASON = "genret watch"
 
 
 class Watcher:
-    """One home that is watched.
+    """One home that is watched, and sources that are `given` to it, which are remembered once they were taken in.
 
     Updates run in this process. A build runs in one of its own, so that documents flow in while it learns; it ends with
     the watcher, and goes on from its last checkpoint when it is started again.
     """
 
-    def __init__(self, home: Home, tell: Tell) -> None:
-        self._home, self._tell = home, tell
+    def __init__(self, home: Home, tell: Tell, given: Sequence[str] = ()) -> None:
+        self._home, self._tell, self._given = home, tell, tuple(given)
         self._watch, self._learned = Watch(), Learned()
         self._build: subprocess.Popen[bytes] | None = None
         self._began, self._error = False, ""
+        self._away = list[str]()
 
     def look(self) -> bool:
         """Look once and do what is due; whether there is nothing left to wait for.
 
         Raises:
-            GenretError: the first look failed. A later one that fails is told once, and the next tries again.
+            GenretError: the first look failed, or one before what was given is taken in. A later one that fails is told
+                once, and the next tries again.
         """
         try:
             done = self._look(time.time())
@@ -48,17 +50,28 @@ class Watcher:
                 self._error = str(error)
                 self._told("failed", error=self._error)
             return False
-        self._began, self._error = True, ""
+        self._began, self._error = not self._given, ""
         return done
 
     def _look(self, now: float) -> bool:
-        settings, sources = self._home.settings.updates, known(self._home)
+        settings, sources = self._home.settings.updates, known(self._home, self._given)
         settle = settings.settle_seconds
         self._watch = look(self._watch, self._home.path, sources, settle, settings.poll_seconds, now)
-        if self._watch.why_not(settle, now) is None and not self._home.busy("corpus"):
+        self._tell_away(self._watch.unseen(sources))
+        due = self._watch.why_not(settle, now) is None
+        due = due or bool(self._given and not self._watch.left and not self._watch.waiting)
+        if due and not self._home.busy("corpus"):
             self._take_in(settle, self._watch.to_read(sources))
         self._learn(now)
-        return not (self._watch.left or self._watch.changes or self._watch.waiting or self._build)
+        return not (self._watch.left or self._watch.changes or self._watch.waiting or self._build or self._given)
+
+    def _tell_away(self, sources: list[str]) -> None:
+        """Name the sources that cannot be reached, each time that others are away than before."""
+        if self._watch.left:
+            return
+        if sources and sources != self._away:
+            self._told("away", unreached=dict.fromkeys(sources, ""))
+        self._away = sources
 
     def end(self) -> None:
         """End the build, if one is running."""
@@ -70,11 +83,14 @@ class Watcher:
         changes, self._watch = self._watch.changes, self._watch.took()
         reason = f"{_REASON}, files in the sources: {changes}"
         try:
-            found = run.ingest(self._home, settle=settle, restless=restless, reason=reason)
+            found = run.ingest(self._home, self._given, settle=settle, restless=restless, reason=reason)
         except GenretError as error:
+            if self._given and not self._watch.waiting:
+                raise
             self._watch = self._watch.failed(time.time())
             self._told("failed", error=str(error))
         else:
+            self._given = ()
             self._watch = self._watch.unreached(time.time()) if found.unreached else self._watch.succeeded()
             self._told("update", **facts.ingested(found))
 
@@ -99,17 +115,11 @@ def watch(home: Home, given: Sequence[str], once: bool, tell: Tell) -> None:
     """Watch a home until interrupted, or with `once` until all that has changed by now is taken in.
 
     Raises:
-        GenretError: no source is known, or one cannot be reached at the beginning.
+        GenretError: no source is known, one cannot be reached that never was, or what was given cannot be taken in.
     """
-    if given:
-        tell({"at": datetime.now(UTC).isoformat(timespec="seconds"), "done": "update"} | _first(home, given))
-    watcher = Watcher(home, tell)
+    watcher = Watcher(home, tell, given)
     try:
         while not watcher.look() or not once:
             time.sleep(min(home.settings.updates.poll_seconds, home.settings.updates.settle_seconds or 1.0))
     finally:
         watcher.end()
-
-
-def _first(home: Home, given: Sequence[str]) -> dict[str, Any]:
-    return facts.ingested(run.ingest(home, given, reason=_REASON))

@@ -34,7 +34,7 @@ def ingested(found: Any) -> dict[str, Any]:
         "changes": record["changes"] if found.delta else dict.fromkeys(record["changes"], 0),
         **{name: record[name] for name in ("documents", "passages")},
         "quarantined": found.quarantined,
-        "unreached": list(found.unreached),
+        "unreached": found.unreached,
         "release": f"r{found.release.number}" if found.release else None,
     }
 

@@ -18,8 +18,8 @@ import numpy as np
 import Stemmer
 from bm25s.stopwords import STOPWORDS_EN
 
+from genret_ops.disk import link
 from genret_ops.records import text_hash
-from genret_ops.store import link
 
 STOP_WORDS = frozenset(STOPWORDS_EN)
 _K1, _B = 1.5, 0.75

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 from rich.console import Console
@@ -67,12 +68,13 @@ def timeline(result: Mapping[str, Any]) -> None:
     console().print(escape(text(result)), soft_wrap=True)
 
 
-def unreached(places: Sequence[str]) -> str:
-    """What could not be reached, in a sentence; nothing where everything was."""
+def unreached(places: Mapping[str, str]) -> str:
+    """What could not be reached and why, in a sentence; nothing where everything was."""
     if not places:
         return ""
     more = f" and {len(places) - _EXAMPLES} more" if len(places) > _EXAMPLES else ""
-    return f"cannot be reached, and counts as before: {', '.join(places[:_EXAMPLES])}{more}"
+    told = (f"{place} ({why})" if why else place for place, why in islice(places.items(), _EXAMPLES))
+    return f"cannot be reached, and counts as before: {', '.join(told)}{more}"
 
 
 def ingested(facts: Mapping[str, Any]) -> None:

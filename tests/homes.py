@@ -15,7 +15,7 @@ def committed(home: Path, sources: Sequence[Path | str], number: int = 0) -> Non
     found = list(read_all(home, [str(source) for source in sources]))
     store, name = Home(home).store, f"delta-{number:05d}"
     posted = postings(item for item in found if isinstance(item, Document))
-    store.commit(name, take_snapshot(store, found, name).tables, {}, {}, posted=posted)
+    store.commit(name, take_snapshot(store, found, name).tables, {}, {}, sources=list(map(str, sources)), posted=posted)
 
 
 def read(

@@ -88,7 +88,7 @@ def test_a_home_is_kept_while_others_use_it(ingested_home: Path, tmp_path: Path)
     """A database with rows that are only in its log yet, a posting that was killed, and one that is being made."""
     home = Home(Path(shutil.copytree(ingested_home, tmp_path / "home")))
     inbox, posted = Inbox(home), threading.Event()
-    half = inbox.file("tides.md").with_name(".tides.json.4711")
+    half = inbox.file("tides.md").with_name(".tides.json.4711.genret-partial")
     half.parent.mkdir()
     half.write_text("half of it")
 
@@ -112,7 +112,7 @@ def test_a_home_is_kept_while_others_use_it(ingested_home: Path, tmp_path: Path)
         assert found.execute("select word from t").fetchall() == [("written",)]
     kept = {path.name for path in (tmp_path / "again").rglob("*")}
     assert inbox.file("tides.md").name in kept
-    assert not any(name.endswith((".lock", "-wal", "-shm", ".4711")) for name in kept)
+    assert not any(name.endswith((".lock", "-wal", "-shm", ".genret-partial")) for name in kept)
 
 
 def test_what_is_no_backup_is_refused_and_leaves_nothing(

@@ -1,6 +1,7 @@
 """Broken inputs of every kind end with the good documents searchable and the bad ones listed with reasons."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -10,8 +11,10 @@ from conftest import BROKEN, KNOWN
 from typer.testing import CliRunner
 
 from genret_ops.cli import app
+from genret_ops.corpus.inbox import Inbox
 from genret_ops.errors import GenretError, UnreadableSource
 from genret_ops.home import Home
+from genret_ops.records import Document
 
 Genret = Callable[..., CompletedProcess[str]]
 
@@ -64,6 +67,28 @@ def test_a_source_that_is_not_there_leaves_no_run(tmp_path: Path) -> None:
     with pytest.raises(UnreadableSource, match="no file or folder"):
         told("ingest", str(tmp_path / "missing"), home=tmp_path / "home")
     assert not (tmp_path / "home" / "dagster").exists()
+
+
+def test_a_source_that_was_read_and_is_not_there_is_named_and_keeps_its_documents(
+    ingested_home: Path, tmp_path: Path
+) -> None:
+    home, extra = Path(shutil.copytree(ingested_home, tmp_path / "home")), tmp_path / "extra"
+    extra.mkdir()
+    (extra / "heron.txt").write_text("A heron stands in the reeds behind the mill.")
+    told("ingest", str(extra), home=home)
+    shutil.rmtree(extra)
+    lines = CliRunner().invoke(app, ["ingest", "--home", str(home)]).stdout
+    why = "nothing is found there: `genret ingest OTHERS --only` lets it go, with its documents"
+    assert f"cannot be reached, and counts as before: {extra} ({why})" in lines
+    ticket = Inbox(Home(home)).post(Document("tides.md", "Tides", "They come and go."), "ann")
+    found = told("ingest", home=home)
+    assert found["changes"] == {"added": 1, "changed": 0, "removed": 0, "redescribed": 0}
+    assert found["unreached"] == {str(extra): why}
+    assert Inbox(Home(home)).state(ticket, found["snapshot"]) == "searchable"
+    assert str(extra) in told("ingest", home=home)["sources"]
+    others = [source for source in found["sources"] if source != str(extra)]
+    found = told("ingest", *others, "--only", home=home)
+    assert found["changes"]["removed"] == 1 and not found["unreached"]
 
 
 def test_a_source_is_remembered_and_a_new_broken_file_in_it_makes_no_delta(home_copy: Path, tmp_path: Path) -> None:

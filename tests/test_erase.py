@@ -66,7 +66,7 @@ def done(small_home: Path, documents: Path, genret: Genret, tmp_path_factory: py
     (home.path / "bench" / "old.json").write_text(json.dumps([FIRST]))
     (home.path / "bench" / "other.json").write_text("[]")
     (home.path / "tickets").mkdir()
-    (home.path / "tickets" / ".0123.json.4711").write_text(FIRST)  # as a kill leaves it
+    (home.path / "tickets" / ".0123.json.4711.genret-partial").write_text(FIRST)  # as a kill leaves it
     assert STORY in (folder_of_checks(home.path) / "delta-00001" / "metadata.json").read_text(), (
         "so long a value is odd"
     )
@@ -242,6 +242,21 @@ def test_a_home_without_a_release(ingested_home: Path, tmp_path: Path) -> None:
     assert list(holding(home.path, "meet at the old oak tree")) == []
     assert erase(home, "kettle")["searched"]["id_everywhere"] is False, "a word like others"
     assert list(holding(home.path, "kettle whistles")) == []
+
+
+def test_a_source_that_is_away_keeps_no_document_in(ingested_home: Path, tmp_path: Path) -> None:
+    home, folder = Home(Path(shutil.copytree(ingested_home, tmp_path / "home"))), tmp_path / "more"
+    secret = "It lies under the mat of the porter."
+    folder.mkdir()
+    (folder / "safe.md").write_text(f"# The key\n\n{secret}\n")
+    (folder / "moon.md").write_text("# The moon\n\nIt pulls the tides along.\n")
+    run.ingest(home, [str(folder)])
+    folder.rename(tmp_path / "away")
+    report = erase(home, "safe.md")
+    assert report["left"] == [] and list(holding(home.path, secret)) == []
+    assert {"moon.md", "bees.md"} <= {doc_id for doc_id, _ in LivePlaces(home.path)()}
+    (tmp_path / "away").rename(folder)
+    assert run.ingest(home).quarantined["erased"] == 1
 
 
 def test_an_id_that_is_a_word_like_others_is_looked_for_where_ids_stand(ingested_home: Path, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def bytes_of(folder: Path) -> Iterator[tuple[str, bytes]]:
 def test_what_stays_answers_as_before_and_the_rest_is_gone_from_the_disk(home: Home) -> None:
     before = {number: answers(home, number) for number in (1, 4, 5)}
     assert len(present(home)) == 5 and any(PASSING.encode() in data for _, data in bytes_of(home.path / "lance"))
-    halves = [home.path / ".erased.json.4711", home.path / "inbox" / ".0123.json.4711"]
+    halves = [home.path / ".erased.json.4711.genret-partial", home.path / "inbox" / ".0123.json.4711.genret-partial"]
     logs = [home.shadow / "r2.jsonl", home.shadow / "r4.jsonl"]
     for path in (*halves, *logs):
         path.parent.mkdir(exist_ok=True)
@@ -185,6 +185,17 @@ def test_a_home_without_a_release_keeps_its_newest_snapshot(ingested_home: Path,
     assert collect(home, keep=3)["snapshots"] == ["delta-00000"]
     assert not (home.path / "registry.db").exists()
     assert collect(Home(tmp_path / "empty"), keep=0)["removed"] == {}
+
+
+def test_what_a_user_keeps_in_the_home_stays(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    mine = [tmp_path / "docs" / name for name in (".notes.2024", ".notes.2024.partial", "a.md.1.genret-partial")]
+    half = tmp_path / "docs" / ".a.md.4711.genret-partial"
+    for path in (*mine, half):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    assert collect(home, keep=0)["removed"] == {"unfinished work": 1}
+    assert sorted((tmp_path / "docs").iterdir()) == sorted(mine)
 
 
 def test_the_command_tells_what_it_did(home: Home) -> None:

@@ -11,6 +11,7 @@ ORDER = (
     "errors",
     "records",
     "settings",
+    "disk",
     "store",
     "lines",
     "quality",

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import dagster as dg
 import pytest
+from homes import committed
 
 from assets.doors import UNREACHED
 from assets.execution import instance_of
@@ -158,6 +159,22 @@ def test_a_run_whose_process_was_killed_does_not_block_for_ever(watched: Watched
         assert watched.launched() == "1 added"
     ended = watched.instance.get_run_by_id(run.run_id)
     assert ended is not None and ended.status == dg.DagsterRunStatus.FAILURE
+
+
+def test_a_source_that_is_away_is_named_and_keeps_no_other_waiting(watched: Watched) -> None:
+    watched.write("a.txt", "one")
+    away = watched.folder.with_name("away")
+    (watched.home.path / "genret.toml").write_text(
+        f"sources = ['{watched.folder}', '{away}']\n[updates]\nsettle_seconds = {SETTLE}\n"
+    )
+    watched.home = Home(watched.home.path)
+    assert f"no file or folder '{away}'" in watched.skipped(), "it was never read"
+    away.mkdir()
+    committed(watched.home.path, [watched.folder, away])
+    away.rmdir()
+    assert watched.launched() == "1 added"
+    watched.end_run(dg.DagsterRunStatus.SUCCESS)
+    assert watched.skipped() == f"nothing has changed; cannot be reached, and counts as before: {away}"
 
 
 def test_a_home_without_sources_says_what_to_do(watched: Watched) -> None:

@@ -128,6 +128,24 @@ def test_writing_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert [file.name for file in path.parent.iterdir()] == ["record.json"]
 
 
+def test_what_was_written_stays_after_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced, plain = list[tuple[str, bool]](), os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append((str(Path(f"/proc/self/fd/{descriptor}").readlink()), path.exists()))
+        plain(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    path = tmp_path / "deep" / "er" / "record.json"
+    write_atomically(path, b"first")
+    (temporary, named), *folders = synced
+    assert temporary.startswith(str(path.parent)) and not named
+    assert sorted(folders) == [(str(folder), True) for folder in (tmp_path, path.parent.parent, path.parent)]
+    synced.clear()
+    write_atomically(path, b"second")
+    assert [place for place, _ in synced] == [temporary, str(path.parent)]
+
+
 def test_rows_keep_their_shape_on_the_way_through_arrow(tmp_path: Path) -> None:
     store = Store(tmp_path)
     query = SyntheticQuery("é 😀", "chunk", ("p", "q"), "train", "extractive", 7, (), {"a": "ü"})

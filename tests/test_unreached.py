@@ -1,6 +1,7 @@
 """What a file system does not give at the moment counts as it was before; what it gives and is broken does not."""
 
 import io
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from homes import committed, read
 
 from genret_ops.corpus.decoding import UNREACHED
+from genret_ops.errors import UnreadableSource
 
 SOURCE = "memory://notes"
 
@@ -56,13 +58,46 @@ BUSY = RuntimeError("503 Service Unavailable")
 
 @pytest.mark.parametrize(
     ("method", "end"),
-    [("_open", "a.txt"), ("_open", "rows.jsonl"), ("_open", "rows.parquet"), ("ls", "/deep"), ("ls", "/notes")],
+    [
+        ("_open", "a.txt"),
+        ("_open", "rows.jsonl"),
+        ("_open", "rows.parquet"),
+        ("ls", "/deep"),
+        ("ls", "/notes"),
+        ("info", "/notes"),
+    ],
 )
 def test_it_stays_as_it_was_and_is_named(store: Any, broken: Any, tmp_path: Path, method: str, end: str) -> None:
     broken(method, end, BUSY)
     texts, refused = read(tmp_path, [SOURCE])
     assert set(texts) == WHOLE
     assert refused == {f"memory://{end.strip('/') if end == '/notes' else 'notes/' + end.strip('/')}": UNREACHED}
+
+
+@pytest.mark.parametrize("error", [BUSY, FileNotFoundError("no such bucket")])
+def test_a_source_that_is_away_stops_no_other(store: Any, broken: Any, tmp_path: Path, error: Exception) -> None:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    (folder / "b.txt").write_text("Beside it.")
+    feed = tmp_path / "feed.jsonl"
+    feed.write_text('{"_id": "f1", "text": "A line of a feed."}\n')
+    committed(tmp_path, [SOURCE, folder, feed], 1)
+    broken("info", "/notes", error)
+    feed.unlink()
+    (folder / "b.txt").write_text("Beside it, edited.")
+    texts, refused = read(tmp_path, [SOURCE, folder, feed])
+    assert set(texts) == {*WHOLE, "b.txt", "f1"} and texts["b.txt"] == "Beside it, edited."
+    assert refused == {SOURCE: UNREACHED, str(feed): UNREACHED}
+    shutil.rmtree(folder)
+    texts, refused = read(tmp_path, [SOURCE, folder, feed])
+    assert set(texts) == {*WHOLE, "b.txt", "f1"} and refused[str(folder)] == UNREACHED
+
+
+def test_a_source_that_was_never_read_is_an_error(store: Any, broken: Any, tmp_path: Path) -> None:
+    broken("info", "/other", BUSY)
+    for source, says in ((tmp_path / "missing", "no file or folder"), ("memory://other", "503 Service Unavailable")):
+        with pytest.raises(UnreadableSource, match=says):
+            read(tmp_path, [SOURCE, source])
 
 
 def test_what_was_never_held_is_refused_and_the_rest_is_new(store: Any, broken: Any, tmp_path: Path) -> None:

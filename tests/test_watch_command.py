@@ -91,12 +91,16 @@ def test_once_takes_in_what_has_changed_learns_it_and_ends(home_copy: Path, fold
         ({"done": "learned", "code": 0}, "11:22:33 learned"),
         ({"done": "not learned", "code": 1}, "11:22:33 not learned: the build ended with code 1, messages above"),
         (
-            {"done": "update", "delta": None, "snapshot": "delta-00001", "unreached": []},
+            {"done": "update", "delta": None, "snapshot": "delta-00001", "unreached": {}},
             "11:22:33 nothing new since delta-00001",
         ),
         (
-            {"done": "update", "delta": None, "snapshot": "delta-00001", "unreached": ["docs/a.md"]},
-            "11:22:33 nothing new since delta-00001; cannot be reached, and counts as before: docs/a.md",
+            {"done": "update", "delta": None, "snapshot": "delta-00001", "unreached": {"docs/a.md": "busy"}},
+            "11:22:33 nothing new since delta-00001; cannot be reached, and counts as before: docs/a.md (busy)",
+        ),
+        (
+            {"done": "away", "unreached": {"/docs": "", "s3://notes": ""}},
+            "11:22:33 cannot be reached, and counts as before: /docs, s3://notes",
         ),
     ],
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 import fsspec
 import pytest
 from fsspec.implementations.local import LocalFileSystem
+from homes import committed
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -128,9 +129,44 @@ def test_object_stores_are_watched_by_size_and_time(tmp_path: Path) -> None:
         store.rm("/watched", recursive=True)
 
 
-def test_a_source_that_is_gone_is_told_and_not_taken_for_empty(tmp_path: Path) -> None:
+def test_a_source_that_was_never_read_and_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UnreadableSource, match="no file or folder"):
         looked(Watch(), tmp_path / "docs", home=tmp_path)
+
+
+def test_a_source_that_is_away_is_named_and_counts_as_it_was_and_the_others_go_on(tmp_path: Path) -> None:
+    folder, feed, other = tmp_path / "docs", tmp_path / "feed.jsonl", tmp_path / "other"
+    for path in (folder / "a.txt", folder / "deep" / "b.txt", other / "c.txt"):
+        settled(path, path.name)
+    settled(feed, '{"_id": "1", "text": "One."}')
+    sources = (folder, feed, other)
+    committed(tmp_path, sources)
+    watch = taken(*sources, home=tmp_path)
+    folder.rename(tmp_path / "away")
+    feed.unlink()
+    settled(other / "c.txt", "another text")
+    blind = Watch.of(looked(watch, *sources, home=tmp_path).as_json())
+    assert str(blind.changes) == "1 changed" and blind.why_not(SETTLE, time.time()) is None
+    assert blind.unseen(list(map(str, sources))) == [str(folder), str(feed)]
+    (tmp_path / "away").rename(folder)
+    watch = looked(blind.took(), *sources, home=tmp_path)
+    assert not watch.changes and watch.unseen(list(map(str, sources))) == [str(feed)]
+    fresh = looked(Watch(), *sources, home=tmp_path)
+    assert str(fresh.changes) == "3 added", "what is away is added when it is back"
+
+
+def test_a_source_that_leaves_while_it_is_listed_counts_as_it_was(tmp_path: Path) -> None:
+    folder, other = tmp_path / "docs", tmp_path / "other"
+    for path in (folder / "a.txt", folder / "b" / "b.txt", folder / "c" / "c.txt", other / "d.txt"):
+        settled(path, path.name)
+    committed(tmp_path, [folder, other])
+    watch, sources = taken(folder, other, home=tmp_path), [str(folder), str(other)]
+    settled(folder / "a.txt", "another text")
+    watch = look(watch, tmp_path, sources, SETTLE, 0.0, time.time())
+    assert len(watch.left) == 3
+    folder.rename(tmp_path / "away")
+    watch = looked(watch, folder, other, home=tmp_path)
+    assert not watch.left and str(watch.changes) == "1 changed" and watch.unseen(sources) == [str(folder)]
 
 
 def test_a_folder_that_is_not_listed_counts_as_it_was_and_the_rest_goes_on(
@@ -156,6 +192,10 @@ def test_a_folder_that_is_not_listed_counts_as_it_was_and_the_rest_goes_on(
     denied = "docs"
     with pytest.raises(UnreadableSource, match="cannot be listed: PermissionError"):
         looked(watch, folder, home=tmp_path)
+    denied = ""
+    committed(tmp_path, [folder])
+    denied = "docs"
+    assert not looked(watch, folder, home=tmp_path).changes
     denied = ""
     assert str(looked(blind.took(), folder, home=tmp_path).changes) == "1 changed"
 

@@ -81,9 +81,13 @@ def evaluate(
 
 def _flowed(facts: Mapping[str, Any]) -> None:
     """One thing that a watcher did, as a line for people."""
+    from genret_ops import show
+
     done = facts["done"]
     if done == "update":
         told = _flowed_in(facts)
+    elif done == "away":
+        told = show.unreached(facts["unreached"])
     elif done == "failed":
         told = f"not taken in: {facts['error']}"
     elif done == "learning":

@@ -57,7 +57,7 @@ def read_folder(fs: Any, root: str, base: str, settle: float = 0.0) -> Iterator[
     pending = [root]
     while pending:
         folder = pending.pop()
-        below = _relative(folder, root)
+        below = relative(folder, root)
         try:
             with refusing(reason=UNREACHED):
                 entries = sorted(fs.ls(folder, detail=True), key=lambda entry: str(entry["name"]))
@@ -69,7 +69,7 @@ def read_folder(fs: Any, root: str, base: str, settle: float = 0.0) -> Iterator[
         folders = []
         for entry in entries:
             path = str(entry["name"])
-            name = clean_name(_relative(path, root))
+            name = clean_name(relative(path, root))
             source = _joined(base, name)
             if entry["type"] == "directory":
                 folders.append(path)
@@ -238,7 +238,8 @@ def _converter(form: str) -> Any:
     return one
 
 
-def _relative(path: str, root: str) -> str:
+def relative(path: str, root: str) -> str:
+    """A path as it is called below `root`, "" for `root` itself."""
     return path.removeprefix(root.rstrip("/")).strip("/")
 
 

@@ -52,13 +52,18 @@ class Place:
         return str(self.entry["type"])
 
 
+def without_credentials(url: str) -> str:
+    """A URL as it may be shown: without the name and the password that it may hold."""
+    return _CREDENTIALS.sub("//", url)
+
+
 def locate(source: str) -> Place:
     """The place of a source that is no `python-stdlib`.
 
     Raises:
         UnreadableSource: there is no such source, or what reads it is not installed.
     """
-    shown = _CREDENTIALS.sub("//", clean_name(source))
+    shown = without_credentials(clean_name(source))
     try:
         fs, root = fsspec.core.url_to_fs(source)
         entry = fs.info(root)
@@ -71,6 +76,14 @@ def locate(source: str) -> Place:
     except Exception as error:  # the errors of file systems have no common base
         raise UnreadableSource(f"{shown!r} cannot be reached: {type(error).__name__}: {error}") from error
     return Place(fs, root, entry, shown)
+
+
+def name_of(source: str) -> str:
+    """How a source is called in what its documents name for their source, also where it cannot be reached."""
+    name = clean_name(source)
+    if "::" in name or fsspec.core.split_protocol(name)[0] not in (None, *LocalFileSystem.protocol):
+        return without_credentials(name)
+    return str(LocalFileSystem._strip_protocol(name))
 
 
 def read_source(source: str, settle: float = 0.0) -> Iterator[Document | Quarantined]:
@@ -87,7 +100,7 @@ def read_source(source: str, settle: float = 0.0) -> Iterator[Document | Quarant
     if source == STDLIB_SOURCE:
         return read_stdlib()
     place = locate(source)
-    base = clean_name(place.path) if isinstance(place.fs, LocalFileSystem) else place.shown
+    base = name_of(source)
     if place.kind == "directory":
         return read_folder(place.fs, place.path, base, settle)
     name = clean_name(PurePosixPath(place.path).name)

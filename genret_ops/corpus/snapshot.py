@@ -82,9 +82,10 @@ def version_in(store: Store, snapshot: str, doc_id: str) -> tuple[str, str] | No
     return (found[0]["text_hash"], found[0]["metadata_hash"]) if found else None
 
 
-def refused_for(store: Store, version: int, reason: str) -> tuple[str, ...]:
-    """The inputs that a version of `quarantine` holds for this reason."""
-    return tuple(store.read("quarantine", version).filter(pc.field("reason") == reason)["source"].to_pylist())
+def refused_for(store: Store, version: int, reason: str) -> dict[str, str]:
+    """The inputs that a version of `quarantine` holds for this reason, each with its detail."""
+    rows = store.read("quarantine", version).filter(pc.field("reason") == reason)
+    return dict(zip(rows["source"].to_pylist(), rows["detail"].to_pylist(), strict=True))
 
 
 def _nothing_left(refused: list[Quarantined]) -> str:

@@ -10,15 +10,17 @@ from genret_ops.corpus.erased import Erased
 from genret_ops.corpus.files import FORMATS, UNSETTLED, format_of
 from genret_ops.corpus.inbox import Inbox
 from genret_ops.corpus.live import newest_snapshot, withdrawn
-from genret_ops.corpus.readers import file_of, quarantine_duplicates, read_source
+from genret_ops.corpus.readers import file_of, name_of, quarantine_duplicates, read_source
 from genret_ops.corpus.snapshot import read_documents
 from genret_ops.corpus.stdlib import STDLIB_SOURCE
 from genret_ops.corpus.tables import TABLE_READERS
-from genret_ops.errors import GenretError
+from genret_ops.errors import GenretError, UnreadableSource
 from genret_ops.home import Home
 from genret_ops.records import Document, Quarantined
 from genret_ops.settings import Settings
 from genret_ops.store import read_record
+
+_NOT_THERE = "nothing is found there: `genret ingest OTHERS --only` lets it go, with its documents"
 
 
 def absolute(source: str, base: Path) -> str:
@@ -52,15 +54,19 @@ def wanted(
     return found
 
 
-def known(home: Home) -> tuple[str, ...]:
-    """The sources that an ingest without arguments would read.
+def known(home: Home, given: Iterable[str] = ()) -> tuple[str, ...]:
+    """The sources that an ingest of what is `given` would read.
 
     Raises:
         GenretError: there are none.
     """
-    newest = newest_snapshot(home.path)
-    remembered = read_record(home.path, newest)["sources"] if newest else ()
-    return wanted(home.settings.sources, home.path, remembered)
+    return wanted(home.settings.sources, home.path, remembered(home.path), given)
+
+
+def remembered(home: Path) -> tuple[str, ...]:
+    """The sources that the newest snapshot holds documents of, or might; none where there is no snapshot."""
+    newest = newest_snapshot(home)
+    return tuple(read_record(home, newest)["sources"]) if newest else ()
 
 
 def _one_document(source: str) -> bool:
@@ -74,13 +80,30 @@ def read_all(
 
     A file that changed less than `settle` seconds ago is taken as the newest snapshot has it, unless it is one of the
     `restless` sources, which are read as they are. What a file system does not give at the moment is taken so as well,
-    and refused, so that it is told.
+    and refused, so that it is told; be it a whole source, or one that is not there.
 
     Raises:
-        UnreadableSource: at the call: one of the sources as a whole cannot be read.
+        UnreadableSource: at the call: a source cannot be read, and never was.
     """
-    read = [Inbox(Home(home)).documents(), *(read_source(one, 0.0 if one in restless else settle) for one in sources)]
+    read = [Inbox(Home(home)).documents(), *(_read(home, one, 0.0 if one in restless else settle) for one in sources)]
     return quarantine_duplicates(_settled(home, chain.from_iterable(read)), Erased.of(home), _names(home))
+
+
+def _read(home: Path, source: str, settle: float) -> Iterator[Document | Quarantined]:
+    """The documents of a source; what was read before and cannot be now is refused as a whole."""
+    try:
+        return read_source(source, settle)
+    except UnreadableSource as error:
+        if source not in remembered(home):
+            raise
+        return iter((Quarantined(name_of(source), UNREACHED, _why(error)),))
+
+
+def _why(error: UnreadableSource) -> str:
+    cause = error.__cause__
+    if isinstance(cause, FileNotFoundError):
+        return _NOT_THERE
+    return str(error) if cause is None else f"{type(cause).__name__}: {str(cause).strip().partition(chr(10))[0]}"
 
 
 def _names(home: Path) -> dict[str, str]:
@@ -117,7 +140,7 @@ def _settled(home: Path, items: Iterable[Document | Quarantined]) -> Iterator[Do
 
 
 def _below(before: Mapping[str, list[Document]], item: Quarantined) -> list[Document]:
-    """What the files below a folder held that cannot be reached."""
+    """What the files below a folder, or a source, held that cannot be reached."""
     if item.reason != UNREACHED:
         return []
     folder = f"{item.source.rstrip('/')}/"

@@ -14,8 +14,9 @@ from pathlib import Path, PurePosixPath
 from time import monotonic
 from typing import Any
 
-from genret_ops.corpus.files import modified, unsettled, visible
-from genret_ops.corpus.readers import Place, locate
+from genret_ops.corpus.files import modified, relative, unsettled, visible
+from genret_ops.corpus.readers import Place, locate, name_of
+from genret_ops.corpus.sources import remembered
 from genret_ops.corpus.stdlib import STDLIB_SOURCE
 from genret_ops.errors import UnreadableSource
 from genret_ops.records import canonical_json, text_hash
@@ -60,15 +61,17 @@ class Watch:
 
     `taken` and `found` are stamps by key: of what the last update took in, and of the look that is under way or ended
     last, in which a file that is still written counts as it was. `left` are the folders that the look has still to
-    list, by source; `waiting` how many files it found still written; `feeds` since when each feed has been, `restless`
-    those that have been for too long and are read as they are. `since` is when changes were first seen. `tried` is the
-    hash of what the last update should have taken in that failed or could not reach everything, `failures` how many
-    did in a row, `again` when it is time to try once more. Times are seconds since the epoch.
+    list, by source; `away` the sources, by their keys, that it could not reach; `waiting` how many files it found still
+    written; `feeds` since when each feed has been, `restless` those that have been for too long and are read as they
+    are. `since` is when changes were first seen. `tried` is the hash of what the last update should have taken in that
+    failed or could not reach everything, `failures` how many did in a row, `again` when it is time to try once more.
+    Times are seconds since the epoch.
     """
 
     taken: Mapping[str, str] = field(default_factory=dict)
     found: Mapping[str, str] = field(default_factory=dict)
     left: tuple[tuple[str, str], ...] = ()
+    away: tuple[str, ...] = ()
     waiting: int = 0
     feeds: Mapping[str, float] = field(default_factory=dict)
     restless: tuple[str, ...] = ()
@@ -86,7 +89,7 @@ class Watch:
         """A stored watch; a new one for \"\"."""
         found = json.loads(text) if text else {}
         left = tuple((source, folder) for source, folder in found.get("left", ()))
-        return cls(**{**found, "left": left, "restless": tuple(found.get("restless", ()))})
+        return cls(**{**found, "left": left, **{name: tuple(found.get(name, ())) for name in ("away", "restless")}})
 
     @property
     def changes(self) -> Changes:
@@ -114,10 +117,19 @@ class Watch:
                 feeds.pop(file.key, None)
         return replace(self, found=found, feeds=feeds, waiting=waiting, restless=restless)
 
-    def blind(self, folder: str) -> "Watch":
-        """The watch after a folder, by its key, could not be listed: what is below it counts as it was."""
-        below = {key: stamp for key, stamp in self.taken.items() if key.startswith(f"{folder}/")}
-        return replace(self, found={**self.found, **below})
+    def blind(self, place: str) -> "Watch":
+        """The watch after a folder or a source, by its key, could not be listed: what is there counts as it was."""
+        there = {key: stamp for key, stamp in self.taken.items() if key == place or key.startswith(f"{place}/")}
+        return replace(self, found={**there, **self.found})
+
+    def without(self, source: str) -> "Watch":
+        """The watch after a source could not be reached, or not any more: no folder of it is left to list."""
+        left = tuple((one, folder) for one, folder in self.left if one != source)
+        return replace(self.blind(_key(source)), left=left, away=(*self.away, _key(source)))
+
+    def unseen(self, sources: Sequence[str]) -> list[str]:
+        """The names of the sources that the last look could not reach."""
+        return [name_of(source) for source in sources if _key(source) in self.away]
 
     def to_read(self, sources: Sequence[str]) -> list[str]:
         """The sources that are never at rest, and are to be read as they are."""
@@ -159,38 +171,43 @@ class Watch:
         return text_hash(canonical_json(dict(self.found)))
 
 
-_Listed = tuple[list[Seen], list[str]]
-"""(files, folders)"""
+class _Shut(Exception):
+    """A folder below a source's root that its file system does not list; `key` is its key."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
 
 
 def look(watch: Watch, home: Path, sources: Sequence[str], settle: float, seconds: float, now: float) -> Watch:
     """Begin a look at the sources and the home's inbox, or go on with the one that is under way.
 
     It lists one folder at least, and is broken off after that in which `seconds` have passed. A file counts once it is
-    `settle` seconds old.
+    `settle` seconds old. A source that cannot be reached counts as it was.
 
     Raises:
-        UnreadableSource: one of the sources cannot be reached.
+        UnreadableSource: a source cannot be reached, and was never read.
     """
     begun = monotonic()
     if not watch.left:
         inbox = [str(home / "inbox")] if (home / "inbox").is_dir() else []
         left = tuple((source, "") for source in (*inbox, *sources))
-        watch = replace(watch, found={}, waiting=0, restless=(), left=left)
+        watch = replace(watch, found={}, away=(), waiting=0, restless=(), left=left)
     places = dict[str, Place]()
     while watch.left:
         (source, folder), *rest = watch.left
-        if source == STDLIB_SOURCE:
-            found: _Listed | None = ([Seen(_key(source), text_hash(sys.version), None)], [])
+        try:
+            files, folders = _listed(source, folder, places)
+        except _Shut as shut:
+            watch = replace(watch, left=tuple(rest)).blind(shut.key)
+        except UnreadableSource:
+            if source not in remembered(home):
+                raise
+            watch = watch.without(source)
         else:
-            place = places.get(source) or places.setdefault(source, _fresh(source))
-            found = _listed(source, place, folder)
-        files, folders = found or ([], [])
-        passed = monotonic() - begun
-        watch = replace(watch, left=(*((source, name) for name in folders), *rest)).seeing(files, settle, now + passed)
-        if found is None:
-            watch = watch.blind(_key(source, _relative(folder, place.path)))
-        if watch.left and passed >= seconds:
+            watch = replace(watch, left=(*((source, name) for name in folders), *rest))
+            watch = watch.seeing(files, settle, now + monotonic() - begun)
+        if watch.left and monotonic() - begun >= seconds:
             return watch
     return replace(watch, since=(watch.since or now) if watch.changes else None)
 
@@ -202,13 +219,18 @@ def _fresh(source: str) -> Place:
     return place
 
 
-def _listed(source: str, place: Place, folder: str) -> _Listed | None:
-    """(the files, the folders) in one folder of a source, "" its root: both empty where it has gone meanwhile, None
-    where its file system does not list it.
+def _listed(source: str, folder: str, places: dict[str, Place]) -> tuple[list[Seen], list[str]]:
+    """(the files, the folders) in one folder of a source, "" its root: both empty where it has gone meanwhile.
+
+    `places` are those of the sources that this look has listed folders of, and this one's joins them.
 
     Raises:
-        UnreadableSource: it is the root.
+        UnreadableSource: the source cannot be reached, or not listed.
+        _Shut: the folder cannot be listed.
     """
+    if source == STDLIB_SOURCE:
+        return [Seen(_key(source), text_hash(sys.version), None)], []
+    place = places.get(source) or places.setdefault(source, _fresh(source))
     if place.kind != "directory":
         return [_seen(_key(source), place.entry, True)], []
     path = folder or place.path
@@ -217,9 +239,11 @@ def _listed(source: str, place: Place, folder: str) -> _Listed | None:
     except Exception as error:  # the errors of file systems have no common base
         if not folder:
             raise UnreadableSource(f"{place.shown!r} cannot be listed: {type(error).__name__}: {error}") from error
-        return ([], []) if isinstance(error, FileNotFoundError) else None
+        if isinstance(error, FileNotFoundError):
+            return [], []
+        raise _Shut(_key(source, relative(folder, place.path))) from error
     folders = sorted(str(entry["name"]) for entry in entries if entry["type"] == "directory")
-    return list(_files(_key(source, _relative(path, place.path)), entries)), folders
+    return list(_files(_key(source, relative(path, place.path)), entries)), folders
 
 
 def _files(folder: str, entries: Sequence[Mapping[str, Any]]) -> Iterator[Seen]:
@@ -234,10 +258,6 @@ def _seen(key: str, entry: Mapping[str, Any], feed: bool) -> Seen:
     names = _STAMP if "mtime" in entry else (*_STAMP, "created")
     stamp = text_hash(canonical_json([str(entry.get(name)) for name in names]))[:12]
     return Seen(key, stamp, modified(entry), feed)
-
-
-def _relative(path: str, root: str) -> str:
-    return path.removeprefix(root.rstrip("/")).strip("/")
 
 
 def _key(source: str, path: str = "") -> str:

@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from genret_ops.disk import sync
 from genret_ops.errors import BrokenRelease
 from genret_ops.records import canonical_json
 from genret_ops.store import file_hash
@@ -70,7 +71,7 @@ def seal(folder: Path, releases: Path, manifest: Mapping[str, Any]) -> str:
             if not target.exists():
                 raise
         else:
-            _sync(releases)
+            sync(releases)
             return content
     verify(target)
     if read_manifest(target)["content_hash"] != content:
@@ -189,14 +190,6 @@ def _make_durable(files: Sequence[Path]) -> None:
     """Make files read-only and see them, and their names in their folders, on the disk."""
     for path in files:
         path.chmod(0o444)
-        _sync(path)
+        sync(path)
     for parent in {path.parent for path in files}:
-        _sync(parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync(parent)

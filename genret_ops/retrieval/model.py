@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from genret_ops.disk import link
 from genret_ops.errors import BrokenRelease
 from genret_ops.modeling.compact import FRESH, RowScorer
 from genret_ops.modeling.encoder import Encoder, encoder_hash
@@ -22,7 +23,7 @@ from genret_ops.modeling.rows import Rows
 from genret_ops.records import canonical_json
 from genret_ops.retrieval.fusion import Fusion
 from genret_ops.retrieval.index import Model
-from genret_ops.store import file_hash, link
+from genret_ops.store import file_hash
 
 SEARCH_FILE = "search.json"
 HEAD = "head.safetensors"
