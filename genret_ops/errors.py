@@ -9,6 +9,10 @@ class UnreadableSource(GenretError):
     """A source as a whole cannot be read (no such path, missing extra); a single bad document is quarantined."""
 
 
+class HomeBusy(GenretError):
+    """Another command or run holds what is needed in the home; nothing was changed."""
+
+
 class DocumentRefused(GenretError):
     """A document that was posted cannot be taken in."""
 

@@ -9,13 +9,14 @@ from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
+from math import inf
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 from typing import IO, TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from genret_ops.errors import GenretError
+from genret_ops.errors import GenretError, HomeBusy
 from genret_ops.records import canonical_json, text_hash
 from genret_ops.settings import SETTINGS_FILE, Settings
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 _held: ContextVar[frozenset[Path]] = ContextVar("held", default=frozenset())
 """The lock files that this thread holds."""
-_GLANCE = 0.05
-"""Seconds; `busy` holds a lock for much less."""
+_GLANCE, _MOMENT = 0.05, 0.01
+"""Seconds that somebody waits who does not want to, since `busy` holds a lock for much less; and between two tries."""
 _LONG = ("corpus", "training", "evaluation")
 """What a command or a run works on for minutes; nobody waits for that unasked."""
 _BRIEF = ("data_docs", "feedback", "inbox", "labels", "shadow", "tokens", "withdrawn")
@@ -53,13 +54,13 @@ class Home:
         return Store(self.path)
 
     @contextmanager
-    def alone(self, what: str, wait: bool = False) -> Iterator[None]:
+    def alone(self, what: str, wait: bool = False, at_most: float = inf) -> Iterator[None]:
         """Hold the home's lock on `what` (`corpus`, `inbox` ...), which ends with this process at the latest.
 
         A thread that holds it already goes on holding it.
 
         Raises:
-            GenretError: another command or run holds it, and nobody wants to `wait`.
+            HomeBusy: another command or run holds it, and nobody wants to `wait`, or `at_most` so many seconds.
         """
         path = self.path.absolute() / f"{what}.lock"
         if path in _held.get():
@@ -67,11 +68,9 @@ class Home:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w") as file:
-            if wait:
-                fcntl.flock(file, fcntl.LOCK_EX)
-            elif not _locked(file) and not _locked(file, _GLANCE):
+            if not _locked(file, at_most if wait else _GLANCE):
                 told = f"another command or run is at work on the {what} of {self.path}"
-                raise GenretError(f"{told}: wait until it has ended, then do this again")
+                raise HomeBusy(f"{told}: wait until it has ended, then do this again")
             token = _held.set(_held.get() | {path})
             try:
                 yield
@@ -83,7 +82,7 @@ class Home:
         """Hold every lock of the home: but for caches and Dagster's storage, nothing in it changes meanwhile.
 
         Raises:
-            GenretError: another command or run is at work in it.
+            HomeBusy: another command or run is at work in it.
         """
         with ExitStack() as held:
             for what in (*_LONG, *_BRIEF):
@@ -128,14 +127,20 @@ class Home:
         return self.path / "cache" / f"heads-{HEAD_FORMAT}" / f"{record['snapshot']}-{versions}"
 
 
-def _locked(file: IO[str], after: float = 0.0) -> bool:
-    """Whether a lock on an open file could be had, `after` so many seconds; it goes when the file is closed."""
-    sleep(after)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _locked(file: IO[str], within: float = 0.0) -> bool:
+    """Whether a lock on an open file could be had within so many seconds; it goes when the file is closed."""
+    if within == inf:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        return True
+    until = monotonic() + within
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if monotonic() >= until:
+                return False
+            sleep(_MOMENT)
 
 
 def actor() -> str:

@@ -74,13 +74,14 @@ def make_app(worker: Worker) -> Starlette:
 
 def _endpoint(worker: Worker, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        request_id, status = uuid4().hex, operation.status
+        request_id, status, headers = uuid4().hex, operation.status, dict[str, str]()
         try:
             caller = _admitted(worker, request, operation.scope, operation.always)
             arguments = await _arguments(worker, request, operation)
             found = {"request_id": request_id, **await operation.handler(worker, caller, *arguments)}
         except Refusal as refusal:
             status, found = refusal.status, _problem(refusal.code, refusal.message, request_id)
+            headers = refusal.headers
         except ClientDisconnect:
             status, found = 400, _problem("gone", "the client has gone", request_id)
         except Exception:
@@ -88,7 +89,7 @@ def _endpoint(worker: Worker, operation: Operation) -> Callable[[Request], Await
             told = f"something is wrong in the service, and its log has it under {request_id}"
             status, found = 500, _problem("internal", told, request_id)
         worker.metrics.request(operation.name, status)
-        return _json(found, status, request_id)
+        return _json(found, status, request_id, headers)
 
     return endpoint
 
@@ -132,7 +133,7 @@ async def _http(request: Request, error: Exception) -> Response:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
-    return _json(_problem(error.code, error.message, uuid4().hex), error.status)
+    return _json(_problem(error.code, error.message, uuid4().hex), error.status, headers=error.headers)
 
 
 def _problem(code: str, message: str, request_id: str) -> dict[str, Any]:

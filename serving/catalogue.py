@@ -35,6 +35,8 @@ async def attributes(worker: Worker, caller: Caller) -> dict[str, Any]:
 
 async def shadow(worker: Worker, caller: Caller) -> dict[str, Any]:
     """What the candidate would have answered differently, over the searches that both answered."""
+    if caller.filters:
+        raise Refusal(403, "outside", "comparisons tell of all searches, and this token sees a part of the corpus")
     candidate = await asyncio.to_thread(worker.source.candidate)
     if candidate is None:
         raise Refusal(404, "no_candidate", "no release is candidate beside the champion")

@@ -19,8 +19,11 @@ _REFUSALS = {
     413: "the body is too long",
     422: "the request is wrong, as the message says",
     429: "too often",
-    503: "no release can be searched yet, or too many searches wait",
+    503: "no release can be searched yet, too many searches wait, or the home is held and nothing was changed",
 }
+_AFTER = {"description": "seconds after which to ask again, where that is known", "schema": {"type": "integer"}}
+_REFUSED: dict[int, dict[str, Any]] = {code: {"description": told} for code, told in _REFUSALS.items()}
+_REFUSED[503] |= {"headers": {"Retry-After": _AFTER}}
 
 
 def describe(operations: Sequence[Operation], settings: ServingSettings) -> dict[str, Any]:
@@ -57,9 +60,7 @@ def _operation(one: Operation, reference: dict[Any, Any]) -> dict[str, Any]:
         "security": [{"token": []}] if one.always else [{}, {"token": []}],
         "responses": {
             str(one.status): {"description": "as asked", **_content(reference[one.answer])},
-            **{
-                str(code): {"description": _REFUSALS[code], **_content(reference[Refused])} for code in sorted(statuses)
-            },
+            **{str(code): {**_REFUSED[code], **_content(reference[Refused])} for code in sorted(statuses)},
         },
     }
     if one.body:

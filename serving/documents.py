@@ -60,8 +60,9 @@ async def post(worker: Worker, caller: Caller, asked: DocumentRequest) -> dict[s
     inbox, document = worker.writing(), Document(asked.id, asked.title, asked.text, asked.metadata)
     told = ", ".join(f"{name}={value}" for name, value in caller.filters.items())
     outside = Refusal(403, "outside", f"this token writes documents with {told} only, and replaces no other")
+    within = _within(worker, caller, outside)
     try:
-        ticket = await asyncio.to_thread(inbox.post, document, caller.name, _within(worker, caller, outside))
+        ticket = await worker.change(lambda at_most: inbox.post(document, caller.name, within, at_most))
     except DocumentRefused as error:
         raise Refusal(422, "refused", str(error)) from error
     return {"ticket": ticket.ticket, "state": "waiting", "detail": _DETAIL["post"]["waiting"]}
@@ -71,7 +72,7 @@ async def withdraw(worker: Worker, caller: Caller, doc_id: str) -> dict[str, Any
     """Take a document out of every answer, from this moment."""
     inbox, within = worker.writing(), _within(worker, caller, _unknown(doc_id))
     try:
-        ticket = await asyncio.to_thread(inbox.withdraw, doc_id, caller.name, within)
+        ticket = await worker.change(lambda at_most: inbox.withdraw(doc_id, caller.name, within, at_most))
     except UnknownDocument:
         raise _unknown(doc_id) from None
     return {"ticket": ticket.ticket, "state": "gone", "detail": _DETAIL["withdraw"]["gone"]}

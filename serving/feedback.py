@@ -20,5 +20,5 @@ async def keep(worker: Worker, caller: Caller, asked: FeedbackRequest) -> dict[s
     check_size(worker.settings, asked.query)
     await asyncio.to_thread(seen, worker.state(), caller, asked.doc_id)
     judgement = Judgement.now(asked.query, asked.doc_id, asked.relevant, caller.name, asked.request_id)
-    await asyncio.to_thread(add_feedback, worker.home.path, judgement)
+    await worker.change(lambda at_most: add_feedback(worker.home.path, judgement, at_most))
     return {"kept": True}

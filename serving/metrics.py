@@ -45,8 +45,8 @@ class Metrics:
 
         if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
             for file in Path(folder).glob("gauge_live*.db"):
-                if not (Path("/proc") / file.stem.rpartition("_")[2]).exists():
-                    multiprocess.mark_process_dead(file.stem.rpartition("_")[2], folder)  # type: ignore[no-untyped-call]
+                if not _runs(pid := int(file.stem.rpartition("_")[2])):
+                    multiprocess.mark_process_dead(pid, folder)  # type: ignore[no-untyped-call]
 
     def request(self, operation: str, status: int) -> None:
         """A request was answered."""
@@ -99,3 +99,14 @@ class Metrics:
             registry = CollectorRegistry()
             multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+def _runs(pid: int) -> bool:
+    """Whether there is a process of that number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True

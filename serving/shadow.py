@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from genret_ops import lines
+from genret_ops.errors import HomeBusy
 from genret_ops.home import Home
 from genret_ops.retrieval.retriever import Answer, Search
 from serving.follower import Follower
@@ -24,6 +25,8 @@ log = logging.getLogger("bentoml.genret")
 _WAITING = 32
 _MOMENT = 0.005
 """Seconds until it is looked again whether there is time."""
+_PATIENCE = 1.0
+"""Seconds that a comparison waits for whoever holds the home."""
 _ENOUGH = 3_000_000
 """Bytes of comparisons with one candidate that are kept."""
 
@@ -74,6 +77,8 @@ class Shadow:
     async def _tried(self, candidate: State, sampled: _Sampled) -> None:
         try:
             await asyncio.to_thread(self._compare, candidate, sampled)
+        except HomeBusy:
+            self._metrics.shadow_dropped()
         except Exception:  # the answer was given long ago
             log.exception("%s could not be compared", candidate.name)
 
@@ -85,7 +90,6 @@ class Shadow:
         ours, theirs = ([hit.passage_id for hit in answer.hits] for answer in (sampled.answer, other))
         overlap = len({*ours} & {*theirs}) / max(1, len({*ours} | {*theirs})) if ours or theirs else 1.0
         changed = ours[:1] != theirs[:1]
-        self._metrics.shadowed(sampled.search.mode, overlap, changed)
         found = {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "champion": sampled.state.name,
@@ -96,8 +100,9 @@ class Shadow:
             "first_changed": changed,
             "seconds": {"champion": sampled.answer.seconds["total"], "candidate": other.seconds["total"]},
         }
-        with self._home.alone("shadow", wait=True):
+        with self._home.alone("shadow", wait=True, at_most=_PATIENCE):
             lines.append(log_of, found)
+        self._metrics.shadowed(sampled.search.mode, overlap, changed)
 
 
 def summary(home: Home, candidate: str) -> dict[str, Any]:

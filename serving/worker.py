@@ -1,10 +1,14 @@
 """One process of the service: its home, the state that it answers from, and everything that a request needs."""
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from genret_ops.corpus.inbox import Inbox
+from genret_ops.errors import HomeBusy
 from genret_ops.home import Home
 from genret_ops.retrieval.retriever import Answer, Search
 from serving.access import Access
@@ -16,6 +20,14 @@ from serving.refusal import Refusal
 from serving.shadow import Shadow
 from serving.state import HomeSource, Source, State
 from serving.tokens import Tokens
+
+Made = TypeVar("Made")
+_PATIENCE = 5.0
+"""Seconds that a change waits for whoever holds the home: less than a client waits for an answer."""
+_AGAIN = 10
+"""Seconds after which a change may be sent again that waited in vain."""
+_SEARCHING = 4
+"""Threads in which searches are planned and shown: work of milliseconds, beside the thread that answers."""
 
 
 class Worker:
@@ -33,6 +45,8 @@ class Worker:
         self.batcher = Batcher(self._answer, self.settings.together)
         self.shadow = Shadow(self.home, self.source, self.settings.shadow, self.metrics, lambda: self.batcher.busy)
         self._tasks = list[asyncio.Task[None]]()
+        self._changing = ThreadPoolExecutor(1, "changing")  # the home's locks let in one at a time
+        self._searching = ThreadPoolExecutor(_SEARCHING, "searching")
 
     async def start(self) -> None:
         """Open the champion, and begin to answer, to follow and to compare."""
@@ -51,6 +65,8 @@ class Worker:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for threads in (self._changing, self._searching):
+            threads.shutdown(wait=False)
 
     def state(self, min_release: str | None = None) -> State:
         """The state that answers now; a request takes it once, and keeps it.
@@ -74,6 +90,27 @@ class Worker:
         if self.packed:
             raise Refusal(409, "packed", "this is a packed release, which takes no changes: send them to the home")
         return self.inbox
+
+    async def searching(self, step: Callable[[], Made]) -> Made:
+        """What a step of a search gives, which waits for nothing: neither for files and databases nor for who does."""
+        return await asyncio.get_running_loop().run_in_executor(self._searching, step)
+
+    async def change(self, changing: Callable[[float], Made]) -> Made:
+        """What a change of the home gives, which waits for a lock at most as many seconds as it is told.
+
+        Changes have a thread of their own, so that neither searches nor the follower wait for the lock with them.
+
+        Raises:
+            Refusal: somebody else held the home for that long, and nothing was changed.
+        """
+        until = time.monotonic() + _PATIENCE
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._changing, lambda: changing(max(0.0, until - time.monotonic()))
+            )
+        except HomeBusy as error:
+            told = "a backup, a collection or an erasure holds the home, so nothing was changed: send this again later"
+            raise Refusal(503, "busy", told, _AGAIN) from error
 
     def _answer(self, state: State, searches: Sequence[Search], waited: Sequence[float]) -> list[Answer]:
         self.metrics.batch(len(searches), self.batcher.waiting)

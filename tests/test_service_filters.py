@@ -120,3 +120,6 @@ def test_nothing_is_told_of_the_whole_corpus(service: Service, secret: str) -> N
     assert release["release"] == "r1" and {"gate", "metrics"}.isdisjoint(release)
     headers = {"Authorization": f"Bearer {secret}"}
     assert service.raw("GET", "/metrics", headers=headers)[0] == 403
+    with limited(service.home, "admin of the red", "admin", team=TEAM) as admin:
+        status, found = service.call("GET", "/v1/shadow", token=admin)
+    assert (status, found["error"]["code"]) == (403, "outside")

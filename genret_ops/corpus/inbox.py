@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from typing import Literal
 from uuid import uuid4
@@ -71,15 +72,16 @@ class Inbox:
             except (ValueError, TypeError, KeyError) as error:
                 yield Quarantined(f"{_SOURCE}{path.name}", "unreadable", f"no posting: {error}")
 
-    def post(self, document: Document, by: str, check: Check = anything) -> Ticket:
+    def post(self, document: Document, by: str, check: Check = anything, at_most: float = inf) -> Ticket:
         """Take a document in, in place of what was posted under its id; the next ingest makes it searchable.
 
         Raises:
             DocumentRefused: it has no id or no text, or it was erased.
+            HomeBusy: another process held the inbox for `at_most` seconds.
         """
         document = cleaned(document)
         self._admit(document)
-        with self._home.alone("inbox", wait=True):
+        with self._home.alone("inbox", wait=True, at_most=at_most):
             check(document.doc_id, [document, *self._now(document.doc_id)])
             ticket = self._write_ticket(document.doc_id, "post", by)
             admit(self._home.path, document.doc_id, ticket.ticket)
@@ -88,13 +90,14 @@ class Inbox:
             write_atomically(self.file(document.doc_id), json.dumps(posting, ensure_ascii=False).encode())
         return ticket
 
-    def withdraw(self, doc_id: str, by: str, check: Check = anything) -> Ticket:
+    def withdraw(self, doc_id: str, by: str, check: Check = anything, at_most: float = inf) -> Ticket:
         """Take a document out of every answer, from this moment, wherever it came from.
 
         Raises:
             UnknownDocument: nothing that is live or posted has this id.
+            HomeBusy: another process held the inbox for `at_most` seconds.
         """
-        with self._home.alone("inbox", wait=True):
+        with self._home.alone("inbox", wait=True, at_most=at_most):
             check(doc_id, self._now(doc_id))
             if self._posted(doc_id) is None and all(doc_id != one for one, _ in self._live()):
                 raise UnknownDocument(f"no document {doc_id!r} is here")

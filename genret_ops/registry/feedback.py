@@ -7,6 +7,7 @@ found it relevant; where they disagree, nothing is taken over, and the disagreem
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,13 @@ class Judgement:
         return cls(query, document, relevant, by, datetime.now(UTC).isoformat(timespec="seconds"), request_id)
 
 
-def add_feedback(home: Path, judgement: Judgement) -> None:
-    """Keep a judgement."""
-    with Home(home).alone("feedback", wait=True):
+def add_feedback(home: Path, judgement: Judgement, at_most: float = inf) -> None:
+    """Keep a judgement.
+
+    Raises:
+        HomeBusy: another process held the judgements for `at_most` seconds.
+    """
+    with Home(home).alone("feedback", wait=True, at_most=at_most):
         lines.append(home / FEEDBACK, asdict(judgement))
 
 

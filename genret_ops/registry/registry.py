@@ -180,13 +180,15 @@ class Registry:
         Raises:
             BrokenRelease: the stored report is not the one that the event cites.
         """
-        return self._verdicts(number).get(number)
+        if isinstance(found := self._verdicts(number).get(number), BrokenRelease):
+            raise found
+        return found
 
-    def verdicts(self) -> dict[int, Verdict]:
-        """The gate's latest verdict on every release that was judged, by number; raises what `verdict` raises."""
+    def verdicts(self) -> dict[int, Verdict | BrokenRelease]:
+        """The gate's latest verdict on every release that was judged, by number, or what `verdict` raises of it."""
         return self._verdicts(None)
 
-    def _verdicts(self, release: int | None) -> dict[int, Verdict]:
+    def _verdicts(self, release: int | None) -> dict[int, Verdict | BrokenRelease]:
         """The latest verdict on one release, or on each."""
         table = database.verdicts
         asked = select(table).order_by(table.c.number)
@@ -195,10 +197,12 @@ class Registry:
             latest = {row.release: row for row in connection.execute(asked)}
             judged = events.read(connection, "judged", release=release)
         cited = {event.release: event.facts["report"] for event in judged}
-        for number, row in latest.items():
-            if not text_hash(row.report) == row.report_hash == cited.get(number):
-                raise BrokenRelease(f"the gate's report on r{number} is not the one that was made: judge it again")
-        return {number: Verdict.of(json.loads(row.report)) for number, row in latest.items()}
+        return {
+            number: Verdict.of(json.loads(row.report))
+            if text_hash(row.report) == row.report_hash == cited.get(number)
+            else BrokenRelease(f"the gate's report on r{number} is not the one that was made: judge it again")
+            for number, row in latest.items()
+        }
 
     def promote(
         self, number: int, actor: str, reason: str, expected: int | None = None, waiver: str | None = None
