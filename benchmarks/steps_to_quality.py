@@ -1,11 +1,11 @@
-"""Steps that an update needs to be as good as full retraining, over the cells of `genret bench --deltas`.
+"""Steps that an update needs to be as good as full retraining, over the homes of `genret bench --deltas`.
 
     python benchmarks/steps_to_quality.py .bench/multihop-rag --seed 0
 
-For each delta the training jobs of the strategies `retraining` and `replay` are run once more from where they began,
-and asked every few steps: MRR@10 of generation on the gate's held-out queries of that delta. The bar is what
-retraining reaches at its end, less one point; either is charged the steps until it first stands above the bar, with
-the seconds that a step took. One line of JSON a delta and strategy, stored and not measured again.
+Quality is MRR@10 of generation on the gate's held-out queries of a delta, and the bar is that of the release that
+retraining made, less one point. For each delta the SFT of `retraining` and of `replay` is run once more from where it
+began, asked every few steps, and stopped where it first stands at the bar; either is charged the steps until there,
+with the seconds that they took. One stored file of JSON a delta and strategy, not measured again.
 """
 
 import argparse
@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from genret_ops.evaluation.comparison import Question, questions, reciprocal_ranks
 from genret_ops.home import Home
@@ -30,6 +29,8 @@ from genret_ops.training.learner import Learner
 from genret_ops.training.sft import steps
 
 _BELOW = 0.01
+EVERY = {"retraining": 10, "replay": 5}
+"""Steps between two questions, by strategy."""
 
 
 def trained(home: Home, delta: str) -> Release:
@@ -45,6 +46,11 @@ def asked(home: Home, index: Index, release: Release) -> list[Question]:
     return questions(index.head, queries, home.settings.gate.questions)
 
 
+def quality(index: Index, model: Model, put: Sequence[Question]) -> float:
+    """MRR@10 of generation."""
+    return float(reciprocal_ranks(index, model, put)["generative"].mean())
+
+
 def curve(
     job: Job, index: Index, model: Model, put: Sequence[Question], every: int
 ) -> Iterator[tuple[int, float, float]]:
@@ -52,8 +58,7 @@ def curve(
 
     def now() -> float:
         scorer = RowScorer(learner.head.finished(), job.settings.model.scale)
-        found = reciprocal_ranks(index, replace(model, encoder=learner.encoder, scorer=scorer), put)
-        return float(found["generative"].mean())
+        return quality(index, replace(model, encoder=learner.encoder, scorer=scorer), put)
 
     learner = Learner(job.settings, job.rows, job.parent)
     learner.optimise(job.steps)
@@ -66,22 +71,18 @@ def curve(
             started = time.perf_counter()
 
 
-def measured(path: Path, strategy: str, seed: int, delta: str, put: Sequence[Question]) -> dict[str, Any]:
-    """The curve of one strategy at one delta, read where it is stored."""
-    folder = path / f"{strategy}-seed{seed}"
-    kept = folder / "cells" / f"steps-{delta}.json"
+def measured(home: Home, delta: str, put: Sequence[Question], bar: float, every: int) -> list[tuple[int, float, float]]:
+    """The curve of one strategy at one delta up to the bar, read where it is stored."""
+    kept = home.path / "cells" / f"steps-{delta}.json"
     if not kept.exists():
-        home = Home(folder.absolute())
         _, retriever = open_release(home, trained(home, delta).number)
-        job, every = Job(home.work(delta) / "job"), 5 if strategy == "replay" else 10
-        found = list(curve(job, retriever.index, retriever.model, put, every))
-        write_atomically(kept, json.dumps({"strategy": strategy, "delta": delta, "curve": found}).encode())
-    return dict(json.loads(kept.read_text()))
-
-
-def until(curve: Sequence[tuple[int, float, float]], bar: float) -> tuple[int, float] | None:
-    """Steps and seconds until a curve first stands at the bar; None where it never does."""
-    return next(((taken, seconds) for taken, value, seconds in curve if value >= bar), None)
+        found = list[tuple[int, float, float]]()
+        for point in curve(Job(home.work(delta) / "job"), retriever.index, retriever.model, put, every):
+            found.append(point)
+            if point[1] >= bar:
+                break
+        write_atomically(kept, json.dumps(found).encode())
+    return [tuple(point) for point in json.loads(kept.read_text())]
 
 
 def main() -> None:
@@ -90,18 +91,21 @@ def main() -> None:
     parser.add_argument("home", type=Path, help="the home of a `genret bench --deltas` that has ended")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    again = Home((given.home / f"retraining-seed{given.seed}").absolute())
-    sums = {"replay": [0, 0.0], "retraining": [0, 0.0]}
+    homes = {name: Home((given.home / f"{name}-seed{given.seed}").absolute()) for name in EVERY}
+    again = homes["retraining"]
+    sums = {name: [0, 0.0] for name in EVERY}
     for delta in again.store.snapshots()[1:]:
         release = trained(again, delta)
         _, retriever = open_release(again, release.number)
         put = asked(again, retriever.index, release)
-        curves = {name: measured(given.home, name, given.seed, delta, put)["curve"] for name in sums}
-        bar = curves["retraining"][-1][1] - _BELOW
-        for name, found in curves.items():
-            reached = until(found, bar)
-            print(json.dumps({"delta": delta, "strategy": name, "bar": round(bar, 4), "reached": reached}), flush=True)
-            taken, seconds = reached or found[-1][::2]
+        bar = quality(retriever.index, retriever.model, put) - _BELOW
+        for name, every in EVERY.items():
+            found = measured(homes[name], delta, put, bar, every)
+            taken, value, seconds = found[-1]
+            told = {"delta": delta, "strategy": name, "bar": round(bar, 4), "began": round(found[0][1], 4)}
+            print(
+                json.dumps(told | {"steps": taken, "seconds": round(seconds, 1), "reached": value >= bar}), flush=True
+            )
             sums[name][0] += taken
             sums[name][1] += seconds
     told = {name: {"steps": taken, "seconds": round(seconds, 1)} for name, (taken, seconds) in sums.items()}
