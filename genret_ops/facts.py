@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from genret_ops.errors import NothingToSearch
+from genret_ops.errors import BrokenRelease, NothingToSearch
 
 if TYPE_CHECKING:
     from genret_ops.home import Home
@@ -137,7 +137,10 @@ def release(home: "Home", release: "Release") -> dict[str, Any]:
 
 
 def _release(
-    release: "Release", standing: Mapping[str, int], verdict: "Verdict | None", retired: str | None = None
+    release: "Release",
+    standing: Mapping[str, int],
+    verdict: "Verdict | BrokenRelease | None",
+    retired: str | None = None,
 ) -> dict[str, Any]:
     """A release in a list; `retired` says how its files went, `erased` or `collected`."""
     return {
@@ -160,11 +163,7 @@ def _aliases(standing: Mapping[str, int], number: int) -> list[str]:
 
 
 def releases(home: "Home") -> list[dict[str, Any]]:
-    """Every release, by number, with what the gate found of it.
-
-    Raises:
-        BrokenRelease: a report of the gate is not the one that was made.
-    """
+    """Every release, by number, with what the gate found of it, or that its report is broken."""
     from genret_ops.registry.registry import Registry
 
     if (known := Registry.existing(home.path)) is None:
@@ -177,11 +176,13 @@ def releases(home: "Home") -> list[dict[str, Any]]:
     ]
 
 
-def _gate(verdict: "Verdict | None") -> dict[str, Any] | None:
-    """What the gate found; null where it never judged."""
+def _gate(verdict: "Verdict | BrokenRelease | None") -> dict[str, Any] | None:
+    """What the gate found; null where it never judged, and `broken` says why what it found is not known any more."""
     if verdict is None:
         return None
-    return {"passed": not verdict.refusals, "criteria": verdict.as_json()["criteria"]}
+    if isinstance(verdict, BrokenRelease):
+        return {"passed": False, "criteria": [], "broken": str(verdict)}
+    return {"passed": not verdict.refusals, "criteria": verdict.as_json()["criteria"], "broken": None}
 
 
 def difference(home: "Home", old: str, new: str) -> dict[str, Any]:
@@ -209,8 +210,6 @@ def history(home: "Home") -> list[dict[str, Any]]:
 
 def audit(home: "Home", files: bool) -> dict[str, Any]:
     """What is wrong with the trail, with the gate's reports and, if asked for, with the files of releases."""
-    from genret_ops.errors import BrokenRelease
-
     known = registry(home)
     problems, gone = known.verify_chain(), known.retired()
     for release in known.releases():

@@ -63,7 +63,11 @@ def releases(facts: list[dict[str, Any]]) -> None:
         table.add_row(
             release["release"], release["delta"], made, *scores, release["retired"] or ", ".join(release["aliases"])
         )
-    console().print(table)
+    out = console()
+    out.print(table)
+    for one in facts:
+        if one["gate"] and (broken := one["gate"]["broken"]):
+            out.print(f"[red]{escape(broken)}[/]", soft_wrap=True)
 
 
 def release(facts: Mapping[str, Any]) -> None:

@@ -180,14 +180,12 @@ class Registry:
         Raises:
             BrokenRelease: the stored report is not the one that the event cites.
         """
-        return self._verdicts(number).get(number)
+        if isinstance(found := self.verdicts(number).get(number), BrokenRelease):
+            raise found
+        return found
 
-    def verdicts(self) -> dict[int, Verdict]:
-        """The gate's latest verdict on every release that was judged, by number; raises what `verdict` raises."""
-        return self._verdicts(None)
-
-    def _verdicts(self, release: int | None) -> dict[int, Verdict]:
-        """The latest verdict on one release, or on each."""
+    def verdicts(self, release: int | None = None) -> dict[int, Verdict | BrokenRelease]:
+        """The gate's latest verdict on each release that was judged, or on one, by number; or what `verdict` raises."""
         table = database.verdicts
         asked = select(table).order_by(table.c.number)
         asked = asked if release is None else asked.where(table.c.release == release)
@@ -195,10 +193,12 @@ class Registry:
             latest = {row.release: row for row in connection.execute(asked)}
             judged = events.read(connection, "judged", release=release)
         cited = {event.release: event.facts["report"] for event in judged}
-        for number, row in latest.items():
-            if not text_hash(row.report) == row.report_hash == cited.get(number):
-                raise BrokenRelease(f"the gate's report on r{number} is not the one that was made: judge it again")
-        return {number: Verdict.of(json.loads(row.report)) for number, row in latest.items()}
+        return {
+            number: Verdict.of(json.loads(row.report))
+            if text_hash(row.report) == row.report_hash == cited.get(number)
+            else BrokenRelease(f"the gate's report on r{number} is not the one that was made: judge it again")
+            for number, row in latest.items()
+        }
 
     def promote(
         self, number: int, actor: str, reason: str, expected: int | None = None, waiver: str | None = None

@@ -59,6 +59,7 @@ function figures(metrics) {
 
 function gate(found) {
   if (!found) return [element("p", {}, "The gate never judged it.")];
+  if (found.broken) return [element("p", { class: "warn" }, `${found.broken}.`)];
   const verdict = found.passed ? "It passed every criterion." : "It was refused, and is here by a waiver.";
   return [
     element("p", { class: found.passed ? "note" : "warn" }, verdict),
