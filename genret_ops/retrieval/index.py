@@ -129,7 +129,7 @@ class Index:
         for name, value in filters.items():
             if name not in self.attributes or not value:
                 return np.zeros(len(self.head), dtype=bool)
-            allowed &= np.asarray(self.attributes[name] == value, dtype=bool)
+            allowed &= np.asarray(self.attributes[name] == np.array(value, dtype=object), dtype=bool)
         for docid in self._shared if filters else ():
             allowed[docid] = any(
                 all(document.metadata.get(name) == value for name, value in filters.items())
