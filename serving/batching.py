@@ -82,10 +82,12 @@ class Batcher:
         loop = asyncio.get_running_loop()
         try:
             found = await loop.run_in_executor(thread, self._answering, batch[0].state, searches, waited)
-        except Exception as error:  # goes to whoever waits, and is told there
-            for one in batch:
-                if not one.answer.done():
-                    one.answer.set_exception(error)
+        except Exception as error:
+            if len(batch) > 1:  # one of them is to blame, and the others should not have to answer for it
+                for one in batch:
+                    await self._answered([one], thread)
+            elif not batch[0].answer.done():  # told where it is waited for
+                batch[0].answer.set_exception(error)
         else:
             for one, answer in zip(batch, found, strict=True):
                 if not one.answer.done():  # a client that has gone waits no more

@@ -34,3 +34,21 @@ def test_nothing_else_that_takes_long_delays_a_batch() -> None:
 
     assert asyncio.run(asked()) == [2, 4, 6]
     assert max(waits[:2]) < 0.2 <= waits[2], "the third waited for the first two"
+
+
+def test_a_search_that_fails_fails_alone() -> None:
+    def answering(state: Any, searches: Sequence[Any], waited: Sequence[float]) -> list[Any]:
+        return [6 // search for search in searches]
+
+    async def asked() -> list[Any]:
+        batcher, state = Batcher(answering, 4), object()
+        running = asyncio.create_task(batcher.run())
+        try:
+            waiting: Any = [batcher.answer(state, own) for own in ([1], [0], [2, 3])]  # type: ignore[arg-type]
+            return await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 10)
+        finally:
+            running.cancel()
+
+    first, broken, others = asyncio.run(asked())
+    assert (first, others) == ([6], [3, 2])
+    assert isinstance(broken, ZeroDivisionError)
