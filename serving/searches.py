@@ -1,6 +1,5 @@
 """POST /v1/search and /v1/search/batch."""
 
-import asyncio
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -41,11 +40,11 @@ async def _answered(
     worker: Worker, caller: Caller, state: State, asked: Sequence[SearchRequest]
 ) -> list[dict[str, Any]]:
     begun = time.perf_counter()
-    searches = await asyncio.to_thread(_planned, worker, caller, state, asked)
+    searches = await worker.searching(lambda: _planned(worker, caller, state, asked))
     answers = await worker.batcher.answer(state, searches)
     for search_, answer in zip(searches, answers, strict=True):
         worker.shadow.offer(state, search_, answer)
-    found = await asyncio.to_thread(_shown, state, caller, asked, answers)
+    found = await worker.searching(lambda: _shown(state, caller, asked, answers))
     for search_ in searches:
         worker.metrics.searched(search_.mode, time.perf_counter() - begun)
     return found

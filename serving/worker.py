@@ -26,6 +26,8 @@ _PATIENCE = 5.0
 """Seconds that a change waits for whoever holds the home: less than a client waits for an answer."""
 _AGAIN = 10
 """Seconds after which a change may be sent again that waited in vain."""
+_SEARCHING = 4
+"""Threads in which searches are planned and shown: work of milliseconds, beside the thread that answers."""
 
 
 class Worker:
@@ -44,6 +46,7 @@ class Worker:
         self.shadow = Shadow(self.home, self.source, self.settings.shadow, self.metrics, lambda: self.batcher.busy)
         self._tasks = list[asyncio.Task[None]]()
         self._changing = ThreadPoolExecutor(1, "changing")  # the home's locks let in one at a time
+        self._searching = ThreadPoolExecutor(_SEARCHING, "searching")
 
     async def start(self) -> None:
         """Open the champion, and begin to answer, to follow and to compare."""
@@ -62,7 +65,8 @@ class Worker:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._changing.shutdown(wait=False)
+        for threads in (self._changing, self._searching):
+            threads.shutdown(wait=False)
 
     def state(self, min_release: str | None = None) -> State:
         """The state that answers now; a request takes it once, and keeps it.
@@ -86,6 +90,10 @@ class Worker:
         if self.packed:
             raise Refusal(409, "packed", "this is a packed release, which takes no changes: send them to the home")
         return self.inbox
+
+    async def searching(self, step: Callable[[], Made]) -> Made:
+        """What a step of a search gives, which waits for nothing: neither for files and databases nor for who does."""
+        return await asyncio.get_running_loop().run_in_executor(self._searching, step)
 
     async def change(self, changing: Callable[[float], Made]) -> Made:
         """What a change of the home gives, which waits for a lock at most as many seconds as it is told.

@@ -1,6 +1,7 @@
 """While a backup, a collection or an erasure holds the home, changes are refused in time and nothing else waits."""
 
 import asyncio
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -15,6 +16,9 @@ from service import Service, served, token, wait_for
 from genret_ops.errors import HomeBusy
 from genret_ops.home import Home
 from genret_ops.registry.registry import Registry
+from serving import searches
+from serving.access import Caller
+from serving.schema import SearchRequest
 from serving.shadow import Shadow
 from serving.worker import Worker
 
@@ -58,6 +62,26 @@ def test_searches_and_swaps_go_on_and_changes_are_refused_in_time(home_copy: Pat
     for method, path, _ in CHANGES:
         refused = described[path.replace("parking.md", "{id}")][method.lower()]["responses"]["503"]
         assert "nothing was changed" in refused["description"] and "Retry-After" in refused["headers"]
+
+
+def test_no_search_waits_for_what_waits_for_files_and_databases(small_home: Path) -> None:
+    worker, over = Worker(small_home), threading.Event()
+
+    async def searched() -> dict[str, Any]:
+        await worker.champion.look()
+        answering = asyncio.create_task(worker.batcher.run())
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        waiting = loop.run_in_executor(None, over.wait)  # as for a database server that does not answer
+        try:
+            asked = searches.search(worker, Caller("anybody"), SearchRequest(query="visitors", mode="lexical", k=1))
+            return await asyncio.wait_for(asked, 30)
+        finally:
+            over.set()
+            await waiting
+            answering.cancel()
+
+    assert asyncio.run(searched())["hits"][0]["doc_id"] == "parking.md"
 
 
 def test_somebody_waits_no_longer_than_at_most(tmp_path: Path) -> None:
