@@ -1,5 +1,6 @@
 """The ASGI side: from a request to an operation, and from what it gives, or refuses, to JSON."""
 
+import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
@@ -25,6 +26,8 @@ from serving.worker import Worker
 
 log = logging.getLogger("bentoml.genret")
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY")
+_BODY_SECONDS = 30
+"""Seconds in which a body has to arrive; after 60, BentoML would answer in its own words."""
 _CODES = {404: "no_such_path", 405: "method"}
 
 
@@ -74,7 +77,7 @@ def make_app(worker: Worker) -> Starlette:
 
 def _endpoint(worker: Worker, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        request_id, status, headers = uuid4().hex, operation.status, dict[str, str]()
+        request_id, status, headers = uuid4().hex, operation.status, None
         try:
             caller = _admitted(worker, request, operation.scope, operation.always)
             arguments = await _arguments(worker, request, operation)
@@ -113,13 +116,18 @@ async def _arguments(worker: Worker, request: Request, operation: Operation) -> 
 
 
 async def _body(request: Request, most: int) -> bytes:
-    """The body of a request, read no further than it may be long."""
+    """The body of a request, read no further than it may be long, and no longer than it may take."""
     parts, length = list[bytes](), 0
-    async for part in request.stream():
-        length += len(part)
-        if length > most:
-            raise Refusal(413, "too_large", f"a body may have {most} bytes at most")
-        parts.append(part)
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            async for part in request.stream():
+                length += len(part)
+                if length > most:
+                    raise Refusal(413, "too_large", f"a body may have {most} bytes at most")
+                parts.append(part)
+    except TimeoutError:
+        told = f"the body was not there within {_BODY_SECONDS} seconds"
+        raise Refusal(408, "too_slow", told, {"Connection": "close"}) from None
     return b"".join(parts)
 
 

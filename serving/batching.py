@@ -56,7 +56,7 @@ class Batcher:
             Refusal: too many wait already.
         """
         if len(self._queue) > _BATCHES * self._most:
-            raise Refusal(503, "overloaded", "too many searches wait: ask again in a moment", after=1)
+            raise Refusal(503, "overloaded", "too many searches wait: ask again in a moment", {"Retry-After": "1"})
         loop = asyncio.get_running_loop()
         now = time.perf_counter()
         own = [_Waiting(state, search, loop.create_future(), now) for search in searches]

@@ -14,6 +14,7 @@ _REFUSALS = {
     401: "no token, or none that is known",
     403: "the token does not reach so far",
     404: "there is none",
+    408: "the body did not arrive in time",
     409: "a packed release takes no changes",
     412: "this worker still answers from an older release",
     413: "the body is too long",
@@ -52,7 +53,7 @@ def describe(operations: Sequence[Operation], settings: ServingSettings) -> dict
 
 
 def _operation(one: Operation, reference: dict[Any, Any]) -> dict[str, Any]:
-    statuses = {401, 403, 422, 429, 503, *one.refusals, *({413} if one.body else ())}
+    statuses = {401, 403, 422, 429, 503, *one.refusals, *({408, 413} if one.body else ())}
     found: dict[str, Any] = {
         "operationId": one.name,
         "summary": one.summary,

@@ -110,7 +110,7 @@ class Worker:
             )
         except HomeBusy as error:
             told = "a backup, a collection or an erasure holds the home, so nothing was changed: send this again later"
-            raise Refusal(503, "busy", told, _AGAIN) from error
+            raise Refusal(503, "busy", told, {"Retry-After": str(_AGAIN)}) from error
 
     def _answer(self, state: State, searches: Sequence[Search], waited: Sequence[float]) -> list[Answer]:
         self.metrics.batch(len(searches), self.batcher.waiting)
