@@ -180,16 +180,12 @@ class Registry:
         Raises:
             BrokenRelease: the stored report is not the one that the event cites.
         """
-        if isinstance(found := self._verdicts(number).get(number), BrokenRelease):
+        if isinstance(found := self.verdicts(number).get(number), BrokenRelease):
             raise found
         return found
 
-    def verdicts(self) -> dict[int, Verdict | BrokenRelease]:
-        """The gate's latest verdict on every release that was judged, by number, or what `verdict` raises of it."""
-        return self._verdicts(None)
-
-    def _verdicts(self, release: int | None) -> dict[int, Verdict | BrokenRelease]:
-        """The latest verdict on one release, or on each."""
+    def verdicts(self, release: int | None = None) -> dict[int, Verdict | BrokenRelease]:
+        """The gate's latest verdict on each release that was judged, or on one, by number; or what `verdict` raises."""
         table = database.verdicts
         asked = select(table).order_by(table.c.number)
         asked = asked if release is None else asked.where(table.c.release == release)
