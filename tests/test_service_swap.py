@@ -123,7 +123,7 @@ def test_a_broken_release_is_refused_and_the_old_one_serves_on(running: Running)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Registry, "verify", lambda *_: None)  # as though the file changed just after the promotion
         registry.promote(number, "test", "broken since")
-    wait_for(lambda: all(service.call("GET", "/readyz")[1]["refused"] for _ in range(10)), "not told by both")
+    wait_for(lambda: all(service.call("GET", "/readyz")[1]["refused"] for _ in range(40)), "not told by both")
     status, ready = service.call("GET", "/readyz")
     assert (status, ready["ready"], ready["release"]) == (200, True, "r1")
     assert ready["refused"]["release"] == f"r{number}"

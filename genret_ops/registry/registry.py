@@ -47,8 +47,7 @@ class Release:
 
 class Registry:
     """Releases, aliases and events of a home, on SQLite or PostgreSQL (place.py); made where there are none yet.
-    Objects hold no open connection; threads and processes may use the same home at once.
-    """
+    Objects hold no open connection: threads and processes may use the same home at once."""
 
     def __init__(self, home: Path) -> None:
         self.home = home.absolute()
@@ -98,8 +97,8 @@ class Registry:
         with database.writing(self._engine) as connection:
             same = select(table.c.number).where(table.c.content_hash == content_hash, table.c.head == facts["head"])
             gone = retirement.retired(events.read(connection, *retirement.KINDS))
-            if known := [number for number in connection.scalars(same) if number not in gone]:
-                return int(known[0])
+            if known := [int(number) for number in connection.scalars(same) if number not in gone]:
+                return known[0]
             last = connection.scalar(select(func.max(table.c.number))) or 0
             if parent is not None and not 1 <= parent <= last:
                 raise GenretError(f"there is no release r{parent} to be the parent: see `genret releases`")
@@ -186,9 +185,8 @@ class Registry:
 
     def verdicts(self, release: int | None = None) -> dict[int, Verdict | BrokenRelease]:
         """The gate's latest verdict on each release that was judged, or on one, by number; or what `verdict` raises."""
-        table = database.verdicts
-        asked = select(table).order_by(table.c.number)
-        asked = asked if release is None else asked.where(table.c.release == release)
+        table, judged_of = database.verdicts, database.verdicts.c.release
+        asked = select(table).where(*[] if release is None else [judged_of == release]).order_by(table.c.number)
         with self._engine.connect() as connection:
             latest = {row.release: row for row in connection.execute(asked)}
             judged = events.read(connection, "judged", release=release)
