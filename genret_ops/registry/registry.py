@@ -165,8 +165,7 @@ class Registry:
         if (verdict.content_hash, verdict.snapshot) != (release.content_hash, release.delta):
             raise GateRefused(f"that verdict is not about r{number}: judge it again")
         report = canonical_json(verdict.as_json())
-        details = {"report": text_hash(report), "refusals": verdict.refusals}
-        table = database.verdicts
+        details, table = {"report": text_hash(report), "refusals": verdict.refusals}, database.verdicts
         with database.writing(self._engine) as connection:
             place = (connection.scalar(select(func.max(table.c.number))) or 0) + 1
             row = {"number": place, "release": number, "report": report, "report_hash": details["report"]}
@@ -185,8 +184,9 @@ class Registry:
 
     def verdicts(self, release: int | None = None) -> dict[int, Verdict | BrokenRelease]:
         """The gate's latest verdict on each release that was judged, or on one, by number; or what `verdict` raises."""
-        table, judged_of = database.verdicts, database.verdicts.c.release
-        asked = select(table).where(*[] if release is None else [judged_of == release]).order_by(table.c.number)
+        table = database.verdicts
+        chosen = [] if release is None else [table.c.release == release]
+        asked = select(table).where(*chosen).order_by(table.c.number)
         with self._engine.connect() as connection:
             latest = {row.release: row for row in connection.execute(asked)}
             judged = events.read(connection, "judged", release=release)
