@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from genret_ops.modeling.rows import Rows
 from genret_ops.settings import Settings
@@ -14,8 +15,8 @@ from genret_ops.training.prepare import prepare_job
 
 def prepared(folder: Path, seed: int) -> Job:
     rows = Rows(np.zeros((2, 4), np.float16), np.array([0, 1, 2]))
-    settings = Settings().with_training(seed=seed)
-    return prepare_job(folder, settings, rows, [], {}, np.zeros((2, 1), np.int64), np.zeros(2, np.int64))
+    settings, documents = Settings().with_training(seed=seed), csr_array(np.eye(2, dtype=np.int32))
+    return prepare_job(folder, settings, rows, [], {}, np.zeros((2, 1), np.int64), documents)
 
 
 def test_a_folder_that_was_removed_by_half_is_not_taken_for_whole(

@@ -134,23 +134,28 @@ def test_what_was_posted_leads_to_who_posted_it(grown: Grown, tmp_path: Path) ->
 def test_after_a_rollback_and_a_collection_what_is_gone_is_said_to_be(grown: Grown, tmp_path: Path) -> None:
     home = Home(Path(shutil.copytree(grown.home.path, tmp_path / "home")))
     before = asked(home, FERRY, 3)
-    (grown.folder / "tram.md").write_text("# The tram\n\nA tram follows the ferry.\n")
+    new = {"tram.md": "# The tram\n\nA tram follows the ferry.\n", "pier.md": "# Pier\n\nAnglers sit on it.\n"}
     try:
-        run.ingest(home)
+        for name, text in new.items():
+            (grown.folder / name).write_text(text)
+            run.ingest(home)
     finally:
-        (grown.folder / "tram.md").unlink()
+        for name in new:
+            (grown.folder / name).unlink()
     run.rollback(home, "a test")
     told = asked(home, FERRY)
     assert told["release"]["patch_of"] == "r1" and told["taught"]["state"] == "fresh" and same(home, told)
-    run.promote(home, "r4", "a test", waiver="a test")
-    Registry(home.path).retire(COLLECTED, [2, 3], "ann", reason="a test")
+    run.promote(home, "r5", "a test", waiver="a test")
+    Registry(home.path).retire(COLLECTED, [2, 3, 4], "ann", reason="a test")
     sweep(home)
     after = asked(home, FERRY)
     assert (after["release"]["patch_of"], releases(after["chain"])) == ("r3", ["r1", "r3"])
-    assert after["chain"][1]["read_from"] == "r4" and after["delta"]["delta"] == "delta-00002"
-    assert (after["delta"]["sure"], after["delta"]["change"]) == (False, None) and same(home, after)
+    assert after["chain"][1]["read_from"] == "r5" and same(home, after)
+    assert (after["delta"]["delta"], after["delta"]["sure"]) == ("delta-00001", True), "a model was trained on it"
+    tram = asked(home, "does a tram follow")
+    assert (tram["delta"]["delta"], tram["delta"]["sure"], tram["delta"]["change"]) == ("delta-00003", False, None)
     gone = {one["what"] for one in check(home, before) if one["state"] == "gone"}
-    assert {"model files of r3", "record of delta-00001"} <= gone and same(home, before)
+    assert "model files of r3" in gone and same(home, before)
     kept = lineage(home, Registry(home.path).release(3))
     assert kept["release"]["retired"].startswith("r3 was collected") and kept["sources"] is None
     assert "fusion" not in kept["evaluation"] and same(home, kept)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -151,9 +152,10 @@ def ended(home: Path) -> None:
 def test_tokens_are_never_readable_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     modes = list[int]()
     real = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda file: (modes.append(os.fstat(file).st_mode & 0o777), real(file)))
+    monkeypatch.setattr(os, "fsync", lambda file: (modes.append(os.fstat(file).st_mode), real(file)))
     create_token(tmp_path, "page", "search", {}, None)
-    assert modes == [0o600], "before the file has its name, too"
+    files = [stat.S_IMODE(mode) for mode in modes if stat.S_ISREG(mode)]
+    assert files == [0o600], "before the file has its name, too"
 
 
 def test_listening_to_others_wants_tokens() -> None:
