@@ -21,7 +21,7 @@ def serve(
 ) -> None:
     """Answer over HTTP: search, documents, releases. Follows the champion; what it takes and gives is at /docs.
 
-    What is not given here stands under [b][serving][/b] in genret.toml.
+    What is not given here stands in genret.toml, in its group serving.
     """
     opened = existing(home)
     given = {"host": host, "port": port, "workers": workers, "shadow": shadow}

@@ -7,11 +7,13 @@ half see the whole passage, as a user's query does whose words are partly the te
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import mean
 
 import numpy as np
 
 from genret_ops.corpus.head import CorpusHead
 from genret_ops.errors import GenretError
+from genret_ops.evaluation.significance import paired_bootstrap
 from genret_ops.modeling.compact import RowScorer
 from genret_ops.modeling.encoder import Encoder
 from genret_ops.modeling.rows import Rows
@@ -22,8 +24,10 @@ from genret_ops.retrieval.index import Index, Model, build_lexical
 from genret_ops.retrieval.ranking import ClauseCandidates, candidates
 from genret_ops.retrieval.retriever import Retriever
 from genret_ops.settings import RetrievalSettings
+from genret_ops.synthesis.queries import FEWEST
 
-_DEFAULT_MODES = ("hybrid", "generative", "lexical")
+_USUAL = "hybrid"
+_MODES = (_USUAL, "generative", "lexical")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +84,14 @@ def tune(
         encoder, scorer, _fitted(lists, gold, fitted, FEATURES), _fitted(lists, gold, fitted, LEXICAL), "", frozenset()
     )
     retriever = Retriever(index, model)
-    mrr = {mode: _mrr(lists, gold, held, retriever, mode) for mode in _DEFAULT_MODES}
-    best = max(_DEFAULT_MODES, key=lambda mode: mrr[mode])
+    ranks = {mode: _reciprocal_ranks(lists, gold, held, retriever, mode) for mode in _MODES}
+    of = [head.first_document(min(gold[number])).doc_id for number in held]
     everything = list(range(len(queries)))
     return Tuned(
         fusion=_fitted(lists, gold, everything, FEATURES),
         lexical_fusion=_fitted(lists, gold, everything, LEXICAL),
-        default_mode=best,
-        mrr=mrr,
+        default_mode=default_mode(ranks, of),
+        mrr={mode: mean(own) for mode, own in ranks.items()},
         queries=len(queries),
     )
 
@@ -127,15 +131,28 @@ def _seen(clause: ClauseCandidates, names: Sequence[str]) -> ClauseCandidates:
     return clause.without_model() if names is LEXICAL else clause
 
 
-def _mrr(
+def default_mode(ranks: Mapping[str, Sequence[float]], documents: Sequence[str]) -> str:
+    """`hybrid`, unless another mode is surely better: a difference that may be chance switches no ranker off.
+
+    Args:
+        ranks: reciprocal rank of each query by mode; `documents`: the document that each query is about, which is
+            resampled as a whole. Questions about fewer than `FEWEST` of them prove nothing.
+    """
+    if len(set(documents)) < FEWEST:
+        return _USUAL
+    better = [mode for mode in ranks if paired_bootstrap(ranks[mode], ranks[_USUAL], documents)[1] > 0]
+    return max(better, key=lambda mode: mean(ranks[mode]), default=_USUAL)
+
+
+def _reciprocal_ranks(
     lists: Sequence[Sequence[ClauseCandidates]],
     gold: Sequence[set[int]],
     chosen: Sequence[int],
     retriever: Retriever,
     mode: str,
-) -> float:
-    total = 0.0
+) -> list[float]:
+    found = list[float]()
     for number in chosen:
-        ranked = retriever.ranked(lists[number], mode, 10)
-        total += next((1 / rank for rank, item in enumerate(ranked, 1) if item.docid in gold[number]), 0.0)
-    return total / len(chosen)
+        ranked = enumerate(retriever.ranked(lists[number], mode, 10), 1)
+        found.append(next((1 / rank for rank, item in ranked if item.docid in gold[number]), 0.0))
+    return found

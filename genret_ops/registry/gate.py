@@ -113,7 +113,7 @@ def _worth_its_cost(own: Mapping[str, np.ndarray], mode: str, asked: Sequence[Qu
     told = "MRR@10 of {} over the stack without a model"
     if mode == "lexical":
         mode = max(("hybrid", "generative"), key=lambda one: float(own[one].mean()))
-        told += ", which tuning found best and is served: the model does not earn its place"
+        told += "; words alone were surely better in tuning and are served: the model does not earn its place"
     return _compared("worth its cost", told.format(mode), own[mode], own["lexical"], asked, 0.0)
 
 

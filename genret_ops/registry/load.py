@@ -36,7 +36,8 @@ def open_release(home: Home, name: str | int = "champion", beside: Index | None 
         BrokenRelease: a file of the release is not what was sealed.
     """
     if (registry := Registry.existing(home.path)) is None:
-        raise NothingToSearch(f"{home.path} has nothing to search yet: run `genret ingest SOURCE`, then `genret build`")
+        todo = "`genret build`" if home.store.snapshots() else "`genret ingest SOURCE`, then `genret build`"
+        raise NothingToSearch(f"{home.path} has nothing to search yet: run {todo}")
     release = registry.release(name)
     registry.verify(release)
     settings = RetrievalSettings(**read_search(release.folder).retrieval)
