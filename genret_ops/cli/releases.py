@@ -117,7 +117,8 @@ def label(
     known = {doc_id for doc_id, _ in LivePlaces(opened.path)()}
     pairs = list(parse(file.read_bytes().split(b"\n"), str(file))) if file else [(str(query), str(document))]
     if unknown := sorted({doc_id for _, doc_id in pairs} - known):
-        raise GenretError(f"no document {unknown[0]!r} in {opened.path} ({len(unknown)} unknown in all)")
+        more = f" (and {len(unknown) - 1} more ids are unknown)" if len(unknown) > 1 else ""
+        raise GenretError(f"no document {unknown[0]!r} in {opened.path}{more}: hits of a search show ids as they are")
     added = add_labels(opened.path, pairs)
     tell({"added": added, "labels": len(read_labels(opened.path))}, as_json, show.labelled)
 

@@ -9,7 +9,7 @@ from genret_ops.cli.options import DEFAULT_HOME, AsJson, HomeFolder, app, existi
 
 @app.command(epilog="Examples:  genret erase letters/2019-04.md  ·  genret erase letters/2019-04.md --yes --json")
 def erase(
-    document: Annotated[str, typer.Argument(help="Id of the document, as hits and status show it.")],
+    document: Annotated[str, typer.Argument(help="Id of the document, as hits show it.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
