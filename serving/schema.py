@@ -100,7 +100,7 @@ class HitAnswer(BaseModel):
     relaxed: list[str] | None = Field(None, description="constraints detected in the query and given up")
     evidence: str | None = Field(None, description="the sentence closest to the query, if explained")
     found_by: dict[str, FoundBy] | None = Field(
-        None, description="rankers that liked it, if explained; never to limited tokens"
+        None, description="rankers that liked it, if explained; limited tokens are not told"
     )
 
 
@@ -132,7 +132,7 @@ class Found(BaseModel):
 
     mode: Mode
     plan: str | None = Field(None, description="how the query was read, in a line")
-    reading: Reading | None = Field(None, description="the same in parts, if explained; never to limited tokens")
+    reading: Reading | None = Field(None, description="the same in parts, if explained; limited tokens are not told")
     seconds: dict[str, float]
     hits: list[HitAnswer]
 
