@@ -1,0 +1,49 @@
+"""The gate compares what is served: each release is asked under its own settings of retrieval."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from genret_ops.evaluation.comparison import Question, reciprocal_ranks
+from genret_ops.home import Home
+from genret_ops.records import SyntheticQuery
+from genret_ops.registry import gate
+from genret_ops.registry.content import seal
+from genret_ops.registry.gate import judge_release
+from genret_ops.registry.load import open_release
+from genret_ops.registry.registry import Registry
+from genret_ops.retrieval.index import Index, Model
+from genret_ops.settings import GateSettings
+
+
+def test_every_release_is_asked_under_its_own_settings_of_retrieval(
+    home_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, registry = Home(home_copy), Registry(home_copy)
+    first = registry.release(1)
+    staging = home.path / "work" / "other-settings"
+    shutil.copytree(first.folder, staging)
+    for path in staging.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    search = json.loads((staging / "search.json").read_text())
+    search["retrieval"]["pool"] = 10
+    (staging / "search.json").write_text(json.dumps(search))
+    content = seal(
+        staging, home.releases, {"settings": home.settings.model_dump(mode="json"), "trained_on": first.delta}
+    )
+    facts = {"generation": 0, "delta": first.delta, "parent": 1, "head": first.head, "metrics": {}}
+    number = registry.register(content, home.releases / content[:16], actor="test", **facts)
+    pools = list[int]()
+
+    def seen(index: Index, model: Model, put: list[Question]) -> dict[str, np.ndarray]:
+        pools.append(index.pool)
+        return reciprocal_ranks(index, model, put)
+
+    monkeypatch.setattr(gate, "reciprocal_ranks", seen)
+    (passage, *_) = open_release(home)[1].index.head.passages
+    query = SyntheticQuery("a question", "sentence", (passage.passage_id,), "gate", "test", 0)
+    judge_release(home, registry, registry.release(number), [query], GateSettings())
+    assert pools == [10, 100, 100], "the release, the champion, the reference"
