@@ -2,8 +2,8 @@
 
 Needed is the newest snapshot and, of every release that is not retired, its files, its snapshot with the one whose
 word statistics that uses, those that it and the models it grew from were trained on, and the table versions that any
-of them names. `genret gc` and `genret erase` only decide
-which releases retire; what goes with them follows from here. A sweep that was interrupted is finished by the next.
+of them names. `genret gc` and `genret erase` only decide which releases retire; what goes with them follows from here.
+A sweep that was interrupted is finished by the next.
 """
 
 import os
