@@ -69,4 +69,4 @@ class Follower:
             return
         self.state, self.refused = state, None
         self._opened(state)
-        log.info("%s follows %s", state.name, before)
+        log.info("%s answers from now on, where %s answered", state.name, before)

@@ -13,7 +13,7 @@ from genret_ops.home import Home
 from genret_ops.retrieval.retriever import Answer, Search
 from serving.access import Access
 from serving.batching import Batcher
-from serving.follower import Follower
+from serving.follower import Follower, log
 from serving.metrics import Metrics
 from serving.pack import PACK, PackSource
 from serving.refusal import Refusal
@@ -55,6 +55,8 @@ class Worker:
         torch.set_num_threads(1)  # processes are what makes use of several cores
         self.metrics.forget_dead()
         await self.champion.look()
+        if self.champion.state is self.champion.refused is None:
+            log.info("no release can be searched yet: `genret build` makes the first, and it is followed at once")
         running = [self.batcher.run(), self.champion.run(self.settings.poll_seconds)]
         if self.settings.shadow:
             running.append(self.shadow.run(self.settings.poll_seconds))

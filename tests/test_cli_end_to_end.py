@@ -75,7 +75,7 @@ def test_a_hit_carries_its_account(small_home: Path) -> None:
     assert set(found) == {"query", "release", "mode", "plan", "seconds", "hits"}
     assert [hit["rank"] for hit in found["hits"]] == [1, 2, 3]
     first = found["hits"][0]
-    assert first["evidence"] in first["text"]
+    assert first["evidence"] in first["text"] and not first["evidence"].startswith("#"), "no heading"
     assert first["label"] and isinstance(first["docid"], int) and first["state"] == "learned"
     assert first["metadata"]["team"] == "Red Team"
     assert all(by["rank"] >= 1 for by in first["found_by"].values()) and first["found_by"]

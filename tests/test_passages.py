@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from genret_ops.corpus.passages import cut_document, sections, sentences
+from genret_ops.corpus.passages import cut_document, is_heading, sections, sentences
 from genret_ops.modeling.encoder import token_offsets
 from genret_ops.records import Document, Occurrence, Passage
 from genret_ops.settings import CorpusSettings, ModelSettings
@@ -139,6 +139,11 @@ def test_prose_that_repeats_its_heading_is_a_section_of_its_own() -> None:
 def test_the_line_over_a_heading_belongs_to_it() -> None:
     text = "One\n===\nFirst.\n\n=====\nTwo\n=====\nSecond."
     assert list(sections(text)) == [("One", "One\n===\nFirst.\n"), ("Two", "=====\nTwo\n=====\nSecond.")]
+
+
+@pytest.mark.parametrize("text", ["# One", "One\n===", "=====\nTwo\n=====", "# One\n## Two"])
+def test_a_heading_alone_says_nothing(text: str) -> None:
+    assert is_heading(text) and not is_heading(f"{text}\nGo on.")
 
 
 @pytest.mark.parametrize("text", ["", " \n\n\t "])

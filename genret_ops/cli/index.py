@@ -23,7 +23,7 @@ from genret_ops.cli.options import (
 
 @app.command(epilog="Example:  genret init --home notes-index")
 def init(home: HomeFolder = DEFAULT_HOME) -> None:
-    """Make a home: a folder with [b]genret.toml[/b], in which every setting stands with its default."""
+    """Make a home: a folder with **genret.toml**, in which every setting stands with its default."""
     from genret_ops.home import make_home
 
     path = path_of(home)
@@ -51,7 +51,7 @@ def ingest(
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
-    """Read the sources and commit what is new as the next [b]delta[/b].
+    """Read the sources and commit what is new as the next **delta**.
 
     What cannot be read is quarantined with the reason and never stops the rest. Where nothing changed, nothing is
     written.

@@ -53,6 +53,13 @@ def sections(text: str) -> Iterator[tuple[str, str]]:
     yield heading, "\n".join(body)
 
 
+def is_heading(sentence: str) -> bool:
+    """Whether a sentence of a passage is nothing but the heading that opens it, with the lines that mark it."""
+    lines = sentence.split("\n")
+    following = [*lines[1:], ""]
+    return all(_UNDERLINE.match(line) or _heading(line, after) for line, after in zip(lines, following, strict=True))
+
+
 def _heading(line: str, following: str) -> str:
     if match := _MARKDOWN_HEADING.match(line):
         return match[1].strip()

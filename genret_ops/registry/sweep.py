@@ -86,7 +86,7 @@ def stale(home: Home, needed: Needs) -> Iterator[tuple[str, Path]]:
             yield from (("cached heads", path) for path in _listed(folder) if path not in heads)
     names = home.store.snapshots()
     newest, under_way = names[-1] if names else "", next_delta_name(names)
-    yield from (("unfinished work", path) for path in _listed(home.path / "work") if path.name != newest)
+    yield from (("work of past builds", path) for path in _listed(home.path / "work") if path.name != newest)
     checked = (path for path in _listed(quality(home.path)) if path.name != under_way)
     yield from (("results of data checks", path) for path in checked if path.name not in needed.snapshots)
     candidates = {f"r{release.number}.jsonl" for release in needed.releases}

@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from genret_ops.corpus.metadata import profile
+from genret_ops.corpus.passages import is_heading
 from genret_ops.lexical import tokens
 from genret_ops.retrieval.plan import QueryPlan
 from genret_ops.retrieval.retriever import Answer, Retriever, describe
@@ -64,11 +65,16 @@ def hits(retriever: Retriever, found: Answer, evidence: bool = True) -> list[dic
 
 
 def _evidence(retriever: Retriever, found: Answer) -> dict[int, str]:
-    """By docid, the sentence of each hit that has most in common with the query, by BM25; the first where none has."""
+    """By docid, the sentence of each hit that has most in common with the query, by BM25; the first where none has.
+
+    A heading is evidence only where there is nothing else.
+    """
     lexical, passages = retriever.index.lexical, retriever.index.head.passages
     scores, best = lexical.sentence_scores(tokens([found.plan.text])[0]), dict[int, str]()
     for docid in (hit.docid for hit in found.hits):
         sentences, first = passages[docid].sentences, int(lexical.starts[docid])
         after = int([*lexical.starts[docid + 1 : docid + 2], len(scores)][0])
-        best[docid] = sentences[int(scores[first : min(after, first + len(sentences))].argmax())]
+        own = range(min(after - first, len(sentences)))
+        told = [place for place in own if not is_heading(sentences[place])] or own
+        best[docid] = sentences[max(told, key=lambda place: scores[first + place])]
     return best
