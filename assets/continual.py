@@ -8,17 +8,20 @@ import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from assets import run
 from assets.execution import instance_of
 from genret_ops.bench import Progress, measure_arrived
+from genret_ops.errors import GenretError
 from genret_ops.evaluation.arrivals import Arrival, arrivals
 from genret_ops.evaluation.dataset import Benchmark
-from genret_ops.evaluation.timeline import STRATEGIES, TIMED, summary
+from genret_ops.evaluation.timeline import REFERENCE, STRATEGIES, TIMED, summary
 from genret_ops.evaluation.timeline_page import write_page
 from genret_ops.home import Home, make_home
+from genret_ops.records import canonical_json, text_hash
 from genret_ops.registry.content import read_manifest
 from genret_ops.registry.registry import Release
 from genret_ops.settings import SETTINGS_FILE, Settings
@@ -27,6 +30,8 @@ from genret_ops.store import ENCODINGS, write_atomically
 _WAIVER = "a benchmark measures whatever it built"
 _TAUGHT = ("sft_adapter", "preference_pairs", "rpo_adapter")
 _CORPUS = "arrived.jsonl"
+_ANY = 1.0
+"""More MRR than can be lost."""
 
 
 def replay(
@@ -48,7 +53,7 @@ def replay(
     genesis = path / f"genesis-seed{seed}"
     genesis.mkdir(exist_ok=True)
     shutil.copyfile(path / SETTINGS_FILE, genesis / SETTINGS_FILE)
-    first = _cell(genesis, benchmark, arrived, 0, "retraining", settings, progress)
+    first = _cell(genesis, benchmark, arrived, 0, REFERENCE, settings, progress)
     cells = dict[str, list[Mapping[str, Any]]]()
     for strategy in STRATEGIES:
         home = path / f"{strategy}-seed{seed}"
@@ -62,7 +67,9 @@ def replay(
         ]
     parts = [[query.query_id for query in part.queries] for part in arrived]
     facts = {"dataset": benchmark.name, "seed": seed, "protocol": "official" if benchmark.official else "textbook"}
+    facts |= {"by": order[0], "first": order[1], "settings_hash": settings.hash()}
     facts |= {"steps": settings.training.steps, "update_steps": settings.training.update_steps}
+    facts["revisions"] = sorted({str(cell["revision"]) for own in cells.values() for cell in own})
     result = summary(cells, parts, facts, seed)
     page = path / f"{benchmark.name}-deltas{len(arrived) - 1}-seed{seed}.html"
     write_atomically(page.with_suffix(".json"), json.dumps(result, indent=1).encode())
@@ -79,31 +86,47 @@ def _cell(
     settings: Settings,
     progress: Progress,
 ) -> Mapping[str, Any]:
-    """What `strategy` reaches in the home at `path` once delta number `delta` is in; read where it was stored."""
+    """What `strategy` reaches in the home at `path` once delta number `delta` is in; read where it was stored.
+
+    Raises:
+        GenretError: what is stored was made of another corpus, in another order, or under other settings.
+    """
     kept = path / "cells" / f"delta-{delta:05d}.json"
-    if kept.exists():
-        return dict(json.loads(kept.read_text()))
-    home = Home(path)
     lines = [line for part in arrived[: delta + 1] for line in part.lines]
+    queries = [query for part in arrived[: delta + 1] for query in part.queries]
+    asked = Benchmark(benchmark.name, benchmark.corpus, tuple(queries))
+    key = text_hash(canonical_json([settings.hash(), lines, [asdict(query) for query in queries]]))
+    if kept.exists():
+        cell = json.loads(kept.read_text())
+        if cell["of"] != key:
+            raise GenretError(
+                f"{path} was measured on another corpus, in another order or under other settings: name another --home"
+            )
+        return dict(cell)
+    begun = kept.with_suffix(".begun")
+    whole = not begun.exists()
+    write_atomically(begun, b"")
+    home = Home(path)
     write_atomically(path / _CORPUS, ("\n".join(lines) + "\n").encode())
     started = time.perf_counter()
     found = run.ingest(home, [str(path / _CORPUS)], only=True)
     searchable = time.perf_counter() - started
     release, learned = found.release, 0.0
     if release is None or strategy != "fast":
-        release = run.build(home, settings, consolidate=strategy == "retraining", waiver=_WAIVER).release
+        release = run.build(home, settings, consolidate=strategy == REFERENCE, waiver=_WAIVER).release
         learned = time.perf_counter() - started
-    queries = [query for part in arrived[: delta + 1] for query in part.queries]
-    asked = Benchmark(benchmark.name, benchmark.corpus, tuple(queries))
     trained = release if learned else None
+    seconds = {
+        "searchable": round(searchable, 2),
+        "learned": round(learned, 2),
+        "training": round(_training(home, trained), 2),
+    }
     cell = {
+        "of": key,
         "corpus": {name: found.record[name] for name in ("documents", "passages")},
-        "seconds": {
-            "searchable": round(searchable, 2),
-            "learned": round(learned, 2),
-            "training": round(_training(home, trained), 2),
-        },
+        "seconds": seconds if whole else None,
         "steps": _steps(trained),
+        "revision": read_manifest(release.folder)["git_revision"],
         "heldout": dict(release.metrics),
         "scores": measure_arrived(home, release, asked, lambda done, total: progress(kept.stem, done, total)),
     }
@@ -113,11 +136,13 @@ def _cell(
 
 def _of_strategy(settings: Settings, strategy: str) -> Settings:
     """The settings of a strategy; a chain is never cut short, since consolidation would hide what it forgets."""
-    return settings.with_training(chain=10_000, replay=0.0 if strategy == "without_replay" else None)
+    own = settings.with_training(chain=10_000, replay=0.0 if strategy == "without_replay" else None)
+    return own.model_copy(update={"gate": own.gate.model_copy(update={"forgetting": _ANY})})
 
 
 def _steps(release: Release | None) -> int:
-    return sum(read_manifest(release.folder)["steps"].values()) if release else 0
+    """Steps of SFT and RPO that a training took."""
+    return sum(map(len, read_manifest(release.folder)["loss"].values())) if release else 0
 
 
 def _training(home: Home, release: Release | None) -> float:

@@ -3,21 +3,24 @@
     python benchmarks/steps_to_quality.py .bench/multihop-rag --seed 0
 
 Quality is MRR@10 of generation on the gate's held-out queries of a delta, and the bar is that of the release that
-retraining made, less one point. For each delta the SFT of `retraining` and of `replay` is run once more from where it
-began, asked every few steps, and stopped where it first stands at the bar; either is charged the steps until there,
-with the seconds that they took. One stored file of JSON a delta and strategy, not measured again.
+retraining made, less one point. For each delta the SFT of both strategies is run once more, asked every few steps and
+stopped where it first stands at the bar: that of `retraining` from genesis, that of `replay` from the weights at which
+it was stopped one delta before, so that no step is taken that is not charged. The first starts from the release that
+the first part of the corpus made. One stored file of JSON a delta and strategy, not measured again.
 """
 
 import argparse
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from genret_ops.evaluation.comparison import Question, questions, reciprocal_ranks
 from genret_ops.home import Home
 from genret_ops.modeling.compact import RowScorer
+from genret_ops.records import canonical_json, text_hash
 from genret_ops.registry.content import read_manifest
 from genret_ops.registry.load import open_release
 from genret_ops.registry.registry import Registry, Release
@@ -29,8 +32,11 @@ from genret_ops.training.learner import Learner
 from genret_ops.training.sft import steps
 
 _BELOW = 0.01
-EVERY = {"retraining": 10, "replay": 5}
-"""Steps between two questions, by strategy."""
+EVERY = 5
+"""Steps between two questions."""
+STRATEGIES = ("retraining", "replay")
+Point = tuple[int, float, float]
+"""(steps, MRR@10, seconds of training so far)."""
 
 
 def trained(home: Home, delta: str) -> Release:
@@ -52,37 +58,39 @@ def quality(index: Index, model: Model, put: Sequence[Question]) -> float:
 
 
 def curve(
-    job: Job, index: Index, model: Model, put: Sequence[Question], every: int
-) -> Iterator[tuple[int, float, float]]:
-    """(steps, MRR@10, seconds of training so far) before the first step and after every few."""
+    job: Job, start: Path | None, stopped: Path, index: Index, model: Model, put: Sequence[Question], bar: float
+) -> Iterator[Point]:
+    """Before the first step and after every few, up to the bar or the job's last step; `stopped` gets the weights."""
 
     def now() -> float:
         scorer = RowScorer(learner.head.finished(), job.settings.model.scale)
         return quality(index, replace(model, encoder=learner.encoder, scorer=scorer), put)
 
-    learner = Learner(job.settings, job.rows, job.parent)
+    learner = Learner(job.settings, job.rows, start)
     learner.optimise(job.steps)
-    yield 0, now(), 0.0
-    seconds, started = 0.0, time.perf_counter()
-    for step, _ in steps(job, learner, 0):
-        if (step + 1) % every == 0 or step + 1 == job.steps:
-            seconds += time.perf_counter() - started
-            yield step + 1, now(), seconds
-            started = time.perf_counter()
+    found, seconds, taking = now(), 0.0, steps(job, learner, 0)
+    yield 0, found, seconds
+    for first in range(0, job.steps, EVERY):
+        if found >= bar:
+            break
+        begun = time.perf_counter()
+        taken = [step for step, _ in islice(taking, EVERY)]
+        seconds += time.perf_counter() - begun
+        found = now()
+        yield first + len(taken), found, seconds
+    learner.save(stopped)
 
 
-def measured(home: Home, delta: str, put: Sequence[Question], bar: float, every: int) -> list[tuple[int, float, float]]:
-    """The curve of one strategy at one delta up to the bar, read where it is stored."""
-    kept = home.path / "cells" / f"steps-{delta}.json"
-    if not kept.exists():
+def measured(home: Home, delta: str, start: Path | None, put: Sequence[Question], bar: float, key: str) -> list[Point]:
+    """The curve of one strategy at one delta up to the bar, read where the same was stored."""
+    kept, stopped = home.path / "cells" / f"steps-{delta}.json", home.path / "stopped" / delta
+    if not kept.exists() or json.loads(kept.read_text())["of"] != key:
         _, retriever = open_release(home, trained(home, delta).number)
-        found = list[tuple[int, float, float]]()
-        for point in curve(Job(home.work(delta) / "job"), retriever.index, retriever.model, put, every):
-            found.append(point)
-            if point[1] >= bar:
-                break
-        write_atomically(kept, json.dumps(found).encode())
-    return [tuple(point) for point in json.loads(kept.read_text())]
+        stopped.parent.mkdir(exist_ok=True)
+        job = Job(home.work(delta) / "job")
+        points = list(curve(job, start, stopped, retriever.index, retriever.model, put, bar))
+        write_atomically(kept, json.dumps({"of": key, "points": points}).encode())
+    return [tuple(point) for point in json.loads(kept.read_text())["points"]]
 
 
 def main() -> None:
@@ -91,25 +99,40 @@ def main() -> None:
     parser.add_argument("home", type=Path, help="the home of a `genret bench --deltas` that has ended")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    homes = {name: Home((given.home / f"{name}-seed{given.seed}").absolute()) for name in EVERY}
-    again = homes["retraining"]
-    sums = {name: [0, 0.0] for name in EVERY}
+    homes = {name: Home((given.home / f"{name}-seed{given.seed}").absolute()) for name in STRATEGIES}
+    again, grown, key, before = homes["retraining"], homes["replay"], "", None
+    rows = list[tuple[str, Point, bool]]()
     for delta in again.store.snapshots()[1:]:
         release = trained(again, delta)
         _, retriever = open_release(again, release.number)
         put = asked(again, retriever.index, release)
         bar = quality(retriever.index, retriever.model, put) - _BELOW
-        for name, every in EVERY.items():
-            found = measured(homes[name], delta, put, bar, every)
-            taken, value, seconds = found[-1]
-            told = {"delta": delta, "strategy": name, "bar": round(bar, 4), "began": round(found[0][1], 4)}
-            print(
-                json.dumps(told | {"steps": taken, "seconds": round(seconds, 1), "reached": value >= bar}), flush=True
-            )
-            sums[name][0] += taken
-            sums[name][1] += seconds
-    told = {name: {"steps": taken, "seconds": round(seconds, 1)} for name, (taken, seconds) in sums.items()}
-    print(json.dumps({**told, "ratio of seconds": round(sums["replay"][1] / max(sums["retraining"][1], 1e-9), 3)}))
+        key = text_hash(canonical_json([key, release.content_hash, EVERY, _BELOW]))
+        starts = {"retraining": None, "replay": before or Job(grown.work(delta) / "job").parent}
+        for name, start in starts.items():
+            points = measured(homes[name], delta, start, put, bar, key)
+            taken, value, seconds = points[-1]
+            told = {"delta": delta, "strategy": name, "bar": round(bar, 4), "began": round(points[0][1], 4)}
+            told |= {"stands": round(value, 4), "steps": taken, "seconds": round(seconds, 1), "reached": value >= bar}
+            print(json.dumps(told), flush=True)
+            rows.append((name, points[-1], value >= bar))
+        before = grown.path / "stopped" / delta
+    sums = {
+        name: {
+            "steps": sum(point[0] for own, point, _ in rows if own == name),
+            "seconds": round(sum(point[2] for own, point, _ in rows if own == name), 1),
+            "missed": sum(not reached for own, _, reached in rows if own == name),
+        }
+        for name in STRATEGIES
+    }
+    print(json.dumps({**sums, "replay to retraining": {one: _ratio(sums, one) for one in ("steps", "seconds")}}))
+
+
+def _ratio(sums: Mapping[str, Mapping[str, float]], of: str) -> float | None:
+    """Of replay to retraining; none where an update missed the bar, or retraining took no step."""
+    if sums["replay"]["missed"] or not sums["retraining"][of]:
+        return None
+    return round(sums["replay"][of] / sums["retraining"][of], 3)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ class Worker:
         torch.set_num_threads(1)  # processes are what makes use of several cores
         self.metrics.forget_dead()
         await self.champion.look()
-        if self.champion.state is self.champion.refused is None:
+        if not (self.champion.state or self.champion.refused):
             log.info("no release can be searched yet: `genret build` makes the first, and it is followed at once")
         running = [self.batcher.run(), self.champion.run(self.settings.poll_seconds)]
         if self.settings.shadow:

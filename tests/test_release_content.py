@@ -184,6 +184,8 @@ def test_git_revision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert git_revision(package) == commit
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
     assert git_revision(package) == commit
+    beside = staging(tmp_path / "checkout" / "beside", {"more.py": b"y = 1\n"})
+    assert git_revision(package, beside) == f"{commit}+dirty"
     staging(package, {"code.py": b"x = 2\n"})
     assert git_revision(package) == f"{commit}+dirty"
     assert git_revision(staging(tmp_path / "checkout" / "installed", FILES)) is None

@@ -79,12 +79,12 @@ def test_an_order_that_cannot_be_is_refused(folder: Path, order: tuple[str, floa
         arrivals(read_benchmark(folder), *order)
 
 
-def cell(scores: Mapping[str, float], searchable: float = 1.0, steps: int = 4) -> dict[str, Any]:
+def cell(scores: Mapping[str, float], searchable: float | None = 1.0, steps: int = 4) -> dict[str, Any]:
     own = {query: {"MRR@10": value, "HIT@4": float(value > 0)} for query, value in scores.items()}
     systems = ("bm25_metadata", "hybrid_without_model", *SYSTEMS)
     return {
         "scores": dict.fromkeys(systems, own),
-        "seconds": {"searchable": searchable, "learned": 9.0, "training": 5.0},
+        "seconds": {"searchable": searchable, "learned": 9.0, "training": 5.0} if searchable else None,
         "steps": steps,
         "corpus": {"documents": 1, "passages": 1},
     }
@@ -101,12 +101,19 @@ def test_measures_by_hand_with_a_delta_that_brought_no_query() -> None:
     assert found["rows"]["hybrid replay"]["MRR@10"] == {"AP": 0.875, "BWT": 0.0, "FWT": 0.875}
     assert found["paired"]["hybrid fast-hybrid retraining"]["MRR@10"][0] == -0.5
     assert found["last"]["hybrid fast"]["MRR@10"] == [0.5, 0, 0.5]
+    assert found["paired"]["hybrid replay-hybrid without_replay"]["MRR@10"] == [0.0, 0.0, 0.0]
+    difference, low, high = found["forgotten"]["hybrid fast-hybrid retraining"]["MRR@10"]
+    assert (difference, low, high) == (0.5, 0.5, 0.5), "either query lost a half, whichever are drawn"
     assert found["searchable_seconds"] == 1.0
-    assert found["cost"]["replay"] == {
-        "learned_seconds": 9.0,
-        "training_seconds": 10.0,
-        "steps": 16,
-    }
+    assert found["cost"]["replay"] == {"learned_seconds": 9.0, "training_seconds": 5.0, "steps": 16}
+
+
+def test_what_was_stopped_has_no_time() -> None:
+    first, whole, stopped = cell({"a": 1}), cell({"a": 1, "b": 1}), cell({"a": 1, "b": 1}, None)
+    cells = {strategy: [first, stopped if strategy == "fast" else whole] for strategy in STRATEGIES}
+    found = summary(cells, [["a"], ["b"]], {})
+    assert found["searchable_seconds"] is None and found["cost"]["fast"]["learned_seconds"] is None
+    assert found["cost"]["replay"]["learned_seconds"] == 9.0
 
 
 @pytest.mark.soak
@@ -121,7 +128,7 @@ def test_every_strategy_is_run_for_real_and_a_second_run_only_reads(folder: Path
         return replay(benchmark, home, ("published", 0.5, 1), None, None, lambda *seen: counted.append(seen[0]))
 
     result, page = run()
-    assert set(result["rows"]) == {"bm25_metadata", "hybrid_without_model"} | {
+    assert set(result["rows"]) == {"bm25_metadata"} | {
         f"{system} {strategy}" for system in SYSTEMS for strategy in STRATEGIES
     }
     assert [row["documents"] for row in result["deltas"]] == [6, 12]
@@ -134,8 +141,10 @@ def test_every_strategy_is_run_for_real_and_a_second_run_only_reads(folder: Path
     counted.clear()
     again, _ = run()
     assert again == result and not counted, "every cell was stored"
+    with pytest.raises(GenretError, match="name another --home"):
+        replay(read_benchmark(folder), home, ("published", 0.6, 1), None, None, lambda *seen: None)
 
 
 def test_deltas_and_the_date_go_together(folder: Path) -> None:
-    found = CliRunner().invoke(app, ["bench", str(folder), "--deltas", "2"])
-    assert found.exit_code == 2
+    wrong = (["--deltas", "2"], ["--deltas", "2", "--by", "published", "--budget-minutes", "1"])
+    assert [CliRunner().invoke(app, ["bench", str(folder), *own]).exit_code for own in wrong] == [2, 2]

@@ -159,6 +159,8 @@ def bench(
         raise typer.BadParameter("give --steps or --budget-minutes, not both")
     if (deltas is None) != (by is None):
         raise typer.BadParameter("--deltas and --by go together: how many, and which date orders the documents")
+    if deltas is not None and budget_minutes is not None:
+        raise typer.BadParameter("with --deltas give --steps: a budget of minutes would differ from delta to delta")
     benchmark = read_benchmark(folder)
     path = path_of(home or Path(".bench") / benchmark.name)
     with show.working("starting"):

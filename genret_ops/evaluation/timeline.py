@@ -1,7 +1,8 @@
 """A corpus replayed delta by delta under several strategies: the stored cells of a run, and what they say together.
 
 A cell is what one strategy reached after one delta: `scores` (system -> query id -> metric -> score, for every query
-that has arrived by then), `seconds` (searchable, learned, training), `steps`, `heldout` and counts of the corpus.
+that has arrived by then), `seconds` (searchable, learned, training; None where the run was stopped meanwhile), `steps`,
+`heldout` and counts of the corpus.
 This module computes; assets/continual.py makes the cells.
 """
 
@@ -9,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from genret_ops.evaluation.continual import average_performance, forgetting, learning
+import numpy as np
+
+from genret_ops.evaluation.continual import average_performance, forgetting, forgetting_difference, learning
 from genret_ops.evaluation.significance import paired_by_metric
 
 STRATEGIES = {
@@ -18,14 +21,38 @@ STRATEGIES = {
     "retraining": "trained again on everything",
     "without_replay": "trained on what is new alone",
 }
-SYSTEMS = ("generative", "hybrid")
+WORDS = "bm25_metadata"
+"""The system that no strategy touches."""
+SYSTEMS = ("hybrid_without_model", "generative", "hybrid")
+LEARNED = ("generative", "hybrid")
 REFERENCE = "retraining"
+PAIRS = (("fast", REFERENCE), ("replay", REFERENCE), ("without_replay", REFERENCE), ("replay", "without_replay"))
+"""Strategies that are compared: (ours, theirs)."""
 TIMED = "fast"
 """The strategy that encodes what is new, and takes the time for it; the others find it encoded."""
 
 Cell = Mapping[str, Any]
 Parts = Sequence[Sequence[str]]
 """Query ids by the delta that they arrive with."""
+
+
+def by_query(cells: Sequence[Cell], parts: Parts, system: str, metric: str) -> list[list[np.ndarray]]:
+    """What `matrix` takes the means of: scores of shape (queries of delta i,) after delta t.
+
+    Raises:
+        ValueError: no delta brought a query.
+    """
+    told = [number for number, own in enumerate(parts) if own]
+    if not told:
+        raise ValueError("no query has all of its gold documents in the corpus")
+    stands = [*told[:-1], len(parts) - 1]
+    return [
+        [
+            np.array([cells[stand]["scores"][system][query][metric] for query in parts[part]])
+            for part in told[: place + 1]
+        ]
+        for place, stand in enumerate(stands)
+    ]
 
 
 def matrix(cells: Sequence[Cell], parts: Parts, system: str, metric: str) -> list[list[float]]:
@@ -36,14 +63,7 @@ def matrix(cells: Sequence[Cell], parts: Parts, system: str, metric: str) -> lis
     Raises:
         ValueError: no delta brought a query.
     """
-    told = [number for number, own in enumerate(parts) if own]
-    if not told:
-        raise ValueError("no query has all of its gold documents in the corpus")
-    stands = [*told[:-1], len(parts) - 1]
-    return [
-        [_mean(cells[stand]["scores"][system], parts[part], metric) for part in told[: place + 1]]
-        for place, stand in enumerate(stands)
-    ]
+    return [[float(own.mean()) for own in row] for row in by_query(cells, parts, system, metric)]
 
 
 def summary(
@@ -54,16 +74,15 @@ def summary(
     `searchable_seconds` is the median of the deltas; `last` holds the scores after the last delta, query by query in
     one order, for whoever pools several seeds.
     """
-    systems: Mapping[str, Any] = cells[REFERENCE][-1]["scores"]
-    metrics = list(next(iter(next(iter(systems.values())).values())))
-    rows = {name: (REFERENCE, name) for name in systems if name not in SYSTEMS}
+    metrics = list(next(iter(cells[REFERENCE][-1]["scores"][WORDS].values())))
+    rows = {WORDS: (REFERENCE, WORDS)}
     rows |= {f"{system} {strategy}": (strategy, system) for system in SYSTEMS for strategy in STRATEGIES}
     measured = {
         name: {metric: _measures(matrix(cells[strategy], parts, system, metric)) for metric in metrics}
         for name, (strategy, system) in rows.items()
     }
     last = {name: cells[strategy][-1]["scores"][system] for name, (strategy, system) in rows.items()}
-    pairs = [(f"{s} {name}", f"{s} {REFERENCE}") for s in SYSTEMS for name in STRATEGIES if name != REFERENCE]
+    pairs = {f"{s} {a}-{s} {b}": (s, a, b) for s in LEARNED for a, b in PAIRS} if _queries(parts) > 1 else {}
     return {
         **facts,
         "deltas": [
@@ -75,18 +94,26 @@ def summary(
             name: {metric: _curve(matrix(cells[strategy], parts, system, metric)) for metric in metrics}
             for name, (strategy, system) in rows.items()
         },
-        "paired": {f"{a}-{b}": paired_by_metric(last[a], last[b], metrics, seed) for a, b in pairs if len(last[a]) > 1},
-        "searchable_seconds": median(cell["seconds"]["searchable"] for cell in cells[TIMED][1:]),
+        "paired": {
+            name: paired_by_metric(last[f"{system} {ours}"], last[f"{system} {theirs}"], metrics, seed)
+            for name, (system, ours, theirs) in pairs.items()
+        },
+        "forgotten": {
+            name: {
+                metric: forgetting_difference(
+                    by_query(cells[ours], parts, system, metric), by_query(cells[theirs], parts, system, metric), seed
+                )
+                for metric in metrics
+            }
+            for name, (system, ours, theirs) in pairs.items()
+        },
+        "searchable_seconds": _median([cell["seconds"] for cell in cells[TIMED][1:]], "searchable"),
         "cost": {strategy: _cost(found) for strategy, found in cells.items()},
         "last": {
             name: {metric: [scores[metric] for scores in own.values()] for metric in metrics}
             for name, own in last.items()
         },
     }
-
-
-def _mean(scores: Mapping[str, Mapping[str, float]], queries: Sequence[str], metric: str) -> float:
-    return sum(scores[query][metric] for query in queries) / len(queries)
 
 
 def _measures(scores: Sequence[Sequence[float]]) -> dict[str, float]:
@@ -98,11 +125,21 @@ def _curve(scores: Sequence[Sequence[float]]) -> list[float]:
     return [average_performance(scores[: place + 1]) for place in range(len(scores))]
 
 
-def _cost(cells: Sequence[Cell]) -> dict[str, float]:
-    """Medians of the seconds of one delta, and sums over all of them; the first corpus is not counted."""
+def _cost(cells: Sequence[Cell]) -> dict[str, float | None]:
+    """Median seconds of one delta, and steps of all of them; the first corpus is not counted."""
     updates = cells[1:]
     return {
-        "learned_seconds": median(cell["seconds"]["learned"] for cell in updates),
-        "training_seconds": sum(cell["seconds"]["training"] for cell in updates),
+        "learned_seconds": _median([cell["seconds"] for cell in updates], "learned"),
+        "training_seconds": _median([cell["seconds"] for cell in updates], "training"),
         "steps": sum(cell["steps"] for cell in updates),
     }
+
+
+def _median(seconds: Sequence[Mapping[str, float] | None], name: str) -> float | None:
+    """Of the cells that were made without a stop; None where none was."""
+    whole = [own[name] for own in seconds if own]
+    return median(whole) if whole else None
+
+
+def _queries(parts: Parts) -> int:
+    return sum(map(len, parts))

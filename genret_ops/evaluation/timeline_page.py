@@ -6,21 +6,22 @@ from typing import Any
 
 from genret_ops.evaluation.page import aligned, interval, points, render, verdict
 from genret_ops.evaluation.plots import Dot, dot_plot, line_plot, typeset
-from genret_ops.evaluation.timeline import STRATEGIES, SYSTEMS
+from genret_ops.evaluation.timeline import LEARNED, REFERENCE, STRATEGIES, WORDS
 
 _LEAD = ("MRR@10", "HIT@4")
 _MEASURES = ("AP", "BWT", "FWT")
 _COST = {
     "learned_seconds": "to learned, s",
-    "training_seconds": "training in all, s",
+    "training_seconds": "training, s",
     "steps": "steps in all",
 }
+_FACTS = ("protocol", "by", "first", "seed", "steps", "update_steps", "searchable_seconds", "revisions")
 
 
 def write_page(result: Mapping[str, Any], path: Path) -> None:
     """Write the HTML page of `timeline.summary`'s result."""
     tables = [{"caption": metric, **_measured(result, metric)} for metric in _LEAD]
-    curves = [_curves(result, system, metric) for metric in _LEAD for system in SYSTEMS]
+    curves = [_curves(result, system, metric) for metric in _LEAD for system in LEARNED]
     values = {
         "dataset": result["dataset"],
         "strategies": STRATEGIES,
@@ -28,12 +29,10 @@ def write_page(result: Mapping[str, Any], path: Path) -> None:
         "curves": curves,
         "forests": [_forest(result, metric) for metric in _LEAD] if result["paired"] else [],
         "paired": _paired(result),
+        "forgotten": _forgotten(result),
         "cost": {"columns": list(_COST.values()), "rows": _cost(result)},
         "deltas": result["deltas"],
-        "facts": [
-            (name.replace("_", " "), str(result[name]))
-            for name in ("protocol", "seed", "steps", "update_steps", "searchable_seconds")
-        ],
+        "facts": [(name.replace("_", " "), str(result[name])) for name in _FACTS],
     }
     render("timeline.html.j2", values, path)
 
@@ -46,10 +45,15 @@ def text(result: Mapping[str, Any]) -> str:
         for name, own in result["rows"].items()
     ]
     blocks = [aligned([["after the last delta", *header], *rows])]
-    pairs = [[name.replace("_", " "), *(interval(own[m]) for m in _LEAD)] for name, own in result["paired"].items()]
-    blocks += [aligned([["difference", *_LEAD], *pairs])] if pairs else []
-    cost = [[name.replace("_", " "), *(f"{value:,.1f}" for value in own)] for name, own in _costs(result)]
-    return "\n\n".join([*blocks, aligned([["cost of a delta", *_COST.values()], *cost])]) + "\n"
+    for told, found in (("difference", "paired"), ("difference in BWT", "forgotten")):
+        pairs = [[_minus(name), *(interval(own[metric]) for metric in _LEAD)] for name, own in result[found].items()]
+        blocks += [aligned([[told, *_LEAD], *pairs])] if pairs else []
+    cost = [[name.replace("_", " "), *own] for name, own in _costs(result)]
+    return "\n\n".join([*blocks, aligned([["cost", *_COST.values()], *cost])]) + "\n"
+
+
+def _minus(pair: str) -> str:
+    return pair.replace("_", " ").replace("-", " − ")
 
 
 def _measured(result: Mapping[str, Any], metric: str) -> dict[str, Any]:
@@ -61,21 +65,16 @@ def _measured(result: Mapping[str, Any], metric: str) -> dict[str, Any]:
 
 
 def _curves(result: Mapping[str, Any], system: str, metric: str) -> dict[str, str]:
-    lines = {
-        label.replace(f"{system} ", "").replace("_", " "): [points(value) for value in own[metric]]
-        for label, own in result["curves"].items()
-        if label.startswith(f"{system} ") or label not in _compared()
-    }
+    shown = {strategy.replace("_", " "): f"{system} {strategy}" for strategy in STRATEGIES}
+    shown |= {WORDS.replace("_", " "): WORDS, "without model": f"hybrid_without_model {REFERENCE}"}
+    lines = {label: [points(value) for value in result["curves"][row][metric]] for label, row in shown.items()}
     title = f"{system}: mean {metric} over all deltas so far, percent"
     return {"caption": title, "svg": line_plot(f"{system}-{metric}", lines, title)}
 
 
-def _compared() -> set[str]:
-    return {f"{system} {strategy}" for system in SYSTEMS for strategy in STRATEGIES}
-
-
 def _forest(result: Mapping[str, Any], metric: str) -> dict[str, str]:
-    found = {name.rpartition("-")[0].replace("_", " "): own[metric] for name, own in result["paired"].items()}
+    against = {name: own for name, own in result["paired"].items() if name.endswith(f" {REFERENCE}")}
+    found = {name.rpartition("-")[0].replace("_", " "): own[metric] for name, own in against.items()}
     ends = {name: [points(value) for value in own] for name, own in found.items()}
     dots = [Dot(name, d, low, high, f"{d:+.1f}", verdict(found[name])) for name, (d, low, high) in ends.items()]
     limits = min(0.0, *(dot.low for dot in dots)), max(0.0, *(dot.high for dot in dots))
@@ -86,7 +85,7 @@ def _forest(result: Mapping[str, Any], metric: str) -> dict[str, str]:
 def _paired(result: Mapping[str, Any]) -> dict[str, Any]:
     rows = [
         {
-            "label": name.replace("_", " ").replace("-", " − "),
+            "label": _minus(name),
             "cells": [{"text": typeset(interval(own[metric])), "verdict": verdict(own[metric])} for metric in _LEAD],
         }
         for name, own in result["paired"].items()
@@ -94,9 +93,21 @@ def _paired(result: Mapping[str, Any]) -> dict[str, Any]:
     return {"columns": list(_LEAD), "rows": rows}
 
 
-def _costs(result: Mapping[str, Any]) -> Sequence[tuple[str, list[float]]]:
-    return [(name, [own[column] for column in _COST]) for name, own in result["cost"].items()]
+def _forgotten(result: Mapping[str, Any]) -> dict[str, Any]:
+    rows = [
+        {"label": _minus(name), "cells": [typeset(interval(own[metric])) for metric in _LEAD]}
+        for name, own in result["forgotten"].items()
+    ]
+    return {"columns": list(_LEAD), "rows": rows}
+
+
+def _costs(result: Mapping[str, Any]) -> Sequence[tuple[str, list[str]]]:
+    return [(name, [_cost_of(own[column]) for column in _COST]) for name, own in result["cost"].items()]
+
+
+def _cost_of(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.1f}"
 
 
 def _cost(result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [{"label": STRATEGIES[name], "cells": [f"{v:,.1f}" for v in own]} for name, own in _costs(result)]
+    return [{"label": STRATEGIES[name], "cells": own} for name, own in _costs(result)]

@@ -145,16 +145,17 @@ def library_versions(names: Iterable[str]) -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
-def git_revision(of: Path) -> str | None:
-    """Commit that the files under folder `of` stand at, with `+dirty` where they were changed since.
+def git_revision(*folders: Path) -> str | None:
+    """Commit that the files under these folders of one checkout stand at, with `+dirty` where they were changed since.
 
     None where git does not track them (an installed package, even inside another project's checkout) or is not
     installed.
     """
-    if shutil.which("git") is None or not _git(of, "ls-files", "--", "."):
+    inside, *_ = folders
+    if shutil.which("git") is None or not _git(inside, "ls-files", "--", *map(str, folders)):
         return None
-    commit = _git(of, "rev-parse", "--verify", "--quiet", "HEAD")
-    changed = _git(of, "--no-optional-locks", "status", "--porcelain", "--", ".")
+    commit = _git(inside, "rev-parse", "--verify", "--quiet", "HEAD")
+    changed = _git(inside, "--no-optional-locks", "status", "--porcelain", "--", *map(str, folders))
     return commit and commit + ("+dirty" if changed else "")
 
 

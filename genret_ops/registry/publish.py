@@ -70,7 +70,8 @@ def publish(
     write_model(job.folder / "rpo", staging, rows, [passage.passage_id for passage in head.passages], search)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     versions = library_versions(LIBRARIES)
-    revision = git_revision(Path(__file__).parent)
+    package = Path(__file__).parents[1]
+    revision = git_revision(package, package.parent / "assets")
     manifest = {
         "head": dict(record),
         "settings": settings.model_dump(mode="json"),
