@@ -8,7 +8,7 @@ import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +94,7 @@ def _cell(
     kept = path / "cells" / f"delta-{delta:05d}.json"
     lines = [line for part in arrived[: delta + 1] for line in part.lines]
     queries = [query for part in arrived[: delta + 1] for query in part.queries]
-    asked = Benchmark(benchmark.name, benchmark.corpus, tuple(queries))
+    asked = replace(benchmark, queries=tuple(queries))
     key = text_hash(canonical_json([settings.hash(), lines, [asdict(query) for query in queries]]))
     if kept.exists():
         cell = json.loads(kept.read_text())

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +22,12 @@ class BenchQuery:
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """`queries` have gold; `official` says that all of them carry facts, so official scoring applies."""
+    """`queries` have gold; `official` scoring applies where all of them carry gold facts (MultiHop-RAG)."""
 
     name: str
     corpus: Path
-    queries: tuple[BenchQuery, ...] = field(default_factory=tuple)
-
-    @property
-    def official(self) -> bool:
-        """Whether gold facts are given (MultiHop-RAG)."""
-        return all(query.facts for query in self.queries)
+    queries: tuple[BenchQuery, ...]
+    official: bool
 
 
 def read_benchmark(folder: Path) -> Benchmark:
@@ -48,7 +44,7 @@ def read_benchmark(folder: Path) -> Benchmark:
     kept = tuple(query for query in queries if query.relevant)
     if not kept:
         raise GenretError(f"no query of {folder} has a relevant document in qrels.tsv")
-    return Benchmark(folder.resolve().name, folder / "corpus.jsonl", kept)
+    return Benchmark(folder.resolve().name, folder / "corpus.jsonl", kept, all(query.facts for query in kept))
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
