@@ -39,12 +39,7 @@ def write_page(result: Mapping[str, Any], path: Path) -> None:
 
 def text(result: Mapping[str, Any]) -> str:
     """The same as plain text of at most 90 columns."""
-    header = [f"{measure} {metric}" for metric in _LEAD for measure in _MEASURES]
-    rows = [
-        [name.replace("_", " "), *(f"{points(own[metric][measure]):.1f}" for metric in _LEAD for measure in _MEASURES)]
-        for name, own in result["rows"].items()
-    ]
-    blocks = [aligned([["after the last delta", *header], *rows])]
+    blocks = [aligned([[f"{metric} after the last delta", *_MEASURES], *_rows(result, metric)]) for metric in _LEAD]
     for told, found in (("difference", "paired"), ("difference in BWT", "forgotten")):
         pairs = [[_minus(name), *(interval(own[metric]) for metric in _LEAD)] for name, own in result[found].items()]
         blocks += [aligned([[told, *_LEAD], *pairs])] if pairs else []
@@ -56,12 +51,16 @@ def _minus(pair: str) -> str:
     return pair.replace("_", " ").replace("-", " − ")
 
 
-def _measured(result: Mapping[str, Any], metric: str) -> dict[str, Any]:
-    rows = [
-        {"label": name.replace("_", " "), "cells": [f"{points(own[metric][measure]):.1f}" for measure in _MEASURES]}
+def _rows(result: Mapping[str, Any], metric: str) -> list[list[str]]:
+    return [
+        [name.replace("_", " "), *(f"{points(own[metric][measure]):.1f}" for measure in _MEASURES)]
         for name, own in result["rows"].items()
     ]
-    return {"columns": list(_MEASURES), "rows": [{**row, "cells": list(map(typeset, row["cells"]))} for row in rows]}
+
+
+def _measured(result: Mapping[str, Any], metric: str) -> dict[str, Any]:
+    rows = [{"label": label, "cells": list(map(typeset, cells))} for label, *cells in _rows(result, metric)]
+    return {"columns": list(_MEASURES), "rows": rows}
 
 
 def _curves(result: Mapping[str, Any], system: str, metric: str) -> dict[str, str]:
