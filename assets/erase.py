@@ -111,7 +111,7 @@ def _traces(home: Home) -> Traces:
 
 
 def _purge(home: Home) -> dict[str, Any]:
-    """Remove every trace, then search for what is left; the erasure ends where nothing is."""
+    """Remove every trace, then search for what is left; the erasure ends where nothing is that can be taken out."""
     traces = _traces(home)
     snapshots = traces.in_snapshots()
     retired, key = _tainted(home, snapshots), document_key(traces.document)
@@ -134,7 +134,7 @@ def _purge(home: Home) -> dict[str, Any]:
     Inbox(home).forget(traces.document)
     lift(home.path, traces.document)
     found = traces.search()
-    if not found.left and (erasure := Erasure.under_way(home.path)):
+    if not found.removable and (erasure := Erasure.under_way(home.path)):
         erasure.end(home.path)
     searched = {name: getattr(found, name) for name in ("files", "bytes", "database_rows", "table_rows")}
     return {
@@ -148,13 +148,16 @@ def _purge(home: Home) -> dict[str, Any]:
 def _forget_runs(home: Home, snapshots: Sequence[str], document: str) -> int:
     """Remove every run of these deltas or launched with the document's name, with events and logs; how many it were.
 
-    One of them may be the very run that erases: it works on, in files that stay and are empty.
+    So are those that failed at the newest delta, since what they read may have held it still. One of them all may be
+    the very run that erases: it works on, in files that stay and are empty.
     """
     with instance_of(home) as instance:
         launched = [one for job in (UPDATE, ERASE) for one in instance.get_runs(dg.RunsFilter(job_name=job))]
         launched = [one for one in launched if names(one.run_config, document)]
         for name in snapshots:
             launched += instance.get_runs(dg.RunsFilter(tags={"dagster/partition": name}))
+        tried = instance.get_runs(dg.RunsFilter(tags={"dagster/partition": home.store.snapshots()[-1]}))
+        launched += [one for one in tried if one.status is not dg.DagsterRunStatus.SUCCESS]
         forgotten = {one.run_id: one for one in launched}
         for run_id in forgotten:
             instance.delete_run(run_id)

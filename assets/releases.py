@@ -90,17 +90,13 @@ def model_release(context: dg.AssetExecutionContext, home: HomeResource) -> dg.M
 @dg.asset(partitions_def=deltas, group_name="release", code_version="1", deps=[model_release])
 def gate(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
     """What the release must hold to become champion: measured, and the verdict stored with its hash."""
-    from genret_ops.registry.content import read_manifest
     from genret_ops.registry.gate import judge_release
     from genret_ops.registry.registry import CHAMPION, Registry
-    from genret_ops.synthesis.queries import read_queries
 
     registry = Registry(home.home.path)
     release = registry.release(left_by(context, "model_release")[_NUMBER])
-    version = read_manifest(release.folder)["training_tables"]["queries"]
-    queries = read_queries(home.home.store, release.delta, version, ("gate",))
     against = registry.alias(CHAMPION)
-    verdict = judge_release(home.home, registry, release, queries, home.settings.gate)
+    verdict = judge_release(home.home, registry, release, home.settings.gate)
     registry.record_verdict(release.number, verdict, actor())
     return dg.MaterializeResult(
         metadata={
@@ -127,7 +123,7 @@ def champion(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materi
         now, models = registry.alias(CHAMPION), {one.number: one.model for one in registry.releases()}
         if now is not None and models[now] not in (models.get(judged[_AGAINST]), release.model):
             told = f"r{now} is champion, and not what r{release.number} was judged against"
-            raise AliasMoved(f"{told}: `genret promote r{release.number}`, if it is still wanted")
+            raise AliasMoved(f"{told}: `genret promote r{release.number}` compares the two")
         newest = home.home.store.committed(home.home.store.snapshots()[-1])
         if newest["snapshot"] != release.delta:
             registry.admit(release.number, waiver)

@@ -25,6 +25,7 @@ from genret_ops.records import Document, Quarantined
 from genret_ops.registry.ancestry import answered_before, trained_in
 from genret_ops.registry.content import read_manifest, verify
 from genret_ops.registry.freshness import freshness
+from genret_ops.registry.gate import judge_release, outdated
 from genret_ops.registry.growth import from_genesis
 from genret_ops.registry.registry import CHAMPION, Registry, Release
 from genret_ops.retrieval.model import read_search
@@ -198,6 +199,10 @@ def rollback(home: Home, reason: str) -> Release:
 def _promoted(home: Home, release: Release, reason: str, waiver: str | None) -> Release:
     """Make a release champion on the newest snapshot; nobody else changes corpus or champion meanwhile."""
     registry, newest = Registry(home.path), home.store.snapshots()[-1]
+    trained = registry.release(trained_in(registry, release))
+    if waiver is None and outdated(registry, trained):
+        registry.verify(trained)
+        registry.record_verdict(trained.number, judge_release(home, registry, trained, home.settings.gate), actor())
     if release.delta == newest:
         registry.promote(release.number, actor(), reason, waiver=waiver)
     else:

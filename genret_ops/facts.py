@@ -187,18 +187,14 @@ def _gate(verdict: "Verdict | BrokenRelease | None") -> dict[str, Any] | None:
 
 def difference(home: "Home", old: str, new: str) -> dict[str, Any]:
     """What lies between two releases; the questions are those that the gate asked of the newer one."""
-    from genret_ops.registry.content import read_manifest
     from genret_ops.registry.difference import difference
-    from genret_ops.synthesis.queries import read_queries
+    from genret_ops.registry.heldout import heldout
 
     known = registry(home)
     first, second = known.release(old), known.release(new)
     for one in (first, second):
         known.verify(one)
-    manifest = read_manifest(second.folder)
-    trained_on, version = manifest["trained_on"], manifest["training_tables"]["queries"]
-    queries = read_queries(home.store, trained_on, version, ("gate",))
-    return difference(home, first, second, queries)
+    return difference(home, first, second, heldout(home, second))
 
 
 def history(home: "Home") -> list[dict[str, Any]]:

@@ -30,3 +30,16 @@ def searchable(home: Path, release: str | int = "champion") -> Places:
     head = retriever.index.head
     hits = retriever.search("everything", len(head), "dense").hits
     return frozenset((doc_id, hit.passage_id) for hit in hits for doc_id in head.documents_of(hit.docid))
+
+
+def unreached(home: Path) -> list[tuple[str, str]]:
+    """(mode, longest sentence) of every live passage that words or the model do not find by it."""
+    _, retriever = open_release(Home(home))
+    head = retriever.index.head
+    asked = [(docid, max(head.passages[docid].sentences, key=len)) for docid in head.live.nonzero()[0].tolist()]
+    return [
+        (mode, sentence)
+        for docid, sentence in asked
+        for mode in ("lexical", "generative")
+        if docid not in {hit.docid for hit in retriever.search(sentence, 20, mode).hits}
+    ]

@@ -7,7 +7,7 @@ import numpy as np
 from genret_ops.home import Home
 from genret_ops.modeling.compact import finished_rows
 from genret_ops.modeling.rows import Rows
-from genret_ops.registry.content import seal
+from genret_ops.registry.content import read_manifest, seal
 from genret_ops.registry.registry import Registry
 from genret_ops.registry.verdict import Verdict
 
@@ -25,6 +25,7 @@ def another(home: Home, of: int, seed: int) -> int:
     (staging / "starts.npy").unlink()
     Rows(np.random.default_rng(seed).permutation(rows.vectors), rows.starts).save(staging)
     made_from = {"settings": home.settings.model_dump(mode="json"), "trained_on": model.delta}
+    made_from["training_tables"] = read_manifest(model.folder)["training_tables"]
     content = seal(staging, home.releases, made_from)
     facts = {"generation": 0, "delta": model.delta, "parent": of, "head": model.head, "metrics": {}}
     number = registry.register(content, home.releases / content[:16], actor="test", **facts)

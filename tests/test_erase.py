@@ -12,9 +12,10 @@ from typing import Any
 
 import lancedb
 import pytest
+from releases import another
 
+from assets import corpus, run
 from assets import erase as erasing
-from assets import run
 from assets.erase import erase
 from genret_ops.corpus.erased import Erased, Erasure, document_key
 from genret_ops.corpus.inbox import Inbox
@@ -183,6 +184,10 @@ def killing(*_: object, **__: object) -> None:
     raise Killed
 
 
+def failing(*_: object, **__: object) -> None:
+    raise GenretError("the disk is full")
+
+
 def test_killed_at_any_step_it_is_withdrawn_already_and_the_same_command_ends_it(
     home_copy: Path, documents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -190,6 +195,10 @@ def test_killed_at_any_step_it_is_withdrawn_already_and_the_same_command_ends_it
     folder = Path(shutil.copytree(documents, tmp_path / "documents"))
     (folder / "safe.md").write_text(f"# The vault\n\n{secret}\n")
     run.ingest(home, [str(folder)], only=True)
+    (folder / "safe.md").write_text(f"# The vault\n\n{secret} It was written down last week.\n")
+    with monkeypatch.context() as patched, pytest.raises(GenretError):
+        patched.setattr(corpus, "_commit", failing)
+        run.ingest(home)
     steps = [
         (run, "ingest"),
         (Registry, "retire"),
@@ -218,6 +227,20 @@ def test_killed_at_any_step_it_is_withdrawn_already_and_the_same_command_ends_it
     assert registry.release("champion").model == registry.release(1).model, "it had never learned it"
     assert everything(home, 1) == everything(home), "a release from before the document stays"
     assert audit(home, files=True)["problems"] == []
+
+
+def test_what_the_trail_holds_cannot_be_taken_out_and_stops_no_other_erasure(home_copy: Path, tmp_path: Path) -> None:
+    home, file, secret = Home(home_copy), tmp_path / "safe.md", "The porter alone knows the combination of the safe."
+    file.write_text(f"# The vault\n\n{secret}\n")
+    run.ingest(home, [str(file)])
+    Registry(home.path).promote(another(home, 1, 1), "ann", f"it says: {secret}")
+    report = erase(home, "safe.md")
+    assert report["left"] == ["registry.db", "registry.db, decoded", "the registry"]
+    assert Erasure.under_way(home.path) is None and "safe.md" not in everything(home)
+    assert not report["searched"]["id_everywhere"], "the list of sources names the file"
+    registry = Registry(home.path)
+    registry.promote(1, "ann", "a test")
+    assert run.ingest(home).quarantined["erased"] == 1
 
 
 def test_a_light_gate_that_refuses_stops_no_erasure(

@@ -45,5 +45,6 @@ def test_every_release_is_asked_under_its_own_settings_of_retrieval(
     monkeypatch.setattr(gate, "reciprocal_ranks", seen)
     (passage, *_) = open_release(home)[1].index.head.passages
     query = SyntheticQuery("a question", "sentence", (passage.passage_id,), "gate", "test", 0)
-    judge_release(home, registry, registry.release(number), [query], GateSettings())
+    monkeypatch.setattr(gate, "heldout", lambda home, release: [query])
+    judge_release(home, registry, registry.release(number), GateSettings())
     assert pools == [10, 100, 100], "the release, the champion, the reference"

@@ -244,6 +244,18 @@ def test_aliases_references_and_what_a_rollback_goes_to_are_needed(tmp_path: Pat
     assert [one.number for one in unneeded(home, 0)] == [1]
 
 
+def test_what_a_rollback_goes_to_will_be_judged_against_its_own_reference(tmp_path: Path) -> None:
+    registry = Registry(tmp_path)
+    add(registry, "first generation")
+    add(registry, "it grew", parent=1)
+    add(registry, "and again", parent=2)
+    add(registry, "second generation", generation=1)
+    assert add(registry, "second generation", parent=4, generation=1, delta="delta-00001", head={"of": "a patch"}) == 5
+    before = answered_before(registry)
+    assert before is not None and before.number == 3 and registry.alias("previous") == 4
+    assert [one.number for one in unneeded(Home(tmp_path), 0)] == [2]
+
+
 def test_more_releases_may_be_retired_than_a_statement_of_sqlite_has_room_for(tmp_path: Path) -> None:
     registry = Registry(tmp_path)
     add(registry, "one")

@@ -104,12 +104,14 @@ def test_a_document_of_another_source_is_withdrawn_as_well(home: Home) -> None:
 
 def test_an_erased_document_leaves_no_posting_and_no_ticket(home: Home) -> None:
     inbox = Inbox(home)
-    inbox.post(FERRY, "ann")
+    ferry = Document("notes/ferry.md", FERRY.title, FERRY.text)
+    inbox.post(ferry, "ann")
     run.ingest(home)
-    assert erase(home, "ferry")["left"] == []
-    assert not any(b"quarter past nine" in path.read_bytes() for path in home.path.rglob("*") if path.is_file())
+    assert erase(home, "notes/ferry.md")["left"] == []
+    held = [path.read_bytes() for path in home.path.rglob("*") if path.is_file()]
+    assert not any(trace in data for data in held for trace in (b"quarter past nine", b"notes/ferry.md"))
     assert list((home.path / "tickets").iterdir()) == []
-    for document in (FERRY, Document("pier", "", FERRY.text)):
+    for document in (ferry, Document("pier", "", FERRY.text)):
         with pytest.raises(DocumentRefused, match="was erased and stays out"):
             inbox.post(document, "ann")
 

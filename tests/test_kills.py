@@ -16,7 +16,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from places import on_disk, searchable
+from places import on_disk, searchable, unreached
 
 from assets.execution import instance_of
 from genret_ops import facts
@@ -115,7 +115,7 @@ def survive(world: World, phase: str, genret: Genret) -> bool:
     assert searchable(world.home) in {before, before & after, after}
     world.whole()
     genret(*command.split(), home=world.home)
-    assert searchable(world.home) == after
+    assert searchable(world.home) == after and unreached(world.home) == []
     world.whole()
     status = json.loads(genret("status", "--json", home=world.home).stdout)
     assert status["fresh"] == 0 or command != "build"

@@ -149,7 +149,7 @@ class Inbox:
         return self._folder / f"{document_key(doc_id)}.json"
 
     def _posted(self, doc_id: str) -> str | None:
-        return postings(self._now(doc_id)).get(doc_id)
+        return postings(self._now(doc_id)).get(document_key(doc_id))
 
     def _now(self, doc_id: str) -> list[Document]:
         """What is posted under an id: one document, or none."""
@@ -178,13 +178,13 @@ def posting_of(document: Document) -> str | None:
 
 
 def postings(documents: Iterable[Document]) -> dict[str, str]:
-    """The ticket of every document that was posted, by id."""
-    return {document.doc_id: ticket for document in documents if (ticket := posting_of(document))}
+    """The ticket of every document that was posted, by its key: records outlive an erasure, so they hold no id."""
+    return {document_key(document.doc_id): ticket for document in documents if (ticket := posting_of(document))}
 
 
 def _posting(home: Path, snapshot: str, doc_id: str) -> str:
     held: Mapping[str, str] = read_record(home, snapshot)["posted"]
-    return held.get(doc_id, "")
+    return held.get(document_key(doc_id), "")
 
 
 def cleaned(document: Document) -> Document:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from genret_ops.corpus.erased import document_key
 from genret_ops.home import Home
 from genret_ops.store import places_path, read_record, snapshots, write_atomically
 
@@ -86,7 +87,7 @@ def withdrawn(home: Path) -> frozenset[str]:
 def _withdrawn(home: Path, newest: str) -> frozenset[str]:
     found = _read(home)
     posted: dict[str, str] = read_record(home, newest)["posted"] if found and newest else {}
-    return frozenset(doc for doc, since in found.items() if since is None or posted.get(doc) not in since)
+    return frozenset(doc for doc, since in found.items() if since is None or posted.get(document_key(doc)) not in since)
 
 
 def withdraw(home: Path, doc_id: str, until_posted: bool = False) -> None:

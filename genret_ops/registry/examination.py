@@ -5,12 +5,11 @@ from typing import Any
 
 from genret_ops.evaluation.comparison import Question, questions, reachable, reciprocal_ranks
 from genret_ops.home import Home
-from genret_ops.registry.content import read_manifest
+from genret_ops.registry.heldout import heldout
 from genret_ops.registry.labels import labelled, read_labels
 from genret_ops.registry.load import open_release
 from genret_ops.registry.registry import Release
 from genret_ops.retrieval.index import Index, Model
-from genret_ops.synthesis.queries import read_queries
 
 
 def examine(home: Home, release: Release) -> dict[str, Any]:
@@ -20,12 +19,10 @@ def examine(home: Home, release: Release) -> dict[str, Any]:
     """
     _, retriever = open_release(home, release.number)
     index, model = retriever.index, retriever.model
-    manifest = read_manifest(release.folder)
-    version = manifest["training_tables"]["queries"]
-    heldout = read_queries(home.store, manifest["trained_on"], version, ("gate",))
+    known = heldout(home, release)
     asked = {
         "labels": labelled(index.head, read_labels(home.path)),
-        "held out": questions(index.head, heldout, len(heldout)),
+        "held out": questions(index.head, known, len(known)),
     }
     new = [docid for docid in index.head.live.nonzero()[0].tolist() if docid not in model.known]
     sample = home.settings.gate.reached_sample

@@ -14,8 +14,8 @@ from genret_ops.errors import BrokenRelease, ReleaseRetired
 from genret_ops.evaluation.comparison import Question, questions, reachable, reciprocal_ranks
 from genret_ops.evaluation.significance import paired_bootstrap
 from genret_ops.home import Home
-from genret_ops.records import SyntheticQuery
 from genret_ops.registry.ancestry import reference
+from genret_ops.registry.heldout import heldout
 from genret_ops.registry.labels import labelled, read_labels
 from genret_ops.registry.load import model_on
 from genret_ops.registry.registry import CHAMPION, Registry, Release
@@ -32,10 +32,8 @@ _TIMED, _TURNS = 20, 3
 _PATCH_SAMPLE, _PATCH_FEWEST, _PATCH_REACHED = 16, 8, 0.8
 
 
-def judge_release(
-    home: Home, registry: Registry, release: Release, queries: Sequence[SyntheticQuery], settings: GateSettings
-) -> Verdict:
-    """The verdict on a trained release; `queries` were held out from its training, labels of users come beside them."""
+def judge_release(home: Home, registry: Registry, release: Release, settings: GateSettings) -> Verdict:
+    """The verdict on a trained release, asked what was held out from its training and what users labelled."""
     index = Index.open(home, release.head, RetrievalSettings(**read_search(release.folder).retrieval))
     compared = dict[str, Release]()
     if (champion := registry.alias(CHAMPION)) is not None:
@@ -51,10 +49,23 @@ def judge_release(
             others[name] = own, model_on(home, other, own.head)
         except (BrokenRelease, ReleaseRetired) as error:  # it cannot answer at all: nothing to lose by comparison
             broken.append(Criterion(f"answers against the {name}", 0.0, 0.0, True, f"not compared: {error}"))
-    asked = labelled(index.head, read_labels(home.path)) + questions(index.head, queries, settings.questions)
+    asked = labelled(index.head, read_labels(home.path)) + questions(
+        index.head, heldout(home, release), settings.questions
+    )
     model = load_model(release.folder)
     verdict = judge(release.content_hash, release.delta, index, model, others, asked, settings)
-    return replace(verdict, criteria=(*verdict.criteria, *broken))
+    against = compared["champion"].model if "champion" in compared else None
+    return replace(verdict, criteria=(*verdict.criteria, *broken), against=against)
+
+
+def outdated(registry: Registry, release: Release) -> bool:
+    """Whether a release was compared with another model than the champion's of now, and never was champion itself."""
+    verdict, champion = registry.verdict(release.number), registry.alias(CHAMPION)
+    if verdict is None or verdict.against is None or champion is None:
+        return False
+    known = {one.number: one.model for one in registry.releases()}
+    before = {known[event.release or 0] for event in registry.events("promoted")}
+    return verdict.against != known[champion] and release.model not in before
 
 
 def judge_patch(index: Index, release: Release) -> Verdict:

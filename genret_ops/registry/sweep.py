@@ -41,17 +41,17 @@ def present(home: Home) -> list[Release]:
 
 
 def unneeded(home: Home, keep: int) -> list[Release]:
-    """The releases that may be collected: all but those that an alias stands at, what each is judged against, the one
-    that a rollback goes to, and the `keep` newest."""
+    """The releases that may be collected: all but those that an alias stands at and the one that a rollback goes to,
+    what each of these is judged against, and the `keep` newest."""
     known = present(home)
     if not known:
         return []
     registry = Registry(home.path)
     named = [number for name in ALIASES if (number := registry.alias(name)) is not None]
+    if registry.alias(CHAMPION) is not None and (before := answered_before(registry)) is not None:
+        named.append(before.number)
     needed = {*named, *(reference(registry, number).number for number in named)}
     needed |= {release.number for release in known[len(known) - min(keep, len(known)) :]}
-    if registry.alias(CHAMPION) is not None and (before := answered_before(registry)) is not None:
-        needed.add(before.number)
     return [release for release in known if release.number not in needed]
 
 

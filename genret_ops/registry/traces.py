@@ -19,6 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from sqlalchemy import select
 
 from genret_ops.corpus.erased import ERASING, Erasure, content_key
 from genret_ops.corpus.head import CorpusHead, heading
@@ -28,13 +29,18 @@ from genret_ops.corpus.snapshot import documents_of, read_documents
 from genret_ops.errors import GenretError
 from genret_ops.home import Home
 from genret_ops.records import Document, text_hash
+from genret_ops.registry import database
 from genret_ops.registry.feedback import read_feedback
 from genret_ops.registry.labels import read_labels
+from genret_ops.registry.place import FILE, open_registry
+from genret_ops.registry.registry import Registry
 from genret_ops.training.prepare import passage_inputs
 
 _BREAKS = re.compile(r'["\\|\x00-\x1f\x7f]+|\s{2,}')
 """What is written otherwise, or left out, where a text stands in JSON or in a table for people."""
 _PIECE, _SHORTEST = 60, 10
+_TRAIL = "the registry"
+_OF_TRAIL = re.compile(rf"{_TRAIL}|{re.escape(FILE)}(-wal|-shm)?(, decoded)?")
 _TELLING_ID = re.compile(r"(?=.*[^A-Za-z]).{6,}", re.DOTALL)
 
 
@@ -47,6 +53,11 @@ class Searched:
     database_rows: int
     table_rows: int
     left: tuple[str, ...]
+
+    @property
+    def removable(self) -> list[str]:
+        """The places where a trace is left that can be taken out: nothing is ever taken out of the trail."""
+        return [place for place in self.left if not _OF_TRAIL.fullmatch(place)]
 
 
 def pieces(text: str) -> list[str]:
@@ -98,6 +109,7 @@ class Traces:
         kept = [document for doc_id, document in head.documents.items() if doc_id != self.document]
         refused = store.read("quarantine", record["tables"]["quarantine"]).to_pylist()
         ids = [text for one in kept for text in (one.doc_id, one.source)] + [row["source"] for row in refused]
+        ids += record["sources"]  # a list of the user's, which stays as it is
         held = "\n".join(text for document in kept for text in _texts(document))
         rest = "\n".join([held, " ".join(held.split()), *ids])
         shared = {
@@ -149,6 +161,9 @@ class Traces:
             found = [self._in_text(text) for text in _database_texts(path)]
             rows += len(found)
             left += [f"{path.relative_to(home)}, decoded"] if any(found) else []
+        found = [self._in_text(text) for text in _registry_texts(home)]
+        rows += len(found)
+        left += [_TRAIL] if any(found) else []
         for name, table in self._home.store.everything():
             cells += table.num_rows
             left += [f"table {name}, decoded"] if self.in_table(table) else []
@@ -190,6 +205,16 @@ def _database_texts(path: Path) -> Iterator[str]:
         for name in names:
             for row in connection.execute(f'select * from "{name}"'):
                 yield "\n".join(_cell(cell) for cell in row)
+
+
+def _registry_texts(home: Path) -> Iterator[str]:
+    """One text a row of the registry, whichever database it lies in."""
+    if Registry.existing(home) is None:
+        return
+    with open_registry(home).connect() as connection:
+        for table in database.metadata.sorted_tables:
+            for row in connection.execute(select(table)):
+                yield "\n".join(map(_cell, row))
 
 
 def _cell(value: Any) -> str:

@@ -21,11 +21,12 @@ class Criterion:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the gate found of one model release on one corpus head."""
+    """What the gate found of one model release on one corpus head, `against` the model of the champion of that time."""
 
     content_hash: str
     snapshot: str
     criteria: tuple[Criterion, ...]
+    against: str | None = None
 
     @property
     def refusals(self) -> list[str]:
@@ -40,4 +41,4 @@ class Verdict:
     def of(cls, report: Mapping[str, Any]) -> "Verdict":
         """What `as_json` gave."""
         criteria = tuple(Criterion(**criterion) for criterion in report["criteria"])
-        return cls(report["content_hash"], report["snapshot"], criteria)
+        return cls(report["content_hash"], report["snapshot"], criteria, report.get("against"))
