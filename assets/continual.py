@@ -45,10 +45,11 @@ def replay(
     """Make the cells that are missing under the folder `path`; returns (result, its page).
 
     `order` is the attribute that orders the documents, the share of them in the first part, and how many deltas follow.
+    An update keeps its share of the steps.
     """
     arrived = arrivals(benchmark, *order)
     make_home(path)  # its genret.toml holds for every strategy
-    settings = Home(path).settings.with_training(steps=steps, seed=seed)
+    settings = _with_steps(Home(path).settings, steps).with_training(seed=seed)
     seed = settings.training.seed
     genesis = path / f"genesis-seed{seed}"
     genesis.mkdir(exist_ok=True)
@@ -132,6 +133,11 @@ def _cell(
     }
     write_atomically(kept, json.dumps(cell).encode())
     return cell
+
+
+def _with_steps(settings: Settings, steps: int | None) -> Settings:
+    update = None if steps is None else -(-settings.training.update_steps * steps // settings.training.steps)
+    return settings.with_training(steps=steps, update_steps=update)
 
 
 def _of_strategy(settings: Settings, strategy: str) -> Settings:

@@ -2,36 +2,41 @@
 
     python benchmarks/steps_to_quality.py .bench/multihop-rag --seed 0
 
-Quality is MRR@10 of generation on the gate's held-out queries of a delta, and the bar is that of the release that
-retraining made, less one point. For each delta the SFT of both strategies is run once more, asked every few steps and
-stopped where it first stands at the bar: that of `retraining` from genesis, that of `replay` from the weights at which
-it was stopped one delta before, so that no step is taken that is not charged. The first starts from the release that
-the first part of the corpus made. One stored file of JSON a delta and strategy, not measured again.
+Quality is MRR@10 of generation on held-out synthetic queries of a delta, asked as tuning asks them: of every second one
+the sentence that it was made from is withheld. The bar is what the release that retraining made reaches there, less one
+point. For each delta the SFT of both strategies is run once more, asked every few steps and stopped where it first
+stands at the bar: that of `retraining` from genesis, that of `replay` from the weights at which it was stopped one
+delta before, so that no step is taken that is not charged. The first starts from the release that the first part of the
+corpus made. One stored file of JSON a delta and strategy, not measured again.
 """
 
 import argparse
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 from genret_ops.evaluation.comparison import Question, questions, reciprocal_ranks
+from genret_ops.evaluation.tuning import withheld_sentences
 from genret_ops.home import Home
-from genret_ops.modeling.compact import RowScorer
+from genret_ops.modeling.compact import DocidHead, RowScorer
+from genret_ops.modeling.encoder import Encoder
+from genret_ops.modeling.rows import Rows
 from genret_ops.records import canonical_json, text_hash
 from genret_ops.registry.content import read_manifest
 from genret_ops.registry.load import open_release
 from genret_ops.registry.registry import Registry, Release
-from genret_ops.retrieval.index import Index, Model
+from genret_ops.retrieval.index import Index, Model, build_lexical
 from genret_ops.store import write_atomically
 from genret_ops.synthesis.queries import read_queries
 from genret_ops.training.job import Job
 from genret_ops.training.learner import Learner
+from genret_ops.training.prepare import genesis_rows
 from genret_ops.training.sft import steps
 
-_BELOW = 0.01
+_BELOW, _ASKED = 0.01, 600
 EVERY = 5
 """Steps between two questions."""
 STRATEGIES = ("retraining", "replay")
@@ -45,30 +50,41 @@ def trained(home: Home, delta: str) -> Release:
     return next(r for r in reversed(made) if read_manifest(r.folder)["trained_on"] == delta)
 
 
-def asked(home: Home, index: Index, release: Release) -> list[Question]:
-    """The gate's questions of a release."""
-    version = read_manifest(release.folder)["training_tables"]["queries"]
-    queries = read_queries(home.store, release.delta, version, ("gate",))
-    return questions(index.head, queries, home.settings.gate.questions)
+@dataclass(frozen=True)
+class Exam:
+    """Questions about a corpus head, of which sentences are withheld: from the index, and from the rows."""
+
+    index: Index
+    rows: Rows
+    model: Model
+    questions: Sequence[Question]
+
+    @classmethod
+    def of(cls, home: Home, delta: str, release: Release) -> "Exam":
+        """What tuning asked of a release of this delta, at most so many."""
+        job, (_, retriever) = Job(home.work(delta) / "job"), open_release(home, release.number)
+        head, version = retriever.index.head, read_manifest(release.folder)["training_tables"]["queries"]
+        queries = read_queries(home.store, delta, version, ("tuning",))
+        docid_of = {passage.passage_id: docid for docid, passage in enumerate(head.passages)}
+        without = withheld_sentences(head, queries, docid_of)
+        index = Index(head, job.settings.retrieval, build_lexical(head, without))
+        rows, _ = genesis_rows(home.path, head, job.settings, without)
+        return cls(index, rows, retriever.model, questions(head, queries, _ASKED))
+
+    def quality(self, encoder: Encoder, head: DocidHead) -> float:
+        """MRR@10 of generation by these weights."""
+        learned, head.rows = head.rows, self.rows
+        scorer = RowScorer(head.finished(), head.scale)
+        head.rows = learned
+        found = reciprocal_ranks(self.index, replace(self.model, encoder=encoder, scorer=scorer), self.questions)
+        return float(found["generative"].mean())
 
 
-def quality(index: Index, model: Model, put: Sequence[Question]) -> float:
-    """MRR@10 of generation."""
-    return float(reciprocal_ranks(index, model, put)["generative"].mean())
-
-
-def curve(
-    job: Job, start: Path | None, stopped: Path, index: Index, model: Model, put: Sequence[Question], bar: float
-) -> Iterator[Point]:
+def curve(job: Job, start: Path | None, stopped: Path, exam: Exam, bar: float) -> Iterator[Point]:
     """Before the first step and after every few, up to the bar or the job's last step; `stopped` gets the weights."""
-
-    def now() -> float:
-        scorer = RowScorer(learner.head.finished(), job.settings.model.scale)
-        return quality(index, replace(model, encoder=learner.encoder, scorer=scorer), put)
-
     learner = Learner(job.settings, job.rows, start)
     learner.optimise(job.steps)
-    found, seconds, taking = now(), 0.0, steps(job, learner, 0)
+    found, seconds, taking = exam.quality(learner.encoder, learner.head), 0.0, steps(job, learner, 0)
     yield 0, found, seconds
     for first in range(0, job.steps, EVERY):
         if found >= bar:
@@ -76,19 +92,17 @@ def curve(
         begun = time.perf_counter()
         taken = [step for step, _ in islice(taking, EVERY)]
         seconds += time.perf_counter() - begun
-        found = now()
+        found = exam.quality(learner.encoder, learner.head)
         yield first + len(taken), found, seconds
     learner.save(stopped)
 
 
-def measured(home: Home, delta: str, start: Path | None, put: Sequence[Question], bar: float, key: str) -> list[Point]:
+def measured(home: Home, delta: str, start: Path | None, exam: Exam, bar: float, key: str) -> list[Point]:
     """The curve of one strategy at one delta up to the bar, read where the same was stored."""
     kept, stopped = home.path / "cells" / f"steps-{delta}.json", home.path / "stopped" / delta
     if not kept.exists() or json.loads(kept.read_text())["of"] != key:
-        _, retriever = open_release(home, trained(home, delta).number)
         stopped.parent.mkdir(exist_ok=True)
-        job = Job(home.work(delta) / "job")
-        points = list(curve(job, start, stopped, retriever.index, retriever.model, put, bar))
+        points = list(curve(Job(home.work(delta) / "job"), start, stopped, exam, bar))
         write_atomically(kept, json.dumps({"of": key, "points": points}).encode())
     return [tuple(point) for point in json.loads(kept.read_text())["points"]]
 
@@ -104,13 +118,12 @@ def main() -> None:
     rows = list[tuple[str, Point, bool]]()
     for delta in again.store.snapshots()[1:]:
         release = trained(again, delta)
-        _, retriever = open_release(again, release.number)
-        put = asked(again, retriever.index, release)
-        bar = quality(retriever.index, retriever.model, put) - _BELOW
-        key = text_hash(canonical_json([key, release.content_hash, EVERY, _BELOW]))
+        exam = Exam.of(again, delta, release)
+        bar = exam.quality(*Job(again.work(delta) / "job").learned("rpo")) - _BELOW
+        key = text_hash(canonical_json([key, release.content_hash, EVERY, _BELOW, _ASKED]))
         starts = {"retraining": None, "replay": before or Job(grown.work(delta) / "job").parent}
         for name, start in starts.items():
-            points = measured(homes[name], delta, start, put, bar, key)
+            points = measured(homes[name], delta, start, exam, bar, key)
             taken, value, seconds = points[-1]
             told = {"delta": delta, "strategy": name, "bar": round(bar, 4), "began": round(points[0][1], 4)}
             told |= {"stands": round(value, 4), "steps": taken, "seconds": round(seconds, 1), "reached": value >= bar}

@@ -130,7 +130,7 @@ def search(
 )
 def bench(
     folder: Annotated[Path, typer.Argument(metavar="BEIR_DIR", help="corpus.jsonl, queries.jsonl and qrels.tsv.")],
-    steps: Annotated[int | None, typer.Option(min=1, help="SFT steps.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="SFT steps; an update keeps its share of them.")] = None,
     budget_minutes: Annotated[
         float | None, typer.Option(min=0.1, help="SFT minutes instead, turned into steps once and recorded.")
     ] = None,

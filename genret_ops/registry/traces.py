@@ -109,7 +109,6 @@ class Traces:
         kept = [document for doc_id, document in head.documents.items() if doc_id != self.document]
         refused = store.read("quarantine", record["tables"]["quarantine"]).to_pylist()
         ids = [text for one in kept for text in (one.doc_id, one.source)] + [row["source"] for row in refused]
-        ids += record["sources"]  # a list of the user's, which stays as it is
         held = "\n".join(text for document in kept for text in _texts(document))
         rest = "\n".join([held, " ".join(held.split()), *ids])
         shared = {
@@ -133,7 +132,7 @@ class Traces:
         for name in names[:-1]:
             record = store.committed(name)
             tables = {table: store.read(table, version) for table, version in record["tables"].items()}
-            if any(self.in_table(rows) for rows in tables.values()):
+            if self._in_text("\n".join(record["sources"])) or any(map(self.in_table, tables.values())):
                 found.append(name)
         return names[names.index(found[0]) : names.index(found[-1]) + 1] if found else []
 
