@@ -26,8 +26,13 @@ WORDS = "bm25_metadata"
 SYSTEMS = ("hybrid_without_model", "generative", "hybrid")
 LEARNED = ("generative", "hybrid")
 REFERENCE = "retraining"
-PAIRS = (("fast", REFERENCE), ("replay", REFERENCE), ("without_replay", REFERENCE), ("replay", "without_replay"))
-"""Strategies that are compared: (ours, theirs)."""
+PAIRS = (
+    *((f"{system} {ours}", f"{system} {REFERENCE}") for system in LEARNED for ours in STRATEGIES if ours != REFERENCE),
+    *((f"{system} replay", f"{system} without_replay") for system in LEARNED),
+    ("hybrid replay", "hybrid_without_model replay"),
+    ("hybrid replay", WORDS),
+)
+"""Rows that are compared: (ours, theirs)."""
 TIMED = "fast"
 """The strategy that encodes what is new, and takes the time for it; the others find it encoded."""
 
@@ -37,7 +42,9 @@ Parts = Sequence[Sequence[str]]
 
 
 def by_query(cells: Sequence[Cell], parts: Parts, system: str, metric: str) -> list[list[np.ndarray]]:
-    """What `matrix` takes the means of: scores of shape (queries of delta i,) after delta t.
+    """Scores on the queries of delta i after delta t, shape (queries of i,); a row for each t that brought queries.
+
+    The last row stands after the last delta, whether that brought queries or not.
 
     Raises:
         ValueError: no delta brought a query.
@@ -55,65 +62,48 @@ def by_query(cells: Sequence[Cell], parts: Parts, system: str, metric: str) -> l
     ]
 
 
-def matrix(cells: Sequence[Cell], parts: Parts, system: str, metric: str) -> list[list[float]]:
-    """P_{t,i}: mean score on the queries of delta i after delta t, a row for each delta that brought queries.
-
-    The last row stands after the last delta, whether that brought queries or not.
-
-    Raises:
-        ValueError: no delta brought a query.
-    """
-    return [[float(own.mean()) for own in row] for row in by_query(cells, parts, system, metric)]
-
-
 def summary(
     cells: Mapping[str, Sequence[Cell]], parts: Parts, facts: Mapping[str, Any], seed: int = 0
 ) -> dict[str, Any]:
     """AP, BWT and FWT of every system and strategy, differences after the last delta, and what each cost.
 
-    `searchable_seconds` is the median of the deltas; `last` holds the scores after the last delta, query by query in
-    one order, for whoever pools several seeds.
+    `searchable_seconds` is the median of the deltas.
     """
     metrics = list(next(iter(cells[REFERENCE][-1]["scores"][WORDS].values())))
     rows = {WORDS: (REFERENCE, WORDS)}
     rows |= {f"{system} {strategy}": (strategy, system) for system in SYSTEMS for strategy in STRATEGIES}
-    measured = {
-        name: {metric: _measures(matrix(cells[strategy], parts, system, metric)) for metric in metrics}
+    scores = {
+        name: {metric: by_query(cells[strategy], parts, system, metric) for metric in metrics}
         for name, (strategy, system) in rows.items()
     }
+    means = {name: {metric: _means(found) for metric, found in own.items()} for name, own in scores.items()}
     last = {name: cells[strategy][-1]["scores"][system] for name, (strategy, system) in rows.items()}
-    pairs = {f"{s} {a}-{s} {b}": (s, a, b) for s in LEARNED for a, b in PAIRS} if _queries(parts) > 1 else {}
+    pairs = {f"{ours}-{theirs}": (ours, theirs) for ours, theirs in PAIRS} if len(last[WORDS]) > 1 else {}
     return {
         **facts,
         "deltas": [
             {"delta": place, "queries": len(own), **cells[REFERENCE][place]["corpus"]}
             for place, own in enumerate(parts)
         ],
-        "rows": measured,
-        "curves": {
-            name: {metric: _curve(matrix(cells[strategy], parts, system, metric)) for metric in metrics}
-            for name, (strategy, system) in rows.items()
-        },
+        "rows": {name: {metric: _measures(found) for metric, found in own.items()} for name, own in means.items()},
+        "curves": {name: {metric: _curve(found) for metric, found in own.items()} for name, own in means.items()},
         "paired": {
-            name: paired_by_metric(last[f"{system} {ours}"], last[f"{system} {theirs}"], metrics, seed)
-            for name, (system, ours, theirs) in pairs.items()
+            name: paired_by_metric(last[ours], last[theirs], metrics, seed) for name, (ours, theirs) in pairs.items()
         },
         "forgotten": {
             name: {
-                metric: forgetting_difference(
-                    by_query(cells[ours], parts, system, metric), by_query(cells[theirs], parts, system, metric), seed
-                )
-                for metric in metrics
+                metric: forgetting_difference(scores[ours][metric], scores[theirs][metric], seed) for metric in metrics
             }
-            for name, (system, ours, theirs) in pairs.items()
+            for name, (ours, theirs) in pairs.items()
         },
         "searchable_seconds": _median([cell["seconds"] for cell in cells[TIMED][1:]], "searchable"),
         "cost": {strategy: _cost(found) for strategy, found in cells.items()},
-        "last": {
-            name: {metric: [scores[metric] for scores in own.values()] for metric in metrics}
-            for name, own in last.items()
-        },
     }
+
+
+def _means(scores: Sequence[Sequence[np.ndarray]]) -> list[list[float]]:
+    """P_{t,i}."""
+    return [[float(own.mean()) for own in row] for row in scores]
 
 
 def _measures(scores: Sequence[Sequence[float]]) -> dict[str, float]:
@@ -139,7 +129,3 @@ def _median(seconds: Sequence[Mapping[str, float] | None], name: str) -> float |
     """Of the cells that were made without a stop; None where none was."""
     whole = [own[name] for own in seconds if own]
     return median(whole) if whole else None
-
-
-def _queries(parts: Parts) -> int:
-    return sum(map(len, parts))
