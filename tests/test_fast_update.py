@@ -209,8 +209,8 @@ def test_nothing_is_encoded_twice(home_copy: Path, folder: Path, monkeypatch: py
     assert encoded == []
     (folder / "new.txt").write_text("A sentence that was never seen. The barrier opens at six.")
     run.ingest(Home(home_copy))
-    assert "A sentence that was never seen." in encoded
-    assert not [text for text in encoded if "espresso" in text]
+    asked = "A sentence that was never seen."  # the longest of its passage, with which the light gate asks for it
+    assert sorted(encoded) == sorted(["new", "A sentence that was never seen.", "The barrier opens at six.", asked])
 
 
 def test_nothing_new_is_a_no_op(home_copy: Path, folder: Path) -> None:
