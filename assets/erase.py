@@ -35,6 +35,8 @@ from validations.site import FOLDER as DATA_DOCS
 
 _REASON = "genret erase"
 _WAIVER = "an erasure waits for no gate"
+_HARMLESS = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED)
+"""States of runs at the newest delta that hold nothing of what left it: they made it, or have read nothing yet."""
 
 
 def erase(home: Home, doc_id: str) -> dict[str, Any]:
@@ -157,7 +159,7 @@ def _forget_runs(home: Home, snapshots: Sequence[str], document: str) -> int:
         for name in snapshots:
             launched += instance.get_runs(dg.RunsFilter(tags={"dagster/partition": name}))
         tried = instance.get_runs(dg.RunsFilter(tags={"dagster/partition": home.store.snapshots()[-1]}))
-        launched += [one for one in tried if one.status is not dg.DagsterRunStatus.SUCCESS]
+        launched += [one for one in tried if one.status not in _HARMLESS]
         forgotten = {one.run_id: one for one in launched}
         for run_id in forgotten:
             instance.delete_run(run_id)
