@@ -59,7 +59,7 @@ def grow(source: Path, lines: list[str], count: int) -> None:
 def part(home: Home) -> int:
     """How many documents make about 100 passages, going by the mean of what is there."""
     record = home.store.committed(home.store.snapshots()[-1])
-    return max(1, round(_PASSAGES * record["documents"] / record["passages"]))
+    return max(1, round(_PASSAGES * int(record["documents"]) / int(record["passages"])))
 
 
 def main() -> None:
@@ -95,8 +95,9 @@ def main() -> None:
         release, promoted = registry.release(CHAMPION), registry.events("promoted")[-1]
         searchable = datetime.fromisoformat(promoted.at).timestamp() - clock
         with instance_of(home) as instance:
-            made = instance.get_latest_materialization_event(dg.AssetKey("patch_release"))
-        encoded = made.asset_materialization.metadata["texts encoded"].value if made else None
+            event = instance.get_latest_materialization_event(dg.AssetKey("patch_release"))
+        made = event.asset_materialization if event else None
+        encoded = made.metadata["texts encoded"].value if made else None
         print(
             json.dumps(
                 {

@@ -27,7 +27,7 @@ class Benchmark:
     name: str
     corpus: Path
     queries: tuple[BenchQuery, ...]
-    official: bool
+    official: bool = False
 
 
 def read_benchmark(folder: Path) -> Benchmark:
