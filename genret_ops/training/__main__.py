@@ -1,8 +1,10 @@
-"""`python -m genret_ops.training STAGE FOLDER [PARENT]`: one stage of a job, in a process of its own.
+"""`python -m genret_ops.training PARENT`: stages of jobs, in a process of their own.
 
-Where the number of the parent process is given, this one ends soon after it, however the parent ended.
+Each line of standard input names one, as JSON: [stage, folder]; an empty line of standard output says that it is done.
+The process ends with the first stage that fails, with its input, or soon after the process PARENT, however that ended.
 """
 
+import json
 import math
 import os
 import sys
@@ -40,9 +42,12 @@ def _end_with(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 3:
-        threading.Thread(target=_end_with, args=(int(sys.argv[3]),), daemon=True).start()
+    threading.Thread(target=_end_with, args=(int(sys.argv[1]),), daemon=True).start()
+    answers, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints is no answer
     try:
-        main(sys.argv[1], Path(sys.argv[2]))
+        for line in sys.stdin:
+            stage, folder = json.loads(line)
+            main(stage, Path(folder))
+            print(file=answers, flush=True)
     except KeyboardInterrupt:
         sys.exit(130)
