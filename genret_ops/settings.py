@@ -58,6 +58,7 @@ class TrainingSettings(_Group):
     update_steps: int = Field(40, ge=1, description="SFT steps of an update, which grows from the champion")
     chain: int = Field(10, ge=0, description="updates in a row before the next build starts from genesis")
     replay: float = Field(0.5, ge=0, lt=1, description="share of an update's queries that ask for what is known")
+    mixing: float = Field(0.5, gt=0, le=1, description="weight of an update in its mean with what it grew from")
     batch: int = Field(64, ge=2)
     lr_adapter: float = Field(5e-4, gt=0)
     lr_map: float = Field(5e-4, gt=0)
@@ -211,7 +212,7 @@ class Settings(BaseSettings):
     def learning(self) -> dict[str, Any]:
         """The settings that decide what a training learns, without those of a search and of sources."""
         found = self.model_dump(mode="json", include={"corpus", "synthesis", "model", "training"})
-        of_updates = {"chain", "replay", "update_steps", "checkpoint_every"}
+        of_updates = {"chain", "replay", "mixing", "update_steps", "checkpoint_every"}
         found["training"] = {name: value for name, value in found["training"].items() if name not in of_updates}
         return found
 

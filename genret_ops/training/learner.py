@@ -3,7 +3,7 @@
 import math
 import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -79,6 +79,21 @@ class Learner:
             optimiser.step()
         for schedule in self._schedules:
             schedule.step()
+
+    def weights(self) -> list[torch.Tensor]:
+        """A copy of every weight that learns: the adapter's, the map, the residuals."""
+        return [weight.detach().clone() for weight in self._learning()]
+
+    def mix(self, others: Sequence[torch.Tensor], mixing: float) -> None:
+        """Move the weights to their mean with `others` (an earlier `weights`), in which they themselves count `mixing`.
+
+        Source: WiSE-FT, Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", section 3.
+        """
+        for own, other in zip(self._learning(), others, strict=True):
+            own.data.lerp_(other, 1 - mixing)
+
+    def _learning(self) -> list[torch.Tensor]:
+        return [*self.adapter, self.head.map, self.head.residual.weight]
 
     def save(self, folder: Path) -> None:
         """Write adapter and head into `folder`, whole or not at all."""

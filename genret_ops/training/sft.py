@@ -50,11 +50,15 @@ def steps(job: Job, learner: Learner, first: int) -> Iterator[tuple[int, float]]
 
 
 def train(job: Job, progress: Progress) -> None:
-    """Run the stage to its last step, from the last checkpoint where there is one; writes `sft/`."""
+    """Run the stage to its last step, from the last checkpoint where there is one; writes `sft/`.
+
+    An update is mixed with the weights that it grew from.
+    """
     done = job.folder / "sft"
     if done.exists():
         return
     learner = Learner(job.settings, job.rows, job.parent)
+    before = learner.weights()
     learner.optimise(job.steps)
     checkpoint = job.folder / "checkpoints" / "sft.pt"
     first = learner.resume(checkpoint)
@@ -64,4 +68,6 @@ def train(job: Job, progress: Progress) -> None:
         progress(step + 1, job.steps, loss)
         if (step + 1) % job.settings.training.checkpoint_every == 0:
             learner.checkpoint(checkpoint, step + 1)
+    if job.parent:
+        learner.mix(before, job.settings.training.mixing)
     learner.save(done)
