@@ -81,8 +81,12 @@ class Exam:
 
 
 def curve(job: Job, start: Path | None, stopped: Path, exam: Exam, bar: float) -> Iterator[Point]:
-    """Before the first step and after every few, up to the bar or the job's last step; `stopped` gets the weights."""
+    """Before the first step and after every few, up to the bar or the job's last step; `stopped` gets the weights.
+
+    An update stands, as it does when it is released, at the mean of what it learned and what it grew from.
+    """
     learner = Learner(job.settings, job.rows, start)
+    before, mixing = learner.weights(), job.settings.training.mixing if start else 1.0
     learner.optimise(job.steps)
     found, seconds, taking = exam.quality(learner.encoder, learner.head), 0.0, steps(job, learner, 0)
     yield 0, found, seconds
@@ -92,8 +96,12 @@ def curve(job: Job, start: Path | None, stopped: Path, exam: Exam, bar: float) -
         begun = time.perf_counter()
         taken = [step for step, _ in islice(taking, EVERY)]
         seconds += time.perf_counter() - begun
+        learned = learner.weights()
+        learner.mix(before, mixing)
         found = exam.quality(learner.encoder, learner.head)
+        learner.mix(learned, 0.0)
         yield first + len(taken), found, seconds
+    learner.mix(before, mixing)
     learner.save(stopped)
 
 
