@@ -112,3 +112,17 @@ def test_a_training_ends_with_its_parent(small_home: Path, tmp_path: Path) -> No
     while time.monotonic() < end and Path(f"/proc/{child}").exists():
         time.sleep(0.1)
     assert not Path(f"/proc/{child}").exists()
+
+
+def test_ctrl_c_ends_both_and_says_no_more_than_needed(ingested_home: Path, tmp_path: Path) -> None:
+    """A terminal sends it to every process of the command."""
+    home = Path(shutil.copytree(ingested_home, tmp_path / "home"))
+    command = [sys.executable, "-m", "genret_ops.cli", "build", "--home", str(home)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as build:
+        _wait_for(home / "work" / "delta-00000" / "job" / "loss-sft.jsonl", 1, build)
+        child = _child_of(build.pid, "genret_ops.training")
+        os.killpg(build.pid, signal.SIGINT)
+        _, errors = build.communicate(timeout=PATIENCE)
+    assert build.returncode == 130
+    assert "Traceback" not in errors, errors
+    assert not Path(f"/proc/{child}").exists()
