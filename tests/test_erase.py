@@ -2,37 +2,27 @@
 
 import json
 import shutil
-import sqlite3
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import lancedb
 import pytest
-from releases import another
+from erasure import everything, holding
 
-from assets import corpus, run
-from assets import erase as erasing
+from assets import run
 from assets.erase import erase
-from genret_ops.corpus.erased import Erased, Erasure, document_key
-from genret_ops.corpus.inbox import Inbox
-from genret_ops.corpus.live import LivePlaces
+from genret_ops.corpus.erased import Erased, document_key
 from genret_ops.corpus.readers import quarantine_duplicates, read_source
-from genret_ops.errors import GateRefused, GenretError, ReleaseRetired
+from genret_ops.errors import GenretError, ReleaseRetired
 from genret_ops.facts import audit, releases, status
 from genret_ops.home import Home
 from genret_ops.quality.results import folder as folder_of_checks
 from genret_ops.records import Document, Quarantined, text_hash
-from genret_ops.registry import gate
-from genret_ops.registry.feedback import Judgement, add_feedback
 from genret_ops.registry.labels import add_labels, read_labels
 from genret_ops.registry.load import open_release
 from genret_ops.registry.registry import Registry
-from genret_ops.registry.traces import Traces, describe, pieces
-from genret_ops.store import EncodingCache, Store
 from validations.site import build_site
 
 Genret = Callable[..., subprocess.CompletedProcess[str]]
@@ -74,27 +64,6 @@ def done(small_home: Path, documents: Path, genret: Genret, tmp_path_factory: py
     assert any(STORY in path.read_text() for path in build_site(home).parent.rglob("checked.html"))
     told = genret("erase", "bees.md", "--yes", "--json", home=home.path).stdout
     return Done(home, folder, json.loads(told))
-
-
-def holding(home: Path, text: str) -> Iterator[str]:
-    """Where a text stands in a home: bytes of files, rows of databases, versions of tables."""
-    yield from [str(path) for path in home.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
-    for path in home.rglob("*.db"):
-        with closing(sqlite3.connect(path)) as connection:
-            if any(text in line for line in connection.iterdump()):
-                yield f"{path}, decoded"
-    for folder in (home / "lance", home / "cache" / "encodings"):
-        database = lancedb.connect(str(folder))
-        for name in database.list_tables().tables:
-            table = database.open_table(name)
-            for version in table.list_versions():
-                table.checkout(version["version"])
-                if text in str(table.to_arrow().to_pydict()):
-                    yield f"{name} at {version['version']}"
-
-
-def everything(home: Home, name: str | int = "champion", mode: str = "dense") -> set[str]:
-    return {hit.doc_id for hit in open_release(home, name)[1].search("the", 10_000, mode).hits}
 
 
 @pytest.mark.parametrize(
@@ -176,121 +145,6 @@ def test_no_source_brings_it_back(done: Done, tmp_path: Path) -> None:
     assert (first.doc_id, first.state) == ("new.md", "learned")
 
 
-class Killed(BaseException):
-    """What stands for a kill."""
-
-
-def killing(*_: object, **__: object) -> None:
-    raise Killed
-
-
-def failing(*_: object, **__: object) -> None:
-    raise GenretError("the disk is full")
-
-
-def test_killed_at_any_step_it_is_withdrawn_already_and_the_same_command_ends_it(
-    home_copy: Path, documents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    home, secret = Home(home_copy), "The combination of the safe is known to the porter alone."
-    folder = Path(shutil.copytree(documents, tmp_path / "documents"))
-    (folder / "safe.md").write_text(f"# The vault\n\n{secret}\n")
-    run.ingest(home, [str(folder)], only=True)
-    (folder / "safe.md").write_text(f"# The vault\n\n{secret} It was written down last week.\n")
-    with monkeypatch.context() as patched, pytest.raises(GenretError):
-        patched.setattr(corpus, "_commit", failing)
-        run.ingest(home)
-    steps = [
-        (run, "ingest"),
-        (Registry, "retire"),
-        (erasing, "_forget_runs"),
-        (EncodingCache, "forget"),
-        (Store, "keep"),
-        (erasing, "lift"),
-        (Erasure, "end"),
-    ]
-    for owner, name in steps:
-        with monkeypatch.context() as patched, pytest.raises(Killed):
-            patched.setattr(owner, name, killing)
-            erase(home, "safe.md")
-        assert "safe.md" not in {doc_id for doc_id, _ in LivePlaces(home.path)()}
-        assert audit(home, files=False)["problems"] == []
-    with pytest.raises(GenretError, match=r"erasure of 'safe\.md' is not finished"):
-        erase(home, "bees.md")
-    (home.path / "notes.txt").write_text(f"somebody copied this: {secret}")
-    assert erase(home, "safe.md")["left"] == ["notes.txt"]
-    (home.path / "notes.txt").unlink()
-    report = erase(home, "safe.md")
-    assert report["left"] == [] and not report["already"]
-    assert list(holding(home.path, secret)) == list(holding(home.path, "safe.md")) == []
-    registry = Registry(home.path)
-    assert len([event for event in registry.events() if event.kind == "erased"]) == 1
-    assert registry.release("champion").model == registry.release(1).model, "it had never learned it"
-    assert everything(home, 1) == everything(home), "a release from before the document stays"
-    assert audit(home, files=True)["problems"] == []
-
-
-def test_what_the_trail_holds_cannot_be_taken_out_and_stops_no_other_erasure(home_copy: Path, tmp_path: Path) -> None:
-    home, file, secret = Home(home_copy), tmp_path / "safe.md", "The porter alone knows the combination of the safe."
-    file.write_text(f"# The vault\n\n{secret}\n")
-    run.ingest(home, [str(file)])
-    Registry(home.path).promote(another(home, 1, 1), "ann", f"it says: {secret}")
-    report = erase(home, "safe.md")
-    assert report["left"] == ["registry.db", "registry.db, decoded", "the registry"]
-    assert Erasure.under_way(home.path) is None and "safe.md" not in everything(home)
-    assert str(file) not in status(home)["sources"] and audit(home, files=True)["problems"] == []
-
-
-def test_a_light_gate_that_refuses_stops_no_erasure(
-    home_copy: Path, documents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    home, folder = Home(home_copy), Path(shutil.copytree(documents, tmp_path / "documents"))
-    (folder / "safe.md").write_text("# The vault\n\nThe porter alone knows the combination of the safe.\n")
-    run.ingest(home, [str(folder)], only=True)
-    monkeypatch.setattr(gate, "_PATCH_FEWEST", 0)
-    monkeypatch.setattr(gate, "_PATCH_REACHED", 1.1)
-    (folder / "tram.md").write_text("# The tram\n\nA tram leaves for Oslo.\n")
-    with pytest.raises(GateRefused):
-        run.ingest(home)
-    assert erase(home, "safe.md")["left"] == []
-    assert "tram.md" in everything(home) and "safe.md" not in everything(home)
-
-
-def test_a_home_without_a_release(ingested_home: Path, tmp_path: Path) -> None:
-    home = Home(Path(shutil.copytree(ingested_home, tmp_path / "home")))
-    report = erase(home, "fire.md")
-    assert (report["left"], report["retired"]) == ([], []) and not (home.path / "registry.db").exists()
-    assert list(holding(home.path, "meet at the old oak tree")) == []
-    assert erase(home, "kettle")["searched"]["id_everywhere"] is False, "a word like others"
-    assert list(holding(home.path, "kettle whistles")) == []
-
-
-def test_a_source_that_is_away_keeps_no_document_in(ingested_home: Path, tmp_path: Path) -> None:
-    home, folder = Home(Path(shutil.copytree(ingested_home, tmp_path / "home"))), tmp_path / "more"
-    secret = "It lies under the mat of the porter."
-    folder.mkdir()
-    (folder / "safe.md").write_text(f"# The key\n\n{secret}\n")
-    (folder / "moon.md").write_text("# The moon\n\nIt pulls the tides along.\n")
-    run.ingest(home, [str(folder)])
-    folder.rename(tmp_path / "away")
-    report = erase(home, "safe.md")
-    assert report["left"] == [] and list(holding(home.path, secret)) == []
-    assert {"moon.md", "bees.md"} <= {doc_id for doc_id, _ in LivePlaces(home.path)()}
-    (tmp_path / "away").rename(folder)
-    assert run.ingest(home).quarantined["erased"] == 1
-
-
-def test_an_id_that_is_a_word_like_others_is_looked_for_where_ids_stand(ingested_home: Path, tmp_path: Path) -> None:
-    home = Home(Path(shutil.copytree(ingested_home, tmp_path / "home")))
-    ticket = Inbox(home).post(Document("kettle", "", "It whistles."), "a test").ticket
-    posted = Inbox(home).file("kettle").relative_to(home.path)
-    add_labels(home.path, [("what whistles", "kettle")])
-    add_feedback(home.path, Judgement.now("what whistles", "kettle", True, "a test", None))
-    found = Traces(home, describe(home, "kettle"))
-    by_id = [place.removesuffix(", by its id") for place in found.search().left if place.endswith(", by its id")]
-    places = ["commits/delta-00000.places", str(posted), f"tickets/{ticket}.json", "labels", "judgements of users"]
-    assert not found.by_name and by_id == places
-
-
 def test_the_command_asks_first(ingested_home: Path, genret: Genret) -> None:
     done = genret("erase", "bees.md", home=ingested_home, code=1)
     assert "Erase 'bees.md' for good" in done.stderr and "Aborted" in done.stderr
@@ -313,10 +167,3 @@ def test_what_was_erased_is_refused_under_its_key_alone(tmp_path: Path) -> None:
     assert sorted(item.source for item in refused) == sorted(f"erased {key}" for key in keys)
     assert {item.reason for item in refused} == {"erased"}
     assert not any(name in str(refused) for name in ("a.txt", "gone.txt"))
-
-
-def test_pieces_stand_in_the_text_and_in_json_of_it() -> None:
-    text = 'He said: "the   safe is\nopen at night, and nobody knows why it is so" and left\\for good, ' + "é" * 130
-    found = pieces(text)
-    assert found and all(piece in text and json.dumps(piece, ensure_ascii=False)[1:-1] == piece for piece in found)
-    assert "open at night, and nobody knows why it is so" in found and "é" * 60 in found
