@@ -96,11 +96,15 @@ class Extension:
 
     counts: Sequence[Mapping[str, int]]
     places: np.ndarray
+    hashes: Sequence[str]
 
     @classmethod
-    def of(cls, texts: Sequence[str], places: Sequence[int]) -> "Extension":
-        """Texts and their places."""
-        return cls([Counter(words) for words in tokens(texts)], np.asarray(places, dtype=np.int64))
+    def of(cls, texts: Sequence[str], places: Sequence[int], earlier: "Extension") -> "Extension":
+        """Texts and their places; those that the `earlier` one has are not taken apart again."""
+        hashes, counts = list(map(text_hash, texts)), dict(zip(earlier.hashes, earlier.counts, strict=True))
+        new = {key: text for key, text in zip(hashes, texts, strict=True) if key not in counts}
+        counts.update(zip(new, map(Counter, tokens(list(new.values()))), strict=True))
+        return cls([counts[key] for key in hashes], np.asarray(places, dtype=np.int64), hashes)
 
     @cached_property
     def _postings(self) -> dict[str, tuple[list[int], list[int]]]:
@@ -139,16 +143,17 @@ class Extension:
 
     def save(self, path: Path) -> None:
         """Write it as JSON."""
-        path.write_text(json.dumps({"places": self.places.tolist(), "counts": [dict(own) for own in self.counts]}))
+        found = {"places": self.places.tolist(), "hashes": self.hashes, "counts": [dict(own) for own in self.counts]}
+        path.write_text(json.dumps(found))
 
     @classmethod
     def load(cls, path: Path) -> "Extension":
         """What `save` wrote."""
         found = json.loads(path.read_text())
-        return cls(found["counts"], np.array(found["places"], dtype=np.int64))
+        return cls(found["counts"], np.array(found["places"], dtype=np.int64), found["hashes"])
 
 
-_NOTHING = Extension((), np.empty(0, dtype=np.int64))
+_NOTHING = Extension((), np.empty(0, dtype=np.int64), ())
 _BASE = ("passages", "sentences", "base.json")
 """What a full build writes, and every extension of it shares."""
 
@@ -181,7 +186,7 @@ class LexicalIndex:
         return cls(Bm25.build(texts), Bm25.build(flat), starts, list(map(text_hash, texts)))
 
     def extended(self, texts: Sequence[str], sentences: Sequence[Sequence[str]]) -> "LexicalIndex":
-        """The same indexes with other texts laid over them: of passages that it holds, and of more after them.
+        """The same indexes with these texts laid over them: of passages that it holds, and of more after them.
 
         The sentences of a passage that it holds are taken to be what they were; one that was empty and is not any
         more has its whole text for a sentence.
@@ -198,8 +203,8 @@ class LexicalIndex:
             self.sentences,
             np.concatenate([self.starts[:known], starts + first]),
             self.hashes,
-            Extension.of([texts[n] for n in other], other),
-            Extension.of(sentence_texts, places),
+            Extension.of([texts[n] for n in other], other, self._changed),
+            Extension.of(sentence_texts, places, self._added),
         )
 
     def passage_scores(self, words: Sequence[str]) -> np.ndarray:

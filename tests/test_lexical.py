@@ -113,6 +113,9 @@ def test_texts_laid_over_an_index_score_under_its_statistics(
     texts, sentences = written([*before, *after])
     words = " ".join(query)
     passage, sentence = index.extended(texts, sentences).scores(words)
+    half = len(before) + len(after) // 2
+    again = index.extended(texts[:half], sentences[:half]).extended(texts, sentences).scores(words)
+    np.testing.assert_array_equal([passage, sentence], again)
     plain = index.scores(words)
     np.testing.assert_allclose(passage[: len(before)], plain[0])
     np.testing.assert_allclose(sentence[: len(before)], plain[1])

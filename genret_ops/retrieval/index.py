@@ -25,6 +25,7 @@ from genret_ops.retrieval.features import Scores
 from genret_ops.retrieval.fusion import Fusion
 from genret_ops.retrieval.plan import Clause, Planner
 from genret_ops.settings import RetrievalSettings
+from genret_ops.store import delta_number
 
 _MASKS = 64
 """Masks of attribute values that are kept, of one byte a docid each."""
@@ -84,10 +85,10 @@ class Index:
             return beside
         try:
             return cls.read(_files(home, record), settings)
-        except (OSError, ValueError, EOFError):  # a cache that was cut off or tampered with is made again, once
+        except (OSError, KeyError, ValueError, EOFError):  # a cache that is not what was written is made again, once
             for one in _with_statistics(home, record):
                 shutil.rmtree(home.head(one), ignore_errors=True)
-            return cls.read(_files(home, record), settings)
+            return cls.read(_files(home, record, afresh=True), settings)
 
     @classmethod
     def read(cls, folder: Path, settings: RetrievalSettings) -> "Index":
@@ -188,13 +189,13 @@ def _with_statistics(home: Home, record: Mapping[str, Any]) -> list[Mapping[str,
     return [record] if other == record["snapshot"] else [record, home.store.committed(other)]
 
 
-def _files(home: Home, record: Mapping[str, Any]) -> Path:
-    """The folder of a corpus head's files, filled if it is not there yet."""
+def _files(home: Home, record: Mapping[str, Any], afresh: bool = False) -> Path:
+    """The folder of a corpus head's files, filled if it is not there yet; `afresh` uses nothing of the one before."""
     folder = home.head(record)
     if folder.exists():
         return folder
     *_, statistics = _with_statistics(home, record)
-    base = None if statistics is record else _files(home, statistics)
+    base = None if statistics is record else _files(home, statistics, afresh)
     tables = read_tables(home.store, record)
     head = CorpusHead.of(tables)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -203,12 +204,21 @@ def _files(home: Home, record: Mapping[str, Any]) -> Path:
     if base is None:
         build_lexical(head).save(building)
     else:
-        LexicalIndex.load(base).extended(*lexical_texts(head)).save_beside(base, building)
+        nearest = None if afresh else _nearest(home, record)
+        LexicalIndex.load(nearest or base).extended(*lexical_texts(head)).save_beside(base, building)
     try:
         building.rename(folder)
     except OSError:  # another process has just made it
         shutil.rmtree(building)
     return folder
+
+
+def _nearest(home: Home, record: Mapping[str, Any]) -> Path | None:
+    """The folder of the snapshot before, if it is there and has the same word statistics."""
+    number = delta_number(record["snapshot"])
+    before = [home.store.committed(name) for name in home.store.snapshots() if delta_number(name) < number][-1:]
+    found = [home.head(one) for one in before if one["statistics"] == record["statistics"]]
+    return next((folder for folder in found if folder.exists()), None)
 
 
 def _days(column: np.ndarray) -> np.ndarray:

@@ -4,12 +4,13 @@ An update's time is the encoder's and that of its stages; done side by side they
 What is found lies in the home's cache of encodings, where `genesis_rows` looks for it, which waits for it here.
 """
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
+from threading import Event, get_native_id
 
 from genret_ops.corpus.head import heading
 from genret_ops.corpus.passages import cut_document
@@ -21,6 +22,8 @@ from genret_ops.store import EncodingCache
 
 _SWITCH = 2e-4
 """Seconds after which a thread that computes in Python lets another in; the encoder needs one in for each operation."""
+_NICE = 5
+"""How far the encoder stands back for the stages, which are one thread and would wait for two of its own."""
 _begun: dict[Path, "Future[int]"] = {}
 
 
@@ -42,7 +45,7 @@ def encoding_ahead(
         texts = filter(None, [*map(heading, changed), *map(heading, redescribed), *sentences])
         return encode_texts(encoder, cache, list(texts), stop=stop.is_set)[1]
 
-    with ThreadPoolExecutor(1, "encoding-ahead") as pool:
+    with ThreadPoolExecutor(1, "encoding-ahead", _stand_back) as pool:
         sys.setswitchinterval(_SWITCH)
         _begun[home] = pool.submit(encode)
         try:
@@ -51,6 +54,12 @@ def encoding_ahead(
             stop.set()
             del _begun[home]
             sys.setswitchinterval(before)
+
+
+def _stand_back() -> None:
+    """Let this thread, and those that it starts, go second; only Linux knows priorities of threads."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + _NICE)
 
 
 def encoded_ahead(home: Path) -> int:
