@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -176,12 +177,14 @@ def _add(digest: "hashlib._Hash", column: pa.Array) -> None:
         digest.update(column.to_numpy().astype("<i8").tobytes())
         return
     lists = pa.types.is_list(column.type)
-    lengths = (pc.list_value_length if lists else pc.binary_length)(column)
-    digest.update(lengths.to_numpy(zero_copy_only=False).astype("<i8").tobytes())
+    lengths = (pc.list_value_length if lists else pc.binary_length)(column).to_numpy(zero_copy_only=False)
+    digest.update(lengths.astype("<i8").tobytes())
     if lists:
         _add(digest, column.flatten())
-    else:
-        digest.update("".join(column.to_pylist()).encode("utf-8"))
+    elif len(column):
+        _, edges, text = column.buffers()
+        first = np.frombuffer(edges, dtype=np.int32)[column.offset]
+        digest.update(memoryview(text)[first : first + lengths.sum()])
 
 
 def to_arrow(table: str, rows: Iterable[Any], **extra: Any) -> pa.Table:
@@ -189,11 +192,10 @@ def to_arrow(table: str, rows: Iterable[Any], **extra: Any) -> pa.Table:
 
     `extra` fills columns that the dataclass does not have, such as `delta`; mappings become canonical JSON.
     """
-    schema = SCHEMAS[table]
+    schema, rows = SCHEMAS[table], list(rows)
 
-    def cell(row: Any, name: str) -> Any:
-        value = extra[name] if name in extra else getattr(row, name)
-        return canonical_json(dict(value)) if isinstance(value, Mapping) else value
+    def column(name: str) -> list[Any]:
+        values = [extra[name]] * len(rows) if name in extra else [getattr(row, name) for row in rows]
+        return [canonical_json(dict(one)) if isinstance(one, Mapping) else one for one in values]
 
-    rows = list(rows)
-    return pa.table({name: [cell(row, name) for row in rows] for name in schema.names}, schema=schema)
+    return pa.table({name: column(name) for name in schema.names}, schema=schema)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from genret_ops.corpus.head import occurrences_of
+from genret_ops.corpus.head import lists, occurrences_of
 from genret_ops.records import text_hash
 from genret_ops.settings import CorpusSettings
 from validations.run import faultless, frame_of, library, suite_of
@@ -37,14 +37,15 @@ def frame(
     Args:
         documents: ids of the documents of the snapshot.
         tokens: the number of tokens of a text.
-        measured: ids whose lengths an earlier check has measured under the same settings; they are null here.
+        measured: ids whose sentences an earlier check has looked at under the same settings; their lengths are null.
     """
     places = occurrences_of(occurrences)
-    columns = (passages[name].to_pylist() for name in ("passage_id", "text", "sentences"))
+    columns = passages["passage_id"].to_pylist(), passages["text"].to_pylist(), lists(passages["sentences"])
 
     def row(passage_id: str, text: str, sentences: Sequence[str]) -> dict[str, Any]:
         own = places.get(passage_id, [])
-        lengths = [tokens(sentence) for sentence in sentences] if passage_id not in measured else []
+        new = passage_id not in measured
+        lengths = [tokens(sentence) for sentence in sentences] if new else []
         gone = sorted({place.doc_id for place in own} - documents)
         return {
             "passage_id": passage_id,
@@ -54,7 +55,7 @@ def frame(
             "longest": max(lengths, default=None),
             "text_fault": "" if text.strip() else "empty",
             "id_fault": "" if text_hash(text) == passage_id else "of another text",
-            "sentence_fault": _sentence_fault(text, sentences),
+            "sentence_fault": _sentence_fault(text, sentences) if new else "",
             "document_fault": f"no document {gone[0]!r}" if gone else "",
             "passage_fault": "",
         }

@@ -50,7 +50,10 @@ def cut_snapshot(
         if found is None:
             found = cut_document(document, settings, offsets)
         else:
-            found = [(passage, replace(occurrence, doc_id=document.doc_id)) for passage, occurrence in found]
+            found = [
+                (passage, place if place.doc_id == document.doc_id else replace(place, doc_id=document.doc_id))
+                for passage, place in found
+            ]
         cut += bool(found)
         for passage, occurrence in found:
             passages.setdefault(passage.passage_id, passage)

@@ -179,11 +179,11 @@ def passages_of(rows: pa.Table) -> dict[str, Passage]:
     ids, texts = rows["passage_id"].to_pylist(), rows["text"].to_pylist()
     return {
         passage_id: Passage(passage_id, text, sentences)
-        for passage_id, text, sentences in zip(ids, texts, _lists(rows["sentences"]), strict=True)
+        for passage_id, text, sentences in zip(ids, texts, lists(rows["sentences"]), strict=True)
     }
 
 
-def _lists(column: pa.ChunkedArray) -> Iterator[tuple[str, ...]]:
+def lists(column: pa.ChunkedArray) -> Iterator[tuple[str, ...]]:
     """A column of lists of strings, several times faster than its own `to_pylist`."""
     for chunk in column.chunks:
         flat, edges = chunk.values.to_pylist(), chunk.offsets.to_pylist()

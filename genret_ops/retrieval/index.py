@@ -83,12 +83,18 @@ class Index:
         """
         if beside and (beside.folder, beside.settings) == (home.head(record), settings):
             return beside
+        folder = home.head(record)
         try:
-            return cls.read(_files(home, record), settings)
+            if folder.exists():
+                return cls.read(folder, settings)
+            head, lexical = _write(home, record)
         except (OSError, KeyError, ValueError, EOFError):  # a cache that is not what was written is made again, once
             for one in _with_statistics(home, record):
                 shutil.rmtree(home.head(one), ignore_errors=True)
-            return cls.read(_files(home, record, afresh=True), settings)
+            head, lexical = _write(home, record, afresh=True)
+        index = cls(head, settings, lexical)
+        index.folder = folder
+        return index
 
     @classmethod
     def read(cls, folder: Path, settings: RetrievalSettings) -> "Index":
@@ -189,28 +195,30 @@ def _with_statistics(home: Home, record: Mapping[str, Any]) -> list[Mapping[str,
     return [record] if other == record["snapshot"] else [record, home.store.committed(other)]
 
 
-def _files(home: Home, record: Mapping[str, Any], afresh: bool = False) -> Path:
-    """The folder of a corpus head's files, filled if it is not there yet; `afresh` uses nothing of the one before."""
+def _write(home: Home, record: Mapping[str, Any], afresh: bool = False) -> tuple[CorpusHead, LexicalIndex]:
+    """(head, word index) of a record, written into their folder; `afresh` uses nothing of the snapshot before."""
     folder = home.head(record)
-    if folder.exists():
-        return folder
     *_, statistics = _with_statistics(home, record)
-    base = None if statistics is record else _files(home, statistics, afresh)
+    base = home.head(statistics)
+    if statistics is not record and not base.exists():
+        _write(home, statistics, afresh)
     tables = read_tables(home.store, record)
     head = CorpusHead.of(tables)
     folder.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(dir=folder.parent))
     write_files(tables, building)
-    if base is None:
-        build_lexical(head).save(building)
+    if statistics is record:
+        lexical = build_lexical(head)
+        lexical.save(building)
     else:
         nearest = None if afresh else _nearest(home, record)
-        LexicalIndex.load(nearest or base).extended(*lexical_texts(head)).save_beside(base, building)
+        lexical = LexicalIndex.load(nearest or base).extended(*lexical_texts(head))
+        lexical.save_beside(base, building)
     try:
         building.rename(folder)
     except OSError:  # another process has just made it
         shutil.rmtree(building)
-    return folder
+    return head, lexical
 
 
 def _nearest(home: Home, record: Mapping[str, Any]) -> Path | None:
