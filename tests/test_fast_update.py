@@ -67,6 +67,18 @@ def test_what_is_new_is_found_and_what_left_is_not(home_copy: Path, folder: Path
     assert opened(home_copy, found.release.number).search("ladder of the tower", 1).hits[0].doc_id == "fire.md"
 
 
+def test_words_of_the_snapshot_before_that_are_cut_off_are_taken_apart_again(home_copy: Path, folder: Path) -> None:
+    (folder / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide.")
+    before = run.ingest(Home(home_copy)).record
+    cached = Home(home_copy).head(before) / "added.json"
+    cached.write_text(cached.read_text()[:-9])
+    (folder / "crane.md").write_text("# The crane\n\nA crane lifts the containers.")
+    after = run.ingest(Home(home_copy)).record
+    assert after["statistics"] == before["statistics"] != before["snapshot"], "they share word statistics"
+    for query, doc_id in (("high tide", "tides.md"), ("lifts containers", "crane.md"), ("oak tree", "fire.md")):
+        assert opened(home_copy).search(query, 1, "lexical").hits[0].doc_id == doc_id
+
+
 def test_a_document_that_left_is_in_no_release_however_it_is_opened(home_copy: Path, folder: Path) -> None:
     already_open = opened(home_copy, 1)
     assert "bees.md" in everything(already_open)

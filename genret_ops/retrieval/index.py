@@ -88,7 +88,7 @@ class Index:
             if folder.exists():
                 return cls.read(folder, settings)
             head, lexical = _write(home, record)
-        except (OSError, KeyError, ValueError, EOFError):  # a cache that is not what was written is made again, once
+        except (OSError, ValueError, EOFError):  # a cache that was cut off or tampered with is made again, once
             for one in _with_statistics(home, record):
                 shutil.rmtree(home.head(one), ignore_errors=True)
             head, lexical = _write(home, record, afresh=True)
@@ -204,15 +204,17 @@ def _write(home: Home, record: Mapping[str, Any], afresh: bool = False) -> tuple
         _write(home, statistics, afresh)
     tables = read_tables(home.store, record)
     head = CorpusHead.of(tables)
+    if statistics is record:
+        lexical = build_lexical(head)
+    else:
+        nearest = None if afresh else _nearest(home, record)
+        lexical = LexicalIndex.load(nearest or base).extended(*lexical_texts(head))
     folder.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(dir=folder.parent))
     write_files(tables, building)
     if statistics is record:
-        lexical = build_lexical(head)
         lexical.save(building)
     else:
-        nearest = None if afresh else _nearest(home, record)
-        lexical = LexicalIndex.load(nearest or base).extended(*lexical_texts(head))
         lexical.save_beside(base, building)
     try:
         building.rename(folder)
