@@ -123,7 +123,15 @@ def survive(world: World, phase: str, genret: Genret) -> bool:
 
 
 @pytest.fixture
-def world(small_home: Path, documents: Path, tmp_path: Path, genret: Genret, request: pytest.FixtureRequest) -> World:
+def world(
+    small_home: Path,
+    documents: Path,
+    tmp_path: Path,
+    genret: Genret,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> World:
+    monkeypatch.setenv("GENRET_GATE__TOLERANCE", "1")  # what twenty updates of four steps each are worth is not asked
     folder = Path(shutil.copytree(documents, tmp_path / "documents"))
     home = Path(shutil.copytree(small_home, tmp_path / "home"))
     genret("ingest", str(folder), "--only", home=home)
