@@ -49,6 +49,8 @@ def replay(
     """
     arrived = arrivals(benchmark, *order)
     make_home(path)  # its genret.toml holds for every strategy
+    if Home(path).settings.registry.url.get_secret_value():
+        raise GenretError("every strategy has a home and a registry of its own: leave registry.url empty for a bench")
     settings = _with_steps(Home(path).settings, steps).with_training(seed=seed)
     seed = settings.training.seed
     genesis = path / f"genesis-seed{seed}"

@@ -21,11 +21,13 @@ from assets.home import (
     tables_of,
 )
 from assets.views import markdown_table
+from genret_ops.errors import GenretError
 from genret_ops.records import canonical_json, text_hash
 from genret_ops.store import Store, record_path
 
 _SHOWN = 20
 _SOUND = "That a docid means one passage for ever, and spells it; asked before anything is committed."
+_CUT_FROM = "version of documents"
 _GROWN = 0.2
 """Share of newer docids from which a snapshot has word statistics of its own."""
 
@@ -119,6 +121,7 @@ def passages(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materi
         metadata={
             TABLES: dict(facts.tables),
             **table_links(home, facts.tables),
+            _CUT_FROM: version,
             "passages": facts.passages,
             "new": facts.new,
             "occurrences": facts.occurrences,
@@ -149,6 +152,8 @@ def docids(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Material
     name, store, erased = open_delta(context, home), home.home.store, Erased.of(home.home.path).keys
     checked = require_checked(context, "snapshot", "metadata", "passages")
     tables = {**tables_of(context, "snapshot"), **tables_of(context, "passages")}
+    if left_by(context, "passages")[_CUT_FROM] != tables["documents"]:
+        raise GenretError("the passages were cut from documents of before: materialise `passages` again, then `docids`")
     last = store.committed(store.snapshots()[-1]) if store.snapshots() else None
     before = store.read("docids", last[TABLES]["docids"]) if last else SCHEMAS["docids"].empty_table()
     titled = titled_passages(store, tables)

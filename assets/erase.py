@@ -7,6 +7,7 @@ again. `erasing.json` lasts from the first step to the last.
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,7 +31,6 @@ from genret_ops.registry.registry import CHAMPION, Registry
 from genret_ops.registry.retirement import ERASED
 from genret_ops.registry.sweep import present, remove, sweep
 from genret_ops.registry.traces import Traces, describe
-from genret_ops.store import EncodingCache
 from validations.site import FOLDER as DATA_DOCS
 
 _REASON = "genret erase"
@@ -93,7 +93,7 @@ def _consolidate(home: Home) -> list[str]:
 
 
 def _tainted(home: Home, snapshots: Sequence[str]) -> list[int]:
-    """The releases that stand on one of these snapshots, or whose model or one that it grew from was trained on one."""
+    """The releases that need one of these snapshots: they stand on it, use its word statistics, or learned from it."""
     releases = present(home)
     if not releases:
         return []
@@ -101,7 +101,7 @@ def _tainted(home: Home, snapshots: Sequence[str]) -> list[int]:
     return [
         release.number
         for release in releases
-        if not {release.delta, *learned_from(registry, [release])}.isdisjoint(snapshots)
+        if not {release.delta, release.head["statistics"], *learned_from(registry, [release])}.isdisjoint(snapshots)
     ]
 
 
@@ -130,7 +130,6 @@ def _purge(home: Home) -> dict[str, Any]:
         "benchmark results": len(bench),
         "labels": remove_labels(home.path, traces.document),
         "judgements of users": remove_feedback(home.path, traces.document),
-        "cached encodings": EncodingCache.forget(home.path, traces.encodings),
         **sweep(home),
     }
     Inbox(home).forget(traces.document)
@@ -150,15 +149,18 @@ def _purge(home: Home) -> dict[str, Any]:
 def _forget_runs(home: Home, snapshots: Sequence[str], document: str) -> int:
     """Remove every run of these deltas or launched with the document's name, with events and logs; how many it were.
 
-    So are those that failed at the newest delta, since what they read may have held it still. One of them all may be
-    the very run that erases: it works on, in files that stay and are empty.
+    So are those of the delta after them, which tell what left with it, and those that failed at the newest delta, since
+    what they read may have held it still. One of them all may be the very run that erases: it works on, in files that
+    stay and are empty.
     """
     with instance_of(home) as instance:
         launched = [one for job in (UPDATE, ERASE) for one in instance.get_runs(dg.RunsFilter(job_name=job))]
         launched = [one for one in launched if names(one.run_config, document)]
-        for name in snapshots:
+        kept = home.store.snapshots()
+        after = [later for name, later in pairwise(kept[:-1]) if name in snapshots[-1:]]
+        for name in (*snapshots, *after):
             launched += instance.get_runs(dg.RunsFilter(tags={"dagster/partition": name}))
-        tried = instance.get_runs(dg.RunsFilter(tags={"dagster/partition": home.store.snapshots()[-1]}))
+        tried = instance.get_runs(dg.RunsFilter(tags={"dagster/partition": kept[-1]}))
         launched += [one for one in tried if one.status not in _HARMLESS]
         forgotten = {one.run_id: one for one in launched}
         for run_id in forgotten:

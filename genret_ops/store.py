@@ -219,8 +219,8 @@ class EncodingCache:
         self._schema = pa.schema([pa.field("text_hash", pa.string(), False), pa.field("vector", vector, False)])
 
     @classmethod
-    def forget(cls, home: Path, hashes: Collection[str]) -> int:
-        """Remove the vectors of these texts, under every encoder, and what else nothing reads; how many there were."""
+    def keep(cls, home: Path, hashes: Collection[str]) -> int:
+        """Remove all vectors but those of these texts, under every encoder; how many it were."""
         import lancedb
         import pyarrow.compute as pc
 
@@ -231,7 +231,7 @@ class EncodingCache:
         for name in db.list_tables(limit=1000).tables:
             table, begun = db.open_table(name), _moment()
             rows = table.to_arrow()
-            kept = rows.filter(pc.invert(pc.is_in(rows["text_hash"], pa.array(sorted(hashes), pa.string()))))
+            kept = rows.filter(pc.is_in(rows["text_hash"], pa.array(sorted(hashes), pa.string())))
             removed += rows.num_rows - kept.num_rows
             table.add(kept, mode="overwrite")
             _clean_up(table, begun)

@@ -24,7 +24,8 @@ def another(home: Home, of: int, seed: int) -> int:
     (staging / "rows.npy").unlink()  # a patch shares it with what it patches
     (staging / "starts.npy").unlink()
     Rows(np.random.default_rng(seed).permutation(rows.vectors), rows.starts).save(staging)
-    made_from = {"settings": home.settings.model_dump(mode="json"), "trained_on": model.delta}
+    made_from = {"settings": home.settings.model_dump(mode="json"), "settings_hash": home.settings.hash()}
+    made_from["trained_on"] = model.delta
     made_from["training_tables"] = read_manifest(model.folder)["training_tables"]
     content = seal(staging, home.releases, made_from)
     facts = {"generation": 0, "delta": model.delta, "parent": of, "head": model.head, "metrics": {}}

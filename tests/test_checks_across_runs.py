@@ -54,6 +54,22 @@ def test_the_first_champion_which_was_judged_against_none_is_promoted_again(home
     assert Registry(home.path).alias("champion") == 1
 
 
+def test_passages_of_an_earlier_reading_are_not_committed(home: Home) -> None:
+    """Somebody reads the sources again in the UI and goes on with the docids, as though nothing lay between."""
+    more = home.path.parent / "more"
+    more.mkdir()
+    (more / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide.\n")
+    materialise(home, "delta-00001", "snapshot", "delta", "metadata", "passages", checked=True)
+    (more / "tides.md").write_text("# The harbour\n\nThe ferry waits for nobody.\n")
+    materialise(home, "delta-00001", "snapshot", checked=True)
+    with pytest.raises(GenretError, match="cut from documents of before: materialise `passages` again"):
+        materialise(home, "delta-00001", "docids")
+    assert home.store.snapshots() == [DELTA]
+    materialise(home, "delta-00001", "passages", checked=True)
+    materialise(home, "delta-00001", "docids")
+    assert home.store.snapshots() == [DELTA, "delta-00001"]
+
+
 def test_queries_that_were_never_checked_teach_nothing(home: Home) -> None:
     before = (job_of(home).folder / "inputs.sha256").read_bytes()
     materialise(home, DELTA, "synthetic_queries")

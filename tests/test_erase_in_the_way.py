@@ -47,7 +47,7 @@ def test_killed_at_any_step_it_is_withdrawn_already_and_the_same_command_ends_it
         (run, "ingest"),
         (Registry, "retire"),
         (erasing, "_forget_runs"),
-        (EncodingCache, "forget"),
+        (EncodingCache, "keep"),
         (Store, "keep"),
         (erasing, "lift"),
         (Erasure, "end"),
@@ -121,3 +121,18 @@ def test_a_source_that_is_away_keeps_no_document_in(ingested_home: Path, tmp_pat
     assert {"moon.md", "bees.md"} <= {doc_id for doc_id, _ in LivePlaces(home.path)()}
     (tmp_path / "away").rename(folder)
     assert run.ingest(home).quarantined["erased"] == 1
+
+
+def test_word_statistics_that_a_release_uses_go_with_a_document_that_was_renamed_before(
+    home_copy: Path, documents: Path, tmp_path: Path
+) -> None:
+    """The release learned from a snapshot without the old id, and counts words as the one before did."""
+    home, folder = Home(home_copy), Path(shutil.copytree(documents, tmp_path / "documents"))
+    run.ingest(home, [str(folder)], only=True)
+    (folder / "bees.md").rename(folder / "hives-17.md")
+    run.ingest(home)
+    built = run.build(home, home.settings, consolidate=True, waiver="a test").release
+    assert built.head["statistics"] != built.delta, "of the snapshot before the renaming"
+    assert erase(home, "bees.md")["left"] == []
+    assert "hives-17.md" in everything(home), "the same text under another name stays"
+    assert list(holding(home.path, "bees.md")) == []

@@ -138,6 +138,32 @@ def test_reach_is_measured_on_new_passages_alone_where_asked(opened: tuple[Index
     assert reachable(index, model, 1000, []) == 1.0
 
 
+def test_the_light_gate_asks_what_came_last(home_copy: Path, documents: Path, tmp_path: Path) -> None:
+    """Ten good passages of an earlier delta do not hide that what came after them is out of reach."""
+    home, folder = Home(home_copy), tmp_path / "more"
+    folder.mkdir()
+    for number in range(40):
+        (folder / f"early-{number}.md").write_text(f"# Early {number}\n\nPier {number} has {number + 3} cranes.")
+    run.ingest(home, [str(folder)])
+    before = Registry(home.path).release("champion")
+    for number in range(10):
+        (folder / f"late-{number}.md").write_text(f"# Late {number}\n\nTower {number} has {number + 5} bells.")
+    release = run.ingest(home).release
+    assert release is not None
+    staging = tmp_path / "staging"
+    shutil.copytree(release.folder, staging)
+    rows = Rows.load(staging, "fresh-")
+    broken = np.array(rows.vectors)
+    broken[rows.starts[-11] :] *= -1
+    for path in staging.glob("fresh-*"):
+        path.chmod(0o644)
+    Rows(broken, rows.starts).save(staging, "fresh-")
+    index, worse = open_release(home)[1].index, replace(release, folder=staging)
+    assert judge_patch(index, worse).refusals == [], "ten of fifty are few"
+    assert "reachable" in judge_patch(index, worse, since=before.head["docids"]).refusals[0]
+    assert judge_patch(index, release, since=before.head["docids"]).refusals == []
+
+
 def worse_copy(home: Home) -> int:
     """A release like the champion with its rows shuffled: sealed and registered, never judged."""
     registry = Registry(home.path)

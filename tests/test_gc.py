@@ -15,7 +15,9 @@ from genret_ops.cli import app
 from genret_ops.errors import BrokenRelease, GenretError, ReleaseRetired
 from genret_ops.facts import audit, difference, release, releases
 from genret_ops.home import HEAD_FORMAT, Home
+from genret_ops.modeling.encoder import encoder_hash
 from genret_ops.quality.results import checked_deltas
+from genret_ops.records import text_hash
 from genret_ops.registry.ancestry import answered_before, learned_from
 from genret_ops.registry.backup import backup, restore
 from genret_ops.registry.collect import collect
@@ -25,7 +27,9 @@ from genret_ops.registry.registry import Registry
 from genret_ops.registry.sweep import needs, present, size, unneeded
 from genret_ops.registry.traces import describe
 from genret_ops.registry.verdict import Criterion, Verdict
+from genret_ops.store import EncodingCache
 from genret_ops.synthesis.queries import read_queries
+from genret_ops.training.prepare import passage_encoder
 
 QUERIES = ("descale the espresso machine", "when does the ferry leave", "people of Oslo and their lamps")
 MODES = ("hybrid", "generative", "lexical", "dense")
@@ -61,6 +65,12 @@ def answers(home: Home, name: str | int) -> list[Any]:
     return [(hit.doc_id, hit.passage_id, hit.score, hit.state, dict(hit.found_by)) for hits in found for hit in hits]
 
 
+def encodings(home: Home) -> set[str]:
+    """Hashes of the texts that are cached."""
+    encoder = passage_encoder(home.settings)
+    return set(EncodingCache(home.path, encoder_hash(home.settings.model.encoder), encoder.dimension).load())
+
+
 def bytes_of(folder: Path) -> Iterator[tuple[str, bytes]]:
     for path in sorted(folder.rglob("*")):
         if path.is_file() and "db" not in path.suffix and path.suffix != ".lock":
@@ -69,6 +79,7 @@ def bytes_of(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 def test_what_stays_answers_as_before_and_the_rest_is_gone_from_the_disk(home: Home) -> None:
     before = {number: answers(home, number) for number in (1, 4, 5)}
+    assert text_hash(PASSING) in encodings(home)
     assert len(present(home)) == 5 and any(PASSING.encode() in data for _, data in bytes_of(home.path / "lance"))
     halves = [home.path / ".erased.json.4711.genret-partial", home.path / "inbox" / ".0123.json.4711.genret-partial"]
     logs = [home.shadow / "r2.jsonl", home.shadow / "r4.jsonl"]
@@ -81,6 +92,7 @@ def test_what_stays_answers_as_before_and_the_rest_is_gone_from_the_disk(home: H
     assert found["snapshots"] == ["delta-00000", "delta-00003", "delta-00004"]
     assert found["freed_bytes"] > 100_000
     assert not any(PASSING.encode() in data for _, data in bytes_of(home.path))
+    assert text_hash(PASSING) not in encodings(home)
     assert checked_deltas(home.path) == found["snapshots"]
     assert not (home.path / "work").exists() or not list((home.path / "work").iterdir())
     assert not any(half.exists() for half in halves)

@@ -79,6 +79,14 @@ def test_an_order_that_cannot_be_is_refused(folder: Path, order: tuple[str, floa
         arrivals(read_benchmark(folder), *order)
 
 
+def test_a_registry_that_all_strategies_would_share_is_refused(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENRET_REGISTRY__URL", "postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+    with pytest.raises(GenretError, match=r"leave registry\.url empty"):
+        replay(read_benchmark(folder), tmp_path / "bench", ("published", 0.5, 3), 4, 0, lambda *_: None)
+
+
 def cell(scores: Mapping[str, float], searchable: float | None = 1.0, steps: int = 4) -> dict[str, Any]:
     own = {query: {"MRR@10": value, "HIT@4": float(value > 0)} for query, value in scores.items()}
     systems = ("bm25_metadata", "hybrid_without_model", *SYSTEMS)

@@ -137,6 +137,17 @@ def test_what_was_cut_before_is_not_cut_again_under_any_name(store: Store) -> No
     assert facts.new == 1
 
 
+def test_a_line_that_leaves_the_title_for_the_text_is_cut(store: Store) -> None:
+    titled = Document("a-tea", "Tea\nIt is hot.", "Tea is brewed.")
+    first = take_snapshot(store, [titled], "delta-00000").tables
+    first |= cut_snapshot(store, SETTINGS, words, first["documents"]).tables
+    mended = Document("a-tea", "Tea", "It is hot.\nTea is brewed.")
+    assert titled.text_hash == mended.text_hash, "title and text together are the same"
+    second = take_snapshot(store, [mended], "delta-00001").tables["documents"]
+    facts = cut_snapshot(store, SETTINGS, words, second, first)
+    assert store.read("passages", facts.tables["passages"])["text"].to_pylist() == ["It is hot. Tea is brewed."]
+
+
 def test_the_head_reads_passages_in_docid_order(store: Store) -> None:
     head = build(store, [CUPS, TEA, EMPTY], "delta-00000")
     assert [passage.sentences for passage in head.passages] == [

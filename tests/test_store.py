@@ -181,13 +181,13 @@ def test_a_forgotten_vector_is_gone_from_the_disk_and_the_others_are_as_they_wer
     for cache in caches:
         cache.add(["kept-0", "gone-1"], vectors[:2])
         cache.add(["gone-2", "kept-3"], vectors[2:])
-    assert EncodingCache.forget(tmp_path, {"gone-1", "gone-2", "never-there"}) == 4
+    assert EncodingCache.keep(tmp_path, {"kept-0", "kept-3", "never-there"}) == 4
     for cache in caches:
         found = cache.load()
         assert list(found) == ["kept-0", "kept-3"]
         np.testing.assert_array_equal(np.stack(list(found.values())), vectors[[0, 3]])
     assert holding(tmp_path, "gone-1") == holding(tmp_path, "gone-2") == []
-    assert EncodingCache.forget(tmp_path / "nowhere", {"gone-1"}) == 0
+    assert EncodingCache.keep(tmp_path / "nowhere", {"kept-0"}) == 0
 
 
 def test_batches_cover_everything_once() -> None:

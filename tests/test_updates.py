@@ -7,6 +7,7 @@ from pathlib import Path
 import dagster as dg
 import numpy as np
 import pytest
+from releases import another
 from safetensors.numpy import load_file
 
 from assets import run
@@ -18,7 +19,7 @@ from genret_ops.registry.content import read_manifest
 from genret_ops.registry.growth import from_genesis
 from genret_ops.registry.load import open_release
 from genret_ops.registry.registry import Registry, Release
-from genret_ops.registry.verdict import MEMORY, Criterion
+from genret_ops.registry.verdict import MEMORY, Criterion, Verdict
 from genret_ops.synthesis.queries import heldout_docids, read_queries
 from genret_ops.training.job import Job
 
@@ -120,6 +121,28 @@ def test_what_forgot_too_much_is_not_grown_from(updated: Path, tmp_path: Path) -
     assert entry is not None and entry.asset_materialization is not None
     assert "has lost 0.0310" in str(entry.asset_materialization.metadata["grown from"].value)
     assert status(home)["next"].startswith("genret search")
+
+
+def test_after_an_update_that_was_refused_for_its_generations_losses_the_next_starts_from_genesis(
+    updated: Path, tmp_path: Path
+) -> None:
+    home = Home(Path(shutil.copytree(updated, tmp_path / "home")))
+    registry, now = Registry(home.path), champion(home.path)
+    number = another(home, now.number, 5)
+    refused = registry.release(number)
+    for name, passed, grows in (
+        ("answers against the reference", True, True),
+        ("answers against the champion", False, True),
+        ("answers against the reference", False, False),
+    ):
+        criterion = Criterion(name, -0.2, -0.01, passed, "a test")
+        registry.record_verdict(number, Verdict(refused.content_hash, refused.delta, (criterion,)), "test")
+        why = from_genesis(registry, now, home.settings)
+        assert why is None if grows else f"refused r{number}, which had grown from r{now.number}" in str(why)
+    other = home.settings.with_training(update_steps=9)
+    assert from_genesis(registry, now, other) is None, "under other settings an update may do better"
+    shutil.rmtree(refused.folder)
+    assert from_genesis(registry, now, home.settings) is None, "what is damaged says nothing"
 
 
 def test_the_difference_of_two_releases_names_documents_and_answers(updated: Path) -> None:

@@ -46,7 +46,7 @@ def cut_snapshot(
     known_cuts = _cuts(store, before) if before else {}
     passages, occurrences, cut = dict[str, Passage](), list[Occurrence](), 0
     for document in documents:
-        found = known_cuts.get(document.text_hash)
+        found = known_cuts.get(document.text)
         if found is None:
             found = cut_document(document, settings, offsets)
         else:
@@ -68,7 +68,7 @@ def cut_snapshot(
 
 
 def _cuts(store: Store, tables: Mapping[str, int]) -> dict[str, list[tuple[Passage, Occurrence]]]:
-    """What an earlier snapshot's documents were cut into, by text hash; documents without passages too."""
+    """What an earlier snapshot's documents were cut into, by text; documents without passages too."""
     passages = passages_of(store.read("passages", tables["passages"]))
     places = occurrences_of(store.read("occurrences", tables["occurrences"]))
     found = dict[str, list[tuple[Passage, Occurrence]]]()
@@ -77,7 +77,7 @@ def _cuts(store: Store, tables: Mapping[str, int]) -> dict[str, list[tuple[Passa
     for own in places.values():
         for place in own:
             by_document.setdefault(place.doc_id, []).append((passages[place.passage_id], place))
-    for doc_id, text in zip(documents["doc_id"].to_pylist(), documents["text_hash"].to_pylist(), strict=True):
+    for doc_id, text in zip(documents["doc_id"].to_pylist(), documents["text"].to_pylist(), strict=True):
         found[text] = sorted(by_document.get(doc_id, []), key=lambda pair: pair[1].ordinal)
     return found
 

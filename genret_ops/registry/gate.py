@@ -68,10 +68,16 @@ def outdated(registry: Registry, release: Release) -> bool:
     return verdict.against != known[champion] and release.model not in before
 
 
-def judge_patch(index: Index, release: Release) -> Verdict:
-    """The light verdict on a release whose model was judged before: is what is new on its head within reach?"""
+def judge_patch(index: Index, release: Release, since: int = 0) -> Verdict:
+    """The light verdict on a release whose model was judged before: is what is new on its head within reach?
+
+    Asked are docids from `since` on, which have come after what it was put on, and all that no training knew where
+    these are too few to prove anything.
+    """
     model = load_model(release.folder)
     new = [docid for docid in np.flatnonzero(index.head.live).tolist() if docid not in model.known]
+    last = [docid for docid in new if docid >= since]
+    new = last if len(last) >= _PATCH_FEWEST else new
     value = reachable(index, model, _PATCH_SAMPLE, new)
     told, passed = "share of new passages that their own sentence reaches", value >= _PATCH_REACHED
     if not passed and len(new) < _PATCH_FEWEST:

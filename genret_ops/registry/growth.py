@@ -1,9 +1,10 @@
 """Whether the next training grows from the champion or starts from genesis, and why."""
 
+from genret_ops.errors import BrokenRelease
 from genret_ops.registry.ancestry import chain, trained_in
 from genret_ops.registry.content import read_manifest
 from genret_ops.registry.registry import Registry, Release
-from genret_ops.registry.verdict import MEMORY
+from genret_ops.registry.verdict import MEMORY, OF_REFERENCE
 from genret_ops.settings import Settings
 
 
@@ -25,4 +26,26 @@ def from_genesis(registry: Registry, champion: Release, settings: Settings) -> s
     if lost > settings.gate.forgetting:
         told = f"r{number} has lost {lost:.4f} of MRR@10 on what the first of its generation knew"
         return f"{told}, and gate.forgetting is {settings.gate.forgetting:g}"
+    if refused := _refused(registry, champion, settings):
+        return f"the gate refused {refused}, which had grown from r{number}, for what its generation has lost"
     return None
+
+
+def _refused(registry: Registry, champion: Release, settings: Settings) -> str:
+    """A release that grew from the champion's model under these settings, and was worse than the generation's first."""
+    releases, gone = registry.releases(), registry.retired()
+    model = {release.number: release.model for release in releases}
+    for release in reversed(releases):
+        grown = release.model != champion.model and model.get(release.parent or 0) == champion.model
+        if grown and release.number not in gone and _worse(registry, release, settings):
+            return f"r{release.number}"
+    return ""
+
+
+def _worse(registry: Registry, release: Release, settings: Settings) -> bool:
+    try:
+        verdict, manifest = registry.verdict(release.number), read_manifest(release.folder)
+    except BrokenRelease:  # nobody serves it, and it says nothing of the next
+        return False
+    failed = [one.name for one in verdict.criteria if not one.passed] if verdict else []
+    return manifest.get("settings_hash") == settings.hash() and any(name.endswith(OF_REFERENCE) for name in failed)

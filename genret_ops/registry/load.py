@@ -3,6 +3,8 @@
 import json
 from dataclasses import replace
 
+import numpy as np
+
 from genret_ops.corpus.head import CorpusHead
 from genret_ops.corpus.live import LivePlaces
 from genret_ops.errors import BrokenRelease, NothingToSearch
@@ -18,14 +20,17 @@ from genret_ops.training.prepare import genesis_rows
 
 
 def model_on(home: Home, release: Release, head: CorpusHead) -> Model:
-    """The model of a release on another head of its generation, whichever of the two holds more docids."""
+    """The model of a release on another head of its generation, whichever of the two holds more docids.
+
+    A docid that it learned has the row of then, and every other that is live there one from its map.
+    """
     model, search = load_model(release.folder), read_search(release.folder)
     rows = finished_rows(release.folder)
-    if len(rows) < len(head):
+    if others := [docid for docid in np.flatnonzero(head.live).tolist() if docid not in search.known]:
         settings = Settings.model_validate(read_manifest(release.folder)["settings"])
-        genesis, _ = genesis_rows(home.path, head, settings, docids=range(len(rows), len(head)))
-        rows = rows.followed_by(fresh_rows(release.folder, genesis, search.scale))
-    return replace(model, scorer=RowScorer(rows.first(len(head)), search.scale))
+        genesis, _ = genesis_rows(home.path, head, settings, docids=others)
+        rows = rows.with_others(fresh_rows(release.folder, genesis, search.scale), np.array(others))
+    return replace(model, scorer=RowScorer(rows.padded(len(head)).first(len(head)), search.scale))
 
 
 def open_release(home: Home, name: str | int = "champion", beside: Index | None = None) -> tuple[Release, Retriever]:

@@ -63,6 +63,7 @@ def publish(
         fusion=tuned.fusion.weights,
         lexical_fusion=tuned.lexical_fusion.weights,
         default_mode=tuned.default_mode,
+        trained_on=record["snapshot"],
         learned=len(head),
         absent=np.flatnonzero(~head.live).tolist(),
         retrieval=settings.retrieval.model_dump(mode="json"),

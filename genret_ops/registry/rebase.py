@@ -31,6 +31,6 @@ def rebase(
     docids = [docid for docid in np.flatnonzero(index.head.live).tolist() if docid not in known]
     genesis, encoded = genesis_rows(home.path, index.head, settings, docids=docids)
     patch = publish_patch(home, record, index.head, release, docids, genesis, run_id, actor)
-    verdict = judge_patch(index, patch)
+    verdict = judge_patch(index, patch, since=int(release.head["docids"]))
     registry.record_verdict(patch.number, verdict, actor)
     return patch, verdict, encoded

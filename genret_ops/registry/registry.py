@@ -251,7 +251,8 @@ class Registry:
         if (verdict.content_hash, verdict.snapshot) != (release.content_hash, release.delta):
             raise BrokenRelease(f"the gate's report on r{release.number} is about another release: judge it again")
         if verdict.refusals and not waiver:
-            raise GateRefused(f"the gate refuses r{release.number}: " + "; ".join(verdict.refusals))
+            told = f"the gate refuses r{release.number}: " + "; ".join(verdict.refusals)
+            raise GateRefused(f"{told}. `genret promote r{release.number} --waive WHY` would serve it all the same")
         return [*waived, *verdict.refusals]
 
     def verify(self, release: Release) -> None:

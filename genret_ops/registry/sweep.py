@@ -2,8 +2,8 @@
 
 Needed is the newest snapshot and, of every release that is not retired, its files, its snapshot with the one whose
 word statistics that uses, those that it and the models it grew from were trained on, and the table versions that any
-of them names. `genret gc` and `genret erase` only decide which releases retire; what goes with them follows from here.
-A sweep that was interrupted is finished by the next.
+of them names; of encodings, those of the newest snapshot. `genret gc` and `genret erase` only decide which releases
+retire; what goes with them follows from here. A sweep that was interrupted is finished by the next.
 """
 
 import os
@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from genret_ops.corpus.delta import next_delta_name
+from genret_ops.corpus.head import CorpusHead
 from genret_ops.home import Home
 from genret_ops.quality.results import folder as quality
+from genret_ops.records import text_hash
 from genret_ops.registry.ancestry import answered_before, learned_from, reference
 from genret_ops.registry.content import read_manifest
 from genret_ops.registry.registry import ALIASES, CHAMPION, Registry, Release
 from genret_ops.store import EncodingCache, half_written, places_path
+from genret_ops.training.prepare import passage_inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +104,14 @@ def sweep(home: Home) -> dict[str, int]:
         removed[kind] = removed.get(kind, 0) + 1
     for table, count in home.store.keep(needed.versions).items():
         removed[f"versions of {table}"] = count
-    EncodingCache.forget(home.path, ())
+    removed["cached encodings"] = EncodingCache.keep(home.path, _read_by_the_encoder(home))
     return {kind: count for kind, count in removed.items() if count}
+
+
+def _read_by_the_encoder(home: Home) -> set[str]:
+    """Hashes of the texts that the newest snapshot has encoded: a training or a patch asks for no other."""
+    heads = [CorpusHead.load(home.store, home.store.committed(name)) for name in home.store.snapshots()[-1:]]
+    return {text_hash(text) for head in heads for passage in passage_inputs(head) for text in passage.texts}
 
 
 def remove(path: Path) -> None:

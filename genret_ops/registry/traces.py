@@ -82,13 +82,11 @@ def describe(home: Home, doc_id: str) -> Erasure:
             phrases |= dict.fromkeys(piece for text in _texts(document) for piece in pieces(text))
             places = store.read("occurrences", versions["occurrences"]).filter(pc.field("doc_id") == doc_id)
             own = set(places["passage_id"].to_pylist())
-            above = heading(document)
-            encoded[text_hash(above)] = None
+            encoded[text_hash(heading(document))] = None
             for row in store.read("passages", versions["passages"]).to_pylist():
                 if row["passage_id"] in own:
                     passages[row["passage_id"]] = None
-                    whole = f"{above}\n{row['text']}".strip()
-                    encoded |= dict.fromkeys(map(text_hash, (*row["sentences"], whole)))
+                    encoded |= dict.fromkeys(map(text_hash, row["sentences"]))
     if not texts:
         raise GenretError(f"no snapshot of {home.path} holds a document {doc_id!r}: see the ids that a search shows")
     newest = store.committed(store.snapshots()[-1])["tables"]["documents"]

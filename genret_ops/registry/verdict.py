@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-MEMORY = "memory against the reference"
+OF_REFERENCE = " against the reference"
+"""How the name of a criterion ends that compares a release with the training that its generation began with."""
+MEMORY = "memory" + OF_REFERENCE
 """The criterion that says what a release has forgotten since the training that its generation began with."""
 
 

@@ -35,7 +35,8 @@ CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 class SearchSettings:
     """What a release fixes for every search: stored as `search.json`, part of the content hash.
 
-    `learned` is how many docids there were at the training, `absent` which of them had no live passage then.
+    `trained_on` is the snapshot of the training, `learned` how many docids there were then, and `absent` which of them
+    had no live passage.
     """
 
     encoder: str
@@ -45,6 +46,7 @@ class SearchSettings:
     fusion: Mapping[str, float]
     lexical_fusion: Mapping[str, float]
     default_mode: str
+    trained_on: str
     learned: int
     absent: Sequence[int]
     retrieval: Mapping[str, Any]

@@ -43,7 +43,8 @@ def _end_with(parent: int) -> None:
 
 if __name__ == "__main__":
     threading.Thread(target=_end_with, args=(int(sys.argv[1]),), daemon=True).start()
-    answers, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints is no answer
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints, in C too, is no answer
     try:
         for line in sys.stdin:
             stage, folder = json.loads(line)

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, get_native_id
 
@@ -59,7 +59,8 @@ def encoding_ahead(
 def _stand_back() -> None:
     """Let this thread, and those that it starts, go second; only Linux knows priorities of threads."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + _NICE)
+        with suppress(OSError):  # where it may not, it goes beside them
+            os.setpriority(os.PRIO_PROCESS, get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + _NICE)
 
 
 def encoded_ahead(home: Path) -> int:
