@@ -46,7 +46,7 @@ def attributes_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResou
 
 @dg.asset_check(asset="passages", name=CHECK, blocking=True)
 def passages_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResource) -> dg.AssetCheckResult:
-    """Texts, sentences, lengths and places of the passages; lengths only of those that came with this delta."""
+    """Texts, ids and places of the passages; sentences and lengths of those alone that came with this delta."""
     from genret_ops.modeling.encoder import token_offsets
     from validations import passages
     from validations.run import validate

@@ -20,7 +20,7 @@ from genret_ops.modeling.compact import finished_rows
 from genret_ops.modeling.encoder import Encoder
 from genret_ops.registry.ancestry import answered_before
 from genret_ops.registry.backup import backup, restore
-from genret_ops.registry.load import open_release
+from genret_ops.registry.load import model_on, open_release
 from genret_ops.registry.registry import Registry
 from genret_ops.retrieval.retriever import Retriever
 
@@ -77,6 +77,22 @@ def test_words_of_the_snapshot_before_that_are_cut_off_are_taken_apart_again(hom
     assert after["statistics"] == before["statistics"] != before["snapshot"], "they share word statistics"
     for query, doc_id in (("high tide", "tides.md"), ("lifts containers", "crane.md"), ("oak tree", "fire.md")):
         assert opened(home_copy).search(query, 1, "lexical").hits[0].doc_id == doc_id
+
+
+def test_a_model_on_an_earlier_head_has_rows_for_what_has_left_since(home_copy: Path, folder: Path) -> None:
+    """The gate compares models on one head, where what the champion no longer holds is still to be found."""
+    home = Home(home_copy)
+    (folder / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide.")
+    with_it = run.ingest(home).release
+    (folder / "tides.md").unlink()
+    (folder / "crane.md").write_text("# The crane\n\nA crane lifts the containers.")
+    without = run.ingest(home).release
+    assert with_it is not None and without is not None
+    index = open_release(home, with_it.number)[1].index
+    model = model_on(home, without, index.head)
+    hits = Retriever(index, model).search("the ferry waits for high tide", 1, "generative").hits
+    assert hits[0].doc_id == "tides.md"
+    np.testing.assert_array_equal(model.scorer.rows.vectors, finished_rows(with_it.folder).vectors)
 
 
 def test_a_document_that_left_is_in_no_release_however_it_is_opened(home_copy: Path, folder: Path) -> None:
