@@ -6,6 +6,7 @@ a wrong command line, 130 after Ctrl-C.
 """
 
 import errno
+import gc
 import sys
 
 import typer
@@ -40,3 +41,5 @@ def main() -> None:
         place = f" ({error.filename})" if error.filename else ""
         typer.echo(f"genret: the system refuses it: {error.strerror}{place}", err=True)
         sys.exit(1)
+    finally:
+        gc.freeze()  # the interpreter, as it ends, would look for garbage in all that the libraries hold: for seconds
