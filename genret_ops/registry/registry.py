@@ -239,11 +239,10 @@ class Registry:
             BrokenRelease: the report is not the one that was made of it.
         """
         release = self.release(number)
-        known = {other.number: other for other in self.releases()}
-        trained = min(other.number for other in known.values() if other.model == release.model)
+        trained = min(other.number for other in self.releases() if other.model == release.model)
         champion = self.alias(CHAMPION)
         waived = list[str]()
-        if trained != number and (champion is None or known[champion].model != release.model):
+        if trained != number and (champion is None or self.release(champion).model != release.model):
             waived += self.admit(trained, waiver)
         verdict = self.verdict(release.number)
         if verdict is None:
@@ -251,8 +250,8 @@ class Registry:
         if (verdict.content_hash, verdict.snapshot) != (release.content_hash, release.delta):
             raise BrokenRelease(f"the gate's report on r{release.number} is about another release: judge it again")
         if verdict.refusals and not waiver:
-            told = f"the gate refuses r{release.number}: " + "; ".join(verdict.refusals)
-            raise GateRefused(f"{told}. `genret promote r{release.number} --waive WHY` would serve it all the same")
+            told = "; ".join(verdict.refusals)
+            raise GateRefused(f"the gate refuses r{number}: {told}. `genret promote r{number} --waive WHY` serves it yet")
         return [*waived, *verdict.refusals]
 
     def verify(self, release: Release) -> None:
