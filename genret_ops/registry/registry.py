@@ -251,7 +251,7 @@ class Registry:
             raise BrokenRelease(f"the gate's report on r{release.number} is about another release: judge it again")
         if verdict.refusals and not waiver:
             told = "; ".join(verdict.refusals)
-            raise GateRefused(f"the gate refuses r{number}: {told}. `genret promote r{number} --waive WHY` serves it yet")
+            raise GateRefused(f"the gate refuses r{number}: {told}. `genret promote r{number} --waive WHY` lets it in")
         return [*waived, *verdict.refusals]
 
     def verify(self, release: Release) -> None:
