@@ -18,12 +18,11 @@ from genret_ops.corpus.delta import next_delta_name
 from genret_ops.corpus.head import CorpusHead
 from genret_ops.home import Home
 from genret_ops.quality.results import folder as quality
-from genret_ops.records import text_hash
 from genret_ops.registry.ancestry import answered_before, learned_from, reference
 from genret_ops.registry.content import read_manifest
 from genret_ops.registry.registry import ALIASES, CHAMPION, Registry, Release
 from genret_ops.store import EncodingCache, half_written, places_path
-from genret_ops.training.prepare import passage_inputs
+from genret_ops.training.prepare import encoded_texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +103,9 @@ def sweep(home: Home) -> dict[str, int]:
         removed[kind] = removed.get(kind, 0) + 1
     for table, count in home.store.keep(needed.versions).items():
         removed[f"versions of {table}"] = count
-    removed["cached encodings"] = EncodingCache.keep(home.path, _read_by_the_encoder(home))
-    return {kind: count for kind, count in removed.items() if count}
-
-
-def _read_by_the_encoder(home: Home) -> set[str]:
-    """Hashes of the texts that the newest snapshot has encoded: a training or a patch asks for no other."""
     heads = [CorpusHead.load(home.store, home.store.committed(name)) for name in home.store.snapshots()[-1:]]
-    return {text_hash(text) for head in heads for passage in passage_inputs(head) for text in passage.texts}
+    removed["cached encodings"] = EncodingCache.keep(home.path, {text for head in heads for text in encoded_texts(head)})
+    return {kind: count for kind, count in removed.items() if count}
 
 
 def remove(path: Path) -> None:

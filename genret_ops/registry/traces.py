@@ -34,7 +34,7 @@ from genret_ops.registry.feedback import read_feedback
 from genret_ops.registry.labels import read_labels
 from genret_ops.registry.place import FILE, open_registry
 from genret_ops.registry.registry import Registry
-from genret_ops.training.prepare import passage_inputs
+from genret_ops.training.prepare import encoded_texts
 
 _BREAKS = re.compile(r'["\\|\x00-\x1f\x7f]+|\s{2,}')
 """What is written otherwise, or left out, where a text stands in JSON or in a table for people."""
@@ -114,12 +114,11 @@ class Traces:
             for docid in range(len(head))
             if {*head.documents_of(docid)} - {self.document}
         }
-        used = {text_hash(text) for passage in passage_inputs(head) for text in passage.texts}
-        self.encodings = frozenset(erasure.encodings) - used
+        encodings = frozenset(erasure.encodings) - encoded_texts(head)
         self.by_name = bool(_TELLING_ID.fullmatch(self.document)) and self.document not in rest
         phrases = [phrase for phrase in erasure.phrases if phrase not in rest]
         own = [passage for passage in erasure.passages if passage not in shared]
-        self.needles = (*phrases, *own, *self.encodings, *([self.document] if self.by_name else []))
+        self.needles = (*phrases, *own, *encodings, *([self.document] if self.by_name else []))
         escaped = (json.dumps(needle)[1:-1] for needle in self.needles)
         self._bytes = [needle.encode("utf-8", "surrogatepass") for needle in {*self.needles, *escaped}]
 

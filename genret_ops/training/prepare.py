@@ -12,7 +12,7 @@ from scipy.sparse import csr_array, save_npz
 from genret_ops.corpus.head import CorpusHead
 from genret_ops.modeling.encoder import Encoder, encoder_hash
 from genret_ops.modeling.rows import PassageInput, Rows, encode_rows
-from genret_ops.records import SyntheticQuery, canonical_json
+from genret_ops.records import SyntheticQuery, canonical_json, text_hash
 from genret_ops.settings import Settings
 from genret_ops.store import EncodingCache, file_hash, write_atomically
 from genret_ops.training.ahead import encoded_ahead
@@ -40,6 +40,11 @@ def passage_inputs(head: CorpusHead, without: Mapping[int, frozenset[str]] | Non
         )
         for docid, passage in enumerate(head.passages)
     ]
+
+
+def encoded_texts(head: CorpusHead) -> set[str]:
+    """Hashes of the texts that the encoder reads of a head, by which its cache knows them."""
+    return {text_hash(text) for passage in passage_inputs(head) for text in passage.texts}
 
 
 def genesis_rows(
