@@ -12,8 +12,8 @@ from genret_ops.registry.registry import Registry
 from genret_ops.registry.verdict import Verdict
 
 
-def another(home: Home, of: int, seed: int) -> int:
-    """A release on the same head as release `of`, whose learned rows answer otherwise; let in by the gate."""
+def another(home: Home, of: int, seed: int, judged: bool = True) -> int:
+    """A release on the same head as release `of`, whose learned rows answer otherwise; `judged`, the gate let it in."""
     registry = Registry(home.path)
     model = registry.release(of)
     staging = home.path / "work" / f"other-{seed}"
@@ -30,5 +30,6 @@ def another(home: Home, of: int, seed: int) -> int:
     content = seal(staging, home.releases, made_from)
     facts = {"generation": 0, "delta": model.delta, "parent": of, "head": model.head, "metrics": {}}
     number = registry.register(content, home.releases / content[:16], actor="test", **facts)
-    registry.record_verdict(number, Verdict(content, model.delta, ()), "test")
+    if judged:
+        registry.record_verdict(number, Verdict(content, model.delta, ()), "test")
     return number

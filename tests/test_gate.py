@@ -1,6 +1,5 @@
 """The gate refuses what was made worse on purpose, each for its own reason, and lets an equal through."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
@@ -11,13 +10,12 @@ import pytest
 from releases import another
 
 from assets import run
-from genret_ops.errors import GateRefused, GenretError
+from genret_ops.errors import GateRefused
 from genret_ops.evaluation.comparison import Question, questions, reachable
 from genret_ops.home import Home
-from genret_ops.modeling.compact import RowScorer, finished_rows
+from genret_ops.modeling.compact import RowScorer
 from genret_ops.modeling.rows import Rows
 from genret_ops.records import SyntheticQuery
-from genret_ops.registry.content import seal
 from genret_ops.registry.gate import _worth_its_cost, judge, judge_patch
 from genret_ops.registry.load import open_release
 from genret_ops.registry.registry import Registry
@@ -138,52 +136,9 @@ def test_reach_is_measured_on_new_passages_alone_where_asked(opened: tuple[Index
     assert reachable(index, model, 1000, []) == 1.0
 
 
-def test_the_light_gate_asks_what_came_last(home_copy: Path, documents: Path, tmp_path: Path) -> None:
-    """Ten good passages of an earlier delta do not hide that what came after them is out of reach."""
-    home, folder = Home(home_copy), tmp_path / "more"
-    folder.mkdir()
-    for number in range(40):
-        (folder / f"early-{number}.md").write_text(f"# Early {number}\n\nPier {number} has {number + 3} cranes.")
-    run.ingest(home, [str(folder)])
-    before = Registry(home.path).release("champion")
-    for number in range(10):
-        (folder / f"late-{number}.md").write_text(f"# Late {number}\n\nTower {number} has {number + 5} bells.")
-    release = run.ingest(home).release
-    assert release is not None
-    staging = tmp_path / "staging"
-    shutil.copytree(release.folder, staging)
-    rows = Rows.load(staging, "fresh-")
-    broken = np.array(rows.vectors)
-    broken[rows.starts[-11] :] *= -1
-    for path in staging.glob("fresh-*"):
-        path.chmod(0o644)
-    Rows(broken, rows.starts).save(staging, "fresh-")
-    index, worse = open_release(home)[1].index, replace(release, folder=staging)
-    assert judge_patch(index, worse).refusals == [], "ten of fifty are few"
-    assert "reachable" in judge_patch(index, worse, since=before.head["docids"]).refusals[0]
-    assert judge_patch(index, release, since=before.head["docids"]).refusals == []
-
-
-def worse_copy(home: Home) -> int:
-    """A release like the champion with its rows shuffled: sealed and registered, never judged."""
-    registry = Registry(home.path)
-    champion = registry.release("champion")
-    staging = home.path / "work" / "worse"
-    shutil.copytree(champion.folder, staging)
-    for path in staging.rglob("*"):
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    rows = finished_rows(champion.folder)
-    Rows(np.random.default_rng(0).permutation(rows.vectors), rows.starts).save(staging)
-    content = seal(
-        staging, home.releases, {"settings": home.settings.model_dump(mode="json"), "trained_on": champion.delta}
-    )
-    facts = {"generation": 0, "delta": champion.delta, "parent": 1, "head": champion.head, "metrics": {}}
-    return registry.register(content, home.releases / content[:16], actor="test", **facts)
-
-
 def test_there_is_no_way_around(home_copy: Path) -> None:
     home, registry = Home(home_copy), Registry(home_copy)
-    number = worse_copy(home)
+    number = another(home, 1, 0, judged=False)
     with pytest.raises(GateRefused, match="never judged"):
         run.promote(home, "candidate", "a try")
     release = registry.release(number)
@@ -199,50 +154,6 @@ def test_there_is_no_way_around(home_copy: Path) -> None:
     assert run.rollback(home, "it was bad").number == 1
     assert registry.events("promoted")[-1].facts["reason"] == "it was bad", "nothing had to be waived"
     assert registry.verify_chain() == []
-
-
-def test_new_passages_that_share_a_sentence_come_through(home_copy: Path, tmp_path: Path) -> None:
-    (tmp_path / "more").mkdir()
-    shared = "This page was made by the printing office of the harbour and may not be copied without its leave."
-    for number in range(14):
-        (tmp_path / "more" / f"page-{number}.md").write_text(f"# Page {number}\n\nShed {number}. {shared}")
-    release = run.ingest(Home(home_copy), [str(tmp_path / "more")]).release
-    assert release is not None and release.delta == "delta-00001"
-    assert Registry(home_copy).verdict(release.number).refusals == []
-
-
-def test_a_rollback_is_the_old_model_on_the_corpus_of_now(home_copy: Path, tmp_path: Path) -> None:
-    home, registry = Home(home_copy), Registry(home_copy)
-    number = worse_copy(home)
-    registry.record_verdict(number, Verdict(registry.release(number).content_hash, "delta-00000", ()), "test")
-    run.promote(home, f"r{number}", "a mistake")
-    (tmp_path / "more").mkdir()
-    (tmp_path / "more" / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide.")
-    patched = run.ingest(home, [str(tmp_path / "more")]).release
-    assert patched is not None and patched.parent == number
-    back = run.rollback(home, "it was bad")
-    assert back.delta == "delta-00001" and back.number > patched.number
-    retriever = open_release(home)[1]
-    assert retriever.search("when does the ferry leave", 1, "generative").hits[0].doc_id == "tides.md"
-    assert retriever.search("descale the espresso machine", 1, "generative").hits[0].doc_id == "coffee.md"
-
-
-def test_a_rollback_knows_models_from_patches_that_brought_nothing_new(
-    home_copy: Path, documents: Path, tmp_path: Path
-) -> None:
-    home, registry = Home(home_copy), Registry(home_copy)
-    number = worse_copy(home)
-    registry.record_verdict(number, Verdict(registry.release(number).content_hash, "delta-00000", ()), "test")
-    run.promote(home, f"r{number}", "a mistake")
-    folder = Path(shutil.copytree(documents, tmp_path / "documents"))
-    (folder / "bees.md").unlink()
-    patched = run.ingest(home, [str(folder)], only=True).release
-    assert patched is not None and patched.content_hash == registry.release(number).content_hash
-    back = run.rollback(home, "it was bad")
-    assert back.model == registry.release(1).model and back.delta == "delta-00001"
-    assert not run.build(home, home.settings).new, "what was rolled back is not built again behind your back"
-    assert registry.alias("champion") == back.number
-    assert registry.alias("candidate") is None, "what was champion is no candidate again, nor is a patch"
 
 
 def worth(own: dict[str, list[float]], mode: str) -> Criterion:
@@ -268,20 +179,9 @@ def test_where_the_words_alone_are_served_the_verdict_says_so() -> None:
     assert not worse.passed and worse.value == pytest.approx(-0.1), "and not 0, of the stack over itself"
 
 
-def test_each_rollback_goes_one_model_further_back_and_none_forward(home_copy: Path) -> None:
-    home, registry = Home(home_copy), Registry(home_copy)
-    for seed in (1, 2):
-        registry.promote(another(home, 1, seed), "test", "a model more")
-    assert [run.rollback(home, "it was bad").number for _ in range(2)] == [2, 1]
-    with pytest.raises(GenretError, match="nothing to go back to"):
-        run.rollback(home, "further still")
-    assert run.promote(home, "r3", "it was not that bad").number == 3
-    assert run.rollback(home, "it was").number == 1, "r2 was taken back and stays so"
-
-
 def test_a_patch_of_a_refused_release_is_refused_as_well(home_copy: Path, tmp_path: Path) -> None:
     home, registry = Home(home_copy), Registry(home_copy)
-    number = worse_copy(home)
+    number = another(home, 1, 0, judged=False)
     release = registry.release(number)
     refusal = Criterion("reachable", 0.1, 0.95, False, "made worse")
     registry.record_verdict(number, Verdict(release.content_hash, release.delta, (refusal,)), "test")

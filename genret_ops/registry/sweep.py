@@ -103,8 +103,8 @@ def sweep(home: Home) -> dict[str, int]:
         removed[kind] = removed.get(kind, 0) + 1
     for table, count in home.store.keep(needed.versions).items():
         removed[f"versions of {table}"] = count
-    heads = [CorpusHead.load(home.store, home.store.committed(name)) for name in home.store.snapshots()[-1:]]
-    removed["cached encodings"] = EncodingCache.keep(home.path, {text for head in heads for text in encoded_texts(head)})
+    heads = (CorpusHead.load(home.store, home.store.committed(name)) for name in home.store.snapshots()[-1:])
+    removed["cached encodings"] = EncodingCache.keep(home.path, set[str]().union(*map(encoded_texts, heads)))
     return {kind: count for kind, count in removed.items() if count}
 
 
