@@ -56,17 +56,17 @@ def replay(
     genesis = path / f"genesis-seed{seed}"
     genesis.mkdir(exist_ok=True)
     shutil.copyfile(path / SETTINGS_FILE, genesis / SETTINGS_FILE)
-    first = _cell(genesis, benchmark, arrived, 0, REFERENCE, settings, progress)
+    first = cell_of(genesis, benchmark, arrived, 0, REFERENCE, settings, progress)
     cells = dict[str, list[Mapping[str, Any]]]()
     for strategy in STRATEGIES:
         home = path / f"{strategy}-seed{seed}"
         if not home.exists():
-            _copy(genesis, home, path / f"{TIMED}-seed{seed}")
-        own = _of_strategy(settings, strategy)
+            copy_home(genesis, home, path / f"{TIMED}-seed{seed}")
+        own = of_strategy(settings, strategy)
         after = range(1, len(arrived))
         cells[strategy] = [
             first,
-            *(_cell(home, benchmark, arrived, delta, strategy, own, progress) for delta in after),
+            *(cell_of(home, benchmark, arrived, delta, strategy, own, progress) for delta in after),
         ]
     parts = [[query.query_id for query in part.queries] for part in arrived]
     facts = {"dataset": benchmark.name, "seed": seed, "protocol": "official" if benchmark.official else "textbook"}
@@ -80,7 +80,7 @@ def replay(
     return result, page
 
 
-def _cell(
+def cell_of(
     path: Path,
     benchmark: Benchmark,
     arrived: Sequence[Arrival],
@@ -142,7 +142,7 @@ def _with_steps(settings: Settings, steps: int | None) -> Settings:
     return settings.with_training(steps=steps, update_steps=update)
 
 
-def _of_strategy(settings: Settings, strategy: str) -> Settings:
+def of_strategy(settings: Settings, strategy: str) -> Settings:
     """The settings of a strategy; a chain is never cut short, since consolidation would hide what it forgets."""
     own = settings.with_training(chain=10_000, replay=0.0 if strategy == "without_replay" else None)
     return own.model_copy(update={"gate": own.gate.model_copy(update={"forgetting": _ANY})})
@@ -162,7 +162,7 @@ def _training(home: Home, release: Release | None) -> float:
     return sum((one.end_time or 0.0) - (one.start_time or 0.0) for one in stages if one.step_key in _TAUGHT)
 
 
-def _copy(source: Path, target: Path, encoded: Path) -> None:
+def copy_home(source: Path, target: Path, encoded: Path) -> None:
     """A home like `source` that has the encodings of the home `encoded`: one strategy is timed, others need none."""
     partial = target.with_name(f".{target.name}")
     shutil.rmtree(partial, ignore_errors=True)
