@@ -47,19 +47,18 @@ def attributes_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResou
 @dg.asset_check(asset="passages", name=CHECK, blocking=True)
 def passages_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResource) -> dg.AssetCheckResult:
     """Texts, ids and places of the passages; sentences and lengths of those alone that came with this delta."""
-    from genret_ops.modeling.encoder import token_offsets
+    from genret_ops.modeling.encoder import token_count
     from validations import passages
     from validations.run import validate
 
     store, settings = home.home.store, home.settings
     tables = tables_of(context, "passages")
     documents = store.read("documents", tables_of(context, "snapshot")["documents"])["doc_id"].to_pylist()
-    offsets = token_offsets(settings.model.encoder)
     frame = passages.frame(
         store.read("passages", tables["passages"]),
         store.read("occurrences", tables["occurrences"]),
         set(documents),
-        lambda text: len(offsets(text)),
+        token_count(settings.model.encoder),
         _measured(home, context.partition_key),
     )
     found = validate(frame, passages.suite(settings.corpus), passages.KEY, passages.figures(frame))

@@ -109,14 +109,14 @@ def passages(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materi
     """Documents cut into passages, so that an edit stays local; an unchanged body is the same passage as before."""
     from genret_ops.corpus.cut import cut_snapshot
     from genret_ops.corpus.sources import cut_of
-    from genret_ops.modeling.encoder import token_offsets
+    from genret_ops.modeling.encoder import token_count
 
     open_delta(context, home)
-    offsets = token_offsets(home.settings.model.encoder)
+    count = token_count(home.settings.model.encoder)
     version, store = tables_of(context, "snapshot")["documents"], home.home.store
     last = store.committed(store.snapshots()[-1]) if store.snapshots() else None
     before = last[TABLES] if last and last["cut"] == cut_of(home.settings) else None
-    facts = cut_snapshot(store, home.settings.corpus, offsets, version, before)
+    facts = cut_snapshot(store, home.settings.corpus, count, version, before)
     return dg.MaterializeResult(
         metadata={
             TABLES: dict(facts.tables),

@@ -9,18 +9,18 @@ import sys
 from pathlib import Path
 
 from genret_ops.corpus.passages import cut_document, sentences
-from genret_ops.modeling.encoder import token_offsets
+from genret_ops.modeling.encoder import token_count
 from genret_ops.records import Document
 from genret_ops.settings import Settings
 
 
 def main(base: Path, deltas: Path) -> None:
     settings = Settings()
-    offsets = token_offsets(settings.model.encoder)
+    count = token_count(settings.model.encoder)
 
     def pieces(path: Path) -> tuple[set[str], set[str]]:
         text = path.read_text()
-        passages = cut_document(Document(path.name, "", text), settings.corpus, offsets)
+        passages = cut_document(Document(path.name, "", text), settings.corpus, count)
         return {passage.passage_id for passage, _ in passages}, {sentence for sentence, _ in sentences(text)}
 
     files = {path.name: pieces(path) for path in sorted(base.glob("*.*"))}

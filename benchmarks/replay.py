@@ -17,7 +17,7 @@ from assets import run
 from genret_ops.corpus.passages import cut_document
 from genret_ops.corpus.readers import quarantine_duplicates, read_source
 from genret_ops.home import Home, make_home
-from genret_ops.modeling.encoder import token_offsets
+from genret_ops.modeling.encoder import token_count
 from genret_ops.records import Document
 from genret_ops.registry.load import open_release
 
@@ -25,10 +25,10 @@ from genret_ops.registry.load import open_release
 def on_disk(folder: Path, home: Home) -> set[tuple[str, str]]:
     """(document id, passage id) of everything that the files hold."""
     settings, found = home.settings, set[tuple[str, str]]()
-    offsets = token_offsets(settings.model.encoder)
+    count = token_count(settings.model.encoder)
     for item in quarantine_duplicates(read_source(str(folder))):
         if isinstance(item, Document):
-            cuts = cut_document(item, settings.corpus, offsets)
+            cuts = cut_document(item, settings.corpus, count)
             found |= {(item.doc_id, passage.passage_id) for passage, _ in cuts}
     return found
 

@@ -31,7 +31,7 @@ _LONG = ("corpus", "training", "evaluation")
 """What a command or a run works on for minutes; nobody waits for that unasked."""
 _BRIEF = ("data_docs", "feedback", "inbox", "labels", "shadow", "tokens", "withdrawn")
 """What is held for a moment, in the order in which somebody takes several."""
-HEAD_FORMAT = 4
+HEAD_FORMAT = 5
 """Goes up when the files of a cached corpus head change, or what its lexical index reads of a passage."""
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from genret_ops.corpus.passages import cut_document
 from genret_ops.corpus.readers import quarantine_duplicates, read_source
 from genret_ops.home import Home
-from genret_ops.modeling.encoder import token_offsets
+from genret_ops.modeling.encoder import token_count
 from genret_ops.records import Document
 from genret_ops.registry.load import open_release
 
@@ -15,12 +15,12 @@ Places = frozenset[tuple[str, str]]
 def on_disk(folder: Path, home: Path) -> Places:
     """Every place that the files in `folder` hold, cut as `home` cuts them."""
     settings = Home(home).settings
-    offsets = token_offsets(settings.model.encoder)
+    count = token_count(settings.model.encoder)
     documents = (item for item in quarantine_duplicates(read_source(str(folder))) if isinstance(item, Document))
     return frozenset(
         (document.doc_id, passage.passage_id)
         for document in documents
-        for passage, _ in cut_document(document, settings.corpus, offsets)
+        for passage, _ in cut_document(document, settings.corpus, count)
     )
 
 

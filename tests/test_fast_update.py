@@ -70,8 +70,8 @@ def test_what_is_new_is_found_and_what_left_is_not(home_copy: Path, folder: Path
 def test_words_of_the_snapshot_before_that_are_cut_off_are_taken_apart_again(home_copy: Path, folder: Path) -> None:
     (folder / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide.")
     before = run.ingest(Home(home_copy)).record
-    cached = Home(home_copy).head(before) / "added.json"
-    cached.write_text(cached.read_text()[:-9])
+    cached = Home(home_copy).head(before) / "added.npz"
+    cached.write_bytes(cached.read_bytes()[:-9])
     (folder / "crane.md").write_text("# The crane\n\nA crane lifts the containers.")
     after = run.ingest(Home(home_copy)).record
     assert after["statistics"] == before["statistics"] != before["snapshot"], "they share word statistics"

@@ -16,6 +16,7 @@ ORDER = (
     "lines",
     "quality",
     "home",
+    "bm25",
     "lexical",
     "corpus",
     "identifiers",
@@ -164,7 +165,7 @@ def test_a_relative_import_of_a_package_resolves_from_the_package_itself() -> No
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("genret_ops.modeling.encoder", "import torch\nfrom genret_ops.corpus.passages import TokenOffsets"),
+        ("genret_ops.modeling.encoder", "import torch\nfrom genret_ops.corpus.passages import TokenCount"),
         ("genret_ops.corpus.tables", "from genret_ops.corpus.headers import metadata_value"),
         ("genret_ops.evaluation.report", "from genret_ops import __version__"),
         ("genret_ops.cli", "def build():\n    import dagster\n    from assets.definitions import defs"),

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genret_ops.lexical import Bm25, LexicalIndex, tokens
+from genret_ops.bm25 import Bm25, tokens
+from genret_ops.lexical import LexicalIndex
 
 TEXTS = ["honey honey bees smoke", "bees harvest lamp", "lamp shelf archive lamp door"]
 

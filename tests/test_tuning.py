@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_head import Written, head_of, minilm
 
+from genret_ops.bm25 import tokens
 from genret_ops.corpus.head import CorpusHead
 from genret_ops.evaluation.tuning import Tuned, default_mode, tune, withheld_sentences
-from genret_ops.lexical import tokens
 from genret_ops.modeling.rows import Rows, encode_rows
 from genret_ops.records import SyntheticQuery
 from genret_ops.retrieval.features import FEATURES, LEXICAL, MODEL

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from genret_ops.corpus.head import occurrences_of, passages_of
-from genret_ops.corpus.passages import TokenOffsets, cut_document
+from genret_ops.corpus.passages import TokenCount, cut_document
 from genret_ops.corpus.snapshot import read_documents
 from genret_ops.records import Occurrence, Passage, to_arrow
 from genret_ops.settings import CorpusSettings
@@ -32,7 +32,7 @@ class CutFacts:
 def cut_snapshot(
     store: Store,
     settings: CorpusSettings,
-    offsets: TokenOffsets,
+    count: TokenCount,
     documents_version: int,
     before: Mapping[str, int] | None = None,
 ) -> CutFacts:
@@ -48,7 +48,7 @@ def cut_snapshot(
     for document in documents:
         found = known_cuts.get(document.text)
         if found is None:
-            found = cut_document(document, settings, offsets)
+            found = cut_document(document, settings, count)
         else:
             found = [
                 (passage, place if place.doc_id == document.doc_id else replace(place, doc_id=document.doc_id))

@@ -14,8 +14,8 @@ from itertools import pairwise
 from genret_ops.records import Document, Occurrence, Passage, text_hash
 from genret_ops.settings import CorpusSettings
 
-TokenOffsets = Callable[[str], Sequence[tuple[int, int]]]
-"""A tokenizer seen from here: text to the (start, end) characters of its tokens."""
+TokenCount = Callable[[str], int]
+"""A tokenizer seen from here: the number of tokens of a text."""
 
 _MARKDOWN_HEADING = re.compile(r"^#{1,6}\s+(\S.*)$")
 _UNDERLINE = re.compile(r"^([=\-~^\"'`#*+:.])\1{2,}\s*$")
@@ -77,33 +77,33 @@ def sentences(text: str) -> list[tuple[str, bool]]:
     return found
 
 
-def _measured(text: str, limit: int, offsets: TokenOffsets) -> Iterator[_Sentence]:
+def _measured(text: str, limit: int, count: TokenCount) -> Iterator[_Sentence]:
     """Sentences with their token counts; one longer than `limit` tokens is cut at white space as passages are."""
     for found, opens in sentences(text):
         sentence = _LONG_WORD.sub(lambda match: " ".join(re.findall(r".{1,200}", match[0])), found)
-        tokens = len(offsets(sentence))
+        tokens = count(sentence)
         if tokens <= limit:
             yield _Sentence(sentence, tokens, opens)
             continue
-        words = [word for match in _WORD.finditer(sentence) for word in _fitting(match[0], limit, offsets)]
+        words = [word for match in _WORD.finditer(sentence) for word in _fitting(match[0], limit, count)]
         for part, run in enumerate(_cut(words, limit)):
             piece = "".join(word.text for word in run).lstrip()
             yield _Sentence(piece, sum(word.tokens for word in run), opens and part == 0)
 
 
-def _fitting(word: str, limit: int, offsets: TokenOffsets) -> Iterator[_Sentence]:
+def _fitting(word: str, limit: int, count: TokenCount) -> Iterator[_Sentence]:
     """A word with the white space before it; one of more than `limit` tokens in halves, and so on.
 
     It counts as the longer of its two forms, since a tokenizer may cut a word otherwise where a piece begins.
     """
     bare = word.lstrip()
-    tokens = max(len(offsets(word)), len(offsets(bare)))
+    tokens = max(count(word), count(bare))
     if tokens <= limit or len(bare) < 2:
         yield _Sentence(word, tokens, False)
         return
     middle = len(bare) // 2
-    yield from _fitting(" " + bare[:middle], limit, offsets)
-    yield from _fitting(" " + bare[middle:], limit, offsets)
+    yield from _fitting(" " + bare[:middle], limit, count)
+    yield from _fitting(" " + bare[middle:], limit, count)
 
 
 def _strength(left: _Sentence, right: _Sentence) -> tuple[bool, str]:
@@ -127,9 +127,7 @@ def _cut(run: Sequence[_Sentence], limit: int) -> Iterator[Sequence[_Sentence]]:
         start = end
 
 
-def cut_document(
-    document: Document, settings: CorpusSettings, offsets: TokenOffsets
-) -> list[tuple[Passage, Occurrence]]:
+def cut_document(document: Document, settings: CorpusSettings, count: TokenCount) -> list[tuple[Passage, Occurrence]]:
     """A document's passages in order, each with its occurrence.
 
     A body that occurs twice in the document is one passage with two occurrences.
@@ -137,7 +135,7 @@ def cut_document(
     limit = min(settings.max_sentence_tokens, settings.max_tokens)
     found = list[tuple[Passage, Occurrence]]()
     for heading, body in sections(document.text):
-        for run in _cut(list(_measured(body, limit, offsets)), settings.max_tokens):
+        for run in _cut(list(_measured(body, limit, count)), settings.max_tokens):
             text = run[0].text + "".join(("\n\n" if s.opens_paragraph else " ") + s.text for s in run[1:])
             passage = Passage(text_hash(text), text, tuple(s.text for s in run))
             found.append((passage, Occurrence(passage.passage_id, document.doc_id, len(found), heading)))

@@ -16,7 +16,7 @@ from functools import cached_property
 
 import numpy as np
 
-from genret_ops.lexical import Bm25, tokens
+from genret_ops.bm25 import Bm25, tokens
 from genret_ops.modeling.compact import RowScorer
 from genret_ops.modeling.encoder import Encoder
 from genret_ops.retrieval.index import Index, Model

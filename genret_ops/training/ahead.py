@@ -14,7 +14,7 @@ from threading import Event, get_native_id
 
 from genret_ops.corpus.head import heading
 from genret_ops.corpus.passages import cut_document
-from genret_ops.modeling.encoder import Encoder, encoder_hash, token_offsets
+from genret_ops.modeling.encoder import Encoder, encoder_hash, token_count
 from genret_ops.modeling.rows import encode_texts
 from genret_ops.records import Document
 from genret_ops.settings import Settings
@@ -39,8 +39,8 @@ def encoding_ahead(
 
     def encode() -> int:
         cache = EncodingCache(home, encoder_hash(settings.model.encoder), encoder.dimension)
-        offsets = token_offsets(settings.model.encoder)
-        cuts = (cut_document(document, settings.corpus, offsets) for document in changed)
+        count = token_count(settings.model.encoder)
+        cuts = (cut_document(document, settings.corpus, count) for document in changed)
         sentences = [text for cut in cuts for passage, _ in cut for text in passage.sentences]
         texts = filter(None, [*map(heading, changed), *map(heading, redescribed), *sentences])
         return encode_texts(encoder, cache, list(texts), stop=stop.is_set)[1]
