@@ -64,15 +64,22 @@ def validate(
     Raises:
         RuntimeError: an expectation could not be tried, as of a column that the frame has not.
     """
-    result_format = {
-        "result_format": "SUMMARY",
-        "unexpected_index_column_names": list(key),
-        "partial_unexpected_count": _SHOWN,
-    }
-    done = _whole_frame().get_batch({"dataframe": frame}).validate(suite, result_format=result_format)
-    found = {result.expectation_config.description: _finding(result, key) for result in done.results}
-    findings = tuple(found[expectation.description] for expectation in suite.expectations)
-    return Quality(suite.name, findings, figures, done.to_json_dict())
+    rows = _whole_frame().get_batch({"dataframe": frame})
+    done = rows.validate(suite, result_format="BASIC")
+    found = _named(done)
+    if failing := [one for one in suite.expectations if found[one.description].result.get("unexpected_count")]:
+        samples = {
+            "result_format": "SUMMARY",
+            "unexpected_index_column_names": list(key),
+            "partial_unexpected_count": _SHOWN,
+        }
+        found |= _named(rows.validate(library().ExpectationSuite(suite.name, failing), result_format=samples))
+    done.results = [found[expectation.description] for expectation in suite.expectations]
+    return Quality(suite.name, tuple(_finding(one, key) for one in done.results), figures, done.to_json_dict())
+
+
+def _named(done: Any) -> dict[str, Any]:
+    return {result.expectation_config.description: result for result in done.results}
 
 
 def quiet_context() -> Any:

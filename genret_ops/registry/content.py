@@ -106,6 +106,15 @@ def check(folder: Path, content: str) -> str:
         BrokenRelease: it does not.
     """
     verify(folder)
+    return manifest_hash(folder, content)
+
+
+def manifest_hash(folder: Path, content: str) -> str:
+    """Hash of the manifest in a release folder, which is to say that it holds that content; its files are not read.
+
+    Raises:
+        BrokenRelease: it says something else.
+    """
     if read_manifest(folder)["content_hash"] != content:
         raise BrokenRelease(f"{folder} holds another release than {content[:16]}")
     return file_hash(folder / MANIFEST)

@@ -77,10 +77,10 @@ class Registry:
         the same head is the same release: its number is returned and nothing happens.
 
         Raises:
-            BrokenRelease: the folder is not what was sealed under that content hash.
+            BrokenRelease: the folder is of another content; its files are read when it is judged, promoted or opened.
             GenretError: there is no release `parent`.
         """
-        manifest_hash = content.check(folder, content_hash)
+        manifest_hash = content.manifest_hash(folder, content_hash)
         facts = {
             "content_hash": content_hash,
             "manifest_hash": manifest_hash,
