@@ -18,7 +18,7 @@ from genret_ops.corpus.delta import Delta, diff, next_delta_name
 from genret_ops.corpus.erased import Erased
 from genret_ops.corpus.inbox import postings
 from genret_ops.corpus.snapshot import read_documents, refused_for
-from genret_ops.corpus.sources import cut_of, read_all, wanted
+from genret_ops.corpus.sources import cut_of, read_once, wanted
 from genret_ops.errors import BrokenRelease, GenretError
 from genret_ops.home import Home, actor
 from genret_ops.records import Document, Quarantined
@@ -80,28 +80,26 @@ def ingest(
         store, settings = home.store, home.settings
         names = store.snapshots()
         last = store.committed(names[-1]) if names else None
-        documents, changed = list[Document](), Delta()
         remembered = last["sources"] if last and not only else ()
         sources = wanted(settings.sources, home.path, remembered, given)
         erased = Erased.of(home.path)
-        items = read_all(home.path, sources, settle, restless)
-        if last:
-            found = list(items)
-            refused = Counter(item.reason for item in found if isinstance(item, Quarantined))
-            same = (last["cut"], last["sources"]) == (cut_of(settings), list(sources))
-            documents = [item for item in found if isinstance(item, Document)]
-            same = same and (last["erased"], last["posted"]) == (erased.keys, postings(documents))
-            changed = _changes(home, last, documents)
-            if same and changed.empty:
-                release = _patched(home, names[-1], settings, reason, waiver)
-                away = (one for one in found if isinstance(one, Quarantined) and one.reason == UNREACHED)
-                missed = {one.source: one.detail for one in away}
-                return Ingested(None, last, dict(refused.most_common()), missed, release)
-        name = next_delta_name(names)
-        config = {"sources": list(sources), "settle": settle, "restless": list(restless)}
-        config |= {"reason": reason, "waiver": waiver}
-        with _encoding(home, documents, changed):
-            materialise(home, "update_stages", name, config, settings)
+        with read_once(home.path, sources, settle, restless) as found:
+            documents, changed = [item for item in found if isinstance(item, Document)], Delta()
+            if last:
+                refused = Counter(item.reason for item in found if isinstance(item, Quarantined))
+                same = (last["cut"], last["sources"]) == (cut_of(settings), list(sources))
+                same = same and (last["erased"], last["posted"]) == (erased.keys, postings(documents))
+                changed = _changes(home, last, documents)
+                if same and changed.empty:
+                    release = _patched(home, names[-1], settings, reason, waiver)
+                    away = (one for one in found if isinstance(one, Quarantined) and one.reason == UNREACHED)
+                    missed = {one.source: one.detail for one in away}
+                    return Ingested(None, last, dict(refused.most_common()), missed, release)
+            name = next_delta_name(names)
+            config = {"sources": list(sources), "settle": settle, "restless": list(restless)}
+            config |= {"reason": reason, "waiver": waiver}
+            with _encoding(home, documents, changed):
+                materialise(home, "update_stages", name, config, settings)
         record = store.committed(name)
         missed = refused_for(store, record["tables"]["quarantine"], UNREACHED)
         return Ingested(name, record, record["reasons"], missed, _patched(home, name, settings, reason, waiver))

@@ -240,10 +240,14 @@ class EncodingCache:
     def _open(self) -> Any:
         return self._db.create_table(self._name, schema=self._schema, exist_ok=True)
 
-    def load(self) -> dict[str, np.ndarray]:
-        """Every vector, of shape (dimension,), by text hash."""
-        found = dict[str, np.ndarray]()
-        for batch in self._open().to_arrow().to_batches():
+    def load(self, hashes: Collection[str] | None = None) -> dict[str, np.ndarray]:
+        """The vectors, of shape (dimension,), of the texts of these hashes (all) that are there, by text hash."""
+        import pyarrow.compute as pc
+
+        found, rows = dict[str, np.ndarray](), self._open().to_arrow()
+        if hashes is not None:
+            rows = rows.filter(pc.is_in(rows["text_hash"], pa.array(list(hashes), pa.string())))
+        for batch in rows.to_batches():
             vectors = batch["vector"].flatten().to_numpy(zero_copy_only=False).reshape(-1, self._dimension)
             found.update(zip(batch["text_hash"].to_pylist(), vectors, strict=True))
         return found

@@ -53,14 +53,13 @@ def as_before(home: Home) -> bool:
 
 
 def one_that_reads_a_rotten_document(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain: Callable[..., Iterator[Document | Quarantined]] = sources.read_all
+    plain: Callable[..., Iterator[Document | Quarantined]] = sources.quarantine_duplicates
 
-    def read_all(*given: object) -> Iterable[Document | Quarantined]:
+    def broken(*given: object) -> Iterable[Document | Quarantined]:
         yield from plain(*given)
         yield ROTTEN
 
-    for module in (sources, run):
-        monkeypatch.setattr(module, "read_all", read_all)
+    monkeypatch.setattr(sources, "quarantine_duplicates", broken)
 
 
 def one_that_loses_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

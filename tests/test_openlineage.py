@@ -178,9 +178,8 @@ def test_a_stage_that_fails_says_so(tmp_path: Path) -> None:
 def test_data_that_a_check_refuses_is_told_as_a_failure_of_the_check(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = sources.read_all
-    for module in (sources, run):
-        monkeypatch.setattr(module, "read_all", lambda *given: [*plain(*given), Document("rotten.md", "Rotten", " ")])
+    plain, rotten = sources.quarantine_duplicates, Document("rotten.md", "Rotten", " ")
+    monkeypatch.setattr(sources, "quarantine_duplicates", lambda *given: [*plain(*given), rotten])
     home = home_telling(tmp_path / "home", "told.jsonl")
     with pytest.raises(DataRefused):
         run.ingest(home, [str(folder)])

@@ -1,6 +1,7 @@
 """Which sources a home is fed from, and one reading of all of them."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from genret_ops.records import Document, Quarantined
 from genret_ops.settings import Settings
 from genret_ops.store import read_record
 
+_held: dict[tuple[Any, ...], list[Document | Quarantined]] = {}
 _NOT_THERE = "nothing is found there: `genret ingest OTHERS --only` lets it go, with its documents"
 
 
@@ -85,8 +87,26 @@ def read_all(
     Raises:
         UnreadableSource: at the call: a source cannot be read, and never was.
     """
+    if (held := _held.get((home, *sources, settle, *restless))) is not None:
+        return iter(held)
     read = [Inbox(Home(home)).documents(), *(_read(home, one, 0.0 if one in restless else settle) for one in sources)]
     return quarantine_duplicates(_settled(home, chain.from_iterable(read)), Erased.of(home), _names(home))
+
+
+@contextmanager
+def read_once(
+    home: Path, sources: Sequence[str], settle: float = 0.0, restless: Collection[str] = ()
+) -> Iterator[list[Document | Quarantined]]:
+    """What `read_all` gives, which gives it again until the context ends, whatever becomes of the files.
+
+    So a snapshot is of what was compared with the one before.
+    """
+    key, found = (home, *sources, settle, *restless), list(read_all(home, sources, settle, restless))
+    _held[key] = found
+    try:
+        yield found
+    finally:
+        del _held[key]
 
 
 def _read(home: Path, source: str, settle: float) -> Iterator[Document | Quarantined]:

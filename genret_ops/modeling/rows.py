@@ -119,12 +119,13 @@ def encode_texts(
     progress: Callable[[int, int], None] = lambda done, total: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> tuple[dict[str, np.ndarray], int]:
-    """(every cached vector by text hash, those of `texts` among them; how many had to be encoded).
+    """(vectors by text hash; how many texts had to be encoded).
 
     `stop` is asked after each batch whether to leave it at that.
     """
-    known = cache.load()
-    missing = {key: text for text in texts if (key := text_hash(text)) not in known}
+    by_hash = {text_hash(text): text for text in texts}
+    known = cache.load(by_hash.keys())
+    missing = {key: text for key, text in by_hash.items() if key not in known}
     keys = sorted(missing, key=lambda key: (len(missing[key]), key))
     done = 0
     for run in batches(keys, _BATCH):

@@ -30,15 +30,17 @@ def passage_encoder(settings: Settings) -> Encoder:
     return Encoder.load(settings.model.encoder, settings.corpus.max_sentence_tokens + _ROOM)
 
 
-def passage_inputs(head: CorpusHead, without: Mapping[int, frozenset[str]] | None = None) -> list[PassageInput]:
-    """What the encoder reads of every docid; `without` withholds sentences of a docid."""
+def passage_inputs(
+    head: CorpusHead, without: Mapping[int, frozenset[str]] | None = None, docids: Sequence[int] | None = None
+) -> list[PassageInput]:
+    """What the encoder reads of `docids` (all); `without` withholds sentences of a docid."""
     withheld = without or {}
     return [
         PassageInput(
             head.heading(docid),
-            tuple(sentence for sentence in passage.sentences if sentence not in withheld.get(docid, ())),
+            tuple(text for text in head.passages[docid].sentences if text not in withheld.get(docid, ())),
         )
-        for docid, passage in enumerate(head.passages)
+        for docid in (range(len(head)) if docids is None else docids)
     ]
 
 
@@ -59,9 +61,8 @@ def genesis_rows(
     before = encoded_ahead(home)
     encoder = passage_encoder(settings)
     cache = EncodingCache(home, encoder_hash(settings.model.encoder), encoder.dimension)
-    inputs = passage_inputs(head, without)
-    chosen = inputs if docids is None else [inputs[docid] for docid in docids]
-    rows, encoded = encode_rows(encoder, cache, chosen, settings.model.rows_per_passage, progress)
+    inputs = passage_inputs(head, without, docids)
+    rows, encoded = encode_rows(encoder, cache, inputs, settings.model.rows_per_passage, progress)
     return rows, before + encoded
 
 
