@@ -6,7 +6,7 @@ is their mean, weighed by length. Anchors that share one pass over the whole pas
 docs/decisions.md has the figures.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -108,8 +108,7 @@ def encode_rows(
     encoded is stored batch by batch, so an interrupted run goes on where it stopped.
     """
     known, encoded = encode_texts(encoder, cache, [text for passage in passages for text in passage.texts], progress)
-    groups = [_rows(passage, [known[text_hash(text)] for text in passage.texts], budget) for passage in passages]
-    return Rows.stack(groups, encoder.dimension), encoded
+    return _rows(passages, known, budget, encoder.dimension), encoded
 
 
 def encode_texts(
@@ -139,20 +138,27 @@ def encode_texts(
     return known, done
 
 
-def _rows(passage: PassageInput, vectors: Sequence[np.ndarray], budget: int) -> np.ndarray:
-    """(1 + anchors, dimension): the body row, then the anchors."""
-    stacked = np.stack(vectors).astype(np.float32)
-    weights = np.array([max(1, len(text)) for text in passage.texts], dtype=np.float32)[:, None]
-    first = len(passage.texts) - len([text for text in passage.sentences if text])
-    weighted = weights * stacked
-    anchors = [weighted[first + run.start : first + run.stop] for run in _groups(len(stacked) - first, budget)]
-    pooled = [weighted, *anchors]
-    means = np.stack([part.sum(0) for part in pooled])
-    return np.asarray(means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9), dtype=np.float16)
+def _rows(passages: Sequence[PassageInput], known: Mapping[str, np.ndarray], budget: int, dimension: int) -> Rows:
+    """The body row and the anchors of each passage, from the vectors of its texts by hash."""
+    texts = [passage.texts for passage in passages]
+    weights = np.array([max(1, len(text)) for own in texts for text in own], dtype=np.float32)[:, None]
+    vectors = [known[text_hash(text)] for own in texts for text in own]
+    weighted = weights * np.array(vectors, dtype=np.float32).reshape(-1, dimension)
+    groups = list[slice]()
+    first, starts = 0, [0]
+    for passage, own in zip(passages, texts, strict=True):
+        last = first + len(own)
+        anchored = last - sum(bool(text) for text in passage.sentences)
+        groups += [slice(first, last), *_groups(anchored, last, budget)]
+        starts.append(len(groups))
+        first = last
+    rows = np.array([weighted[own].sum(0) for own in groups], dtype=np.float32).reshape(-1, dimension)
+    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+    return Rows(rows.astype(np.float16), np.array(starts, dtype=np.int64))
 
 
-def _groups(count: int, budget: int) -> list[range]:
-    """Sentences shared out over at most `budget` anchors, neighbours together."""
-    anchors = min(count, budget)
-    edges = [round(index * count / anchors) for index in range(anchors + 1)] if anchors else []
-    return [range(start, end) for start, end in pairwise(edges)]
+def _groups(first: int, last: int, budget: int) -> list[slice]:
+    """The sentences from `first` up to `last` shared out over at most `budget` anchors, neighbours together."""
+    anchors = min(last - first, budget)
+    edges = [first + round(index * (last - first) / anchors) for index in range(anchors + 1)] if anchors else []
+    return [slice(start, end) for start, end in pairwise(edges)]
