@@ -26,10 +26,11 @@ def main(stage: str, folder: Path) -> None:
     """Run a stage with a progress bar on standard error."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"))
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
-        task = bar.add_task(LABELS[stage], total=None, loss="")
+        task = bar.add_task(LABELS[stage], total=None, loss="", visible=False)
 
         def shown(done: int, total: int, loss: float) -> None:
-            bar.update(task, completed=done, total=total, loss="" if math.isnan(loss) else f"loss {loss:.3f}")
+            told = "" if math.isnan(loss) else f"loss {loss:.3f}"
+            bar.update(task, completed=done, total=total, loss=told, visible=True)
 
         STAGES[stage](Job(folder), shown)
 
