@@ -4,13 +4,14 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genret_ops.bm25 import Bm25, tokens
+from genret_ops.bm25 import NOTHING, Bm25, Extension, tokens
 from genret_ops.lexical import LexicalIndex
 
 TEXTS = ["honey honey bees smoke", "bees harvest lamp", "lamp shelf archive lamp door"]
@@ -157,3 +158,24 @@ def test_an_extension_replaces_empties_and_brings_back(tmp_path: Path) -> None:
         assert lexical.rarity("oak") > 0 and lexical.rarity("nowhere") == 0
     shared = [(tmp_path / name / "passages" / "length.json").stat().st_ino for name in ("base", "head")]
     assert shared[0] == shared[1]
+
+
+phrases = st.lists(st.lists(vocabulary, max_size=6).map(" ".join), max_size=6)
+
+
+@settings(max_examples=60)
+@given(phrases, phrases, st.lists(vocabulary, max_size=4).map(" ".join))
+def test_an_extension_holds_its_own_texts_and_nothing_of_the_one_it_grew_from(
+    earlier: list[str], texts: list[str], query: str
+) -> None:
+    """An erased document leaves no word behind, and what was taken apart before counts as what is taken apart now."""
+    base, places, words = Bm25.build(["honey lamp", "archive"]), range(1, len(texts) + 1), tokens([query])[0]
+    alone = Extension.of(texts, places, NOTHING)
+    grown = Extension.of(texts, places, Extension.of(earlier, range(len(earlier)), NOTHING))
+    with TemporaryDirectory() as folder:
+        grown.save(Path(folder) / "grown.npz")
+        opened = Extension.load(Path(folder) / "grown.npz")
+    for one in (alone, grown, opened):
+        assert sorted(one.words) == sorted({word for own in tokens(texts) for word in own})
+        laid = one.lay(base, words, base.scores(words))
+        np.testing.assert_array_equal(laid, alone.lay(base, words, base.scores(words)))

@@ -58,10 +58,10 @@ def genesis_rows(
     docids: Sequence[int] | None = None,
 ) -> tuple[Rows, int]:
     """Genesis rows of `docids` (all), through the home's cache; also how many texts had to be encoded for them."""
-    before = encoded_ahead(home)
     encoder = passage_encoder(settings)
     cache = EncodingCache(home, encoder_hash(settings.model.encoder), encoder.dimension)
     inputs = passage_inputs(head, without, docids)
+    before = encoded_ahead(home)
     rows, encoded = encode_rows(encoder, cache, inputs, settings.model.rows_per_passage, progress)
     return rows, before + encoded
 
