@@ -177,7 +177,7 @@ class Extension:
         """What `save` wrote.
 
         Raises:
-            OSError, ValueError, EOFError, BadZipFile: it is cut off or is something else.
+            Exception: it is cut off, damaged or something else.
         """
         with path.open("rb") as file, np.load(file) as found:
             strings = {name: found[name].tobytes().decode().splitlines() for name in _STRINGS}

@@ -17,7 +17,7 @@ import serving
 from genret_ops import facts
 from genret_ops.corpus.live import LivePlaces, Places
 from genret_ops.errors import GenretError
-from genret_ops.home import Home
+from genret_ops.home import HEAD_FORMAT, Home
 from genret_ops.modeling.encoder import encoder_path
 from genret_ops.registry.content import check, library_versions
 from genret_ops.registry.load import open_release
@@ -69,7 +69,7 @@ def pack(home: Home, folder: Path) -> dict[str, Any]:
     (building / _PLACES).write_text(json.dumps({"held": sorted(live), "described": dict(live.described)}))
     packed = {"release": f"r{release.number}", "content_hash": release.content_hash, "delta": release.delta}
     listed = [one for one in facts.releases(home) if one["release"] == packed["release"]]
-    (building / PACK).write_text(json.dumps({**packed, "listed": listed}))
+    (building / PACK).write_text(json.dumps({**packed, "listed": listed, "head_format": HEAD_FORMAT}))
     building.rename(folder)
     return {"folder": str(folder), **packed}
 
@@ -97,6 +97,9 @@ class PackSource:
 
     def open(self, number: int, beside: State | None) -> State:
         packed, release = self._packed(), self.folder / _RELEASE
+        if packed.get("head_format") != HEAD_FORMAT:
+            told = "it was packed by another version of genret-ops"
+            raise GenretError(f"{told}: serve it with the software that lies in it, or pack the release again")
         check(release, packed["content_hash"])
         settings = RetrievalSettings(**read_search(release).retrieval)
         model = load_model(release, str(self.folder / _ENCODER))

@@ -67,11 +67,22 @@ def test_what_is_new_is_found_and_what_left_is_not(home_copy: Path, folder: Path
     assert opened(home_copy, found.release.number).search("ladder of the tower", 1).hits[0].doc_id == "fire.md"
 
 
-def test_words_of_the_snapshot_before_that_are_cut_off_are_taken_apart_again(home_copy: Path, folder: Path) -> None:
+@pytest.mark.parametrize("how", ["cut off", "another name in it", "no such version", "not there"])
+def test_words_of_the_snapshot_before_that_are_damaged_are_taken_apart_again(
+    home_copy: Path, folder: Path, how: str
+) -> None:
     (folder / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide.")
     before = run.ingest(Home(home_copy)).record
     cached = Home(home_copy).head(before) / "added.npz"
-    cached.write_bytes(cached.read_bytes()[:-9])
+    written = cached.read_bytes()
+    damaged = {
+        "cut off": written[:-9],
+        "another name in it": written.replace(b"words.npy", b"wards.npy"),
+        "no such version": written.replace(b"PK\1\2-\3-", b"PK\1\2-\3\xff"),
+        "not there": None,
+    }[how]
+    assert damaged != written
+    cached.unlink() if damaged is None else cached.write_bytes(damaged)
     (folder / "crane.md").write_text("# The crane\n\nA crane lifts the containers.")
     after = run.ingest(Home(home_copy)).record
     assert after["statistics"] == before["statistics"] != before["snapshot"], "they share word statistics"

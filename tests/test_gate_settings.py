@@ -1,4 +1,4 @@
-"""The gate compares what is served: each release is asked under its own settings of retrieval."""
+"""The gate compares what is served: the sealed files of each release, under its own settings of retrieval."""
 
 import json
 import shutil
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from genret_ops.errors import BrokenRelease
 from genret_ops.evaluation.comparison import Question, reciprocal_ranks
 from genret_ops.home import Home
 from genret_ops.records import SyntheticQuery
@@ -48,3 +49,14 @@ def test_every_release_is_asked_under_its_own_settings_of_retrieval(
     monkeypatch.setattr(gate, "heldout", lambda home, release: [query])
     judge_release(home, registry, registry.release(number), GateSettings())
     assert pools == [10, 100, 100], "the release, the champion, the reference"
+
+
+def test_nothing_but_what_was_sealed_is_judged(home_copy: Path) -> None:
+    home, registry = Home(home_copy), Registry(home_copy)
+    release = registry.release(1)
+    rows = release.folder / "rows.npy"
+    rows.chmod(0o644)
+    data = rows.read_bytes()
+    rows.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(BrokenRelease, match=r"rows\.npy differs"):
+        judge_release(home, registry, release, GateSettings())

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from service import Service, served, started, token
 
-from genret_ops.errors import BrokenRelease
+from genret_ops.errors import BrokenRelease, GenretError
 from genret_ops.retrieval.ranking import MODES
 from serving.pack import PackSource
 
@@ -95,4 +95,14 @@ def test_a_changed_byte_is_seen(packed: Path, tmp_path: Path) -> None:
     data = rows.read_bytes()
     rows.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     with pytest.raises(BrokenRelease, match=r"rows\.npy differs"):
+        PackSource(folder).open(1, None)
+
+
+def test_a_pack_of_another_version_says_so(packed: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "older"
+    shutil.copytree(packed, folder)
+    facts = json.loads((folder / "pack.json").read_text())
+    del facts["head_format"]
+    (folder / "pack.json").write_text(json.dumps(facts))
+    with pytest.raises(GenretError, match="another version"):
         PackSource(folder).open(1, None)

@@ -43,3 +43,12 @@ def test_a_file_that_changes_during_an_ingest_is_as_it_was_and_the_next_takes_th
     assert texts() == ["# Tea\n\nLeaves and water."]
     assert run.ingest(home).delta == "delta-00001"
     assert texts() == ["# Tea\n\nLeaves, water and milk."]
+
+
+def test_a_home_is_the_same_however_its_path_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    note, given = tmp_path / "note.md", [str(tmp_path / "note.md")]
+    note.write_text("# Tea\n\nLeaves and water.")
+    with read_once(Path("home"), given) as found:
+        note.unlink()
+        assert list(read_all(tmp_path / "home", given)) == found

@@ -87,7 +87,7 @@ def read_all(
     Raises:
         UnreadableSource: at the call: a source cannot be read, and never was.
     """
-    if (held := _held.get((home, *sources, settle, *restless))) is not None:
+    if (held := _held.get(_reading(home, sources, settle, restless))) is not None:
         return iter(held)
     read = [Inbox(Home(home)).documents(), *(_read(home, one, 0.0 if one in restless else settle) for one in sources)]
     return quarantine_duplicates(_settled(home, chain.from_iterable(read)), Erased.of(home), _names(home))
@@ -101,12 +101,16 @@ def read_once(
 
     So a snapshot is of what was compared with the one before.
     """
-    key, found = (home, *sources, settle, *restless), list(read_all(home, sources, settle, restless))
+    key, found = _reading(home, sources, settle, restless), list(read_all(home, sources, settle, restless))
     _held[key] = found
     try:
         yield found
     finally:
         del _held[key]
+
+
+def _reading(home: Path, sources: Sequence[str], settle: float, restless: Collection[str]) -> tuple[Any, ...]:
+    return home.absolute(), *sources, settle, *restless
 
 
 def _read(home: Path, source: str, settle: float) -> Iterator[Document | Quarantined]:

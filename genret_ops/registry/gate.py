@@ -33,7 +33,12 @@ _PATCH_SAMPLE, _PATCH_FEWEST, _PATCH_REACHED = 16, 8, 0.8
 
 
 def judge_release(home: Home, registry: Registry, release: Release, settings: GateSettings) -> Verdict:
-    """The verdict on a trained release, asked what was held out from its training and what users labelled."""
+    """The verdict on a trained release, asked what was held out from its training and what users labelled.
+
+    Raises:
+        BrokenRelease: its files are not what was sealed, so nobody can say what would be judged.
+    """
+    registry.verify(release)
     index = Index.open(home, release.head, RetrievalSettings(**read_search(release.folder).retrieval))
     compared = dict[str, Release]()
     if (champion := registry.alias(CHAMPION)) is not None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -90,12 +89,7 @@ class Index:
             if folder.exists():
                 return cls.read(folder, settings)
             head, lexical = _write(home, record)
-        except (
-            OSError,
-            ValueError,
-            EOFError,
-            BadZipFile,
-        ):  # a cache that is damaged is made again, once
+        except Exception:  # whatever is wrong with a cache, it is made again, once
             for one in _with_statistics(home, record):
                 shutil.rmtree(home.head(one), ignore_errors=True)
             head, lexical = _write(home, record, afresh=True)
