@@ -2,8 +2,13 @@
 
 import json
 from pathlib import Path
+from unittest.mock import ANY
 
+from homes import committed, read
+
+from genret_ops.corpus.inbox import Inbox
 from genret_ops.corpus.readers import quarantine_duplicates, read_source
+from genret_ops.home import Home
 from genret_ops.records import Document, Quarantined
 
 
@@ -37,3 +42,29 @@ def test_rows_may_repeat_content_but_not_ids_and_metadata_sets_files_apart(tmp_p
     found = list(quarantine_duplicates(read_source(str(tmp_path))))
     assert [item.doc_id for item in found if isinstance(item, Document)] == ["a.md", "b.md", "c.md", "1", "2"]
     assert [item.reason for item in found if isinstance(item, Quarantined)] == ["duplicate content", "duplicate id"]
+
+
+def test_a_copy_does_not_take_the_place_of_what_was_there(tmp_path: Path) -> None:
+    folder, home = tmp_path / "folder", tmp_path / "home"
+    folder.mkdir()
+    (folder / "fire.md").write_text("# Fire\n\nThe assembly point is the oak tree.")
+    committed(home, [folder])
+    (folder / "alarm.md").write_text((folder / "fire.md").read_text())
+    assert read(home, [folder]) == ({"fire.md": ANY}, {f"{folder}/alarm.md": "duplicate content"})
+    for name in ("alarm.md", "fire.md"):  # also where both have changed
+        (folder / name).write_text("# Fire\n\nThe assembly point is the gate.")
+    assert read(home, [folder])[0] == {"fire.md": "# Fire\n\nThe assembly point is the gate."}
+    (folder / "fire.md").unlink()
+    assert read(home, [folder])[0].keys() == {"alarm.md"}, "a rename"
+
+
+def test_a_copy_takes_the_place_of_what_was_posted_since(tmp_path: Path) -> None:
+    folder, home = tmp_path / "folder", tmp_path / "home"
+    folder.mkdir()
+    (folder / "fire.md").write_text("# Fire\n\nThe assembly point is the oak tree.")
+    committed(home, [folder])
+    (folder / "alarm.md").write_text((folder / "fire.md").read_text())
+    Inbox(Home(home)).post(Document("fire.md", "Fire", "The assembly point is the gate."), "ann")
+    texts, refused = read(home, [folder])
+    assert texts == {"fire.md": "The assembly point is the gate.", "alarm.md": ANY}
+    assert refused == {f"{folder}/fire.md": "replaced"}

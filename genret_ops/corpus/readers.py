@@ -121,18 +121,23 @@ def quarantine_duplicates(
     A second document of the same id is a `duplicate id` where it comes from the same file; from another file it is
     another document, under that file's name. Which of the two bears the id alone stays as it was: `before` is the file
     that each id stood for. Otherwise what is withdrawn or erased would come back under another id as soon as a file of
-    the same name came or went. A file with the text, metadata and title of an
-    earlier one is a `duplicate content` (a title taken from the file's name does not set it apart);
-    rows of a table may repeat each other, as benchmarks do, and so may what was posted. A document of an id that was
-    posted is `replaced` by the posting, which takes its place among the files: those that come later are named as they
-    would be without it.
+    the same name came or went. A file with the text, metadata and title of another is a `duplicate content` (a title
+    taken from the file's name does not set it apart) of the one that was there before, or else comes first; rows of a
+    table may repeat each other, as benchmarks do, and so may what was posted. A document of an id that was posted is
+    `replaced` by the posting, which takes its place among the files: those that come later are named as they would be
+    without it.
     """
     sources: dict[str, str] = {}
-    contents: dict[str, str] = {}
     tickets: dict[str, str] = {}
     found = list(items)
-    of_files = (item for item in found if isinstance(item, Document) and not posting_of(item))
+    of_files = [item for item in found if isinstance(item, Document) and not posting_of(item)]
     present = {(file_of(item.source), item.doc_id) for item in of_files}
+    posted = {item.doc_id for item in found if isinstance(item, Document) and posting_of(item)}
+    contents = dict[str, str]()
+    for one in of_files:
+        for borne in (one.doc_id, file_of(one.source)):
+            if before.get(borne) == file_of(one.source) and borne not in posted and not erased.refused(borne, one):
+                contents.setdefault(_content(one), borne)
     for item in found:
         if isinstance(item, Quarantined):
             yield erased.refused(item.source, item) or item
@@ -160,14 +165,17 @@ def quarantine_duplicates(
             yield item
             continue
         if not _ROW_PLACE.search(item.source):
-            title = "" if item.title == name_as_title(item.doc_id) else item.title
-            content = text_hash(canonical_json([title, item.text, dict(item.metadata)]))
-            first = contents.setdefault(content, doc_id)
+            first = contents.setdefault(_content(item), doc_id)
             if first != doc_id:
                 yield Quarantined(item.source, "duplicate content", f"{doc_id!r} repeats {first!r}")
                 continue
         sources[doc_id] = item.source
         yield item if doc_id == item.doc_id else replace(item, doc_id=doc_id)
+
+
+def _content(item: Document) -> str:
+    title = "" if item.title == name_as_title(item.doc_id) else item.title
+    return text_hash(canonical_json([title, item.text, dict(item.metadata)]))
 
 
 def hash_now(source: str) -> str:
