@@ -211,6 +211,23 @@ def test_an_error_is_one_message_without_a_traceback(genret: Genret, tmp_path: P
     assert genret("search", "x", "--filter", "team", home=tmp_path, code=2).stdout == ""
 
 
+def test_without_a_source_no_home_is_made(tmp_path: Path) -> None:
+    with pytest.raises(GenretError, match=r"there is no home at .*nowhere: run `genret init`"):
+        call("ingest", home=tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_what_lies_between_two_releases_is_named(home_copy: Path, tmp_path: Path) -> None:
+    """Documents that came, by name as far as that helps, and when each event was, also where lines are short."""
+    for number in range(7):
+        (tmp_path / f"tide-{number}.md").write_text(f"# Tide {number}\n\nThe ferry waits for tide {number}.")
+    call("ingest", *(str(tmp_path / f"tide-{number}.md") for number in range(7)), home=home_copy)
+    shown = call("diff", "r1", "champion", home=home_copy)
+    assert "7 added" in shown and "tide-4.md" in shown and "tide-5.md" not in shown and "2 more" in shown
+    at = Registry(home_copy).events("promoted")[-1].at[:19].replace("T", " ")
+    assert at in call("history", home=home_copy)
+
+
 def test_ctrl_c_ends_in_one_message_too() -> None:
     script = """
 import sys

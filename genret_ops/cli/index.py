@@ -61,7 +61,8 @@ def ingest(
 
     if only and not sources:
         raise typer.BadParameter("--only needs at least one SOURCE")
-    make_home(path_of(home))
+    if sources:
+        make_home(path_of(home))
     opened = existing(home)
     with show.working("reading the sources"):
         from assets import run

@@ -19,13 +19,14 @@ def promoted(facts: Mapping[str, Any]) -> None:
 def history(events: Sequence[Mapping[str, Any]]) -> None:
     """The audit trail for people."""
     table = Table(box=None, header_style="dim")
-    for name in ("event", "at", "what", "release", "by", "why"):
-        table.add_column(name)
+    for name in ("event", "at", "what", "release", "by"):
+        table.add_column(name, no_wrap=name != "what")
+    table.add_column("why")
     for event in events:
         what = f"{event['kind']} to {event['alias']}" if event["alias"] else event["kind"]
         why = event.get("reason") or "; ".join(event.get("refusals", ())) or ""
         which = event["release"] or ", ".join(f"r{number}" for number in event.get("releases", ()))
-        row = (str(event["event"]), event["at"], what, which, event["actor"], why)
+        row = (str(event["event"]), event["at"][:19].replace("T", " "), what, which, event["actor"], why)
         table.add_row(*map(escape, row))
     console().print(table)
 
@@ -36,8 +37,13 @@ def difference(facts: Mapping[str, Any]) -> None:
     out.print(
         f"[bold]{facts['from']} to {facts['to']}[/]  {changed({k: len(v) for k, v in facts['documents'].items()})}"
     )
-    scores = ", ".join("none" if value is None else f"{100 * value:.1f}" for value in facts["MRR@10"])
-    out.print(f"MRR@10 on {facts['questions']} questions: {scores}")
+    for kind, ids in facts["documents"].items():
+        for doc_id in ids[:_EXAMPLES]:
+            out.print(f"  [dim]{kind}[/]  {escape(doc_id)}", soft_wrap=True)
+        if len(ids) > _EXAMPLES:
+            out.print(f"  [dim]{kind}[/]  and {len(ids) - _EXAMPLES:,} more: --json names them all")
+    scores = " and ".join("none" if value is None else f"{100 * value:.1f}" for value in facts["MRR@10"])
+    out.print(f"MRR@10 on {facts['questions']} questions of the gate: {scores}")
     for name in ("gained", "lost"):
         out.print(f"\n{name}: {facts[name]['count']}")
         for row in facts[name]["queries"][:_EXAMPLES]:

@@ -109,7 +109,8 @@ def restore(source: Path, home: Path) -> Mapping[str, Any]:
                 archive.extractall(folder, filter="data")
             facts, found = (json.loads((folder / name).read_text()) for name in (_INDEX, _ROWS))
         except (tarfile.TarError, OSError, ValueError) as error:
-            raise GenretError(f"{source} is no backup of a home: {error}") from error
+            told = "no tar archive can be read in it" if isinstance(error, tarfile.TarError) else error
+            raise GenretError(f"{source} is no backup of a home: {told}") from error
         for name in (_INDEX, _ROWS):
             (folder / name).unlink()
         if found:
