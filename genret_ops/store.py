@@ -110,6 +110,7 @@ class Store:
         self.home = home
         self._db = lancedb.connect(str(home / "lance"), read_consistency_interval=timedelta(0))
         self._version = lru_cache(maxsize=_KEPT)(self._read)
+        self._made = set[str]()
 
     def _read(self, name: str, version: int) -> pa.Table:
         table, tag = self._table(name), _tag(version)
@@ -117,8 +118,10 @@ class Store:
         return table.to_arrow()
 
     def _table(self, name: str) -> Any:
-        if name not in self._names():
-            return self._db.create_table(name, schema=SCHEMAS[name], exist_ok=True)
+        if name not in self._made:
+            if name not in self._names():
+                self._db.create_table(name, schema=SCHEMAS[name], exist_ok=True)
+            self._made.add(name)
         return self._db.open_table(name)
 
     def read(self, name: str, version: int | None = None) -> pa.Table:

@@ -16,7 +16,7 @@ from genret_ops.store import Store
 
 @dataclass(frozen=True, slots=True)
 class CutFacts:
-    """What cutting a snapshot gave: `new` passages are in no row of the table as it was before.
+    """What cutting a snapshot gave: `new` passages are not in the snapshot before or, where that was cut otherwise, the table.
 
     `without_passages` counts documents with no text to retrieve; `tables` holds the versions written.
     """
@@ -58,7 +58,7 @@ def cut_snapshot(
         for passage, occurrence in found:
             passages.setdefault(passage.passage_id, passage)
             occurrences.append(occurrence)
-    known = set(store.read("passages")["passage_id"].to_pylist())
+    known = set(store.read("passages", before["passages"] if before else None)["passage_id"].to_pylist())
     tables = {
         "passages": store.replace("passages", to_arrow("passages", passages.values())),
         "occurrences": store.replace("occurrences", to_arrow("occurrences", occurrences)),
