@@ -16,7 +16,7 @@ from genret_ops.store import Store
 
 @dataclass(frozen=True, slots=True)
 class CutFacts:
-    """What cutting a snapshot gave: `new` passages are not in the one before or, where that was cut otherwise, the table.
+    """What cutting a snapshot gave: `new` passages are not in the one before or, if that was cut otherwise, the table.
 
     `without_passages` counts documents with no text to retrieve; `tables` holds the versions written.
     """
