@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from unittest.mock import ANY
 
+import pytest
 from homes import committed, read
 
 from genret_ops.corpus.inbox import Inbox
@@ -44,12 +45,19 @@ def test_rows_may_repeat_content_but_not_ids_and_metadata_sets_files_apart(tmp_p
     assert [item.reason for item in found if isinstance(item, Quarantined)] == ["duplicate content", "duplicate id"]
 
 
-def test_a_copy_does_not_take_the_place_of_what_was_there(tmp_path: Path) -> None:
+@pytest.fixture
+def copied(tmp_path: Path) -> tuple[Path, Path]:
+    """(a folder, the home that knows its document), with a copy that came since and sorts before it."""
     folder, home = tmp_path / "folder", tmp_path / "home"
     folder.mkdir()
     (folder / "fire.md").write_text("# Fire\n\nThe assembly point is the oak tree.")
     committed(home, [folder])
     (folder / "alarm.md").write_text((folder / "fire.md").read_text())
+    return folder, home
+
+
+def test_a_copy_does_not_take_the_place_of_what_was_there(copied: tuple[Path, Path]) -> None:
+    folder, home = copied
     assert read(home, [folder]) == ({"fire.md": ANY}, {f"{folder}/alarm.md": "duplicate content"})
     for name in ("alarm.md", "fire.md"):  # also where both have changed
         (folder / name).write_text("# Fire\n\nThe assembly point is the gate.")
@@ -58,12 +66,8 @@ def test_a_copy_does_not_take_the_place_of_what_was_there(tmp_path: Path) -> Non
     assert read(home, [folder])[0].keys() == {"alarm.md"}, "a rename"
 
 
-def test_a_copy_takes_the_place_of_what_was_posted_since(tmp_path: Path) -> None:
-    folder, home = tmp_path / "folder", tmp_path / "home"
-    folder.mkdir()
-    (folder / "fire.md").write_text("# Fire\n\nThe assembly point is the oak tree.")
-    committed(home, [folder])
-    (folder / "alarm.md").write_text((folder / "fire.md").read_text())
+def test_a_copy_takes_the_place_of_what_was_posted_since(copied: tuple[Path, Path]) -> None:
+    folder, home = copied
     Inbox(Home(home)).post(Document("fire.md", "Fire", "The assembly point is the gate."), "ann")
     texts, refused = read(home, [folder])
     assert texts == {"fire.md": "The assembly point is the gate.", "alarm.md": ANY}
