@@ -156,12 +156,14 @@ def test_the_command_does_not_ask_about_what_there_is_not(ingested_home: Path, g
     assert "holds a document 'wasps.md'" in done.stderr and "for good" not in done.stderr
 
 
-def test_what_was_erased_is_refused_under_its_key_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("there_before", [False, True])
+def test_what_was_erased_is_refused_under_its_key_alone(tmp_path: Path, there_before: bool) -> None:
     for name, text in (("a.txt", "one text"), ("copy.txt", "one text"), ("b.txt", "another"), ("gone.txt", "")):
         (tmp_path / name).write_text(text)
     keys = {document_key("a.txt"): "then", document_key("gone.txt"): "then"}
     erased = Erased(keys, {})
-    found = list(quarantine_duplicates(read_source(str(tmp_path)), erased))
+    before = {"a.txt": f"{tmp_path}/a.txt"} if there_before else {}
+    found = list(quarantine_duplicates(read_source(str(tmp_path)), erased, before))
     assert [item.doc_id for item in found if isinstance(item, Document)] == ["b.txt", "copy.txt"]
     refused = [item for item in found if isinstance(item, Quarantined)]
     assert sorted(item.source for item in refused) == sorted(f"erased {key}" for key in keys)
