@@ -8,11 +8,11 @@ import json
 
 import dagster as dg
 
-from assets.home import CHECK, NOT_COMMITTED, TABLES, HomeResource, tables_of, version_of
-from assets.releases import EVALUATION
-from genret_ops.quality.results import Quality
-from genret_ops.store import delta_number
-from validations.checks import check_result
+from assets.lib.resources import CHECK, NOT_COMMITTED, TABLES, HomeResource, tables_of, version_of
+from assets.release import EVALUATION
+from genret_ops.storage.check_results import Quality
+from genret_ops.storage.commits import delta_number
+from validations.dagster_checks import check_result
 
 _NOT_TRAINED = "Nothing was trained, and what answers stays as it is"
 _NOT_PREFERRED = "Nothing was learned from them, and what answers stays as it is"
@@ -22,8 +22,8 @@ _NOT_RELEASED = "Nothing was released, and what answers stays as it is"
 @dg.asset_check(asset="snapshot", name=CHECK, blocking=True)
 def documents_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResource) -> dg.AssetCheckResult:
     """Ids, titles, texts and metadata of the documents."""
-    from validations import documents
-    from validations.run import validate
+    from validations.runner import validate
+    from validations.suites import documents
 
     rows = home.home.store.read("documents", tables_of(context, "snapshot")["documents"])
     frame = documents.frame(rows)
@@ -35,8 +35,8 @@ def documents_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResour
 def attributes_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResource) -> dg.AssetCheckResult:
     """Names, values, dates and fill of the attributes; nothing of it stops a run."""
     from genret_ops.corpus.snapshot import read_documents
-    from validations import metadata
-    from validations.run import validate
+    from validations.runner import validate
+    from validations.suites import metadata
 
     documents = read_documents(home.home.store, tables_of(context, "snapshot")["documents"])
     frame = metadata.frame(documents, home.settings.retrieval)
@@ -48,8 +48,8 @@ def attributes_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResou
 def passages_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResource) -> dg.AssetCheckResult:
     """Texts, ids and places of the passages; sentences and lengths of those alone that came with this delta."""
     from genret_ops.modeling.encoder import token_count
-    from validations import passages
-    from validations.run import validate
+    from validations.runner import validate
+    from validations.suites import passages
 
     store, settings = home.home.store, home.settings
     tables = tables_of(context, "passages")
@@ -67,7 +67,7 @@ def passages_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResourc
 
 def _measured(home: HomeResource, delta: str) -> set[str]:
     """Ids of the passages of the snapshot before, if it was checked and cut under the same settings."""
-    from genret_ops.corpus.sources import cut_of
+    from genret_ops.ingestion.sources import cut_of
 
     store = home.home.store
     before = [store.committed(name) for name in store.snapshots() if delta_number(name) < delta_number(delta)][-1:]
@@ -82,8 +82,8 @@ def queries_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResource
     import pyarrow.compute as pc
 
     from genret_ops.synthesis.queries import heldout_docids
-    from validations import queries
-    from validations.run import validate
+    from validations.runner import validate
+    from validations.suites import queries
 
     tables = tables_of(context, "synthetic_queries")
     head = home.head(context.partition_key)
@@ -103,8 +103,8 @@ def pairs_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResource) 
     import pyarrow.compute as pc
 
     from genret_ops.synthesis.queries import read_queries
-    from validations import preferences
-    from validations.run import validate
+    from validations.runner import validate
+    from validations.suites import preferences
 
     delta, store = context.partition_key, home.home.store
     pairs = store.read("pairs", tables_of(context, "preference_pairs")["pairs"]).filter(pc.field("delta") == delta)
@@ -120,8 +120,8 @@ def pairs_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResource) 
 def evaluation_is_sound(context: dg.AssetCheckExecutionContext, home: HomeResource) -> dg.AssetCheckResult:
     """Whether the questions that tune and judge were kept from training, and the scores are scores."""
     from genret_ops.synthesis.queries import heldout_docids, read_queries
-    from validations import evaluation
-    from validations.run import validate
+    from validations.runner import validate
+    from validations.suites import evaluation
 
     delta = context.partition_key
     job, head = home.job(delta), home.head(delta)

@@ -7,7 +7,8 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from assets.home import (
+from assets.lib.metadata_views import markdown_table
+from assets.lib.resources import (
     CHECK,
     NOT_COMMITTED,
     TABLES,
@@ -20,10 +21,10 @@ from assets.home import (
     table_version,
     tables_of,
 )
-from assets.views import markdown_table
 from genret_ops.errors import GenretError
 from genret_ops.records import canonical_json, text_hash
-from genret_ops.store import Store, record_path
+from genret_ops.storage.commits import record_path
+from genret_ops.storage.tables import TableStore
 
 _SHOWN = 20
 _SOUND = "That a docid means one passage for ever, and spells it; asked before anything is committed."
@@ -36,7 +37,7 @@ _GROWN = 0.2
 def snapshot(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
     """All documents of the sources as they are now; inputs that cannot be read are quarantined with the reason."""
     from genret_ops.corpus.snapshot import take_snapshot
-    from genret_ops.corpus.sources import read_all, wanted
+    from genret_ops.ingestion.sources import read_all, wanted
 
     delta, store = open_delta(context, home), home.home.store
     remembered = store.committed(store.snapshots()[-1])["sources"] if store.snapshots() else ()
@@ -108,7 +109,7 @@ def metadata(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materi
 def passages(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
     """Documents cut into passages, so that an edit stays local; an unchanged body is the same passage as before."""
     from genret_ops.corpus.cut import cut_snapshot
-    from genret_ops.corpus.sources import cut_of
+    from genret_ops.ingestion.sources import cut_of
     from genret_ops.modeling.encoder import token_count
 
     open_delta(context, home)
@@ -145,9 +146,9 @@ def docids(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Material
     from genret_ops.corpus.erased import Erased
     from genret_ops.identifiers.docids import assign, forget
     from genret_ops.records import SCHEMAS
-    from validations import docids as sound
-    from validations.checks import check_result
-    from validations.run import validate
+    from validations.dagster_checks import check_result
+    from validations.runner import validate
+    from validations.suites import docids as sound
 
     name, store, erased = open_delta(context, home), home.home.store, Erased.of(home.home.path).keys
     checked = require_checked(context, "snapshot", "metadata", "passages")
@@ -195,9 +196,9 @@ def _commit(
     forgets: bool,
 ) -> None:
     """Write the record that makes the snapshot exist; `forgets` says that word statistics of before may not be used."""
-    from genret_ops.corpus.head import CorpusHead
-    from genret_ops.corpus.inbox import postings
-    from genret_ops.corpus.sources import cut_of
+    from genret_ops.corpus.view import CorpusHead
+    from genret_ops.ingestion.inbox import postings
+    from genret_ops.ingestion.sources import cut_of
 
     name, store = str(context.partition_key), home.home.store
     head = CorpusHead.load(store, {TABLES: tables})
@@ -222,7 +223,7 @@ def _commit(
     )
 
 
-def _statistics(store: Store, name: str, cut: object, docids: int) -> str:
+def _statistics(store: TableStore, name: str, cut: object, docids: int) -> str:
     """The snapshot whose word statistics `name` uses: an earlier one, unless a good part of the docids is newer."""
     if not store.snapshots():
         return name

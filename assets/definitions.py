@@ -2,8 +2,8 @@
 
 import dagster as dg
 
-from assets import stages
-from assets.doors import doors
+from assets import stage_jobs
+from assets.jobs import doors
 from assets.sensors import schedules, sensors
 
-defs = dg.Definitions.merge(stages.stages, dg.Definitions(jobs=doors, sensors=sensors, schedules=schedules))
+defs = dg.Definitions.merge(stage_jobs.stages, dg.Definitions(jobs=doors, sensors=sensors, schedules=schedules))

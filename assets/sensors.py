@@ -11,12 +11,12 @@ from uuid import uuid4
 
 import dagster as dg
 
-from assets.doors import CONSOLIDATE, ERASE, EVALUATE, LEARN, UNREACHED, UPDATE, unfinished
-from assets.home import HomeResource, home_of_environment
-from genret_ops.corpus.sources import known
-from genret_ops.corpus.watching import Watch, look
+from assets.jobs import CONSOLIDATE, ERASE, EVALUATE, LEARN, UNREACHED, UPDATE, unfinished
+from assets.lib.resources import HomeResource, home_of_environment
 from genret_ops.errors import GenretError
-from genret_ops.home import Home
+from genret_ops.ingestion.file_watcher import Watch, look
+from genret_ops.ingestion.sources import known
+from genret_ops.storage.home import Home
 
 _SLICE = 20.0
 """Seconds of listing in one tick, of the 60 that Dagster gives it."""
@@ -55,7 +55,7 @@ def sources_changed(context: dg.SensorEvaluationContext, home: HomeResource) -> 
 @dg.sensor(job_name=LEARN, minimum_interval_seconds=_poll, default_status=dg.DefaultSensorStatus.RUNNING)
 def learning_is_due(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.SensorResult:
     """Launches `build` when enough passages are unlearned, or one of them has been so for long enough."""
-    from genret_ops.registry.freshness import Learned, freshness
+    from genret_ops.promotion.freshness import Learned, freshness
 
     opened, now = home.home, time.time()
     if busy := _at_work(opened, context.instance, (LEARN, CONSOLIDATE, ERASE), "training"):
@@ -71,7 +71,7 @@ def learning_is_due(context: dg.SensorEvaluationContext, home: HomeResource) -> 
 @dg.schedule(job_name=EVALUATE, cron_schedule=_updates.evaluate_at, default_status=dg.DefaultScheduleStatus.RUNNING)
 def nightly_evaluation(home: HomeResource) -> dg.RunRequest | dg.SkipReason:
     """Launches `evaluate` once a night (updates.evaluate_at), in UTC."""
-    from genret_ops.registry.registry import CHAMPION, Registry
+    from genret_ops.registry.store import CHAMPION, Registry
 
     registry = Registry.existing(home.home.path)
     if registry is None or registry.alias(CHAMPION) is None:

@@ -10,8 +10,8 @@ from typing import Any
 import dagster as dg
 
 from assets.corpus import docids
-from assets.home import TABLES, HomeResource, deltas, require_checked, table_links, table_version, tables_of
-from assets.views import loss_curve, markdown_table, progress_bar
+from assets.lib.metadata_views import loss_curve, markdown_table, progress_bar
+from assets.lib.resources import TABLES, HomeResource, deltas, require_checked, table_links, table_version, tables_of
 
 _SHOWN = 10
 
@@ -19,12 +19,12 @@ _SHOWN = 10
 @dg.asset(partitions_def=deltas, group_name="training", code_version="1", deps=[docids], kinds={"numpy"})
 def genesis_rows(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
     """Frozen encodings of every passage's body and sentences; each text is encoded once ever."""
-    from genret_ops.store import file_hash
-    from genret_ops.training import prepare
+    from genret_ops.storage.files import file_hash
+    from genret_ops.training import dataset
 
     delta = context.partition_key
     with progress_bar("encoding passages") as shown:
-        rows, encoded = prepare.genesis_rows(home.home.path, home.head(delta), home.settings, progress=shown)
+        rows, encoded = dataset.genesis_rows(home.home.path, home.head(delta), home.settings, progress=shown)
     folder = home.home.work(delta) / "genesis"
     folder.mkdir(parents=True, exist_ok=True)
     rows.save(folder)
@@ -84,10 +84,10 @@ def sft_adapter(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mat
     """Stage 1: the model learns to write docids, on Context2ID and Query2ID interleaved."""
     import numpy as np
 
-    from genret_ops.modeling.rows import Rows
+    from genret_ops.modeling.embeddings import Rows
     from genret_ops.synthesis.queries import membership, read_queries
-    from genret_ops.training.launch import run_stage
-    from genret_ops.training.prepare import prepare_job
+    from genret_ops.training.dataset import prepare_job
+    from genret_ops.training.launcher import run_stage
 
     delta = context.partition_key
     require_checked(context, "synthetic_queries")
@@ -111,7 +111,7 @@ def sft_adapter(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mat
 def preference_pairs(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
     """Hard negatives: wrong passages that the SFT model ranks above the right one, as preference pairs."""
     from genret_ops.records import PreferencePair, to_arrow
-    from genret_ops.training.launch import run_stage
+    from genret_ops.training.launcher import run_stage
 
     delta = context.partition_key
     job, head = home.job(delta), home.head(delta)
@@ -146,7 +146,7 @@ def preference_pairs(context: dg.AssetExecutionContext, home: HomeResource) -> d
 @dg.asset(partitions_def=deltas, group_name="training", code_version="1", deps=[preference_pairs], kinds={"pytorch"})
 def rpo_adapter(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
     """Stage 2: preference optimisation on the pairs, with a likelihood term that keeps what stage 1 learned."""
-    from genret_ops.training.launch import run_stage
+    from genret_ops.training.launcher import run_stage
 
     require_checked(context, "preference_pairs")
     run_stage("rpo", home.job(context.partition_key).folder)
@@ -155,7 +155,7 @@ def rpo_adapter(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mat
 
 def _trained(home: HomeResource, delta: str, stage: str, tables: Mapping[str, int]) -> dg.MaterializeResult[None]:
     """What a stage learned, and the `tables` that it learned from."""
-    from genret_ops.store import file_hash
+    from genret_ops.storage.files import file_hash
 
     job = home.job(delta)
     losses = job.losses(stage)

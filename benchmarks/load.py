@@ -27,11 +27,11 @@ from typing import Any
 
 import numpy as np
 
-from genret_ops import lines
-from genret_ops.home import Home
-from genret_ops.registry.load import open_release
-from genret_ops.registry.registry import Registry
+from genret_ops.registry.loading import open_release
+from genret_ops.registry.store import Registry
 from genret_ops.retrieval.retriever import Retriever
+from genret_ops.storage import jsonl
+from genret_ops.storage.home import Home
 
 PORT = 18499
 K = 10
@@ -209,7 +209,7 @@ def main() -> Mapping[str, Any]:
     parser.add_argument("--modes", nargs="+", default=["generative", "hybrid", "lexical", "dense"])
     given = parser.parse_args()
     home = given.home.absolute()
-    queries = [row["text"] for row in lines.read(given.queries)][: given.count]
+    queries = [row["text"] for row in jsonl.read(given.queries)][: given.count]
     result: dict[str, Any] = {"workers": given.workers, "concurrency": given.concurrency}
     encoder = [bare(home, queries, given.seconds / 16, given.workers)]
     runs = dict[str, Load]()

@@ -8,7 +8,7 @@
 import sys
 from pathlib import Path
 
-from genret_ops.corpus.passages import cut_document, sentences
+from genret_ops.corpus.chunking import cut_document, sentences
 from genret_ops.modeling.encoder import token_count
 from genret_ops.records import Document
 from genret_ops.settings import Settings

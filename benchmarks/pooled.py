@@ -13,9 +13,9 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from genret_ops.evaluation.page import interval
-from genret_ops.evaluation.timeline import REFERENCE, STRATEGIES, WORDS, Cell, Parts, summary
-from genret_ops.evaluation.timeline_page import text
+from genret_ops.evaluation.continual_summary import REFERENCE, STRATEGIES, WORDS, Cell, Parts, summary
+from genret_ops.evaluation.reports.continual_report import text
+from genret_ops.evaluation.reports.layout import interval
 
 METRICS = ("MRR@10", "HIT@4")
 

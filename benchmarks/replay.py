@@ -13,13 +13,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from assets import run
-from genret_ops.corpus.passages import cut_document
-from genret_ops.corpus.readers import quarantine_duplicates, read_source
-from genret_ops.home import Home, make_home
+from assets.lib import runner
+from genret_ops.corpus.chunking import cut_document
+from genret_ops.ingestion.readers import quarantine_duplicates, read_source
 from genret_ops.modeling.encoder import token_count
 from genret_ops.records import Document
-from genret_ops.registry.load import open_release
+from genret_ops.registry.loading import open_release
+from genret_ops.storage.home import Home, make_home
 
 
 def on_disk(folder: Path, home: Home) -> set[tuple[str, str]]:
@@ -75,14 +75,16 @@ def main() -> None:
     make_home(given.home)
     home, folder = Home(given.home.absolute()), given.home.absolute() / "folder"
     shutil.copytree(given.base, folder)
-    run.ingest(home, [str(folder)])
+    runner.ingest(home, [str(folder)])
     training = home.settings.training.model_copy(update={"steps": given.steps, "rpo_steps": 0})
-    run.build(home, home.settings.model_copy(update={"training": training}), waiver="a replay trains next to nothing")
+    runner.build(
+        home, home.settings.model_copy(update={"training": training}), waiver="a replay trains next to nothing"
+    )
     print(f"{'step':28s} {'added':>6s} {'changed':>8s} {'removed':>8s} {'passages':>9s} {'new':>6s} {'seconds':>8s}")
     docids = home.store.committed(home.store.snapshots()[-1])["docids"]
     for step in steps(folder, given.deltas):
         started = time.perf_counter()
-        found = run.ingest(home)
+        found = runner.ingest(home)
         seconds = time.perf_counter() - started
         there, here = searchable(home), on_disk(folder, home)
         assert there == here, (step, sorted(there - here)[:3], sorted(here - there)[:3])

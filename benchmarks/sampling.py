@@ -18,15 +18,15 @@ from unittest.mock import patch
 
 import numpy as np
 
-from assets.continual import cell_of, copy_home, of_strategy
+from assets.lib.continual_benchmark import cell_of, copy_home, of_strategy
 from genret_ops.evaluation.arrivals import Arrival, arrivals
 from genret_ops.evaluation.continual import average_performance, forgetting, learning
-from genret_ops.evaluation.dataset import Benchmark, read_benchmark
-from genret_ops.evaluation.page import interval
+from genret_ops.evaluation.continual_summary import LEARNED, REFERENCE, Cell, by_query
+from genret_ops.evaluation.datasets import Benchmark, read_benchmark
+from genret_ops.evaluation.reports.layout import interval
 from genret_ops.evaluation.significance import paired_bootstrap
-from genret_ops.evaluation.timeline import LEARNED, REFERENCE, Cell, by_query
-from genret_ops.home import Home, make_home
 from genret_ops.settings import SETTINGS_FILE, Settings
+from genret_ops.storage.home import Home, make_home
 from genret_ops.synthesis import queries
 
 ALIKE = "alike"

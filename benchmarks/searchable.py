@@ -20,13 +20,13 @@ from pathlib import Path
 import dagster as dg
 from sentence_transformers import SentenceTransformer
 
-from assets import run
-from assets.execution import instance_of
-from genret_ops.corpus.head import CorpusHead
-from genret_ops.home import Home, make_home
+from assets.lib import runner
+from assets.lib.execution import instance_of
+from genret_ops.corpus.view import CorpusHead
 from genret_ops.modeling.encoder import encoder_path
-from genret_ops.registry.registry import CHAMPION, Registry
-from genret_ops.training.prepare import passage_encoder, passage_inputs
+from genret_ops.registry.store import CHAMPION, Registry
+from genret_ops.storage.home import Home, make_home
+from genret_ops.training.dataset import passage_encoder, passage_inputs
 
 _PASSAGES = 100
 
@@ -75,9 +75,9 @@ def main() -> None:
     home, source = Home(given.home.absolute()), given.home.absolute() / "source.jsonl"
     count = len(lines) - given.left
     grow(source, lines, count)
-    run.ingest(home, [str(source)], only=True)
+    runner.ingest(home, [str(source)], only=True)
     settings = home.settings.with_training(steps=8, rpo_steps=0)
-    run.build(home, settings, waiver="the fast path does not depend on training")
+    runner.build(home, settings, waiver="the fast path does not depend on training")
     print(f"{home.store.committed(home.store.snapshots()[-1])['passages']} passages to begin with")
     for name in [*(f"warm {number}" for number in range(given.rounds + 1)), "cold"]:
         docids = len(head_of(home))
@@ -88,7 +88,7 @@ def main() -> None:
             command = [sys.executable, "-m", "genret_ops.cli", "ingest", "--home", str(given.home)]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         else:
-            run.ingest(home)
+            runner.ingest(home)
         seconds = time.perf_counter() - started
         alone, library, texts, passages = bare(home, docids)
         registry = Registry(home.path)

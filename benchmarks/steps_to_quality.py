@@ -18,23 +18,23 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from genret_ops.evaluation.comparison import Question, questions, reciprocal_ranks
-from genret_ops.evaluation.tuning import withheld_sentences
-from genret_ops.home import Home
-from genret_ops.modeling.compact import DocidHead, RowScorer
+from genret_ops.evaluation.fusion_tuning import withheld_sentences
+from genret_ops.evaluation.model_metrics import Question, questions, reciprocal_ranks
+from genret_ops.modeling.docid_head import DocidHead, RowScorer
+from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import Encoder
-from genret_ops.modeling.rows import Rows
 from genret_ops.records import canonical_json, text_hash
-from genret_ops.registry.content import read_manifest
-from genret_ops.registry.load import open_release
-from genret_ops.registry.registry import Registry, Release
+from genret_ops.registry.artifacts import read_manifest
+from genret_ops.registry.loading import open_release
+from genret_ops.registry.store import Registry, Release
 from genret_ops.retrieval.index import Index, Model, build_lexical
-from genret_ops.store import write_atomically
+from genret_ops.storage.files import write_atomically
+from genret_ops.storage.home import Home
 from genret_ops.synthesis.queries import read_queries
+from genret_ops.training.dataset import genesis_rows
 from genret_ops.training.job import Job
-from genret_ops.training.learner import Learner
-from genret_ops.training.prepare import genesis_rows
 from genret_ops.training.sft import steps
+from genret_ops.training.trainer import Learner
 
 _BELOW, _ASKED = 0.01, 600
 EVERY = 5

@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 import httpx
 
-from clients.answers import Answer, Attribute, Document, Mode, Releases, Ticket, answer, document, made
 from clients.errors import StillWaiting
 from clients.exchange import exchange
+from clients.models import Answer, Attribute, Document, Mode, Releases, Ticket, answer, document, made
 
 _FIRST, _LONGEST = 0.1, 2.0
 """Seconds between two looks at a ticket, at first and at last."""

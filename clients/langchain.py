@@ -5,8 +5,8 @@ from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
 from pydantic import Field
 
-from clients.answers import Mode
 from clients.client import Client
+from clients.models import Mode
 
 
 class GenretRetriever(BaseRetriever):  # type: ignore[misc]

@@ -5,8 +5,8 @@ import asyncio
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeRelationship, NodeWithScore, QueryBundle, RelatedNodeInfo, TextNode
 
-from clients.answers import Answer, Hit, Mode
 from clients.client import Client
+from clients.models import Answer, Hit, Mode
 
 
 class GenretRetriever(BaseRetriever):  # type: ignore[misc]

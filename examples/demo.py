@@ -58,15 +58,15 @@ def genret(*arguments: str) -> None:
 def compare(build_seconds: float) -> None:
     """The table of every system on the hand-written queries, and where the full report lies."""
     print("\ncomparing on hand-written queries ...", flush=True)
-    from genret_ops import lines
-    from genret_ops.bench import measure, report_path
-    from genret_ops.evaluation.dataset import Benchmark, BenchQuery
-    from genret_ops.evaluation.report import text_table
-    from genret_ops.home import Home
-    from genret_ops.registry.registry import Registry
-    from genret_ops.show import counting
+    from genret_ops.cli.render import counting
+    from genret_ops.evaluation.datasets import Benchmark, BenchQuery
+    from genret_ops.evaluation.reports.benchmark_report import text_table
+    from genret_ops.registry.store import Registry
+    from genret_ops.release_benchmark import measure, report_path
+    from genret_ops.storage import jsonl
+    from genret_ops.storage.home import Home
 
-    rows = lines.read(HERE / "stdlib_queries.jsonl")
+    rows = jsonl.read(HERE / "stdlib_queries.jsonl")
     queries = tuple(
         BenchQuery(row["_id"], row["text"], dict.fromkeys(row["gold"], 1), kind=row["metadata"]["question_type"])
         for row in rows

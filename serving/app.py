@@ -16,11 +16,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Match, Route
 
-from serving.access import Caller
-from serving.catalogue import standing
+from serving.auth.access import Caller
 from serving.description import describe
+from serving.errors import Refusal
 from serving.operations import OPERATIONS, Operation
-from serving.refusal import Refusal
+from serving.routes.releases import standing
 from serving.site import site
 from serving.worker import Worker
 

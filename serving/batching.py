@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from genret_ops.retrieval.retriever import Answer, Search
-from serving.refusal import Refusal
+from serving.errors import Refusal
 from serving.state import State
 
 Answering = Callable[[State, Sequence[Search], Sequence[float]], Sequence[Answer]]

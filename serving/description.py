@@ -8,7 +8,7 @@ from pydantic.json_schema import models_json_schema
 import genret_ops
 from genret_ops.settings import ServingSettings
 from serving.operations import Operation
-from serving.schema import Refused
+from serving.schemas import Refused
 
 _REFUSALS = {
     401: "no token, or none that is known",

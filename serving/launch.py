@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from genret_ops.errors import GenretError
 from genret_ops.settings import ServingSettings
-from serving.access import is_loopback
+from serving.auth.access import is_loopback
 
 
 def serve(home: Path, settings: ServingSettings) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from serving import catalogue, documents, feedback, lineage, schema, searches
+from serving import schemas
+from serving.routes import documents, feedback, lineage, releases, search
 
 Handler = Callable[..., Awaitable[dict[str, Any]]]
 
@@ -37,15 +38,15 @@ class Operation:
 
 OPERATIONS = (
     Operation(
-        "POST", "/v1/search", "Search", searches.search, schema.SearchAnswer, schema.SearchRequest, refusals=(403, 412)
+        "POST", "/v1/search", "Search", search.search, schemas.SearchAnswer, schemas.SearchRequest, refusals=(403, 412)
     ),
     Operation(
         "POST",
         "/v1/search/batch",
         "Several searches, answered by one release",
-        searches.batch,
-        schema.BatchAnswer,
-        schema.BatchRequest,
+        search.batch,
+        schemas.BatchAnswer,
+        schemas.BatchRequest,
         refusals=(403, 412),
     ),
     Operation(
@@ -53,7 +54,7 @@ OPERATIONS = (
         "/v1/documents/{id}",
         "A document with its passages; its id may hold slashes",
         documents.read,
-        schema.DocumentAnswer,
+        schemas.DocumentAnswer,
         refusals=(404,),
     ),
     Operation(
@@ -61,8 +62,8 @@ OPERATIONS = (
         "/v1/documents",
         "Add a document, or put it in the place of the one with its id",
         documents.post,
-        schema.TicketAnswer,
-        schema.DocumentRequest,
+        schemas.TicketAnswer,
+        schemas.DocumentRequest,
         scope="write",
         always=True,
         status=202,
@@ -73,7 +74,7 @@ OPERATIONS = (
         "/v1/documents/{id}",
         "Withdraw a document: no answer holds it from this moment",
         documents.withdraw,
-        schema.TicketAnswer,
+        schemas.TicketAnswer,
         scope="write",
         always=True,
         status=202,
@@ -84,7 +85,7 @@ OPERATIONS = (
         "/v1/tickets/{id}",
         "Where a posting or a withdrawal stands",
         documents.ticket,
-        schema.TicketAnswer,
+        schemas.TicketAnswer,
         refusals=(404, 409),
     ),
     Operation(
@@ -92,19 +93,19 @@ OPERATIONS = (
         "/v1/feedback",
         "Say of a hit whether it answers the query",
         feedback.keep,
-        schema.FeedbackAnswer,
-        schema.FeedbackRequest,
+        schemas.FeedbackAnswer,
+        schemas.FeedbackRequest,
         always=True,
         status=202,
         refusals=(404, 409),
     ),
-    Operation("GET", "/v1/releases", "Every release, and what answers", catalogue.releases, schema.ReleasesAnswer),
+    Operation("GET", "/v1/releases", "Every release, and what answers", releases.releases, schemas.ReleasesAnswer),
     Operation(
         "GET",
         "/v1/shadow",
         "How far the candidate's answers are from the champion's",
-        catalogue.shadow,
-        schema.ShadowAnswer,
+        releases.shadow,
+        schemas.ShadowAnswer,
         scope="admin",
         always=True,
         refusals=(404,),
@@ -114,7 +115,7 @@ OPERATIONS = (
         "/v1/lineage/{id}",
         "A release (r3, an alias, a content hash) from its sources to its promotion",
         lineage.release,
-        schema.LineageAnswer,
+        schemas.LineageAnswer,
         scope="admin",
         always=True,
         refusals=(404, 409),
@@ -124,11 +125,11 @@ OPERATIONS = (
         "/v1/lineage/answers",
         "A hit of a search, back to its source and to what taught the model it",
         lineage.answer,
-        schema.LineageAnswer,
-        schema.WhyRequest,
+        schemas.LineageAnswer,
+        schemas.WhyRequest,
         scope="admin",
         always=True,
         refusals=(404, 409),
     ),
-    Operation("GET", "/v1/attributes", "What can be filtered by", catalogue.attributes, schema.AttributesAnswer),
+    Operation("GET", "/v1/attributes", "What can be filtered by", releases.attributes, schemas.AttributesAnswer),
 )

@@ -14,18 +14,18 @@ from typing import Any
 
 import genret_ops
 import serving
-from genret_ops import facts
-from genret_ops.corpus.live import LivePlaces, Places
+from genret_ops import summaries
+from genret_ops.corpus.visibility import LivePlaces, Places
 from genret_ops.errors import GenretError
-from genret_ops.home import HEAD_FORMAT, Home
 from genret_ops.modeling.encoder import encoder_path
-from genret_ops.registry.content import check, library_versions
-from genret_ops.registry.load import open_release
-from genret_ops.registry.registry import CHAMPION
+from genret_ops.registry.artifacts import check, library_versions
+from genret_ops.registry.loading import open_release
+from genret_ops.registry.store import CHAMPION
+from genret_ops.retrieval.artifacts import load_model, read_search
 from genret_ops.retrieval.index import Index
-from genret_ops.retrieval.model import load_model, read_search
 from genret_ops.retrieval.retriever import Retriever
 from genret_ops.settings import SETTINGS_FILE, RetrievalSettings
+from genret_ops.storage.home import HEAD_FORMAT, Home
 from serving.state import State
 
 PACK = "pack.json"
@@ -68,7 +68,7 @@ def pack(home: Home, folder: Path) -> dict[str, Any]:
     live = LivePlaces(home.path)()
     (building / _PLACES).write_text(json.dumps({"held": sorted(live), "described": dict(live.described)}))
     packed = {"release": f"r{release.number}", "content_hash": release.content_hash, "delta": release.delta}
-    listed = [one for one in facts.releases(home) if one["release"] == packed["release"]]
+    listed = [one for one in summaries.releases(home) if one["release"] == packed["release"]]
     (building / PACK).write_text(json.dumps({**packed, "listed": listed, "head_format": HEAD_FORMAT}))
     building.rename(folder)
     return {"folder": str(folder), **packed}

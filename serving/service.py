@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import bentoml
 
-from genret_ops.home import Home
+from genret_ops.storage.home import Home
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send

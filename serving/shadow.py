@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from genret_ops import lines
 from genret_ops.errors import HomeBusy
-from genret_ops.home import Home
 from genret_ops.retrieval.retriever import Answer, Search
+from genret_ops.storage import jsonl
+from genret_ops.storage.home import Home
 from serving.follower import Follower
 from serving.metrics import Metrics
 from serving.state import Source, State
@@ -101,13 +101,13 @@ class Shadow:
             "seconds": {"champion": sampled.answer.seconds["total"], "candidate": other.seconds["total"]},
         }
         with self._home.alone("shadow", wait=True, at_most=_PATIENCE):
-            lines.append(log_of, found)
+            jsonl.append(log_of, found)
         self._metrics.shadowed(sampled.search.mode, overlap, changed)
 
 
 def summary(home: Home, candidate: str) -> dict[str, Any]:
     """What the comparisons with a candidate come to: how many, mean overlap, share of first hits that differ."""
-    rows = lines.read(home.shadow / f"{candidate}.jsonl")
+    rows = jsonl.read(home.shadow / f"{candidate}.jsonl")
     count = len(rows)
     return {
         "candidate": candidate,

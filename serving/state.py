@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
-from genret_ops import facts
-from genret_ops.corpus.live import Places
-from genret_ops.home import Home
+from genret_ops import summaries
+from genret_ops.corpus.visibility import Places
 from genret_ops.records import Document
-from genret_ops.registry.load import open_release
-from genret_ops.registry.registry import CANDIDATE, CHAMPION, Registry
+from genret_ops.registry.loading import open_release
+from genret_ops.registry.store import CANDIDATE, CHAMPION, Registry
 from genret_ops.retrieval.retriever import Retriever
+from genret_ops.storage.home import Home
 
 
 @dataclass(frozen=True)
@@ -102,4 +102,4 @@ class HomeSource:
         return State(release.number, release.content_hash, release.delta, retriever)
 
     def releases(self) -> list[dict[str, Any]]:
-        return facts.releases(self._home)
+        return summaries.releases(self._home)

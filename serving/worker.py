@@ -7,19 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from genret_ops.corpus.inbox import Inbox
 from genret_ops.errors import HomeBusy
-from genret_ops.home import Home
+from genret_ops.ingestion.inbox import Inbox
 from genret_ops.retrieval.retriever import Answer, Search
-from serving.access import Access
+from genret_ops.storage.home import Home
+from serving.auth.access import Access
+from serving.auth.tokens import Tokens
 from serving.batching import Batcher
+from serving.errors import Refusal
 from serving.follower import Follower, log
 from serving.metrics import Metrics
 from serving.pack import PACK, PackSource
-from serving.refusal import Refusal
 from serving.shadow import Shadow
 from serving.state import HomeSource, Source, State
-from serving.tokens import Tokens
 
 Made = TypeVar("Made")
 _PATIENCE = 5.0

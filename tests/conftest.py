@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
@@ -21,72 +21,15 @@ for setting in [name for name in os.environ if name.startswith("GENRET_")]:
     del os.environ[setting]  # a developer's own home or settings must not reach a test
 
 import pytest  # noqa: E402 - after the environment is set
-from databases import Database, Server, running  # noqa: E402
 from hypothesis import settings  # noqa: E402
-from service import Service, served  # noqa: E402
+
+from tests.support.databases import Database, Server, running  # noqa: E402
+from tests.support.service import Service, served  # noqa: E402
+from tests.support.small_corpus import TINY, Genret, write_documents  # noqa: E402
 
 settings.register_profile("developer", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "developer")
-
-TINY = """
-[training]
-steps = 8
-update_steps = 4
-batch = 8
-rpo_steps = 2
-negatives = 50
-checkpoint_every = 2
-
-[synthesis]
-heldout_queries = 20
-
-[gate]
-questions = 20
-reached_sample = 50
-"""
-KNOWN = {
-    "coffee.md": ("Red Team", "The espresso machine", "Descale it every second month with citric acid and hot water."),
-    "parking.md": (
-        "Blue Team",
-        "Where to leave a car",
-        "Visitors park behind the warehouse; the barrier opens at six.",
-    ),
-    "fire.md": ("Red Team", "When the alarm rings", "Leave by the staircase and meet at the old oak tree."),
-    "holiday.md": ("Blue Team", "Days off", "Vacation is requested two weeks ahead in the calendar of the office."),
-    "printer.md": ("Red Team", "Paper and toner", "A jammed sheet comes out through the flap at the back."),
-    "bees.md": ("Green Team", "The hives on the roof", "Smoke calms the bees before the honey is harvested in July."),
-}
-_PLACES = ("Lisbon", "Oslo", "Prague", "Dublin", "Vienna", "Athens", "Riga", "Bern", "Turin")
-_THINGS = ("archive", "kitchen", "library", "workshop", "garden", "laboratory")
-BROKEN: dict[str, tuple[bytes, str]] = {
-    "empty.txt": (b"", "empty"),
-    "nul.txt": (b"abc\0def", "binary"),
-    "halved.txt": (b"\xff\xfea", "unreadable"),
-    "truncated.pdf": (b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog", "unreadable"),
-    "picture.png": (b"\x89PNG", "unknown format"),
-    "rows.jsonl": (
-        b'{"_id": "kettle", "title": "The kettle", "text": "The kettle whistles when its water boils over."}\n{"_id": ',
-        "unreadable",
-    ),
-    "twice.md": (b"---\nteam: Red Team\n---\n# When the alarm rings\n\nSame words.\n", ""),
-    "twice-again.md": (b"---\nteam: Red Team\n---\n# When the alarm rings\n\nSame words.\n", "duplicate content"),
-}
-"""A file's bytes, and why it (or a line of it) is refused; "" where it is not."""
-
-
-def _write_documents(folder: Path) -> None:
-    for name, (team, title, text) in KNOWN.items():
-        (folder / name).write_text(f"---\nteam: {team}\n---\n# {title}\n\n{text} Ask the {team} about it.\n")
-    for number in range(54):
-        place, thing = _PLACES[number % 9], _THINGS[number // 9]
-        text = f"The {thing} in {place} opens on day {number}. People of {place} look after its shelves and lamps."
-        (folder / f"{thing}-{place.lower()}.txt").write_text(text + f" Room {number} stays locked.\n")
-    for name, (data, _) in BROKEN.items():
-        (folder / name).write_bytes(data)
-
-
-Genret = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="session")
@@ -106,7 +49,7 @@ def genret() -> Genret:
 def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of 62 good documents and one broken file of every kind. Read only: copy it to change it."""
     folder = tmp_path_factory.mktemp("documents")
-    _write_documents(folder)
+    write_documents(folder)
     return folder
 
 
@@ -165,8 +108,8 @@ def database(request: pytest.FixtureRequest) -> Database:
 @pytest.fixture
 def database_home(small_home: Path, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The built home with its registry in either kind of database, to do anything with."""
-    from genret_ops.home import Home
-    from genret_ops.registry.backup import backup, restore
+    from genret_ops.maintenance.backup import backup, restore
+    from genret_ops.storage.home import Home
 
     backup(Home(small_home), tmp_path / "home.tar")
     with monkeypatch.context() as patch:

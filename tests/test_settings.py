@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from genret_ops.errors import GenretError
-from genret_ops.home import make_home
 from genret_ops.settings import SETTINGS_FILE, Settings
+from genret_ops.storage.home import make_home
 from genret_ops.training.job import Job
 
 

@@ -22,7 +22,7 @@ from genret_ops.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from genret_ops.home import Home
+    from genret_ops.storage.home import Home
 
 Page = Annotated[Path | None, typer.Option("--html", help="Write a page with a diagram as well, in one file.")]
 Verify = Annotated[
@@ -45,14 +45,14 @@ def why(
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
     """From an answer to its document, source and delta, and to what taught, judged and promoted its release."""
-    from genret_ops import show
+    from genret_ops.cli import render
 
     query, wanted, opened = asked(query), filters_of(filters), existing(home)
-    with show.working("opening the index"):
+    with render.working("opening the index"):
         import torch
 
-        from genret_ops.registry.load import open_release
-        from genret_ops.registry.why import why as explain
+        from genret_ops.lineage.answer import why as explain
+        from genret_ops.registry.loading import open_release
 
         torch.set_num_threads(1)
         found, retriever = open_release(opened, release)
@@ -70,13 +70,14 @@ def lineage(
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
     """From a release to its sources, snapshot, deltas and trainings, with its measures, gate, promotion and patches."""
-    from genret_ops import facts, show
+    from genret_ops import summaries
+    from genret_ops.cli import render
 
     opened = existing(home)
-    with show.working("gathering"):
-        from genret_ops.registry.lineage import lineage as gather
+    with render.working("gathering"):
+        from genret_ops.lineage.lineage import lineage as gather
 
-        told = gather(opened, facts.registry(opened).release(release))
+        told = gather(opened, summaries.registry(opened).release(release))
     _told(opened, told, verify, page, as_json)
 
 
@@ -99,7 +100,8 @@ def audit(
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
     """Is the trail what was written? A gap, an edit, a fork and a changed file are each named; exit code 1 then."""
-    from genret_ops import facts, show
+    from genret_ops import summaries
+    from genret_ops.cli import render
 
     if until and not since:
         raise typer.BadParameter("--until needs --since: from when on?")
@@ -107,35 +109,35 @@ def audit(
         raise typer.BadParameter("--verify, --since and --document ask for different things: give one of them")
     opened = existing(home)
     if since is not None:
-        from genret_ops.cli import audit_shown
-        from genret_ops.registry.audit_period import period
+        from genret_ops.cli import render_audit
+        from genret_ops.lineage.period import period
 
         begin, end = _moment(since), _moment(until, timedelta(days=1)) if until else datetime.now(UTC)
-        tell(period(opened, begin, end), as_json, audit_shown.period)
+        tell(period(opened, begin, end), as_json, render_audit.period)
     elif document is not None:
-        from genret_ops.cli import audit_shown
-        from genret_ops.registry.audit_document import document_history
+        from genret_ops.cli import render_audit
+        from genret_ops.lineage.document_history import document_history
 
-        tell(document_history(opened, document), as_json, audit_shown.document)
+        tell(document_history(opened, document), as_json, render_audit.document)
     else:
-        problems = facts.audit(opened, verify)
-        tell(problems, as_json, show.audit)
+        problems = summaries.audit(opened, verify)
+        tell(problems, as_json, render.audit)
         if problems["problems"]:
             raise typer.Exit(1)
 
 
 def _told(home: "Home", told: dict[str, Any], verify: bool, page: Path | None, as_json: bool) -> None:
-    from genret_ops.cli import audit_shown
+    from genret_ops.cli import render_audit
 
     if verify:
-        from genret_ops.registry.lineage_check import check
+        from genret_ops.lineage.verification import check
 
         told["checked"] = check(home, told)
     if page:
-        from genret_ops.registry.lineage_page import write_page
+        from genret_ops.lineage.page import write_page
 
         write_page(told, path_of(page))
-    tell(told, as_json, audit_shown.tree)
+    tell(told, as_json, render_audit.tree)
     if page:
         typer.echo(f"page: {page}", err=True)
     if any(one["state"] == "differs" for one in told.get("checked", ())):

@@ -25,15 +25,15 @@ def watch(
     A line for each thing done, until Ctrl-C. What genret ui does too, without its web server; settings are in the group
     updates. A file that is still being written waits.
     """
-    from genret_ops import show
-    from genret_ops.home import make_home
+    from genret_ops.cli import render
+    from genret_ops.storage.home import make_home
 
     make_home(path_of(home))
     opened = existing(home)
-    with show.working("starting"):
-        from assets.watch import watch as run
+    with render.working("starting"):
+        from assets.lib import watcher
     try:
-        run(opened, sources or (), once, lambda told: tell(told, as_json, _flowed))
+        watcher.watch(opened, sources or (), once, lambda told: tell(told, as_json, _flowed))
     except KeyboardInterrupt:
         typer.echo("stopped watching", err=True)
 
@@ -49,12 +49,12 @@ def ui(
 
     A home that holds nothing yet is made; give it a source in the Launchpad of the job update.
     """
-    from genret_ops.home import make_home
+    from genret_ops.storage.home import make_home
 
     make_home(path_of(home))
     opened = existing(home)
-    from assets.ui import serve
-    from genret_ops.corpus.live import newest_snapshot
+    from assets.lib.ui import serve
+    from genret_ops.corpus.visibility import newest_snapshot
 
     if not newest_snapshot(opened.path):
         where = f"http://{host}:{port}/locations/assets.definitions/jobs/update/playground"
@@ -71,23 +71,23 @@ def evaluate(
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
     """Ask the champion every question whose answer is known: labels, held-out queries, a benchmark of this corpus."""
-    from genret_ops import show
+    from genret_ops.cli import render
 
     opened = existing(home)
-    with show.working("starting"):
-        from assets import run
-    tell(run.evaluate(opened, str(benchmark.absolute()) if benchmark else ""), as_json, _evaluated)
+    with render.working("starting"):
+        from assets.lib import runner
+    tell(runner.evaluate(opened, str(benchmark.absolute()) if benchmark else ""), as_json, _evaluated)
 
 
 def _flowed(facts: Mapping[str, Any]) -> None:
     """One thing that a watcher did, as a line for people."""
-    from genret_ops import show
+    from genret_ops.cli import render
 
     done = facts["done"]
     if done == "update":
         told = _flowed_in(facts)
     elif done == "away":
-        told = show.unreached(facts["unreached"])
+        told = render.unreached(facts["unreached"])
     elif done == "failed":
         told = f"not taken in: {facts['error']}"
     elif done == "learning":
@@ -98,13 +98,13 @@ def _flowed(facts: Mapping[str, Any]) -> None:
 
 
 def _flowed_in(facts: Mapping[str, Any]) -> str:
-    from genret_ops import show
+    from genret_ops.cli import render
 
-    missed = f"; {show.unreached(facts['unreached'])}" if facts["unreached"] else ""
+    missed = f"; {render.unreached(facts['unreached'])}" if facts["unreached"] else ""
     if not facts["delta"]:
         return f"nothing new since {facts['snapshot']}{missed}"
     served = f"searchable in {facts['release']}" if facts["release"] else "searchable after the first build"
-    return f"{facts['delta']}  {show.changed(facts['changes'])}: {served}{missed}"
+    return f"{facts['delta']}  {render.changed(facts['changes'])}: {served}{missed}"
 
 
 def _evaluated(facts: Mapping[str, Any]) -> None:

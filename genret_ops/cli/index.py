@@ -24,7 +24,7 @@ from genret_ops.cli.options import (
 @app.command(epilog="Example:  genret init --home notes-index")
 def init(home: HomeFolder = DEFAULT_HOME) -> None:
     """Make a home: a folder with **genret.toml**, in which every setting stands with its default."""
-    from genret_ops.home import make_home
+    from genret_ops.storage.home import make_home
 
     path = path_of(home)
     if make_home(path):
@@ -56,19 +56,20 @@ def ingest(
     What cannot be read is quarantined with the reason and never stops the rest. Where nothing changed, nothing is
     written.
     """
-    from genret_ops import facts, show
-    from genret_ops.home import make_home
+    from genret_ops import summaries
+    from genret_ops.cli import render
+    from genret_ops.storage.home import make_home
 
     if only and not sources:
         raise typer.BadParameter("--only needs at least one SOURCE")
     if sources:
         make_home(path_of(home))
     opened = existing(home)
-    with show.working("reading the sources"):
-        from assets import run
+    with render.working("reading the sources"):
+        from assets.lib import runner
 
-        found = run.ingest(opened, sources or (), only)
-    tell(facts.ingested(found), as_json, show.ingested)
+        found = runner.ingest(opened, sources or (), only)
+    tell(summaries.ingested(found), as_json, render.ingested)
 
 
 @app.command(epilog="Examples:  genret build  ·  genret build --steps 800  ·  genret build --seed 1 --json")
@@ -86,14 +87,15 @@ def build(
     The first build learns the whole corpus. Later ones grow from the champion and learn what has come since, with a
     replay of what is known. A build that was killed goes on from its last checkpoint when it is run again.
     """
-    from genret_ops import facts, show
+    from genret_ops import summaries
+    from genret_ops.cli import render
 
     opened = existing(home)
     settings = opened.settings.with_training(steps=steps, seed=seed)
-    with show.working("starting"):
-        from assets import run
-    built = run.build(opened, settings, consolidate)
-    tell(facts.release(opened, built.release), as_json, lambda told: show.built(told, built.new))
+    with render.working("starting"):
+        from assets.lib import runner
+    built = runner.build(opened, settings, consolidate)
+    tell(summaries.release(opened, built.release), as_json, lambda told: render.built(told, built.new))
 
 
 @app.command(
@@ -109,21 +111,21 @@ def search(
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
     """Search a release. Every hit says how it was found and which constraint was relaxed, if one was."""
-    from genret_ops import show
+    from genret_ops.cli import render
 
     query, wanted, opened = asked(query), filters_of(filters), existing(home)
-    with show.working("opening the index"):
+    with render.working("opening the index"):
         import torch
 
-        from genret_ops.registry.load import open_release
-        from genret_ops.retrieval import account
+        from genret_ops.registry.loading import open_release
+        from genret_ops.retrieval import explain
 
         torch.set_num_threads(1)  # a query is small: threads cost it more than they give
         found, retriever = open_release(opened, release)
     answer = retriever.search(query, k or opened.settings.retrieval.k, mode, wanted)
-    tell(account.answer(found.number, retriever, answer), as_json, show.answer)
+    tell(explain.answer(found.number, retriever, answer), as_json, render.answer)
     if wanted and not answer.hits:
-        show.instead(account.instead(retriever, wanted))
+        render.instead(explain.instead(retriever, wanted))
 
 
 @app.command(
@@ -153,8 +155,8 @@ def bench(
     --deltas the corpus grows as it did, and is measured after every delta: with the fast path alone, trained without
     and with replay, and trained again on everything.
     """
-    from genret_ops import show
-    from genret_ops.evaluation.dataset import read_benchmark
+    from genret_ops.cli import render
+    from genret_ops.evaluation.datasets import read_benchmark
 
     if steps is not None and budget_minutes is not None:
         raise typer.BadParameter("give --steps or --budget-minutes, not both")
@@ -164,21 +166,22 @@ def bench(
         raise typer.BadParameter("with --deltas give --steps: a budget of minutes would differ from delta to delta")
     benchmark = read_benchmark(folder)
     path = path_of(home or Path(".bench") / benchmark.name)
-    with show.working("starting"):
-        from assets.bench import bench as run
-        from assets.continual import replay
-    with show.counting() as progress:
+    with render.working("starting"):
+        from assets.lib.benchmark import bench as compare
+        from assets.lib.continual_benchmark import replay
+    with render.counting() as progress:
         if deltas is None or by is None:
-            result, page = run(benchmark, path, steps, budget_minutes, seed, dense, progress)
+            result, page = compare(benchmark, path, steps, budget_minutes, seed, dense, progress)
         else:
             result, page = replay(benchmark, path, (by, first, deltas), steps, seed, progress)
-    tell(result, as_json, show.benchmark if deltas is None else show.timeline)
+    tell(result, as_json, render.benchmark if deltas is None else render.timeline)
     typer.echo(f"report: {page}", err=True)
 
 
 @app.command(epilog="Example:  genret status --home notes-index")
 def status(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> None:
     """What the home holds: documents, deltas, quarantine with reasons, champion, and the next step."""
-    from genret_ops import facts, show
+    from genret_ops import summaries
+    from genret_ops.cli import render
 
-    tell(facts.status(existing(home)), as_json, show.status)
+    tell(summaries.status(existing(home)), as_json, render.status)

@@ -10,7 +10,7 @@ import typer
 from genret_ops.errors import GenretError
 
 if TYPE_CHECKING:
-    from genret_ops.home import Home
+    from genret_ops.storage.home import Home
 
 app = typer.Typer(
     name="genret",
@@ -51,8 +51,8 @@ def existing(home: Path) -> "Home":
     from pydantic import ValidationError
     from pydantic_settings import SettingsError
 
-    from genret_ops.home import Home
     from genret_ops.settings import SETTINGS_FILE
+    from genret_ops.storage.home import Home
 
     opened = Home(path_of(home))
     if not (opened.path / SETTINGS_FILE).exists():

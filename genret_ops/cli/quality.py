@@ -19,15 +19,15 @@ def quality(
 
     A critical expectation that fails has stopped its run, and the exit code is 1; a warning stops nothing.
     """
-    from genret_ops import show
-    from genret_ops.quality.told import newest, text
+    from genret_ops import summaries
+    from genret_ops.cli import render
 
     opened = existing(home)
-    found = newest(opened.path)
-    tell(found, as_json, lambda facts: typer.echo(text(facts)))
+    found = summaries.data_checks(opened.path)
+    tell(found, as_json, render.data_checks)
     if html:
-        with show.working("making the pages"):
-            from validations.site import build_site
+        with render.working("making the pages"):
+            from validations.data_docs import build_site
 
             page = build_site(opened)
         typer.echo(f"data docs: {page}", err=True)

@@ -10,16 +10,16 @@ from genret_ops.cli.options import DEFAULT_HOME, AsJson, HomeFolder, app, existi
 from genret_ops.errors import GenretError
 
 if TYPE_CHECKING:
-    from genret_ops.home import Home
+    from genret_ops.storage.home import Home
 
 
 @app.command(epilog="Example:  genret releases --json")
 def releases(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> None:
     """Every release with its aliases and measures, newest last."""
-    from genret_ops import facts
-    from genret_ops.cli import releases_shown
+    from genret_ops import summaries
+    from genret_ops.cli import render_releases
 
-    tell(facts.releases(existing(home)), as_json, releases_shown.releases)
+    tell(summaries.releases(existing(home)), as_json, render_releases.releases)
 
 
 @app.command(name="show", epilog="Examples:  genret show champion  ·  genret show r1 --json")
@@ -29,11 +29,11 @@ def show_release(
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
     """A release: what it was made from, what it measured; every byte of its files is verified."""
-    from genret_ops import facts
-    from genret_ops.cli import releases_shown
+    from genret_ops import summaries
+    from genret_ops.cli import render_releases
 
     opened = existing(home)
-    tell(facts.release(opened, facts.registry(opened).release(release)), as_json, releases_shown.release)
+    tell(summaries.release(opened, summaries.registry(opened).release(release)), as_json, render_releases.release)
 
 
 @app.command(
@@ -70,22 +70,22 @@ def diff(
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
     """What lies between two releases: documents, and questions that are answered better or worse."""
-    from genret_ops import facts, show
-    from genret_ops.cli import releases_shown
+    from genret_ops import summaries
+    from genret_ops.cli import render, render_releases
 
     opened = existing(home)
-    with show.working("asking both"):
-        found = facts.difference(opened, old, new)
-    tell(found, as_json, releases_shown.difference)
+    with render.working("asking both"):
+        found = summaries.difference(opened, old, new)
+    tell(found, as_json, render_releases.difference)
 
 
 @app.command(epilog="Example:  genret history --json")
 def history(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> None:
     """The audit trail: what was registered, judged and promoted, by whom and why."""
-    from genret_ops import facts
-    from genret_ops.cli import releases_shown
+    from genret_ops import summaries
+    from genret_ops.cli import render_releases
 
-    tell(facts.history(existing(home)), as_json, releases_shown.history)
+    tell(summaries.history(existing(home)), as_json, render_releases.history)
 
 
 @app.command(epilog="Examples:  genret label 'copy a folder' shutil.copytree  ·  genret label --file judgements.jsonl")
@@ -102,17 +102,17 @@ def label(
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
     """Tell the gate what the right answer is: it asks these queries of every release from now on."""
-    from genret_ops import show
-    from genret_ops.corpus.live import LivePlaces
-    from genret_ops.registry.feedback import take_over
-    from genret_ops.registry.labels import add_labels, parse, read_labels
+    from genret_ops.cli import render
+    from genret_ops.corpus.visibility import LivePlaces
+    from genret_ops.promotion.feedback import take_over
+    from genret_ops.promotion.labels import add_labels, parse, read_labels
 
     if [query is not None and document is not None, file is not None, from_feedback].count(True) != 1:
         raise typer.BadParameter("give a QUERY and a DOCUMENT, or a --file of them, or --from-feedback")
     opened = existing(home)
     if from_feedback:
         taken = take_over(opened.path)
-        tell({**taken, "labels": len(read_labels(opened.path))}, as_json, show.labelled)
+        tell({**taken, "labels": len(read_labels(opened.path))}, as_json, render.labelled)
         return
     known = {doc_id for doc_id, _ in LivePlaces(opened.path)()}
     pairs = list(parse(file.read_bytes().split(b"\n"), str(file))) if file else [(str(query), str(document))]
@@ -120,7 +120,7 @@ def label(
         more = f" (and {len(unknown) - 1} more ids are unknown)" if len(unknown) > 1 else ""
         raise GenretError(f"no document {unknown[0]!r} in {opened.path}{more}: hits of a search show ids as they are")
     added = add_labels(opened.path, pairs)
-    tell({"added": added, "labels": len(read_labels(opened.path))}, as_json, show.labelled)
+    tell({"added": added, "labels": len(read_labels(opened.path))}, as_json, render.labelled)
 
 
 @app.command(epilog="Example:  genret backup notes-2026-11.tar")
@@ -130,13 +130,13 @@ def backup(
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
     """The whole home in one file, but for caches and unfinished work."""
-    from genret_ops import show
-    from genret_ops.registry.backup import backup as run
+    from genret_ops.cli import render
+    from genret_ops.maintenance import backup as backups
 
-    with show.working("writing"):
-        found = run(existing(home), file.absolute())
+    with render.working("writing"):
+        found = backups.backup(existing(home), file.absolute())
     told = {"file": str(file), "snapshots": len(found["snapshots"]), "releases": found["releases"]}
-    tell(told, as_json, show.backed_up)
+    tell(told, as_json, render.backed_up)
 
 
 @app.command(epilog="Example:  genret restore notes-2026-11.tar --home notes-again")
@@ -146,21 +146,21 @@ def restore(
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
     """Make the home of a backup again, in a folder that does not exist yet; every release is verified."""
-    from genret_ops import show
-    from genret_ops.registry.backup import restore as run
+    from genret_ops.cli import render
+    from genret_ops.maintenance import backup as backups
 
-    with show.working("reading"):
-        found = run(file, path_of(home))
+    with render.working("reading"):
+        found = backups.restore(file, path_of(home))
     told = {"file": str(path_of(home)), "snapshots": len(found["snapshots"]), "releases": found["releases"]}
-    tell(told, as_json, show.backed_up)
+    tell(told, as_json, render.backed_up)
 
 
 def _moved(home: Path, move: Callable[[Any, "Home"], Any], as_json: bool) -> None:
-    from genret_ops import facts, show
-    from genret_ops.cli import releases_shown
+    from genret_ops import summaries
+    from genret_ops.cli import render, render_releases
 
     opened = existing(home)
-    facts.registry(opened)  # says what to do where nothing was released
-    with show.working("starting"):
-        from assets import run
-    tell(facts.release(opened, move(run, opened)), as_json, releases_shown.promoted)
+    summaries.registry(opened)  # says what to do where nothing was released
+    with render.working("starting"):
+        from assets.lib import runner
+    tell(summaries.release(opened, move(runner, opened)), as_json, render_releases.promoted)

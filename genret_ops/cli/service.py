@@ -43,10 +43,10 @@ def pack(
 
     What is packed follows no promotion and takes no changes.
     """
-    from genret_ops import show
+    from genret_ops.cli import render
 
     opened = existing(home)
-    with show.working("packing"):
+    with render.working("packing"):
         from serving.pack import pack as run
 
         found = run(opened, folder.absolute())
@@ -72,7 +72,7 @@ def create(
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
     """Make a token. It is shown once: only a hash of it is kept."""
-    from serving.tokens import create_token
+    from serving.auth.tokens import create_token
 
     token, secret = create_token(existing(home).path, name, scope, filters_of(filters), expires)
     tell({**token.facts(), "token": secret}, as_json, _created)
@@ -81,7 +81,7 @@ def create(
 @tokens.command(name="list", epilog="Example:  genret token list --json")
 def list_tokens(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> None:
     """Every token: what it is for, what it sees, when it ends."""
-    from serving.tokens import read_tokens
+    from serving.auth.tokens import read_tokens
 
     tell([token.facts() for token in read_tokens(existing(home).path)], as_json, _listed)
 
@@ -89,7 +89,7 @@ def list_tokens(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> Non
 @tokens.command(epilog="Example:  genret token revoke page")
 def revoke(name: Annotated[str, typer.Argument(help="As it was created.")], home: HomeFolder = DEFAULT_HOME) -> None:
     """End a token: from this moment requests with it are refused."""
-    from serving.tokens import revoke_token
+    from serving.auth.tokens import revoke_token
 
     revoke_token(existing(home).path, name)
     typer.echo(f"{name} is revoked")

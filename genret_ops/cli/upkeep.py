@@ -20,17 +20,17 @@ def erase(
     go on holding it: no ingest takes it in again. Killed, it is finished by the same command. Exit code 1 where a
     trace is left; the report names the places.
     """
-    from genret_ops import show
+    from genret_ops.cli import render
 
     opened = existing(home)
-    with show.working("starting"):
-        from assets.erase import erase as run
-        from assets.erase import looked_for
+    with render.working("starting"):
+        from assets.lib.erasure import erase as run
+        from assets.lib.erasure import looked_for
     if not yes and looked_for(opened, document):
         told = f"Erase {document!r} for good, with every release that holds it, and train again where it was learned?"
         typer.confirm(told, abort=True, err=True)
     found = run(opened, document)
-    tell(found, as_json, show.erased)
+    tell(found, as_json, render.erased)
     if found["left"]:
         raise typer.Exit(1)
 
@@ -47,10 +47,10 @@ def gc(
     Champion, candidate, previous, what each is judged against and what a rollback goes to are needed, and all that
     they were made from. What stays answers as before.
     """
-    from genret_ops import show
-    from genret_ops.registry.collect import collect
+    from genret_ops.cli import render
+    from genret_ops.maintenance.garbage_collection import collect
 
     opened = existing(home)
-    with show.working("looking"):
+    with render.working("looking"):
         found = collect(opened, keep, dry_run)
-    tell(found, as_json, show.collected)
+    tell(found, as_json, render.collected)

@@ -6,12 +6,12 @@ How one document is cut is passages.py's; this module sees to the whole of a sna
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from genret_ops.corpus.head import occurrences_of, passages_of
-from genret_ops.corpus.passages import TokenCount, cut_document
+from genret_ops.corpus.chunking import TokenCount, cut_document
 from genret_ops.corpus.snapshot import read_documents
+from genret_ops.corpus.view import occurrences_of, passages_of
 from genret_ops.records import Occurrence, Passage, to_arrow
 from genret_ops.settings import CorpusSettings
-from genret_ops.store import Store
+from genret_ops.storage.tables import TableStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class CutFacts:
 
 
 def cut_snapshot(
-    store: Store,
+    store: TableStore,
     settings: CorpusSettings,
     count: TokenCount,
     documents_version: int,
@@ -67,7 +67,7 @@ def cut_snapshot(
     return CutFacts(len(documents), len(passages), len(occurrences), new, len(documents) - cut, tables)
 
 
-def _cuts(store: Store, tables: Mapping[str, int]) -> dict[str, list[tuple[Passage, Occurrence]]]:
+def _cuts(store: TableStore, tables: Mapping[str, int]) -> dict[str, list[tuple[Passage, Occurrence]]]:
     """What an earlier snapshot's documents were cut into, by text; documents without passages too."""
     passages = passages_of(store.read("passages", tables["passages"]))
     places = occurrences_of(store.read("occurrences", tables["occurrences"]))
@@ -82,7 +82,7 @@ def _cuts(store: Store, tables: Mapping[str, int]) -> dict[str, list[tuple[Passa
     return found
 
 
-def titled_passages(store: Store, tables: Mapping[str, int]) -> list[tuple[str, str, str]]:
+def titled_passages(store: TableStore, tables: Mapping[str, int]) -> list[tuple[str, str, str]]:
     """(passage id, text, title of the first document in which it occurs), in the order that `cut_snapshot` gave."""
     documents = store.read("documents", tables["documents"])
     titles = dict(zip(documents["doc_id"].to_pylist(), documents["title"].to_pylist(), strict=True))

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from genret_ops.corpus.snapshot import read_documents
 from genret_ops.records import Document
-from genret_ops.store import Store, delta_number
+from genret_ops.storage.commits import delta_number
+from genret_ops.storage.tables import TableStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def diff(before: Iterable[Document], after: Iterable[Document]) -> Delta:
     )
 
 
-def between(store: Store, before: str | None, documents_version: int) -> Delta:
+def between(store: TableStore, before: str | None, documents_version: int) -> Delta:
     """From the committed snapshot `before` to a version of the documents table; without one, all is added.
 
     Raises:

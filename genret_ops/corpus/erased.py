@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from genret_ops.records import Document, Quarantined, text_hash
-from genret_ops.store import write_atomically
+from genret_ops.storage.files import write_atomically
 
 ERASED, ERASING = "erased.json", "erasing.json"
 

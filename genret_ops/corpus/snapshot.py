@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from genret_ops.errors import GenretError
 from genret_ops.records import Document, Quarantined, to_arrow
-from genret_ops.store import Store
+from genret_ops.storage.tables import TableStore
 
 _REASONS_SHOWN = 3
 
@@ -32,7 +32,7 @@ class SnapshotFacts:
     tables: Mapping[str, int]
 
 
-def take_snapshot(store: Store, items: Iterable[Document | Quarantined], delta: str) -> SnapshotFacts:
+def take_snapshot(store: TableStore, items: Iterable[Document | Quarantined], delta: str) -> SnapshotFacts:
     """Make the documents of `items` the whole table `documents`, by id, and its refusals the whole `quarantine`.
 
     `items` come from `readers.quarantine_duplicates`: which of two documents of one id counts is decided there.
@@ -60,7 +60,7 @@ def take_snapshot(store: Store, items: Iterable[Document | Quarantined], delta: 
     return SnapshotFacts(len(documents), len(refused), reasons, tables)
 
 
-def read_documents(store: Store, version: int | None = None) -> list[Document]:
+def read_documents(store: TableStore, version: int | None = None) -> list[Document]:
     """The documents of a version of the table (as it stands: None), by id."""
     return documents_of(store.read("documents", version))
 
@@ -75,14 +75,14 @@ def documents_of(rows: pa.Table) -> list[Document]:
     return sorted(found, key=lambda document: document.doc_id)
 
 
-def version_in(store: Store, snapshot: str, doc_id: str) -> tuple[str, str] | None:
+def version_in(store: TableStore, snapshot: str, doc_id: str) -> tuple[str, str] | None:
     """(text hash, metadata hash) of a document in a committed snapshot, None where that has none of this id."""
     rows = store.read("documents", store.committed(snapshot)["tables"]["documents"])
     found = rows.filter(pc.field("doc_id") == doc_id).select(["text_hash", "metadata_hash"]).to_pylist()
     return (found[0]["text_hash"], found[0]["metadata_hash"]) if found else None
 
 
-def refused_for(store: Store, version: int, reason: str) -> dict[str, str]:
+def refused_for(store: TableStore, version: int, reason: str) -> dict[str, str]:
     """The inputs that a version of `quarantine` holds for this reason, each with its detail."""
     rows = store.read("quarantine", version).filter(pc.field("reason") == reason)
     return dict(zip(rows["source"].to_pylist(), rows["detail"].to_pylist(), strict=True))

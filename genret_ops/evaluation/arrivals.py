@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from genret_ops.errors import GenretError
-from genret_ops.evaluation.dataset import Benchmark, BenchQuery
+from genret_ops.evaluation.datasets import Benchmark, BenchQuery
 
 
 @dataclass(frozen=True, slots=True)

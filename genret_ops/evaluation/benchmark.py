@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from genret_ops.corpus.head import CorpusHead
-from genret_ops.evaluation.dataset import Benchmark, BenchQuery
+from genret_ops.corpus.view import CorpusHead
+from genret_ops.evaluation.baselines import Systems
+from genret_ops.evaluation.datasets import Benchmark, BenchQuery
 from genret_ops.evaluation.metrics import mean, official_multihop, roll_up, textbook
 from genret_ops.evaluation.significance import paired_by_metric
-from genret_ops.evaluation.systems import Systems
 from genret_ops.retrieval.retriever import Retriever
-from genret_ops.store import write_atomically
+from genret_ops.storage.files import write_atomically
 
 PerQuery = dict[str, dict[str, dict[str, float]]]
 """System to query id to metric to score."""

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from genret_ops.errors import GenretError
-from genret_ops.identifiers.labels import keyword_labels
+from genret_ops.identifiers.slugs import keyword_labels
 from genret_ops.records import SCHEMAS
 
 FORGOTTEN = "erased-"

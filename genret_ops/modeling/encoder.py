@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from genret_ops.corpus.passages import TokenCount
+from genret_ops.corpus.chunking import TokenCount
 from genret_ops.errors import GenretError
 from genret_ops.modeling.bert import Bert, is_bert
 

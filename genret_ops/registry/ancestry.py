@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from genret_ops.registry.registry import CHAMPION, Registry, Release
+from genret_ops.registry.store import CHAMPION, Registry, Release
 
 
 def ancestors(registry: Registry, number: int) -> Iterator[Release]:

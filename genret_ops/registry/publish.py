@@ -9,19 +9,26 @@ from typing import Any
 
 import numpy as np
 
-from genret_ops.corpus.head import CorpusHead
+from genret_ops.corpus.view import CorpusHead
 from genret_ops.errors import BrokenRelease, GenretError
-from genret_ops.evaluation.tuning import Tuned
-from genret_ops.home import Home
+from genret_ops.evaluation.fusion_tuning import Tuned
 from genret_ops.identifiers.docids import same_docids
-from genret_ops.modeling.compact import fresh_rows
+from genret_ops.modeling.docid_head import fresh_rows
+from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import encoder_hash
-from genret_ops.modeling.rows import Rows
 from genret_ops.records import table_hash
-from genret_ops.registry.card import write_card
-from genret_ops.registry.content import git_revision, library_versions, model_hash, read_manifest, release_folder, seal
-from genret_ops.registry.registry import Registry, Release
-from genret_ops.retrieval.model import SearchSettings, extend_model, read_search, write_model
+from genret_ops.registry.artifacts import (
+    git_revision,
+    library_versions,
+    model_hash,
+    read_manifest,
+    release_folder,
+    seal,
+)
+from genret_ops.registry.model_card import write_card
+from genret_ops.registry.store import Registry, Release
+from genret_ops.retrieval.artifacts import SearchSettings, extend_model, read_search, write_model
+from genret_ops.storage.home import Home
 from genret_ops.training.job import Job
 
 LIBRARIES = ("torch", "transformers", "peft", "lancedb", "bm25s", "numpy", "pyarrow")

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from genret_ops.home import Home
 from genret_ops.registry.events import Event
-from genret_ops.registry.registry import Release
-from genret_ops.store import delta_number
+from genret_ops.registry.store import Release
+from genret_ops.storage.commits import delta_number
+from genret_ops.storage.home import Home
 
 _OF_EVENT = ("reason", "refusals", "report", "releases", "document")
 

@@ -14,19 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from genret_ops.bm25 import tokens
-from genret_ops.corpus.head import CorpusHead, read_files, read_tables, write_files
-from genret_ops.corpus.live import Places
 from genret_ops.corpus.metadata import date_attributes, detectable, profile
-from genret_ops.home import Home
-from genret_ops.lexical import LexicalIndex
-from genret_ops.modeling.compact import RowScorer
+from genret_ops.corpus.view import CorpusHead, read_files, read_tables, write_files
+from genret_ops.corpus.visibility import Places
+from genret_ops.lexical.bm25 import tokens
+from genret_ops.lexical.index import LexicalIndex
+from genret_ops.modeling.docid_head import RowScorer
 from genret_ops.modeling.encoder import Encoder
 from genret_ops.retrieval.features import Scores
 from genret_ops.retrieval.fusion import Fusion
-from genret_ops.retrieval.plan import Clause, Planner
+from genret_ops.retrieval.query_plan import Clause, Planner
 from genret_ops.settings import RetrievalSettings
-from genret_ops.store import delta_number
+from genret_ops.storage.commits import delta_number
+from genret_ops.storage.home import Home
 
 _MASKS = 64
 """Masks of attribute values that are kept, of one byte a docid each."""

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from genret_ops.modeling.compact import log_probabilities
+from genret_ops.modeling.docid_head import log_probabilities
 from genret_ops.retrieval.features import FEATURES, LEXICAL, MODEL, Scores, features, pool
 from genret_ops.retrieval.index import Index
-from genret_ops.retrieval.plan import QueryPlan
+from genret_ops.retrieval.query_plan import QueryPlan
 
 MODES = ("hybrid", "generative", "lexical", "dense")
 _EXPLAINED = ("passage_whole", "sentence_clause", "generative_whole", "generative_clause")

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from genret_ops.corpus.live import Places
+from genret_ops.corpus.visibility import Places
 from genret_ops.errors import GenretError
 from genret_ops.records import Hit
 from genret_ops.retrieval.index import Index, Model
-from genret_ops.retrieval.plan import Clause, QueryPlan
+from genret_ops.retrieval.query_plan import Clause, QueryPlan
 from genret_ops.retrieval.ranking import MODES, ClauseCandidates, Ranked, candidates, merge
 
 GENERATING = ("hybrid", "generative")

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from datetime import date
 from importlib import resources
 
-from genret_ops.bm25 import STOP_WORDS
 from genret_ops.corpus.metadata import is_date
 from genret_ops.errors import GenretError
+from genret_ops.lexical.bm25 import STOP_WORDS
 from genret_ops.records import SyntheticQuery
 from genret_ops.settings import SynthesisSettings
 

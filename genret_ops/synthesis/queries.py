@@ -14,14 +14,14 @@ import numpy as np
 import pyarrow.compute as pc
 from scipy.sparse import csr_array
 
-from genret_ops.bm25 import tokens
-from genret_ops.corpus.head import CorpusHead
 from genret_ops.corpus.metadata import date_attributes, detectable, is_date, profile
+from genret_ops.corpus.view import CorpusHead
 from genret_ops.errors import GenretError
-from genret_ops.lexical import LexicalIndex
+from genret_ops.lexical.bm25 import tokens
+from genret_ops.lexical.index import LexicalIndex
 from genret_ops.records import SyntheticQuery, text_hash
 from genret_ops.settings import RetrievalSettings, Settings, TrainingSettings
-from genret_ops.store import Store
+from genret_ops.storage.tables import TableStore
 from genret_ops.synthesis.extractive import Extractive, Source
 
 NEIGHBOURS = 8
@@ -166,7 +166,7 @@ def _rarity(head: CorpusHead) -> dict[str, float]:
     return {word: math.log(len(head) / count) for word, count in counts.items()}
 
 
-def read_queries(store: Store, delta: str, version: int, splits: Sequence[str] = SPLITS) -> list[SyntheticQuery]:
+def read_queries(store: TableStore, delta: str, version: int, splits: Sequence[str] = SPLITS) -> list[SyntheticQuery]:
     """The stored queries of a delta at a version of the table, as they were written, of these splits."""
     rows = store.read("queries", version)
     chosen = rows.filter((pc.field("delta") == delta) & pc.field("split").isin(list(splits))).drop_columns("delta")

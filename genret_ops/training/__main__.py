@@ -15,10 +15,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from genret_ops.training import negatives, rpo, sft
+from genret_ops.training import hard_negatives, rpo, sft
 from genret_ops.training.job import Job
 
-STAGES = {"sft": sft.train, "negatives": negatives.mine, "rpo": rpo.train}
+STAGES = {"sft": sft.train, "negatives": hard_negatives.mine, "rpo": rpo.train}
 LABELS = {"sft": "learning docids (SFT)", "negatives": "mining hard negatives", "rpo": "learning preferences (RPO)"}
 
 

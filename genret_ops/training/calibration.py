@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import Encoder
-from genret_ops.modeling.rows import Rows
 from genret_ops.settings import Settings
-from genret_ops.store import write_atomically
-from genret_ops.training.learner import Learner
+from genret_ops.storage.files import write_atomically
 from genret_ops.training.sft import candidates, target
+from genret_ops.training.trainer import Learner
 
 _STEPS = 4
 

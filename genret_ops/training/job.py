@@ -13,12 +13,12 @@ import numpy as np
 import pyarrow as pa
 from scipy.sparse import csr_array, load_npz
 
-from genret_ops import lines
-from genret_ops.modeling.compact import DocidHead
+from genret_ops.modeling.docid_head import DocidHead
+from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import Encoder
-from genret_ops.modeling.rows import Rows
 from genret_ops.settings import Settings
-from genret_ops.store import write_atomically
+from genret_ops.storage import jsonl
+from genret_ops.storage.files import write_atomically
 
 
 @dataclass(frozen=True)
@@ -92,4 +92,4 @@ class Job:
 
     def losses(self, stage: str) -> list[tuple[int, float]]:
         """The loss curve of a stage: (step, loss)."""
-        return [(row["step"], row["loss"]) for row in lines.read(self.folder / f"loss-{stage}.jsonl")]
+        return [(row["step"], row["loss"]) for row in jsonl.read(self.folder / f"loss-{stage}.jsonl")]

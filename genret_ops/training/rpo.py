@@ -10,8 +10,8 @@ import torch
 from torch.nn.functional import logsigmoid
 
 from genret_ops.training.job import Job
-from genret_ops.training.learner import Learner, LossCurve, Progress
 from genret_ops.training.sft import candidates
+from genret_ops.training.trainer import Learner, LossCurve, Progress
 
 
 def rpo_loss(

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from genret_ops.training.job import Job
-from genret_ops.training.learner import Learner, LossCurve, Progress
+from genret_ops.training.trainer import Learner, LossCurve, Progress
 
 _RESIDUAL_PENALTY = 1e-3
 

@@ -1,0 +1,50 @@
+"""The fast update: what came since the last training is searchable in seconds, without any training."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from assets.corpus import docids
+from assets.lib.metadata_views import criteria
+from assets.lib.resources import HomeResource, deltas
+from genret_ops.storage.home import actor
+
+Made = Iterator[dg.MaterializeResult[None]]
+
+
+@dg.asset(
+    partitions_def=deltas,
+    group_name="fast_update",
+    code_version="1",
+    deps=[docids],
+    kinds={"numpy"},
+    output_required=False,
+)
+def patch_release(context: dg.AssetExecutionContext, home: HomeResource) -> Made:
+    """The champion's model on the newest corpus head, with rows for what is new: judged lightly, promoted at once.
+
+    Before the first build there is no model, and nothing is made.
+    """
+    from genret_ops.promotion.rebase import rebase
+    from genret_ops.registry.store import CHAMPION, Registry
+
+    registry = Registry.existing(home.home.path)
+    champion = registry.alias(CHAMPION) if registry else None
+    if registry is None or (champion is None and not home.parent):
+        context.log.info("nothing was built yet, so no model is put on this snapshot: `genret build` makes the first")
+        return
+    on = registry.release(home.parent or CHAMPION)
+    record = home.home.store.committed(context.partition_key)
+    release, verdict, encoded = rebase(home.home, registry, on, record, context.run.run_id, actor())
+    registry.promote(release.number, actor(), home.reason, expected=champion, waiver=home.waiver or None)
+    yield dg.MaterializeResult(
+        metadata={
+            "release": release.number,
+            "on": f"r{on.number}",
+            "texts encoded": encoded,
+            "gate": criteria(verdict),
+            "content hash": release.content_hash,
+            "files": dg.MetadataValue.path(release.folder),
+        },
+        data_version=dg.DataVersion(release.content_hash[:32]),
+    )

@@ -1,0 +1,52 @@
+"""`genret bench`: a home of its own, built through the same assets, then measured."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from assets.lib import runner
+from genret_ops.corpus.view import CorpusHead
+from genret_ops.evaluation.datasets import Benchmark
+from genret_ops.release_benchmark import Progress, measure, report_path
+from genret_ops.settings import Settings
+from genret_ops.storage.files import write_atomically
+from genret_ops.storage.home import Home, make_home
+from genret_ops.training.calibration import steps_for
+
+_WAIVER = "a benchmark measures whatever it built"
+
+
+def bench(
+    benchmark: Benchmark,
+    path: Path,
+    steps: int | None,
+    budget_minutes: float | None,
+    seed: int | None,
+    dense: bool,
+    progress: Progress,
+) -> tuple[dict[str, Any], Path]:
+    """Build the benchmark's home at `path` if need be, and measure every system; returns (result, report's path).
+
+    The seconds that a build took are kept beside its report, so that a second run, which builds nothing, tells them.
+    """
+    make_home(path)
+    home = Home(path)
+    runner.ingest(home, [str(benchmark.corpus)], only=True)
+    settings = _settings(home, steps, budget_minutes, seed)
+    started = time.perf_counter()
+    built = runner.build(home, settings, waiver=_WAIVER)
+    page = report_path(home, benchmark, settings)
+    kept = page.with_suffix(".seconds")
+    if built.new or not kept.exists():
+        write_atomically(kept, f"{time.perf_counter() - started:.1f}".encode())
+    result = measure(home, built.release, benchmark, settings, float(kept.read_text()), progress, dense)
+    return result, page
+
+
+def _settings(home: Home, steps: int | None, budget_minutes: float | None, seed: int | None) -> Settings:
+    settings = home.settings
+    if budget_minutes is not None:
+        head = CorpusHead.load(home.store, home.store.committed(home.store.snapshots()[-1]))
+        sentences = [sentence for passage in head.passages for sentence in passage.sentences]
+        steps = steps_for(budget_minutes, settings, sentences, home.path / "calibration.json")
+    return settings.with_training(steps=steps, seed=seed)

@@ -1,0 +1,198 @@
+"""`genret erase`: a document out of answers at once, then out of the weights, then out of every place that quoted it.
+
+Each step looks at what is there and does what is left to do, so a command that was killed is finished by running it
+again. `erasing.json` lasts from the first step to the last.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, cast
+
+import dagster as dg
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+
+from assets.jobs import ERASE, UPDATE, names
+from assets.lib import runner
+from assets.lib.execution import instance_of
+from assets.lib.resources import deltas
+from genret_ops.corpus.erased import Erased, Erasure, document_key
+from genret_ops.corpus.visibility import lift, withdraw
+from genret_ops.errors import GenretError
+from genret_ops.ingestion.inbox import Inbox
+from genret_ops.maintenance.erasure_scan import Traces, describe
+from genret_ops.maintenance.sweep import present, remove, sweep
+from genret_ops.promotion.feedback import remove_feedback
+from genret_ops.promotion.labels import remove_labels
+from genret_ops.registry.ancestry import learned_from
+from genret_ops.registry.retirement import ERASED
+from genret_ops.registry.store import CHAMPION, Registry
+from genret_ops.storage.home import Home, actor
+from validations.data_docs import FOLDER as DATA_DOCS
+
+_REASON = "genret erase"
+_WAIVER = "an erasure waits for no gate"
+_HARMLESS = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED)
+"""States of runs at the newest delta that hold nothing of what left it: they made it, or have read nothing yet."""
+
+
+def erase(home: Home, doc_id: str) -> dict[str, Any]:
+    """Erase a document for good; returns the report, as JSON: every place, what was removed, and where traces are left.
+
+    Raises:
+        GenretError: no snapshot holds it, or another erasure is unfinished. Withdrawn, but not yet erased, it is where
+            another command is at work, a source that was never read cannot be, or too few documents remain to train on.
+    """
+    if looked_for(home, doc_id) is None:
+        asked = Erased.of(home.path).asked[document_key(doc_id)]
+        return {"document": doc_id, "asked": asked, "already": True, "left": []}
+    if Erasure.under_way(home.path) is None:
+        withdraw(home.path, doc_id)
+    with home.alone("corpus"):
+        if (erasure := looked_for(home, doc_id)) is not None:  # again: an ingest may have ended since
+            erasure.begin(home.path)
+    found = runner.ingest(home, waiver=_WAIVER)
+    refusals = _consolidate(home)
+    with home.still():
+        report = _purge(home)
+    return {
+        "document": doc_id,
+        "asked": Erased.of(home.path).asked[document_key(doc_id)],
+        "already": False,
+        "snapshot": found.record["snapshot"],
+        "refusals": refusals,
+        **report,
+    }
+
+
+def looked_for(home: Home, doc_id: str) -> Erasure | None:
+    """What an erasure of a document looks for: as it was begun, or as it would be; None where it was erased before.
+
+    Raises:
+        GenretError: no snapshot holds it, or another erasure is unfinished.
+    """
+    begun = Erasure.under_way(home.path)
+    if begun is not None and begun.document != doc_id:
+        raise GenretError(f"the erasure of {begun.document!r} is not finished: run genret erase {begun.document!r}")
+    if begun is None and document_key(doc_id) in Erased.of(home.path).asked:
+        return None
+    return begun or describe(home, doc_id)
+
+
+def _consolidate(home: Home) -> list[str]:
+    """Train again from genesis where the champion's weights have seen the document; what the gate said to it."""
+    if not present(home) or (number := Registry(home.path).alias(CHAMPION)) is None:
+        return []
+    if number in _tainted(home, _traces(home).in_snapshots()):
+        number = runner.build(home, home.settings, consolidate=True, waiver=_WAIVER, reason=_REASON).release.number
+    verdict = Registry(home.path).verdict(number)
+    return verdict.refusals if verdict else []
+
+
+def _tainted(home: Home, snapshots: Sequence[str]) -> list[int]:
+    """The releases that need one of these snapshots: they stand on it, use its word statistics, or learned from it."""
+    releases = present(home)
+    if not releases:
+        return []
+    registry = Registry(home.path)
+    return [
+        release.number
+        for release in releases
+        if not {release.delta, release.head["statistics"], *learned_from(registry, [release])}.isdisjoint(snapshots)
+    ]
+
+
+def _traces(home: Home) -> Traces:
+    erasure = Erasure.under_way(home.path)
+    if erasure is None:
+        raise GenretError(f"no erasure is under way in {home.path}")
+    return Traces(home, erasure)
+
+
+def _purge(home: Home) -> dict[str, Any]:
+    """Remove every trace, then search for what is left; the erasure ends where nothing is that can be taken out."""
+    traces = _traces(home)
+    snapshots = traces.in_snapshots()
+    retired, key = _tainted(home, snapshots), document_key(traces.document)
+    if present(home):
+        registry = Registry(home.path)
+        known = any(event.facts["document"] == key for event in registry.events(ERASED))
+        if retired or not known:
+            registry.retire(ERASED, retired, actor(), reason=_REASON, document=key)
+    bench = [path for path in sorted((home.path / "bench").glob("*")) if traces.in_file(path)]
+    for path in (*bench, home.path / "work", home.path / DATA_DOCS):
+        remove(path)
+    removed = {
+        "Dagster runs": _forget_runs(home, snapshots, traces.document),
+        "benchmark results": len(bench),
+        "labels": remove_labels(home.path, traces.document),
+        "judgements of users": remove_feedback(home.path, traces.document),
+        **sweep(home),
+    }
+    Inbox(home).forget(traces.document)
+    lift(home.path, traces.document)
+    found = traces.search()
+    if not found.removable and (erasure := Erasure.under_way(home.path)):
+        erasure.end(home.path)
+    searched = {name: getattr(found, name) for name in ("files", "bytes", "database_rows", "table_rows")}
+    return {
+        "retired": [f"r{number}" for number in retired],
+        "removed": removed,
+        "searched": {**searched, "pieces": len(traces.needles), "id_everywhere": traces.by_name},
+        "left": list(found.left),
+    }
+
+
+def _forget_runs(home: Home, snapshots: Sequence[str], document: str) -> int:
+    """Remove every run of these deltas or launched with the document's name, with events and logs; how many it were.
+
+    So are those of the delta after them, which tell what left with it, and those that failed at the newest delta, since
+    what they read may have held it still. One of them all may be the very run that erases: it works on, in files that
+    stay and are empty.
+    """
+    with instance_of(home) as instance:
+        launched = [one for job in (UPDATE, ERASE) for one in instance.get_runs(dg.RunsFilter(job_name=job))]
+        launched = [one for one in launched if names(one.run_config, document)]
+        kept = home.store.snapshots()
+        after = [later for name, later in pairwise(kept[:-1]) if name in snapshots[-1:]]
+        for name in (*snapshots, *after):
+            launched += instance.get_runs(dg.RunsFilter(tags={"dagster/partition": name}))
+        tried = instance.get_runs(dg.RunsFilter(tags={"dagster/partition": kept[-1]}))
+        launched += [one for one in tried if one.status not in _HARMLESS]
+        forgotten = {one.run_id: one for one in launched}
+        for run_id in forgotten:
+            instance.delete_run(run_id)
+        with cast(SqlEventLogStorage, instance.event_log_storage).index_connection() as connection:
+            of_them = AssetCheckExecutionsTable.c.run_id.in_(forgotten)  # deleting a run leaves what its checks found
+            connection.execute(AssetCheckExecutionsTable.delete().where(of_them))
+        for name in snapshots:
+            instance.delete_dynamic_partition(str(deltas.name), name)
+        records = instance.get_asset_records()
+        keys = [record.asset_entry.asset_key for record in records if record.asset_entry.last_run_id in forgotten]
+        instance.wipe_assets(keys)
+    for run_id, one in forgotten.items():
+        logs, rows = home.dagster / "storage" / run_id, (home.dagster / "history" / "runs").glob(f"{run_id}.db*")
+        if one.is_finished or one.job_name != ERASE:
+            for path in (*rows, logs):
+                remove(path)
+        else:
+            for path in (path for path in logs.rglob("*") if path.is_file()):
+                path.write_bytes(b"")
+    for path in sorted(home.dagster.rglob("*.db")):
+        _rewrite(path)
+    return len(forgotten)
+
+
+def _rewrite(database: Path) -> None:
+    """Write an SQLite database anew, so that the bytes of deleted rows are gone from it and from its log."""
+    try:
+        with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+            connection.execute("vacuum")
+            connection.execute("pragma wal_checkpoint(truncate)")
+    except sqlite3.OperationalError as error:
+        raise GenretError(
+            f"{database} is in use ({error}): stop the Dagster UI, then run genret erase again"
+        ) from error

@@ -1,0 +1,116 @@
+"""A job of stages, executed in this process on the home's own Dagster instance."""
+
+import gc
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+from uuid import uuid4
+
+import dagster as dg
+from dagster._core.errors import DagsterAssetCheckFailedError, DagsterExecutionInterruptedError
+from dagster._core.instance.ref import InstanceRef
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from dagster._serdes import ConfigurableClassData
+from sqlalchemy.exc import DBAPIError
+
+from assets.lib.dagster_storage import OpenStorage
+from assets.lib.openlineage import telling_failures
+from assets.lib.resources import deltas, refused
+from assets.stage_jobs import stages
+from genret_ops.errors import DataRefused, GenretError
+from genret_ops.settings import Settings
+from genret_ops.storage.home import Home
+
+_TAG = "genret/command"
+_UNCAPTURED = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+"""Steps write to this terminal, so that progress bars are seen; runs of the UI keep their logs."""
+_UNFINISHED = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+
+
+def prepare_instance(home: Home) -> None:
+    """Give the home a Dagster instance, where it has none.
+
+    Raises:
+        GenretError: Dagster would keep its databases in another folder.
+    """
+    path = str(home.dagster.absolute())
+    if "?" in path or unquote(path) != path:
+        told = f"Dagster, which reads paths as addresses, cannot keep its databases in {path}"
+        raise GenretError(f"{told}: move the home to a path without '?' and without '%' before two digits")
+    home.dagster.mkdir(parents=True, exist_ok=True)
+    if not (home.dagster / "dagster.yaml").exists():
+        shutil.copyfile(Path(__file__).parents[1] / "dagster.yaml", home.dagster / "dagster.yaml")
+
+
+def instance_of(home: Home) -> dg.DagsterInstance:
+    """The home's Dagster instance, made at the first call; close it after use."""
+    prepare_instance(home)
+    reference = InstanceRef.from_dir(str(home.dagster), overrides={"compute_logs": _UNCAPTURED})
+    storage = reference.storage_data
+    if storage and storage.class_name == DagsterSqliteStorage.__name__:  # and not a database server
+        opened = ConfigurableClassData(OpenStorage.__module__, OpenStorage.__name__, storage.config_yaml)
+        reference = reference._replace(storage_data=opened)
+    return dg.DagsterInstance.from_ref(reference)
+
+
+def materialise(home: Home, job: str, delta: str, config: dict[str, Any], settings: Settings) -> None:
+    """Run the stages of a job for a delta; `config` is the home resource's.
+
+    Raises:
+        DataRefused: a data check refused what a stage wrote.
+        GenretError: a stage failed, or Dagster's storage did, as on a full disk.
+    """
+    with _telling_of_storage(home), instance_of(home) as instance:
+        for run in instance.get_runs(dg.RunsFilter(tags={_TAG: job}, statuses=_UNFINISHED)):
+            instance.report_run_failed(run, "the process was killed; the next run of the same command goes on")
+        instance.add_dynamic_partitions(str(deltas.name), [delta])
+        run_id = str(uuid4())
+        try:
+            with telling_failures(home, instance, run_id, job):
+                stages.resolve_job_def(job).execute_in_process(
+                    instance=instance,
+                    partition_key=delta,
+                    run_id=run_id,
+                    tags={_TAG: job, "genret/settings": settings.hash()},
+                    run_config={
+                        "resources": {"home": {"config": {"path": str(home.path), **config}}},
+                        "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+                    },
+                )
+        except DagsterExecutionInterruptedError as error:
+            raise KeyboardInterrupt from error
+        except DagsterAssetCheckFailedError as error:
+            raise DataRefused(_refusal(instance, run_id)) from error
+
+
+@contextmanager
+def _telling_of_storage(home: Home) -> Iterator[None]:
+    """Say in words that Dagster's databases cannot be read or written."""
+    try:
+        yield
+    except DBAPIError as error:
+        told = f"Dagster's storage ({home.dagster}) cannot be used: {error.orig}"
+        raise GenretError(f"{told}: see to it, then do this again") from error
+
+
+def _refusal(instance: dg.DagsterInstance, run_id: str) -> str:
+    """What the data check found that stopped a run."""
+    keys = stages.resolve_asset_graph().asset_check_keys
+    records = (instance.get_latest_asset_check_evaluation_record(key) for key in keys)
+    found = [record.evaluation for record in records if record and record.run_id == run_id]
+    return next(str(one.description) for one in found if isinstance(one, dg.AssetCheckEvaluation) and refused(one))
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Put the search for cyclic garbage off: going through all that the libraries hold costs an update a second."""
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()

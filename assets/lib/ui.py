@@ -1,0 +1,17 @@
+"""`genret ui`: Dagster's web server and daemon on the runs of one home, with its sensors and its schedule at work."""
+
+import os
+import sys
+from typing import NoReturn
+
+from assets.lib.execution import prepare_instance
+from genret_ops.storage.home import Home
+
+
+def serve(home: Home, host: str, port: int) -> NoReturn:
+    """Become `dagster dev` on a home, from now until it is ended."""
+    prepare_instance(home)
+    environment = {**os.environ, "GENRET_HOME": str(home.path), "DAGSTER_HOME": str(home.dagster)}
+    # -P: a user's own assets.py in the current folder is not this package
+    command = [sys.executable, "-P", "-m", "dagster", "dev", "-m", "assets.definitions"]
+    os.execve(sys.executable, [*command, "--host", host, "--port", str(port)], environment)

@@ -1,0 +1,125 @@
+"""`genret watch`: what the sensors do, in one process and without a daemon."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from assets.lib import runner
+from genret_ops import summaries
+from genret_ops.errors import GenretError
+from genret_ops.ingestion.file_watcher import Watch, look
+from genret_ops.ingestion.sources import known
+from genret_ops.promotion.freshness import Learned, freshness
+from genret_ops.storage.home import Home
+
+Tell = Callable[[dict[str, Any]], None]
+"""Called with each thing that was done: `at`, `done`, and what it gave."""
+_REASON = "genret watch"
+
+
+class Watcher:
+    """One home that is watched, and sources that are `given` to it, which are remembered once they were taken in.
+
+    Updates run in this process. A build runs in one of its own, so that documents flow in while it learns; it ends with
+    the watcher, and goes on from its last checkpoint when it is started again.
+    """
+
+    def __init__(self, home: Home, tell: Tell, given: Sequence[str] = ()) -> None:
+        self._home, self._tell, self._given = home, tell, tuple(given)
+        self._watch, self._learned = Watch(), Learned()
+        self._build: subprocess.Popen[bytes] | None = None
+        self._began, self._error = False, ""
+        self._away = list[str]()
+
+    def look(self) -> bool:
+        """Look once and do what is due; whether there is nothing left to wait for.
+
+        Raises:
+            GenretError: the first look failed, or one before what was given is taken in. A later one that fails is told
+                once, and the next tries again.
+        """
+        try:
+            done = self._look(time.time())
+        except GenretError as error:
+            if not self._began:
+                raise
+            if str(error) != self._error:
+                self._error = str(error)
+                self._told("failed", error=self._error)
+            return False
+        self._began, self._error = not self._given, ""
+        return done
+
+    def _look(self, now: float) -> bool:
+        settings, sources = self._home.settings.updates, known(self._home, self._given)
+        settle = settings.settle_seconds
+        self._watch = look(self._watch, self._home.path, sources, settle, settings.poll_seconds, now)
+        self._tell_away(self._watch.unseen(sources))
+        due = self._watch.why_not(settle, now) is None
+        due = due or bool(self._given and not self._watch.left and not self._watch.waiting)
+        if due and not self._home.busy("corpus"):
+            self._take_in(settle, self._watch.to_read(sources))
+        self._learn(now)
+        return not (self._watch.left or self._watch.changes or self._watch.waiting or self._build or self._given)
+
+    def _tell_away(self, sources: list[str]) -> None:
+        """Name the sources that cannot be reached, each time that others are away than before."""
+        if self._watch.left:
+            return
+        if sources and sources != self._away:
+            self._told("away", unreached=dict.fromkeys(sources, ""))
+        self._away = sources
+
+    def end(self) -> None:
+        """End the build, if one is running."""
+        if self._build is not None:
+            self._build.terminate()
+            self._build.wait()
+
+    def _take_in(self, settle: float, restless: Sequence[str]) -> None:
+        changes, self._watch = self._watch.changes, self._watch.took()
+        reason = f"{_REASON}, files in the sources: {changes}"
+        try:
+            found = runner.ingest(self._home, self._given, settle=settle, restless=restless, reason=reason)
+        except GenretError as error:
+            if self._given and not self._watch.waiting:
+                raise
+            self._watch = self._watch.failed(time.time())
+            self._told("failed", error=str(error))
+        else:
+            self._given = ()
+            self._watch = self._watch.unreached(time.time()) if found.unreached else self._watch.succeeded()
+            self._told("update", **summaries.ingested(found))
+
+    def _learn(self, now: float) -> None:
+        if self._build is not None and (code := self._build.poll()) is not None:
+            self._build = None
+            self._told("learned" if code == 0 else "not learned", code=code)
+        found = freshness(self._home.path)
+        due = self._learned.why_not(found, self._home.settings.updates, now) is None
+        if self._build is None and due and not self._home.busy("training"):
+            self._learned = Learned(now, found.unlearned)
+            # -P: a user's own queue.py in the current folder is not the standard library's
+            command = [sys.executable, "-P", "-m", "genret_ops.cli", "build", "--home", str(self._home.path)]
+            self._build = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+            self._told("learning", passages=found.unlearned)
+
+    def _told(self, done: str, **what: Any) -> None:
+        self._tell({"at": datetime.now(UTC).isoformat(timespec="seconds"), "done": done, **what})
+
+
+def watch(home: Home, given: Sequence[str], once: bool, tell: Tell) -> None:
+    """Watch a home until interrupted, or with `once` until all that has changed by now is taken in.
+
+    Raises:
+        GenretError: no source is known, one cannot be reached that never was, or what was given cannot be taken in.
+    """
+    watcher = Watcher(home, tell, given)
+    try:
+        while not watcher.look() or not once:
+            time.sleep(min(home.settings.updates.poll_seconds, home.settings.updates.settle_seconds or 1.0))
+    finally:
+        watcher.end()

@@ -1,0 +1,131 @@
+"""What may be returned at this moment: the overlay that every search reads, whatever release it opens.
+
+A passage of a document may be returned where the newest committed snapshot holds it and nobody has withdrawn the
+document by hand. A release that was trained before, or that is opened by its number, therefore never returns a document
+that has left since, nor what an edit has taken out of one.
+
+A release shows a document with the attributes that it had then. Whoever may see documents of some attributes only must
+not see one whose attributes have changed since: the places therefore say which those are.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from genret_ops.corpus.erased import document_key
+from genret_ops.storage.commits import places_path, read_record, snapshots
+from genret_ops.storage.files import write_atomically
+from genret_ops.storage.home import Home
+
+WITHDRAWN = "withdrawn.json"
+_Stamp = tuple[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Places:
+    """What may be returned: `held` are pairs of document id and passage id, `described` the hash of the attributes that
+    each document has in the newest snapshot. It equals itself alone, so that what follows from it can be remembered."""
+
+    held: frozenset[tuple[str, str]] = frozenset()
+    described: Mapping[str, str] = field(default_factory=dict)
+
+    def __contains__(self, place: tuple[str, str]) -> bool:
+        """Whether a passage may be returned as one of a document."""
+        return place in self.held
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        """Every pair."""
+        return iter(self.held)
+
+    def __len__(self) -> int:
+        """How many pairs there are."""
+        return len(self.held)
+
+
+class LivePlaces:
+    """The live places of one home, read again when a snapshot is committed or a document withdrawn."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._known: tuple[_Stamp | None, Places] = (None, Places())  # one reference: several threads search
+
+    def __call__(self) -> Places:
+        """Every live place; the same object as long as nothing changes."""
+        newest = newest_snapshot(self._home)
+        by_hand = self._home / WITHDRAWN
+        state = by_hand.stat() if by_hand.exists() else None
+        stamp = (newest, (state.st_mtime_ns, state.st_ino, state.st_size) if state else ())
+        known, places = self._known
+        if stamp != known:
+            places = _places(self._home, newest)
+            self._known = (stamp, places)
+        return places
+
+
+def _places(home: Path, newest: str) -> Places:
+    if not newest:
+        return Places()
+    found = json.loads(places_path(home, newest).read_text())
+    held: dict[str, list[str]] = found["passages"]
+    gone = _withdrawn(home, newest)
+    return Places(
+        frozenset((doc, passage) for doc, own in held.items() if doc not in gone for passage in own), found["metadata"]
+    )
+
+
+def newest_snapshot(home: Path) -> str:
+    """Name of the newest committed snapshot; "" where there is none."""
+    known = snapshots(home)
+    return known[-1] if known else ""
+
+
+def withdrawn(home: Path) -> frozenset[str]:
+    """Ids of the documents that were withdrawn by hand, and not posted anew in the newest snapshot."""
+    return _withdrawn(home, newest_snapshot(home))
+
+
+def _withdrawn(home: Path, newest: str) -> frozenset[str]:
+    found = _read(home)
+    posted: dict[str, str] = read_record(home, newest)["posted"] if found and newest else {}
+    return frozenset(doc for doc, since in found.items() if since is None or posted.get(document_key(doc)) not in since)
+
+
+def withdraw(home: Path, doc_id: str, until_posted: bool = False) -> None:
+    """Withdraw a document: from this moment no search returns it, until it is lifted.
+
+    With `until_posted` it comes back with a snapshot that holds a posting which was admitted from now on: whatever was
+    posted before stays away, also what a running ingest has read already.
+    """
+    with Home(home).alone("withdrawn", wait=True):
+        known = _read(home)
+        for_good = not until_posted or known.get(doc_id, []) is None
+        _write(home, {**known, doc_id: None if for_good else []})
+
+
+def admit(home: Path, doc_id: str, posting: str) -> None:
+    """Let a posting bring a document back that was withdrawn until it is posted; call it before it can be read."""
+    with Home(home).alone("withdrawn", wait=True):
+        known = _read(home)
+        since = known.get(doc_id)
+        if since is not None:
+            back = doc_id not in withdrawn(home)  # then no older posting can be committed any more
+            others = {name: own for name, own in known.items() if name != doc_id}
+            _write(home, others if back else {**others, doc_id: [*since, posting]})
+
+
+def lift(home: Path, doc_id: str) -> None:
+    """Forget that a document was withdrawn, once no snapshot and no source brings it back."""
+    with Home(home).alone("withdrawn", wait=True):
+        if doc_id in (known := _read(home)):
+            _write(home, {name: hidden for name, hidden in known.items() if name != doc_id})
+
+
+def _read(home: Path) -> dict[str, list[str] | None]:
+    """The tickets under which each document was posted since it was withdrawn; None where it stays away for good."""
+    path = home / WITHDRAWN
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+def _write(home: Path, known: dict[str, list[str] | None]) -> None:
+    write_atomically(home / WITHDRAWN, json.dumps(known, sort_keys=True).encode())

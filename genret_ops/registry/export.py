@@ -1,0 +1,42 @@
+"""Every row of a registry in one portable form, whichever database holds it, and back into an empty one."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import insert, select
+
+from genret_ops.errors import GenretError
+from genret_ops.registry import database, location
+
+Rows = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Rows by table, numbers and texts alone; whose registry it was is not among them."""
+_TABLES = [table for table in database.metadata.sorted_tables if table is not database.owner]
+
+
+def dump(home: Path) -> Rows | None:
+    """What a home's registry holds at one moment; None where it has none."""
+    if not location.made(home):
+        return None
+    with location.open_registry(home).connect() as connection:
+        ordered = {table: select(table).order_by(*table.primary_key) for table in _TABLES}
+        return {table.name: [dict(row) for row in connection.execute(ordered[table]).mappings()] for table in _TABLES}
+
+
+def load(home: Path, rows: Rows) -> None:
+    """Make the registry of a restored home from what `dump` gave: all of it or nothing.
+
+    Raises:
+        GenretError: there is a registry already where the home's settings want this one.
+    """
+    engine = location.engine_of(home)
+    with database.writing(engine) as connection:
+        if database.releases.name in location.tables(connection):
+            told = f"{database.where(engine.url)} holds a registry already"
+            raise GenretError(
+                f"{told}: restore with GENRET_REGISTRY__URL naming an empty database, or empty for SQLite"
+            )
+        location.make(connection, home)
+        for table in _TABLES:
+            if rows[table.name]:
+                connection.execute(insert(table), [dict(row) for row in rows[table.name]])

@@ -1,0 +1,121 @@
+"""What `genret bench` measures once a home is built: every system on a benchmark's queries.
+
+Sits above the registry because it opens a release, and below the command line, which builds the home first.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genret_ops.corpus.view import CorpusHead
+from genret_ops.evaluation.baselines import Systems
+from genret_ops.evaluation.benchmark import PerQuery, evaluate, latency, report, write_per_query
+from genret_ops.evaluation.datasets import Benchmark
+from genret_ops.evaluation.reports.benchmark_report import write_json, write_report
+from genret_ops.modeling.docid_head import RowScorer
+from genret_ops.modeling.embeddings import PassageInput, encode_rows
+from genret_ops.modeling.encoder import Encoder, encoder_hash
+from genret_ops.registry.artifacts import read_manifest
+from genret_ops.registry.loading import open_release
+from genret_ops.registry.store import Release
+from genret_ops.settings import Settings
+from genret_ops.storage.encoding_cache import EncodingCache
+from genret_ops.storage.files import file_hash
+from genret_ops.storage.home import Home
+from genret_ops.training.dataset import passage_encoder, passage_inputs
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what is being done, done, in all)."""
+_TIMED_QUERIES = 50
+_FOLLOWED = ("bm25_metadata", "hybrid_without_model", "generative", "hybrid")
+
+
+def measure(
+    home: Home,
+    release: Release,
+    benchmark: Benchmark,
+    settings: Settings,
+    build_seconds: float,
+    progress: Progress,
+    dense: bool,
+) -> dict[str, Any]:
+    """The benchmark's result; also written to `home/bench/`: JSON, HTML report, per-query scores.
+
+    `dense` says whether `dense` and `dense_adapted` are among the systems; each costs encoding every passage once more.
+    """
+    _, retriever = open_release(home, release.number)
+    head = retriever.index.head
+    untrained = rewritten = None
+    if dense:
+        bodies = _whole_passages(home, settings, head, partial(progress, "encoding for dense"))
+        untrained = Encoder.load(settings.model.encoder, settings.model.query_tokens), bodies
+        rewritten = _adapted(home, release, settings, head, partial(progress, "encoding for dense_adapted"))
+    systems = Systems(retriever.index, retriever.model, untrained, rewritten)
+    scores = evaluate(benchmark, head, systems, partial(progress, "evaluating"))
+    manifest = read_manifest(release.folder)
+    facts = {
+        "seed": settings.training.seed,
+        "steps": settings.training.steps,
+        "build_seconds": round(build_seconds, 1),
+        "release": {"content_hash": release.content_hash, "default_mode": retriever.model.default_mode},
+        "fusion": dict(retriever.model.fusion.weights),
+        "fusion_without_model": dict(retriever.model.lexical_fusion.weights),
+        "heldout": dict(release.metrics),
+        "latency": latency(
+            retriever, [query.text for query in benchmark.queries[:_TIMED_QUERIES]], retriever.model.default_mode
+        ),
+        "loss_curve": manifest["loss"]["sft"],
+        "versions": manifest["versions"],
+    }
+    result = report(benchmark, head, scores, facts, settings.training.seed)
+    page = report_path(home, benchmark, settings)
+    page.parent.mkdir(exist_ok=True)
+    write_json(result, page.with_suffix(".json"))
+    write_report(result, page)
+    write_per_query(scores[0], page.with_suffix(".queries.jsonl"))
+    return result
+
+
+def measure_arrived(
+    home: Home, release: Release, benchmark: Benchmark, progress: Callable[[int, int], None]
+) -> PerQuery:
+    """Scores of the systems that are compared while a corpus grows, by system and query."""
+    _, retriever = open_release(home, release.number)
+    systems = Systems(retriever.index, retriever.model, None, None, _FOLLOWED)
+    scores, _ = evaluate(benchmark, retriever.index.head, systems, progress)
+    return {name: scores.get(name, {}) for name in _FOLLOWED}
+
+
+def report_path(home: Home, benchmark: Benchmark, settings: Settings) -> Path:
+    """Where the HTML report of a measurement lies."""
+    return home.path / "bench" / f"{benchmark.name}-seed{settings.training.seed}-steps{settings.training.steps}.html"
+
+
+def _whole_passages(
+    home: Home, settings: Settings, head: CorpusHead, progress: Callable[[int, int], None]
+) -> np.ndarray:
+    """Unit vectors of heading and body read in one pass by the untrained encoder, as dense retrieval does it.
+
+    Shape (docids, dimension); cached apart from the rows, whose texts are sentences.
+    """
+    encoder = Encoder.load(settings.model.encoder, settings.corpus.max_tokens)
+    cache = EncodingCache(home.path, "whole" + encoder_hash(settings.model.encoder), encoder.dimension)
+    texts = [f"{head.heading(docid)}\n{passage.text}".strip() for docid, passage in enumerate(head.passages)]
+    rows, _ = encode_rows(encoder, cache, [PassageInput(text, ()) for text in texts], 1, progress)
+    return np.asarray(rows.vectors[rows.starts[:-1]], dtype=np.float32)
+
+
+def _adapted(
+    home: Home, release: Release, settings: Settings, head: CorpusHead, progress: Callable[[int, int], None]
+) -> RowScorer:
+    """Rows as the trained encoder writes them: the same passages, read again by the adapted weights."""
+    adapter = release.folder / "adapter"
+    encoder = passage_encoder(settings)
+    encoder.add_adapter(adapter)
+    weights = encoder_hash(settings.model.encoder)[:8] + file_hash(adapter / "adapter_model.safetensors")[:8]
+    cache = EncodingCache(home.path, weights, encoder.dimension)
+    rows, _ = encode_rows(encoder, cache, passage_inputs(head), settings.model.rows_per_passage, progress)
+    return RowScorer(rows, settings.model.scale)

@@ -1,0 +1,151 @@
+"""A model release as files: what `Model` needs, written by training and read by search.
+
+`adapter/` (LoRA), `head.safetensors` (map A and residuals), `rows.npy` + `starts.npy` (finished rows), `docids.json`
+(passage ids by docid) and `search.json` (encoder, scale, fusion, default mode). Docids that came after the training
+have their rows in `fresh-rows.npy` + `fresh-starts.npy`, their numbers in `fresh-docids.npy`.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genret_ops.errors import BrokenRelease
+from genret_ops.modeling.docid_head import FRESH, RowScorer
+from genret_ops.modeling.embeddings import Rows
+from genret_ops.modeling.encoder import Encoder, encoder_hash
+from genret_ops.records import canonical_json
+from genret_ops.retrieval.fusion import Fusion
+from genret_ops.retrieval.index import Model
+from genret_ops.storage.files import file_hash, link
+
+SEARCH_FILE = "search.json"
+HEAD = "head.safetensors"
+_LEARNED = (HEAD, "rows.npy", "starts.npy", SEARCH_FILE)
+CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSettings:
+    """What a release fixes for every search: stored as `search.json`, part of the content hash.
+
+    `trained_on` is the snapshot of the training, `learned` how many docids there were then, and `absent` which of them
+    had no live passage.
+    """
+
+    encoder: str
+    encoder_hash: str
+    query_tokens: int
+    scale: float
+    fusion: Mapping[str, float]
+    lexical_fusion: Mapping[str, float]
+    default_mode: str
+    trained_on: str
+    learned: int
+    absent: Sequence[int]
+    retrieval: Mapping[str, Any]
+
+    @property
+    def known(self) -> frozenset[int]:
+        """The docids that the training knew."""
+        return frozenset(range(self.learned)).difference(self.absent)
+
+
+def write_model(trained: Path, folder: Path, rows: Rows, passage_ids: Sequence[str], search: SearchSettings) -> None:
+    """Lay out a model release in `folder` from a training output (adapter and head) and finished rows."""
+    folder.mkdir(parents=True)
+    (folder / "adapter").mkdir()
+    shutil.copyfile(trained / HEAD, folder / HEAD)
+    shutil.copyfile(trained / "adapter" / WEIGHTS, folder / "adapter" / WEIGHTS)
+    config = json.loads((trained / "adapter" / CONFIG).read_text())
+    (folder / "adapter" / CONFIG).write_text(canonical_json(config))
+    rows.save(folder)
+    (folder / "docids.json").write_text(json.dumps(list(passage_ids)))
+    settings = {name: getattr(search, name) for name in SearchSettings.__slots__}
+    (folder / SEARCH_FILE).write_text(canonical_json(settings))
+
+
+def extend_model(parent: Path, folder: Path, fresh: Rows, docids: Sequence[int], passage_ids: Sequence[str]) -> None:
+    """Lay out in `folder` the model release in `parent` with more docids; what it learned is shared, not copied.
+
+    `fresh` are the finished rows of `docids`, every live one that `parent` did not learn; `passage_ids` are those of
+    all docids.
+    """
+    folder.mkdir(parents=True)
+    for name in ("adapter", *_LEARNED):
+        link(parent / name, folder / name)
+    if len(fresh):
+        fresh.save(folder, FRESH)
+        np.save(folder / f"{FRESH}docids.npy", np.asarray(docids, dtype=np.int64))
+    (folder / "docids.json").write_text(json.dumps(list(passage_ids)))
+
+
+def read_search(folder: Path) -> SearchSettings:
+    """What a release folder fixes for every search.
+
+    Raises:
+        BrokenRelease: another version of this software wrote it, or its files are gone.
+    """
+    found = _read(folder, SEARCH_FILE)
+    if found.keys() != set(SearchSettings.__slots__):
+        raise BrokenRelease(f"{folder.name} was sealed by another version of genret-ops: build again")
+    return SearchSettings(**found)
+
+
+def learned_passages(folder: Path) -> frozenset[str]:
+    """Ids of the passages that the training of a release folder knew; raises what `read_search` raises."""
+    known, ids = read_search(folder).known, _read(folder, "docids.json")
+    return frozenset(ids[docid] for docid in known)
+
+
+def _read(folder: Path, name: str) -> Any:
+    try:
+        return json.loads((folder / name).read_text("utf-8"))
+    except FileNotFoundError:
+        raise BrokenRelease(f"{folder}: {name} is missing") from None
+
+
+@dataclass(frozen=True)
+class _Adapter:
+    """An adapter's files, the same wherever they lie."""
+
+    digest: str
+    folder: Path = field(compare=False)
+
+
+@lru_cache(maxsize=2)
+def _adapted(name: str, weights: str, tokens: int, adapter: _Adapter) -> Encoder:
+    """An encoder with an adapter in it; the patches of a release share one. `weights` is the encoder's hash."""
+    encoder = Encoder.load(name, tokens)
+    encoder.add_adapter(adapter.folder)
+    return encoder
+
+
+def load_model(folder: Path, encoder: str | None = None) -> Model:
+    """The model of a release folder, on the encoder that it names or on the same one in another place.
+
+    Raises:
+        BrokenRelease: the encoder at hand is not the one that the release was trained on.
+    """
+    search = read_search(folder)
+    name = encoder or search.encoder
+    if encoder_hash(name) != search.encoder_hash:
+        raise BrokenRelease(
+            f"{folder.name} was trained on other weights than those of {name}: "
+            "install the version in constraints.txt, or build again"
+        )
+    adapter = folder / "adapter"
+    digest = file_hash(adapter / CONFIG) + file_hash(adapter / WEIGHTS)
+    return Model(
+        encoder=_adapted(name, search.encoder_hash, search.query_tokens, _Adapter(digest, adapter)),
+        scorer=RowScorer.load(folder, search.scale),
+        fusion=Fusion(search.fusion),
+        lexical_fusion=Fusion(search.lexical_fusion),
+        default_mode=search.default_mode,
+        known=search.known,
+    )

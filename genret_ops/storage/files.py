@@ -1,0 +1,56 @@
+"""Files that survive a crash: written whole or not at all, seen on the disk, shared by hard links, and hashed."""
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+_HALF_WRITTEN = re.compile(r"\..+\.\d+\.genret-partial")
+"""No user's file is called so: whatever matches is removed, wherever below the home it lies."""
+
+
+def write_atomically(path: Path, data: bytes, mode: int = 0o666) -> None:
+    """Write `data` so that a reader sees all of it or nothing, also after a crash, and that it stays once this returns.
+
+    The file never lets in more than `mode`, of which the umask takes its part.
+    """
+    made = [folder for folder in path.parents if not folder.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.genret-partial")
+    with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    for folder in {path.parent, *(new.parent for new in made)}:
+        sync(folder)
+
+
+def half_written(path: Path) -> bool:
+    """Whether a file is one that `write_atomically` has not finished."""
+    return _HALF_WRITTEN.fullmatch(path.name) is not None
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes in 64 hex digits, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync(path: Path) -> None:
+    """See a file's bytes, or the names in a folder, on the disk: a power cut takes what only memory holds."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def link(source: Path, target: Path) -> None:
+    """The same file, or the same files of a folder, under another name as well."""
+    if source.is_dir():
+        target.mkdir()
+        for path in source.iterdir():
+            link(path, target / path.name)
+    else:
+        os.link(source, target)

@@ -1,0 +1,163 @@
+"""The LanceDB workspace of one home: tables, tags, and one committed record {table: version} a snapshot.
+
+LanceDB commits one table at a time. A snapshot therefore writes and tags its tables first and its manifest last, which
+is the commit point. A table is written whole, so its versions share no file, and one can go without the others.
+"""
+
+import json
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from genret_ops.records import SCHEMAS, table_hash
+from genret_ops.storage.commits import places_path, read_record, record_path, snapshots
+from genret_ops.storage.files import write_atomically
+
+FOLDER = "lance"
+"""Where in a home its tables lie."""
+_KEPT = 8
+"""Versions that stay in memory: those that one stage after the other reads."""
+_TICK = 0.02
+"""Seconds that part two versions for LanceDB, whose clock counts milliseconds."""
+
+
+class TableStore:
+    """Tables of one home under `home/lance`, committed records under `home/commits`."""
+
+    def __init__(self, home: Path) -> None:
+        import lancedb  # a second of imports, which a search does without
+
+        self.home = home
+        self._db = lancedb.connect(str(home / FOLDER), read_consistency_interval=timedelta(0))
+        self._version = lru_cache(maxsize=_KEPT)(self._read)
+        self._made = set[str]()
+
+    def _read(self, name: str, version: int) -> pa.Table:
+        table, tag = self._table(name), _tag(version)
+        table.checkout(tag if tag in table.tags.list() else version)
+        return table.to_arrow()
+
+    def _table(self, name: str) -> Any:
+        if name not in self._made:
+            if name not in self._names():
+                self._db.create_table(name, schema=SCHEMAS[name], exist_ok=True)
+            self._made.add(name)
+        return self._db.open_table(name)
+
+    def read(self, name: str, version: int | None = None) -> pa.Table:
+        """All rows of a table, at `version` or as it stands.
+
+        A version is known by the number that writing it gave; its tag says where it is now (`keep`).
+        """
+        return self._table(name).to_arrow() if version is None else self._version(name, version)
+
+    def replace(self, name: str, rows: pa.Table) -> int:
+        """Make `rows` the whole content of a table; returns the new version."""
+        table = self._table(name)
+        table.add(rows, mode="overwrite")
+        return int(table.version)
+
+    def tag(self, name: str, version: int) -> None:
+        """Protect a version from clean-up."""
+        tags = self._table(name).tags
+        if _tag(version) not in tags.list():
+            tags.create(_tag(version), version)
+
+    def keep(self, needed: Mapping[str, Collection[int]]) -> dict[str, int]:
+        """Remove all versions of all tables but those that are `needed`, bytes and tags; how many of each table.
+
+        LanceDB removes what is older than a moment, and nothing at all where a tag is older. What is needed is
+        therefore made the newest first, which copies no row, and its tag goes with it. Interrupted anywhere, it loses
+        nothing, and can be called again. No other process may work on the store meanwhile.
+        """
+        self._version.cache_clear()
+        return {name: _keep(self._table(name), sorted(needed.get(name, ()))) for name in self._names()}
+
+    def _names(self) -> list[str]:
+        return [str(name) for name in self._db.list_tables(limit=1000).tables]
+
+    def commit(
+        self,
+        snapshot: str,
+        versions: Mapping[str, int],
+        places: Mapping[str, Sequence[str]],
+        described: Mapping[str, str],
+        **facts: Any,
+    ) -> dict[str, Any]:
+        """Tag every table version, list the places, then write the record that makes the snapshot exist.
+
+        `places` are the passage ids of each document that has any, `described` the hash of its attributes. The record
+        keeps the hash of every table version and the moment (UTC, ISO 8601).
+        """
+        for name, version in versions.items():
+            self.tag(name, version)
+        held = {"passages": dict(places), "metadata": dict(described)}
+        write_atomically(places_path(self.home, snapshot), json.dumps(held).encode())
+        hashes = {name: table_hash(self.read(name, version)) for name, version in versions.items()}
+        moment = datetime.now(UTC).isoformat(timespec="microseconds")
+        record = {"snapshot": snapshot, "tables": dict(versions), "hashes": hashes, "committed_at": moment, **facts}
+        write_atomically(record_path(self.home, snapshot), json.dumps(record, indent=1, sort_keys=True).encode())
+        return record
+
+    def committed(self, snapshot: str) -> dict[str, Any]:
+        """The committed record of a snapshot.
+
+        Raises:
+            GenretError: nothing was committed under that name.
+        """
+        return read_record(self.home, snapshot)
+
+    def snapshots(self) -> list[str]:
+        """Names of the committed snapshots, oldest first."""
+        return snapshots(self.home)
+
+
+def _tag(version: int) -> str:
+    return f"v{version}"
+
+
+def _keep(table: Any, needed: Sequence[int]) -> int:
+    begun, before = moment(), len(table.list_versions())
+    for version in needed:
+        tag = _tag(version)
+        known = tag in table.tags.list()
+        table.checkout(tag if known else version)
+        table.restore()
+        (table.tags.update if known else table.tags.create)(tag, table.version)
+    if not needed:
+        table.add(table.schema.empty_table(), mode="overwrite")
+    for tag in table.tags.list().keys() - set(map(_tag, needed)):
+        table.tags.delete(tag)
+    clean_up(table, begun)
+    return before - len(needed)
+
+
+def moment() -> float:
+    """A moment after everything that was written before, and before everything that is written from now on."""
+    begun = time.monotonic()
+    time.sleep(_TICK)
+    return begun
+
+
+def clean_up(table: Any, begun: float) -> None:
+    """Remove the versions of before, and the files that only they named."""
+    table.optimize(cleanup_older_than=timedelta(seconds=time.monotonic() - begun), delete_unverified=True)
+
+
+def every_version(folder: Path) -> Iterator[tuple[str, pa.Table]]:
+    """(name, rows) of every version of every table of a LanceDB folder that can still be read; none of no folder."""
+    import lancedb
+
+    if not folder.exists():
+        return
+    database = lancedb.connect(str(folder), read_consistency_interval=timedelta(0))
+    for name in database.list_tables(limit=1000).tables:
+        table = database.open_table(name)
+        for version in table.list_versions():
+            table.checkout(version["version"])
+            yield str(name), table.to_arrow()

@@ -1,0 +1,143 @@
+"""`genret watch`: what changes flows in while it runs, and Ctrl-C ends it cleanly."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from assets.lib import runner
+from genret_ops.cli.flow import _flowed
+from genret_ops.registry.store import Registry
+from genret_ops.storage.home import Home
+from tests.support.places import on_disk, searchable
+
+SOON = "\n[updates]\npoll_seconds = 0.5\nsettle_seconds = 0.5\nlearn_after_passages = {}\n"
+Genret = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@contextmanager
+def watching(home: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    """A watcher, ended at the latest when the context is left."""
+    command = [sys.executable, "-m", "genret_ops.cli", "watch", *arguments, "--json", "--home", str(home)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def told(process: "subprocess.Popen[str]") -> Iterator[dict[str, object]]:
+    """What the watcher tells, as it tells it."""
+    assert process.stdout is not None
+    lines = ""
+    for line in process.stdout:
+        lines += line
+        if line == "}\n":
+            yield json.loads(lines)
+            lines = ""
+
+
+@pytest.fixture
+def folder(home_copy: Path, documents: Path, tmp_path: Path) -> Path:
+    """The home's only source."""
+    folder = Path(shutil.copytree(documents, tmp_path / "documents"))
+    runner.ingest(Home(home_copy), [str(folder)], only=True)
+    return folder
+
+
+def test_it_takes_in_what_comes_and_ends_when_told_to(home_copy: Path, folder: Path) -> None:
+    (home_copy / "genret.toml").write_text((home_copy / "genret.toml").read_text() + SOON.format(100000))
+    with watching(home_copy, str(folder)) as process:
+        lines = told(process)
+        first = next(lines)
+        assert (first["done"], first["delta"]) == ("update", None), "nothing is new"
+        (folder / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide.")
+        (folder / "bees.md").unlink()
+        second = next(line for line in lines if line["delta"])
+        assert second["changes"] == {"added": 1, "changed": 0, "removed": 1, "redescribed": 0}
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+        assert process.stderr is not None
+        errors = process.stderr.read()
+        assert "stopped watching" in errors and "Traceback" not in errors
+    assert searchable(home_copy) == on_disk(folder, home_copy)
+
+
+def test_once_takes_in_what_has_changed_learns_it_and_ends(home_copy: Path, folder: Path, genret: Genret) -> None:
+    (home_copy / "genret.toml").write_text((home_copy / "genret.toml").read_text() + SOON.format(1))
+    os.environ.pop("GENRET_HOME", None)
+    (folder / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide.")
+    done = genret("watch", str(folder), "--once", home=home_copy)
+    assert "searchable in r3" in done.stdout and "learning 1 passages" in done.stdout
+    champion = Registry(home_copy).release("champion")
+    assert champion.delta == "delta-00002"
+    assert json.loads(genret("status", "--json", home=home_copy).stdout)["unlearned"]["passages"] in {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("facts", "line"),
+    [
+        ({"done": "failed", "error": "no source"}, "11:22:33 not taken in: no source"),
+        ({"done": "learning", "passages": 3}, "11:22:33 learning 3 passages"),
+        ({"done": "learned", "code": 0}, "11:22:33 learned"),
+        ({"done": "not learned", "code": 1}, "11:22:33 not learned: the build ended with code 1, messages above"),
+        (
+            {"done": "update", "delta": None, "snapshot": "delta-00001", "unreached": {}},
+            "11:22:33 nothing new since delta-00001",
+        ),
+        (
+            {"done": "update", "delta": None, "snapshot": "delta-00001", "unreached": {"docs/a.md": "busy"}},
+            "11:22:33 nothing new since delta-00001; cannot be reached, and counts as before: docs/a.md (busy)",
+        ),
+        (
+            {"done": "away", "unreached": {"/docs": "", "s3://notes": ""}},
+            "11:22:33 cannot be reached, and counts as before: /docs, s3://notes",
+        ),
+    ],
+)
+def test_each_thing_is_one_line(facts: dict[str, object], line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    _flowed({"at": "2026-05-01T11:22:33+00:00", **facts})
+    assert capsys.readouterr().out == f"{line}\n"
+
+
+@pytest.mark.soak
+def test_twenty_changes_in_quick_succession_end_as_the_folder_is(home_copy: Path, folder: Path) -> None:
+    """Adds, edits, deletions and renames: each is answered soon, and in the end exactly what lies there is."""
+    (home_copy / "genret.toml").write_text((home_copy / "genret.toml").read_text() + SOON.format(100000))
+    rng, dropped, waited = random.Random(20), time.monotonic(), list[float]()
+    with watching(home_copy, str(folder)) as process:
+        lines = told(process)
+        next(lines)
+        for number in range(20):
+            path = rng.choice(sorted(path for path in folder.glob("*.txt") if "-" in path.name))
+            kind = rng.choice(("add", "edit", "delete", "rename"))
+            if kind == "add":
+                (folder / f"added-{number}.txt").write_text(f"Report {number} counts {rng.random()} boats.")
+            elif kind == "edit":
+                path.write_text(path.read_text() + f" Since then {rng.random()} people came.")
+            elif kind == "delete":
+                path.unlink()
+            else:
+                path.rename(folder / f"moved-{number}.txt")
+            dropped = time.monotonic()
+            time.sleep(rng.uniform(0, 2))
+            if number % 5 == 4:
+                while searchable(home_copy) != on_disk(folder, home_copy):
+                    time.sleep(0.2)
+                    assert time.monotonic() - dropped < 120, "it never came to be"
+                waited.append(time.monotonic() - dropped)
+        print("seconds from the last of five changes to the answer:", [f"{seconds:.1f}" for seconds in waited])
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    assert searchable(home_copy) == on_disk(folder, home_copy)
+    deltas = Home(home_copy).store.snapshots()
+    assert deltas == [f"delta-{number:05d}" for number in range(len(deltas))]

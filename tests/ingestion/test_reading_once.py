@@ -1,0 +1,54 @@
+"""A snapshot is of what an ingest compared with the one before, also where a file changes meanwhile."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from assets.lib import runner
+from genret_ops.corpus.snapshot import read_documents
+from genret_ops.ingestion.sources import read_all, read_once
+from genret_ops.records import Document
+from genret_ops.storage.home import Home, make_home
+
+
+def test_what_was_read_is_given_again_until_the_context_ends(tmp_path: Path) -> None:
+    note, given = tmp_path / "note.md", [str(tmp_path / "note.md")]
+    note.write_text("# Tea\n\nLeaves and water.")
+    with read_once(tmp_path, given) as found:
+        note.write_text("# Tea\n\nLeaves alone.")
+        assert list(read_all(tmp_path, given)) == found
+        assert list(read_all(tmp_path, given, 1e6)) != found, "another reading is one"
+    assert [item.text for item in read_all(tmp_path, given) if isinstance(item, Document)] == ["# Tea\n\nLeaves alone."]
+
+
+def test_a_file_that_changes_during_an_ingest_is_as_it_was_and_the_next_takes_the_change_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_home(tmp_path / "home")
+    home, note = Home(tmp_path / "home"), tmp_path / "note.md"
+    note.write_text("# Tea\n\nLeaves and water.")
+
+    def texts() -> list[str]:
+        version = home.store.committed(home.store.snapshots()[-1])["tables"]["documents"]
+        return [document.text for document in read_documents(home.store, version)]
+
+    def materialise(*given: Any) -> None:
+        note.write_text("# Tea\n\nLeaves, water and milk.")
+        plain(*given)
+
+    plain = runner.materialise
+    monkeypatch.setattr(runner, "materialise", materialise)
+    runner.ingest(home, [str(note)])
+    assert texts() == ["# Tea\n\nLeaves and water."]
+    assert runner.ingest(home).delta == "delta-00001"
+    assert texts() == ["# Tea\n\nLeaves, water and milk."]
+
+
+def test_a_home_is_the_same_however_its_path_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    note, given = tmp_path / "note.md", [str(tmp_path / "note.md")]
+    note.write_text("# Tea\n\nLeaves and water.")
+    with read_once(Path("home"), given) as found:
+        note.unlink()
+        assert list(read_all(tmp_path / "home", given)) == found

@@ -1,0 +1,31 @@
+"""The search for what is left of a document: by its text, and by its id where ids stand."""
+
+import json
+import shutil
+from pathlib import Path
+
+from genret_ops.ingestion.inbox import Inbox
+from genret_ops.maintenance.erasure_scan import Traces, describe, pieces
+from genret_ops.promotion.feedback import Judgement, add_feedback
+from genret_ops.promotion.labels import add_labels
+from genret_ops.records import Document
+from genret_ops.storage.home import Home
+
+
+def test_an_id_that_is_a_word_like_others_is_looked_for_where_ids_stand(ingested_home: Path, tmp_path: Path) -> None:
+    home = Home(Path(shutil.copytree(ingested_home, tmp_path / "home")))
+    ticket = Inbox(home).post(Document("kettle", "", "It whistles."), "a test").ticket
+    posted = Inbox(home).file("kettle").relative_to(home.path)
+    add_labels(home.path, [("what whistles", "kettle")])
+    add_feedback(home.path, Judgement.now("what whistles", "kettle", True, "a test", None))
+    found = Traces(home, describe(home, "kettle"))
+    by_id = [place.removesuffix(", by its id") for place in found.search().left if place.endswith(", by its id")]
+    places = ["commits/delta-00000.places", str(posted), f"tickets/{ticket}.json", "labels", "judgements of users"]
+    assert not found.by_name and by_id == places
+
+
+def test_pieces_stand_in_the_text_and_in_json_of_it() -> None:
+    text = 'He said: "the   safe is\nopen at night, and nobody knows why it is so" and left\\for good, ' + "é" * 130
+    found = pieces(text)
+    assert found and all(piece in text and json.dumps(piece, ensure_ascii=False)[1:-1] == piece for piece in found)
+    assert "open at night, and nobody knows why it is so" in found and "é" * 60 in found

@@ -1,0 +1,43 @@
+"""Judgements of users: kept once, read from lines, and still worth something after the corpus changed."""
+
+from pathlib import Path
+
+import pytest
+
+from genret_ops.errors import GenretError
+from genret_ops.promotion.labels import add_labels, labelled, parse, read_labels
+from tests.support.small_head import head_of
+
+DOCUMENTS = {
+    "tea": ("Tea", {}, [["Tea is brewed."], ["It is drunk hot."]]),
+    "cups": ("Cups", {}, [["Cups are small."]]),
+}
+
+
+def test_a_judgement_is_kept_once(tmp_path: Path) -> None:
+    assert read_labels(tmp_path) == []
+    assert add_labels(tmp_path, [("how to brew", "tea"), ("how to brew", "tea"), ("größe", "cups")]) == 2
+    assert add_labels(tmp_path, [("how to brew", "tea"), ("how to brew", "cups")]) == 1
+    assert read_labels(tmp_path) == [("how to brew", "tea"), ("größe", "cups"), ("how to brew", "cups")]
+
+
+@pytest.mark.parametrize(
+    "line", ["x", "[]", '{"query": "q"}', '{"query": " ", "document": "d"}', '{"query": 1, "document": "d"}']
+)
+def test_a_line_that_is_none_is_named(line: str) -> None:
+    with pytest.raises(GenretError, match="labels, line 3"):
+        list(parse([b'{"query": "q", "document": "d"}', b"", line.encode()], "labels"))
+
+
+def test_labels_follow_edits_and_are_dropped_with_their_document() -> None:
+    labels = [("how to brew", "tea"), ("which cups", "cups"), ("which cups", "tea"), ("gone", "left")]
+    questions = labelled(head_of(DOCUMENTS), labels)
+    assert [(one.text, set(one.right), one.document) for one in questions] == [
+        ("how to brew", {0, 1}, "tea"),
+        ("which cups", {0, 1, 2}, "cups"),
+    ]
+    edited = head_of({"tea": ("Tea", {}, [["Tea is steeped now."]])}, gone=["Tea is brewed."])
+    assert [(one.text, set(one.right)) for one in labelled(edited, labels)] == [
+        ("how to brew", {0}),
+        ("which cups", {0}),
+    ]

@@ -1,0 +1,38 @@
+"""A report of the gate that is not the one that was made is told of that release, and no other suffers from it."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from genret_ops.errors import BrokenRelease
+from genret_ops.registry.store import Registry
+from genret_ops.storage.home import Home
+from serving.auth.access import Caller
+from serving.routes import releases
+from serving.worker import Worker
+from tests.support.databases import Database
+from tests.support.releases import another
+from tests.support.small_corpus import Genret
+
+TOLD = "the gate's report on r1 is not the one that was made: judge it again"
+
+
+def test_the_releases_are_listed_with_the_broken_report_of_one(home_copy: Path, genret: Genret) -> None:
+    assert another(Home(home_copy), 1, 1) == 2
+    Database().tamper(home_copy, "UPDATE verdicts SET report = replace(report, 'true', 'false') WHERE release = 1")
+    with pytest.raises(BrokenRelease, match="judge it again"):
+        Registry(home_copy).verdict(1)
+
+    worker = Worker(home_copy)
+    asyncio.run(worker.champion.look())
+    found = asyncio.run(releases.releases(worker, Caller("anybody")))
+    assert found["release"] == "r1"
+    assert [one["gate"] for one in found["releases"]] == [
+        {"passed": False, "criteria": [], "broken": TOLD},
+        {"passed": True, "criteria": [], "broken": None},
+    ]
+    assert json.loads(genret("releases", "--json", home=home_copy).stdout) == found["releases"]
+    told = genret("releases", home=home_copy).stdout
+    assert "r2" in told and TOLD in told

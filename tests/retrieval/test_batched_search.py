@@ -1,0 +1,79 @@
+"""Searches answered together: each gets what it gets alone, whatever the others are, and nothing unread is computed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from genret_ops.lexical.index import LexicalIndex
+from genret_ops.modeling.encoder import Encoder
+from genret_ops.registry.loading import open_release
+from genret_ops.retrieval.ranking import MODES, candidates
+from genret_ops.retrieval.retriever import Answer, Retriever, Search
+from genret_ops.storage.home import Home
+
+QUERIES = (
+    "where do visitors park",
+    "according to Red Team, how is toner changed",
+    "bees",
+    "the archive in Lisbon " * 9,
+)
+searches = st.tuples(
+    st.sampled_from(QUERIES),
+    st.integers(1, 20),
+    st.sampled_from(MODES),
+    st.sampled_from([{}, {"team": "Red Team"}, {"team": "nobody"}]),
+)
+
+
+@pytest.fixture(scope="module")
+def retriever(small_home: Path) -> Retriever:
+    return open_release(Home(small_home))[1]
+
+
+def same(ours: Answer, theirs: Answer) -> None:
+    assert [hit.docid for hit in ours.hits] == [hit.docid for hit in theirs.hits]
+    np.testing.assert_allclose([hit.score for hit in ours.hits], [hit.score for hit in theirs.hits], atol=1e-5)
+    assert [list(hit.found_by) for hit in ours.hits] == [list(hit.found_by) for hit in theirs.hits]
+    assert (ours.mode, ours.plan) == (theirs.mode, theirs.plan)
+
+
+@settings(max_examples=20)
+@given(asked=st.lists(searches, min_size=1, max_size=6))
+def test_a_search_in_a_batch_is_answered_as_alone(
+    retriever: Retriever, asked: list[tuple[str, int, str, dict[str, str]]]
+) -> None:
+    together = retriever.answer([retriever.plan(*one) for one in asked])
+    for one, answer in zip(asked, together, strict=True):
+        same(answer, retriever.search(*one))
+
+
+@pytest.mark.parametrize("query", QUERIES)
+@pytest.mark.parametrize("mode", ["generative", "lexical"])
+def test_what_a_mode_does_not_read_changes_nothing(retriever: Retriever, mode: str, query: str) -> None:
+    """The same candidates, made with all scores as hybrid makes them, are ranked the same."""
+    search = retriever.plan(query, 10, mode)
+    logits = retriever.model.scorer.logits(retriever.model.encoder.encode(search.texts))
+    scores = retriever.index.scores(search.texts, logits)
+    filtered = retriever.index.filtered({}, retriever.live())
+    found = candidates(retriever.index, search.plan, scores[0], scores[1:], filtered, retriever.index.pool)
+    full = retriever.ranked(found, mode, 10)
+    (answer,) = retriever.answer([search])
+    assert [hit.docid for hit in answer.hits] == [item.docid for item in full]
+    np.testing.assert_allclose([hit.score for hit in answer.hits], [item.score for item in full], atol=1e-5)
+    assert [hit.found_by for hit in answer.hits] == [item.found_by for item in full]
+
+
+def test_nothing_unread_is_computed(retriever: Retriever, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded, scored = list[str](), list[str]()
+    encode, score = Encoder.encode, LexicalIndex.scores
+    monkeypatch.setattr(Encoder, "encode", lambda self, texts: (encoded.extend(texts), encode(self, texts))[1])
+    monkeypatch.setattr(LexicalIndex, "scores", lambda self, text: (scored.append(text), score(self, text))[1])
+    planned: list[Search] = [retriever.plan(QUERIES[0], 5, mode) for mode in ("generative", "dense", "generative")]
+    retriever.answer(planned)
+    assert (sorted(encoded), scored) == (sorted({planned[0].plan.text, QUERIES[0]}), [])
+    encoded.clear()
+    retriever.search(QUERIES[0], 5, "lexical")
+    assert (encoded, scored) == ([], [planned[0].plan.text])

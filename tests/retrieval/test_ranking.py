@@ -1,0 +1,219 @@
+"""Ranking: filters are guarantees, relaxing is told, clauses share the list, and lexical means lexical."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from genret_ops.errors import GenretError
+from genret_ops.modeling.docid_head import RowScorer
+from genret_ops.modeling.embeddings import encode_rows
+from genret_ops.retrieval.features import FEATURES, LEXICAL
+from genret_ops.retrieval.fusion import Fusion
+from genret_ops.retrieval.index import Index, Model, build_lexical
+from genret_ops.retrieval.query_plan import QueryPlan
+from genret_ops.retrieval.ranking import MODES, ClauseCandidates, Ranked, candidates, merge
+from genret_ops.retrieval.retriever import Answer, Retriever
+from genret_ops.settings import RetrievalSettings
+from genret_ops.storage.encoding_cache import EncodingCache
+from genret_ops.training.dataset import passage_inputs
+from tests.support.small_head import head_of, minilm
+
+THINGS = ("yacht", "battery", "football", "garden", "scooter", "honey", "lamp", "printer")
+SOURCES = ("Fortune", "The Age", "TechCrunch", "")
+TEAMS = ("Red", "Blue")
+DOCUMENTS = {
+    f"{thing}-{number}": (
+        f"About a {thing}",
+        {
+            "team": TEAMS[number % 2],
+            "published": f"2023-10-0{1 + number % 3}",
+            **({"source": SOURCES[(number + place) % 4]} if SOURCES[(number + place) % 4] else {}),
+        },
+        [
+            [f"The {thing} of {number} was seen in Lisbon.", f"Nobody bought the {thing}, it said."],
+            [f"A second part about {thing} {number}."],
+        ],
+    )
+    for place, thing in enumerate(THINGS)
+    for number in range(3)
+}
+
+
+@pytest.fixture(scope="module")
+def retriever(tmp_path_factory: pytest.TempPathFactory) -> Retriever:
+    """A retriever over 48 passages, one of them gone; the pool is so small that rankers differ in what they propose."""
+    head = head_of(DOCUMENTS, gone=["yacht yacht yacht"])
+    index = Index(head, RetrievalSettings(pool=10), build_lexical(head))
+    cache = EncodingCache(tmp_path_factory.mktemp("home"), "e" * 16, 384)
+    scorer = RowScorer(encode_rows(minilm(), cache, passage_inputs(head), 4)[0], 20.0)
+    weights = {name: 1.0 + place / 7 for place, name in enumerate(FEATURES)}
+    fusion, lexical = Fusion(weights), Fusion({name: weights[name] for name in LEXICAL})
+    return Retriever(index, Model(minilm(), scorer, fusion, lexical, "hybrid", frozenset(range(40))))
+
+
+def found(retriever: Retriever, query: str, logits: np.ndarray) -> list[ClauseCandidates]:
+    """Candidates of a query with any logits in place of the model's, all docids allowed that are live."""
+    plan = retriever.index.planner.plan(query)
+    texts = [plan.text, *(clause.text for clause in plan.clauses)]
+    scores = retriever.index.scores(texts, np.tile(logits, (len(texts), 1)))
+    return candidates(retriever.index, plan, scores[0], scores[1:], retriever.index.filtered({}), retriever.index.pool)
+
+
+QUERIES = (
+    "who saw the yacht in Lisbon",
+    "Who saw a lamp, according to Fortune, and a printer, as reported by The Age?",
+    "what does the TechCrunch article say about honey on October 2, 2023",
+    "Fortune favours football",
+    "zeppelin",
+)
+values = {
+    "team": st.sampled_from([*TEAMS, "red", "Green", "", "Red\0", "\0"]),
+    "source": st.sampled_from([*SOURCES, "Wired"]),
+    "published": st.sampled_from(["2023-10-01", "2023-10-03", "2023-10"]),
+}
+
+
+@settings(max_examples=25)
+@given(st.sampled_from(QUERIES), st.fixed_dictionaries({}, optional=values), st.sampled_from(MODES), st.integers(1, 60))
+@example("zeppelin", {"team": "Red\0"}, "dense", 1)  # NumPy's own strings end before their last NULs
+def test_filters_are_guarantees_in_every_mode(
+    retriever: Retriever, query: str, filters: Mapping[str, str], mode: str, k: int
+) -> None:
+    answer = retriever.search(query, k, mode, filters)
+    wanted = {doc_id for doc_id, (_, attributes, _) in DOCUMENTS.items() if filters.items() <= attributes.items()}
+    assert all(filters.items() <= hit.metadata.items() for hit in answer.hits)
+    assert {hit.doc_id for hit in answer.hits} <= wanted
+    if mode == "lexical":  # no word in common, no hit
+        assert wanted or not answer.hits
+    else:
+        assert bool(answer.hits) == bool(wanted)
+    assert len(answer.hits) == len({hit.docid for hit in answer.hits}) <= k
+    assert [hit.score for hit in answer.hits] == sorted((hit.score for hit in answer.hits), reverse=True)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_passage_that_left_is_never_found(retriever: Retriever, mode: str) -> None:
+    hits = retriever.search("yacht yacht yacht", 60, mode).hits
+    assert hits and all(hit.text for hit in hits)
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "generative", "lexical"])
+def test_a_detected_constraint_is_honoured_where_it_can_be(retriever: Retriever, mode: str) -> None:
+    hits = retriever.search("Who saw the yacht, according to Fortune?", 60, mode).hits
+    assert hits and {hit.metadata["source"] for hit in hits} == {"Fortune"}
+    assert all(hit.relaxed == () for hit in hits)
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "generative", "lexical"])
+def test_a_constraint_that_the_filters_leave_nothing_of_is_relaxed_and_told(retriever: Retriever, mode: str) -> None:
+    hits = retriever.search("Who saw the yacht, according to Fortune?", 5, mode, {"source": "The Age"}).hits
+    assert hits and all(hit.relaxed == ("source=Fortune",) for hit in hits)
+    assert {hit.metadata["source"] for hit in hits} == {"The Age"}
+
+
+def test_each_named_source_gets_its_turn(retriever: Retriever) -> None:
+    for mode in ("hybrid", "generative", "lexical"):
+        hits = retriever.search(QUERIES[1], 4, mode).hits
+        assert {hit.metadata["source"] for hit in hits} == {"Fortune", "The Age"}
+
+
+logits_of_docids = st.lists(st.floats(-60, 60, width=32), min_size=49, max_size=49).map(lambda row: np.array(row, "f4"))
+
+
+@settings(max_examples=25)
+@given(st.sampled_from(QUERIES), logits_of_docids, logits_of_docids)
+def test_a_lexical_list_does_not_depend_on_the_model_at_all(
+    retriever: Retriever, query: str, first: np.ndarray, second: np.ndarray
+) -> None:
+    lists = [retriever.ranked(found(retriever, query, logits), "lexical", 30) for logits in (first, second)]
+    assert lists[0] == lists[1], "docids, scores or their accounts differ"
+    assert not any("generative" in name for item in lists[0] for name in item.found_by)
+
+
+@settings(max_examples=20)
+@given(st.sampled_from(QUERIES), logits_of_docids)
+def test_a_candidate_that_only_the_model_proposed_is_no_lexical_one(
+    retriever: Retriever, query: str, logits: np.ndarray
+) -> None:
+    for clause in found(retriever, query, logits):
+        plain = clause.without_model()
+        assert set(plain.docids) == set(clause.docids[clause.by_words]) and plain.by_words.all()
+    listed = {item.docid for item in retriever.ranked(found(retriever, query, logits), "lexical", 99)}
+    proposed = {docid for clause in found(retriever, query, logits) for docid in clause.docids[clause.by_words]}
+    assert listed == proposed
+
+
+def clause_of(docids: Sequence[int], relaxed: tuple[str, ...] = ()) -> ClauseCandidates:
+    matrix = np.zeros((len(docids), len(FEATURES)), dtype=np.float32)
+    everywhere = np.ones(len(docids), dtype=bool)
+    return ClauseCandidates(np.array(docids), matrix, np.zeros(len(docids)), everywhere, everywhere, relaxed)
+
+
+def test_ties_go_by_docid() -> None:
+    ranked = merge([clause_of([7, 3, 5])], [np.array([1.0, 1.0, 2.0])], 10)
+    assert [item.docid for item in ranked] == [5, 3, 7]
+    assert [item.docid for item in merge([clause_of([7, 3, 5])], [np.zeros(3)], 2)] == [3, 5]
+    ranked = merge([clause_of([7, 3]), clause_of([9, 1])], [np.zeros(2), np.zeros(2)], 3)
+    assert [item.docid for item in ranked] == [1, 3, 7]
+    assert [item.score for item in ranked] == pytest.approx([0.5] * 3)
+
+
+def test_clauses_are_merged_by_probability_and_a_docid_of_both_keeps_its_better_place() -> None:
+    """Softmax of (ln 3, 0) is (3/4, 1/4), of (ln 2, 0) it is (2/3, 1/3): those are compared, not raw scores."""
+    first, second = clause_of([1, 2]), clause_of([2, 3], ("source=Fortune",))
+    ranked = merge([first, second], [np.log([3.0, 1.0]), 100 + np.log([2.0, 1.0])], 10)
+    assert [(item.docid, item.relaxed) for item in ranked] == [
+        (1, ()),
+        (2, ("source=Fortune",)),
+        (3, ("source=Fortune",)),
+    ]
+    assert [item.score for item in ranked] == pytest.approx([3 / 4, 2 / 3, 1 / 3])
+
+
+def test_nothing_to_rank_gives_no_hit() -> None:
+    assert merge([], [], 10) == []
+
+
+def test_a_hit_says_how_it_was_found_and_whether_it_was_learned(retriever: Retriever) -> None:
+    answer: Answer = retriever.search("who saw the printer in Lisbon", 60)
+    assert isinstance(answer.plan, QueryPlan) and answer.mode == "hybrid"
+    assert answer.hits[0].title == "About a printer" and answer.hits[0].found_by
+    assert {hit.state for hit in answer.hits} == {"learned", "fresh"}
+    assert all((hit.state == "learned") == (hit.docid < 40) for hit in answer.hits)
+    assert answer.hits[0].label == f"label-{answer.hits[0].docid}"
+    assert 0 < answer.seconds["encoder"] <= answer.seconds["total"]
+
+
+def test_dense_ranks_by_the_cosine_of_bodies(retriever: Retriever) -> None:
+    query = "who saw the printer in Lisbon"
+    similar = retriever.model.scorer.bodies(minilm().encode([query]))[0]
+    expected = [docid for docid in np.argsort(-similar, kind="stable") if docid != 48][:5]
+    hits = retriever.search(query, 5, "dense").hits
+    assert [hit.docid for hit in hits] == expected
+    assert [hit.score for hit in hits] == pytest.approx(similar[expected].tolist())
+    assert [hit.found_by["dense"][0] for hit in hits] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"query": " \n"}, "query is empty"),
+        ({"query": "yacht", "k": 0}, "at least one hit"),
+        ({"query": "yacht", "mode": "magic"}, "no mode 'magic': there are hybrid"),
+        ({"query": "yacht", "filters": {"colour": "red"}}, "no document has an attribute 'colour'.*team"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused(retriever: Retriever, arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(GenretError, match=message):
+        retriever.search(**arguments)  # type: ignore[arg-type]
+
+
+def test_the_same_query_gives_the_same_answer(retriever: Retriever) -> None:
+    first, second = (retriever.search(QUERIES[1], 20).hits for _ in range(2))
+    assert first == second
+    assert all(
+        isinstance(item, Ranked) for item in retriever.ranked(found(retriever, "lamp", np.zeros(49)), "hybrid", 3)
+    )

@@ -1,0 +1,116 @@
+"""Requests that nobody would think of, made from the description: the service keeps its word, and its countenance.
+
+Most requests name documents, tickets and attributes that there are, so that they get past the first check.
+"""
+
+import json
+import random
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import checks
+
+from tests.support.service import Service, limited, served, token
+
+_CHECKS = [checks.status_code_conformance, checks.content_type_conformance, checks.response_schema_conformance]
+_CHECKS += [checks.not_a_server_error, checks.response_headers_conformance, checks.negative_data_rejection]
+_EACH = 20
+"""Requests of each operation in a short run."""
+TEAM = "Red Team"
+IDS = ["coffee.md", "fire.md", "parking.md", "bees.md", "archive-lisbon.txt"]
+THERE = {
+    "doc_id": IDS,
+    "filters": [{}, {}, {"team": TEAM}, {"team": "Blue Team"}],
+    "min_release": ["r1", None],
+}
+"""Values of fields that there are."""
+
+
+def state(home: Path) -> dict[str, bytes]:
+    """Everything in a home that a request could change."""
+    names = ("inbox", "tickets", "commits", "withdrawn.json", "feedback.jsonl", "tokens.json", "registry.db")
+    files = (path for name in names for path in [home / name, *(home / name).rglob("*")] if path.is_file())
+    return {str(path): path.read_bytes() for path in files}
+
+
+def ask(service: Service, each: int, secret: str | None, team: str | None = None) -> Counter[int]:
+    """Make requests of every operation; how many of each status there were. No answer tells of another `team`."""
+    ids = {"documents": [*IDS], "lineage": ["r1", "champion", "r99"], "tickets": ["0" * 32]}
+    statuses = Counter[int]()
+
+    def one(case: Any, aim: random.Random) -> None:
+        if aim.random() < 0.7:
+            aimed(case, ids, aim)
+        headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+        answer = case.call(base_url=f"http://127.0.0.1:{service.port}", headers=headers)
+        statuses[answer.status_code] += 1
+        assert answer.status_code < 500, answer.text
+        assert "Traceback" not in answer.text
+        case.validate_response(answer, checks=_CHECKS)
+        found = answer.json()
+        if "ticket" in found:
+            ids["tickets"].append(found["ticket"])
+        if team is not None and answer.status_code == 200:
+            assert set(teams(found)) <= {team}
+
+    quick = settings(max_examples=each, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    described = schemathesis.openapi.from_dict(service.call("GET", "/docs.json")[1])
+    for operation in described.get_all_operations():
+        wanted = statuses.total() + each
+        while statuses.total() < wanted:  # where there is little to choose, all of it is chosen again
+            quick(given(case=operation.ok().as_strategy(), aim=st.randoms(use_true_random=True))(one))()
+    return statuses
+
+
+def aimed(case: Any, ids: Mapping[str, Sequence[str]], aim: random.Random) -> None:
+    """Let a request name what there is."""
+    for name in case.path_parameters or {}:
+        case.path_parameters[name] = aim.choice(ids[case.path.split("/")[2]])
+    body = case.body if isinstance(case.body, dict) else {}
+    for part in body.get("searches", [body]):
+        for name in part.keys() & THERE.keys():
+            part[name] = aim.choice(THERE[name])
+
+
+def teams(found: Any) -> Iterator[str | None]:
+    """The team of every document in an answer, and every team that can be filtered by."""
+    if isinstance(found, dict):
+        if "metadata" in found:
+            yield found["metadata"].get("team")
+        if found.get("name") == "team":
+            yield from found["values"]
+    for part in found.values() if isinstance(found, dict) else found if isinstance(found, list) else ():
+        yield from teams(part)
+
+
+def test_no_request_breaks_it_or_changes_anything_without_a_token(service: Service) -> None:
+    before = state(service.home)
+    assert ask(service, _EACH, None).total() >= 8 * _EACH
+    assert state(service.home) == before
+
+
+def test_no_request_reaches_beyond_the_filters_of_a_token(service: Service) -> None:
+    with limited(service.home, "red asker", team=TEAM) as secret:
+        statuses = ask(service, _EACH // 2, secret, TEAM)
+    assert statuses[200] >= 0.2 * statuses.total(), statuses
+
+
+@pytest.mark.soak
+def test_ten_thousand_requests_break_nothing(home_copy: Path) -> None:
+    with served(home_copy) as service:
+        before = state(home_copy)
+        found = ask(service, 150, None)
+        assert state(home_copy) == before
+        with limited(home_copy, "red soak", "write", team=TEAM) as secret:
+            found += ask(service, 350, secret, TEAM)
+        found += ask(service, 500, token(home_copy, "soak", "admin"))
+        print(dict(found))
+        assert found.total() >= 10_000
+        assert found[200] + found[202] >= 0.3 * found.total(), found
+        assert json.loads(service.raw("GET", "/readyz")[1])["ready"]

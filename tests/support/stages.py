@@ -1,0 +1,26 @@
+"""Stages materialised by hand, each call in a run of its own, as somebody may in the UI."""
+
+import dagster as dg
+
+from assets.lib.execution import instance_of
+from assets.lib.resources import HomeResource
+from assets.stage_jobs import assets, data_checks
+from genret_ops.storage.home import Home
+
+
+def materialise(home: Home, delta: str, *stages: str, checked: bool = False) -> None:
+    """Materialise stages of a delta; data checks that stand beside them run only if they are to be `checked`.
+
+    The sources of the home are joined by the folder `more` beside it, where there is one.
+    """
+    more = home.path.parent / "more"
+    with instance_of(home) as instance:
+        instance.add_dynamic_partitions("deltas", [delta])
+        dg.materialize(
+            [*assets, *(data_checks if checked else ())],
+            selection=dg.AssetSelection.assets(*stages),
+            partition_key=delta,
+            instance=instance,
+            resources={"home": HomeResource(path=str(home.path), sources=[str(more)] if more.exists() else [])},
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )

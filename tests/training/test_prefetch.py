@@ -1,0 +1,94 @@
+"""What an update brings is encoded beside its stages: once, counted, and no longer than it is wanted."""
+
+import sys
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+import pytest
+
+from assets.lib import runner
+from genret_ops.modeling.encoder import Encoder, encoder_hash
+from genret_ops.records import Document, text_hash
+from genret_ops.settings import Settings
+from genret_ops.storage.encoding_cache import EncodingCache
+from genret_ops.storage.home import Home
+from genret_ops.training import prefetch
+from genret_ops.training.dataset import passage_encoder
+from genret_ops.training.prefetch import encoded_ahead, encoding_ahead
+
+FERRY = Document("tides.md", "The harbour", "The ferry waits for high tide. It never hurries.", {}, "tides.md", "")
+BEES = Document("bees.md", "The hives", "Smoke calms the bees.", {}, "bees.md", "")
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    return passage_encoder(Settings())
+
+
+def cached(home: Path) -> dict[str, np.ndarray]:
+    name = Settings().model.encoder
+    return EncodingCache(home, encoder_hash(name), 384).load()
+
+
+def test_texts_of_what_changed_and_headings_of_the_rest(tmp_path: Path, encoder: Encoder) -> None:
+    before = sys.getswitchinterval()
+    with encoding_ahead(tmp_path, Settings(), encoder, [FERRY], [BEES]):
+        assert sys.getswitchinterval() < before
+        assert encoded_ahead(tmp_path) == 4
+        assert encoded_ahead(tmp_path / "another") == 0
+    assert sys.getswitchinterval() == before
+    assert encoded_ahead(tmp_path) == 0
+    texts = ("The harbour", "The ferry waits for high tide.", "It never hurries.", "The hives")
+    assert cached(tmp_path).keys() == set(map(text_hash, texts))
+    with encoding_ahead(tmp_path, Settings(), encoder, [FERRY, BEES], []):
+        assert encoded_ahead(tmp_path) == 1
+
+
+def test_it_ends_with_the_update_that_wanted_it(
+    tmp_path: Path, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genret_ops.modeling.embeddings._BATCH", 1)
+    begun, end, encode, read = Event(), Event(), Encoder.encode, list[str]()
+
+    def slowly(self: Encoder, texts: list[str]) -> np.ndarray:
+        read.extend(texts)
+        begun.set()
+        end.wait()
+        return encode(self, texts)
+
+    monkeypatch.setattr(Encoder, "encode", slowly)
+    with pytest.raises(KeyboardInterrupt), encoding_ahead(tmp_path, Settings(), encoder, [FERRY], []):
+        begun.wait()
+        monkeypatch.setattr(prefetch.Event, "set", lambda self, really=Event.set: (really(self), really(end))[0])
+        raise KeyboardInterrupt
+    assert len(read) == 1 == len(cached(tmp_path))
+
+
+def test_its_failure_is_that_of_the_update(tmp_path: Path, encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(EncodingCache, "add", full)
+    with (
+        pytest.raises(OSError, match="no space left"),
+        encoding_ahead(tmp_path, Settings(), encoder, [FERRY], []),
+    ):
+        encoded_ahead(tmp_path)
+
+
+def test_an_update_finds_it_all_done(home_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide. It never hurries.")
+    threads, encode = list[str](), Encoder.encode
+
+    def watched(self: Encoder, texts: list[str]) -> np.ndarray:
+        from threading import current_thread
+
+        if "It never hurries." in texts:
+            threads.append(current_thread().name)
+        return encode(self, texts)
+
+    monkeypatch.setattr(Encoder, "encode", watched)
+    assert runner.ingest(Home(home_copy), [str(tmp_path / "more")]).release is not None
+    assert [name.split("_")[0] for name in threads] == ["encoding-ahead"]

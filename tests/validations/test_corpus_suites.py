@@ -1,0 +1,249 @@
+"""The suites of an ingest: good data holds, and each expectation is broken by data that breaks it and nothing else."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genret_ops.corpus.chunking import cut_document
+from genret_ops.records import SCHEMAS, Document, Occurrence, Passage, text_hash, to_arrow
+from genret_ops.settings import CorpusSettings, RetrievalSettings
+from genret_ops.storage.check_results import Finding
+from validations.runner import validate
+from validations.suites import docids, documents, metadata, passages
+
+DOCUMENTS = [
+    Document("tea.md", "Tea", "Leaves and water.", {"team": "Red Team"}, "docs/tea.md"),
+    Document("salt.md", "", "Σκύλος και γάτα.", {}, "docs/salt.md"),
+]
+LIMITS = CorpusSettings(max_tokens=32, max_sentence_tokens=16)
+
+
+def failed(findings: Sequence[Finding]) -> set[str]:
+    return {finding.name for finding in findings if not finding.passed}
+
+
+def of_documents(rows: Sequence[Document], **columns: Sequence[Any]) -> list[Finding]:
+    """The findings about documents; `columns` take the place of those that the records would give."""
+    table = to_arrow("documents", rows)
+    for name, values in columns.items():
+        table = table.set_column(table.schema.get_field_index(name), name, pa.array(values, pa.string()))
+    frame = documents.frame(table)
+    return list(validate(frame, documents.suite(), documents.KEY, documents.figures(frame)).findings)
+
+
+def cut(*texts: Sequence[str]) -> list[Passage]:
+    return [Passage(text_hash(" ".join(sentences)), " ".join(sentences), tuple(sentences)) for sentences in texts]
+
+
+PASSAGES = cut(["Leaves and water.", "Both are hot."], ["A cup has a handle."])
+PLACES = [Occurrence(passage.passage_id, "tea.md", number) for number, passage in enumerate(PASSAGES)]
+
+
+def of_passages(rows: Sequence[Passage], places: Sequence[Occurrence], measured: Sequence[str] = ()) -> list[Finding]:
+    """The findings about passages of the document tea.md, of which every word is a token."""
+    tables = to_arrow("passages", rows), to_arrow("occurrences", places)
+    frame = passages.frame(*tables, {"tea.md"}, lambda text: len(text.split()), measured)
+    return list(validate(frame, passages.suite(LIMITS), passages.KEY, passages.figures(frame)).findings)
+
+
+COUNTRIES = ("Chad", "Cuba", "Fiji", "Iran", "Iraq", "Laos", "Mali", "Oman", "Peru", "Togo")
+ATTRIBUTES = [
+    {"team": f"Team {number % 4}", "made": f"2026-11-{number + 1:02d}", "country": country, "code": f"C{number}"}
+    for number, country in enumerate(COUNTRIES)
+]
+
+
+def of_attributes(rows: Sequence[Mapping[str, str]], looked_for: tuple[str, ...] = ()) -> list[Finding]:
+    """The findings about the attributes of documents that carry these."""
+    carried = [Document(f"{number}.md", "", "A text.", row) for number, row in enumerate(rows)]
+    frame = metadata.frame(carried, RetrievalSettings(attributes=looked_for))
+    return list(validate(frame, metadata.suite(), metadata.KEY, metadata.figures(frame)).findings)
+
+
+GIVEN = [(docid, f"passage-{docid}", f"words-of-{word}", "delta-00000") for docid, word in enumerate(COUNTRIES)]
+
+
+def of_docids(rows: Sequence[tuple[int, str, str, str]], live: Sequence[str] | None = None) -> list[Finding]:
+    """The findings about docids where `GIVEN` was given before; the passages of `rows` are live if no others are."""
+    before, now = (
+        pa.table(dict(zip(SCHEMAS["docids"].names, map(list, zip(*some, strict=True)), strict=True)))
+        for some in (GIVEN[:5], rows)
+    )
+    frame = docids.frame(now, before, set(live or [passage for _, passage, _, _ in rows]))
+    return list(validate(frame, docids.suite(), docids.KEY, docids.figures(frame)).findings)
+
+
+def test_good_data_holds() -> None:
+    for findings in (
+        of_documents(DOCUMENTS),
+        of_passages(PASSAGES, PLACES),
+        of_docids(GIVEN),
+        of_attributes(ATTRIBUTES),
+    ):
+        assert failed(findings) == set()
+        assert len({finding.name for finding in findings}) == len(findings)
+
+
+def test_empty_tables_fail_where_something_must_be() -> None:
+    assert failed(of_documents([])) == {"there are documents"}
+    assert failed(of_passages([], [])) == {"there are passages"}
+    frame = docids.frame(SCHEMAS["docids"].empty_table(), SCHEMAS["docids"].empty_table(), ())
+    assert failed(validate(frame, docids.suite(), docids.KEY, {}).findings) == {"there are docids"}
+    first, *_ = of_attributes([{}, {}])
+    assert (first.name, first.observed) == ("there may be no metadata: documents need no attributes", 0)
+    assert failed(of_attributes([{}, {}])) == set()
+
+
+TEA_DOCUMENT, SALT = DOCUMENTS
+
+
+OF_DOCUMENTS: list[tuple[str, list[Document], dict[str, list[Any]]]] = [
+    ("every document has an id", [TEA_DOCUMENT, replace(SALT, doc_id=" ")], {}),
+    ("every id is there once", [TEA_DOCUMENT, SALT, TEA_DOCUMENT], {}),
+    ("every title is a string", DOCUMENTS, {"title": ["Tea", None]}),
+    ("every document has text", [TEA_DOCUMENT, replace(SALT, text=" \n\u3000")], {}),
+    ("metadata is a JSON object of strings", DOCUMENTS, {"metadata": ["{}", "{"]}),
+    ("metadata is a JSON object of strings", DOCUMENTS, {"metadata": ["{}", "[]"]}),
+    ("metadata is a JSON object of strings", DOCUMENTS, {"metadata": ["{}", '{"year": 1999}']}),
+    ("the hash is that of title and text", DOCUMENTS, {"text_hash": [TEA_DOCUMENT.text_hash] * 2}),
+    ("a title has at most 300 characters", [TEA_DOCUMENT, replace(SALT, title="Salt " * 61)], {}),
+]
+
+
+@pytest.mark.parametrize(("name", "rows", "columns"), OF_DOCUMENTS)
+def test_documents(name: str, rows: list[Document], columns: Mapping[str, Sequence[Any]]) -> None:
+    assert failed(of_documents(rows, **columns)) == {name}
+
+
+FIRST, SECOND = PASSAGES
+SENTENCES = "the sentences stand in the text, in order"
+
+
+OF_PASSAGES: list[tuple[str, list[Passage], list[Occurrence] | None]] = [
+    ("every id is there once", [*PASSAGES, FIRST], PLACES),
+    ("every passage has text", [FIRST, Passage(text_hash(""), "", ("",))], None),
+    ("the id is the hash of the text", [FIRST, replace(SECOND, passage_id="0" * 32)], None),
+    (SENTENCES, [FIRST, replace(SECOND, sentences=())], PLACES),
+    (SENTENCES, [FIRST, replace(SECOND, sentences=("A cup", " "))], PLACES),
+    (SENTENCES, [FIRST, replace(SECOND, sentences=("A cup has a lid.",))], PLACES),
+    (SENTENCES, [replace(FIRST, sentences=FIRST.sentences[::-1]), SECOND], PLACES),
+    ("every occurrence is in a document", PASSAGES, [PLACES[0], replace(PLACES[1], doc_id="gone.md")]),
+    ("every occurrence is of a passage", PASSAGES, [*PLACES, Occurrence("0" * 32, "tea.md", 9)]),
+    ("every passage stands somewhere", PASSAGES, PLACES[:1]),
+    ("a passage has at most 32 tokens", [FIRST, *cut(["Nine words are in it, and none too many."] * 4)], None),
+    ("a sentence has at most 16 tokens", [FIRST, *cut(["word " * 16 + "word."])], None),
+    ("at most 20% of the bodies stand in several places", PASSAGES, [*PLACES, replace(PLACES[0], ordinal=9)]),
+]
+
+
+@pytest.mark.parametrize(("name", "rows", "places"), OF_PASSAGES)
+def test_passages(name: str, rows: list[Passage], places: list[Occurrence] | None) -> None:
+    if places is None:
+        places = [Occurrence(passage.passage_id, "tea.md", number) for number, passage in enumerate(rows)]
+    found = failed(of_passages(rows, places))
+    assert found - {SENTENCES} == {name} - {SENTENCES}, "a passage without text has no sentence either"
+    assert name in found
+
+
+@given(st.text("ab Cd.!?\"')\n\t#=\u00a0\u200b\u2028é字", max_size=200))
+def test_whatever_a_text_is_like_its_cut_has_no_fault(text: str) -> None:
+    pairs = cut_document(Document("tea.md", "Tea", text), LIMITS, lambda text: len(text.split()))
+    cells = {passage.passage_id: passage for passage, _ in pairs}.values(), [place for _, place in pairs]
+    tables = to_arrow("passages", cells[0]), to_arrow("occurrences", cells[1])
+    frame = passages.frame(*tables, {"tea.md"}, lambda text: len(text.split()))
+    assert set(frame.filter(like="_fault").to_numpy().ravel()) <= {""}
+    assert frame["tokens"].max() <= LIMITS.max_tokens or not len(frame)
+
+
+def test_lengths_that_were_measured_before_are_not_measured_again() -> None:
+    long = cut(["word " * 40 + "word."])
+    places = [Occurrence(long[0].passage_id, "tea.md", 0)]
+    assert "a passage has at most 32 tokens" in failed(of_passages(long, places))
+    assert failed(of_passages(long, places, [long[0].passage_id])) == set()
+
+
+def changed(rows: Sequence[Mapping[str, str]], **values: str) -> list[Mapping[str, str]]:
+    """`rows`, and these values in the last."""
+    return [*rows[:-1], {**rows[-1], **values}]
+
+
+OF_ATTRIBUTES: list[tuple[str, list[Mapping[str, str]], tuple[str, ...]]] = [
+    ("every attribute can be named in a filter", [{**row, "a=b": "x"} for row in ATTRIBUTES], ()),
+    ("every attribute can be named in a filter", [{**row, " ": "x"} for row in ATTRIBUTES], ()),
+    ("no two attributes are spelt alike", changed(ATTRIBUTES, Team="Team 1"), ()),
+    ("every value has some characters, and at most 1,000", changed(ATTRIBUTES, country="x" * 1001), ()),
+    ("every value has some characters, and at most 1,000", changed(ATTRIBUTES, country=" "), ()),
+    ("no two values of an attribute are spelt alike", changed(ATTRIBUTES, team="TEAM 1"), ()),
+    (
+        "an attribute that gives dates gives nothing else",
+        [*({"made": "2026-11-23"} for _ in range(20)), {"made": "soon"}],
+        (),
+    ),
+    ("no attribute is looked for of which every document has a value of its own", ATTRIBUTES, ("country",)),
+    ("an attribute is filled in 5% of the documents or more", [{"team": "Red"}, *({} for _ in range(20))], ()),
+]
+
+
+@pytest.mark.parametrize(("name", "rows", "looked_for"), OF_ATTRIBUTES)
+def test_attributes(name: str, rows: list[Mapping[str, str]], looked_for: tuple[str, ...]) -> None:
+    found = of_attributes(rows, looked_for)
+    assert failed(found) == {name}
+    assert not any(finding.critical for finding in found if not finding.passed), "a text is found without them"
+
+
+def test_values_that_differ_in_more_than_case_are_others() -> None:
+    assert failed(of_attributes([{"team": team} for team in ("C", "C++", "C#") for _ in range(2)])) == set()
+
+
+LAST = GIVEN[-1]
+TWICE = (9, "passage-9", "other-words", "delta-00000")
+OF_DOCIDS: list[tuple[set[str], list[tuple[int, str, str, str]], list[str] | None]] = [
+    ({"every docid is given once", "docids count from 0 without a gap"}, [*GIVEN, (9, "new", "new", "")], None),
+    ({"docids count from 0 without a gap"}, [*GIVEN[:-1], (10, *LAST[1:])], None),
+    ({"every passage has one docid"}, [*GIVEN, (10, *TWICE[1:])], None),
+    ({"every live passage has a docid"}, GIVEN, ["passage-1", "never-given", "nor-this"]),
+    ({"no docid has moved to another passage"}, [(0, "another", *GIVEN[0][2:]), *GIVEN[1:]], None),
+    ({"the trie spells every docid", "docids count from 0 without a gap"}, [*GIVEN, (2**31, "far", "far", "")], None),
+    ({"the trie spells every docid", "docids count from 0 without a gap"}, [(-1, "low", "low", ""), *GIVEN], None),
+    ({"every label has characters", "a label is words joined by hyphens"}, [*GIVEN[:-1], (9, LAST[1], "", "")], None),
+    ({"every label is given once"}, [*GIVEN[:-1], (9, LAST[1], GIVEN[0][2], "")], None),
+    ({"a label is words joined by hyphens"}, [*GIVEN[:-1], (9, LAST[1], "two words", "")], None),
+    ({"a label has at most 100 characters"}, [*GIVEN[:-1], (9, LAST[1], "long-" * 20 + "long", "")], None),
+    (
+        {"at most 20% of the labels are told apart by a number alone"},
+        [*GIVEN[:-3], *((n, f"passage-{n}", f"{GIVEN[0][2]}-{n}", "") for n in (7, 8, 9))],
+        None,
+    ),
+]
+
+
+@pytest.mark.parametrize(("names", "rows", "live"), OF_DOCIDS)
+def test_docids(names: set[str], rows: list[tuple[int, str, str, str]], live: list[str] | None) -> None:
+    assert failed(of_docids(rows, live)) == names
+
+
+def test_a_docid_whose_passage_was_erased_has_not_moved() -> None:
+    assert failed(of_docids([(0, "erased-0", "erased-0", "delta-00000"), *GIVEN[1:]], ["passage-1"])) == set()
+
+
+def test_every_expectation_is_broken_by_something() -> None:
+    cases = {
+        "documents": (of_documents(DOCUMENTS), {name for name, *_ in OF_DOCUMENTS}),
+        "passages": (of_passages(PASSAGES, PLACES), {name for name, *_ in OF_PASSAGES}),
+        "metadata": (of_attributes(ATTRIBUTES), {name for name, *_ in OF_ATTRIBUTES}),
+        "docids": (of_docids(GIVEN), {name for names, *_ in OF_DOCIDS for name in names}),
+    }
+    for table, (findings, broken) in cases.items():
+        _, *expectations = findings  # the first counts the rows, and has a test of its own
+        assert {finding.name for finding in expectations} == broken, table
+
+
+def test_figures_say_what_deltas_are_compared_by() -> None:
+    frame = metadata.frame([Document("a", "", "", row) for row in ATTRIBUTES], RetrievalSettings())
+    found = metadata.figures(frame)
+    assert (found["attributes"], found["looked for in queries"], found["filled: team"]) == (4, 1, 1.0)
