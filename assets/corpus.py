@@ -196,12 +196,12 @@ def _commit(
     forgets: bool,
 ) -> None:
     """Write the record that makes the snapshot exist; `forgets` says that word statistics of before may not be used."""
-    from genret_ops.corpus.view import CorpusHead
+    from genret_ops.corpus.view import CorpusView
     from genret_ops.ingestion.inbox import postings
     from genret_ops.ingestion.sources import cut_of
 
     name, store = str(context.partition_key), home.home.store
-    head = CorpusHead.load(store, {TABLES: tables})
+    head = CorpusView.load(store, {TABLES: tables})
     reading, changes = left_by(context, "snapshot"), left_by(context, "delta")
     refused = store.read("quarantine", tables["quarantine"]).filter(pc.field("delta") == name)
     store.commit(

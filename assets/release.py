@@ -16,7 +16,7 @@ from genret_ops.records import canonical_json, text_hash
 from genret_ops.storage.home import actor
 
 if TYPE_CHECKING:
-    from genret_ops.evaluation.fusion_tuning import Tuned
+    from genret_ops.evaluation.fusion_tuning import FusionTuning
 
 EVALUATION = "evaluation.json"
 _NUMBER, _AGAINST = "release", "judged against release"
@@ -139,13 +139,13 @@ def champion(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materi
     )
 
 
-def _read_tuned(path: Path, version: str) -> "Tuned":
+def _read_tuned(path: Path, version: str) -> "FusionTuning":
     """What tuning found, as the evaluation of this data version left it.
 
     Raises:
         GenretError: a training has begun since.
     """
-    from genret_ops.evaluation.fusion_tuning import Tuned
+    from genret_ops.evaluation.fusion_tuning import FusionTuning
     from genret_ops.retrieval.fusion import Fusion
     from genret_ops.storage.files import file_hash
 
@@ -153,4 +153,4 @@ def _read_tuned(path: Path, version: str) -> "Tuned":
         raise GenretError("the model is another since it was evaluated: materialise evaluation with its check again")
     found = json.loads(path.read_text())
     fusions = {name: Fusion(found[name]["weights"]) for name in ("fusion", "lexical_fusion")}
-    return Tuned(**{**found, **fusions})
+    return FusionTuning(**{**found, **fusions})

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from genret_ops.corpus.view import CorpusHead
-from genret_ops.evaluation.baselines import Systems
+from genret_ops.corpus.view import CorpusView
+from genret_ops.evaluation.baselines import Baselines
 from genret_ops.evaluation.benchmark import PerQuery, evaluate, latency, report, write_per_query
 from genret_ops.evaluation.datasets import Benchmark
 from genret_ops.evaluation.reports.benchmark_report import write_json, write_report
@@ -53,7 +53,7 @@ def measure(
         bodies = _whole_passages(home, settings, head, partial(progress, "encoding for dense"))
         untrained = Encoder.load(settings.model.encoder, settings.model.query_tokens), bodies
         rewritten = _adapted(home, release, settings, head, partial(progress, "encoding for dense_adapted"))
-    systems = Systems(retriever.index, retriever.model, untrained, rewritten)
+    systems = Baselines(retriever.index, retriever.model, untrained, rewritten)
     scores = evaluate(benchmark, head, systems, partial(progress, "evaluating"))
     manifest = read_manifest(release.folder)
     facts = {
@@ -84,7 +84,7 @@ def measure_arrived(
 ) -> PerQuery:
     """Scores of the systems that are compared while a corpus grows, by system and query."""
     _, retriever = open_release(home, release.number)
-    systems = Systems(retriever.index, retriever.model, None, None, _FOLLOWED)
+    systems = Baselines(retriever.index, retriever.model, None, None, _FOLLOWED)
     scores, _ = evaluate(benchmark, retriever.index.head, systems, progress)
     return {name: scores.get(name, {}) for name in _FOLLOWED}
 
@@ -95,7 +95,7 @@ def report_path(home: Home, benchmark: Benchmark, settings: Settings) -> Path:
 
 
 def _whole_passages(
-    home: Home, settings: Settings, head: CorpusHead, progress: Callable[[int, int], None]
+    home: Home, settings: Settings, head: CorpusView, progress: Callable[[int, int], None]
 ) -> np.ndarray:
     """Unit vectors of heading and body read in one pass by the untrained encoder, as dense retrieval does it.
 
@@ -109,7 +109,7 @@ def _whole_passages(
 
 
 def _adapted(
-    home: Home, release: Release, settings: Settings, head: CorpusHead, progress: Callable[[int, int], None]
+    home: Home, release: Release, settings: Settings, head: CorpusView, progress: Callable[[int, int], None]
 ) -> RowScorer:
     """Rows as the trained encoder writes them: the same passages, read again by the adapted weights."""
     adapter = release.folder / "adapter"

@@ -15,7 +15,7 @@ from typing import Any
 import genret_ops
 import serving
 from genret_ops import summaries
-from genret_ops.corpus.visibility import LivePlaces, Places
+from genret_ops.corpus.visibility import Visibility, VisibilityReader
 from genret_ops.errors import GenretError
 from genret_ops.modeling.encoder import encoder_path
 from genret_ops.registry.artifacts import check, library_versions
@@ -65,7 +65,7 @@ def pack(home: Home, folder: Path) -> dict[str, Any]:
     wanted = (f"{name}=={versions[name].partition('+')[0]}\n" for name in _LIBRARIES)
     (building / "requirements.txt").write_text("".join(wanted))
     (building / SETTINGS_FILE).write_text(_settings_text(home))
-    live = LivePlaces(home.path)()
+    live = VisibilityReader(home.path)()
     (building / _PLACES).write_text(json.dumps({"held": sorted(live), "described": dict(live.described)}))
     packed = {"release": f"r{release.number}", "content_hash": release.content_hash, "delta": release.delta}
     listed = [one for one in summaries.releases(home) if one["release"] == packed["release"]]
@@ -104,7 +104,7 @@ class PackSource:
         settings = RetrievalSettings(**read_search(release).retrieval)
         model = load_model(release, str(self.folder / _ENCODER))
         places = json.loads((self.folder / _PLACES).read_text())
-        live = Places(frozenset(map(tuple, places["held"])), places["described"])
+        live = Visibility(frozenset(map(tuple, places["held"])), places["described"])
         retriever = Retriever(Index.read(self.folder / _HEAD, settings), model, lambda: live)
         return State(number, packed["content_hash"], packed["delta"], retriever)
 

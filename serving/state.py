@@ -7,7 +7,7 @@ from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
 from genret_ops import summaries
-from genret_ops.corpus.visibility import Places
+from genret_ops.corpus.visibility import Visibility
 from genret_ops.records import Document
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import CANDIDATE, CHAMPION, Registry
@@ -48,7 +48,7 @@ class State:
     def _counted(self) -> Any:
         return lru_cache(maxsize=16)(self._count)
 
-    def _count(self, live: Places, filters: tuple[tuple[str, str], ...]) -> dict[str, Counter[str]]:
+    def _count(self, live: Visibility, filters: tuple[tuple[str, str], ...]) -> dict[str, Counter[str]]:
         found = dict[str, Counter[str]]()
         gone = self.retriever.index.redescribed(live) if filters else frozenset[str]()
         for document in self._standing(live):
@@ -57,7 +57,7 @@ class State:
                     found.setdefault(name, Counter())[value] += 1
         return found
 
-    def _standing(self, live: Places) -> Iterator[Document]:
+    def _standing(self, live: Visibility) -> Iterator[Document]:
         head = self.retriever.index.head
         for doc_id, docids in self.docids.items():
             if any((doc_id, head.passages[docid].passage_id) in live for docid in docids):

@@ -20,7 +20,7 @@ from genret_ops.settings import Settings
 from genret_ops.storage.tables import FOLDER
 
 if TYPE_CHECKING:
-    from genret_ops.corpus.view import CorpusHead
+    from genret_ops.corpus.view import CorpusView
     from genret_ops.storage.home import Home
     from genret_ops.training.job import Job
 
@@ -81,11 +81,11 @@ class HomeResource(HomeFolder):
         """The settings that this run was started with."""
         return Settings.model_validate_json(self.settings_json) if self.settings_json else self.home.settings
 
-    def head(self, delta: str) -> "CorpusHead":
+    def head(self, delta: str) -> "CorpusView":
         """The committed corpus head of a delta."""
-        from genret_ops.corpus.view import CorpusHead
+        from genret_ops.corpus.view import CorpusView
 
-        return CorpusHead.load(self.home.store, self.home.store.committed(delta))
+        return CorpusView.load(self.home.store, self.home.store.committed(delta))
 
     @property
     def parent_folder(self) -> Path | None:

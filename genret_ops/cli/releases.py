@@ -103,7 +103,7 @@ def label(
 ) -> None:
     """Tell the gate what the right answer is: it asks these queries of every release from now on."""
     from genret_ops.cli import render
-    from genret_ops.corpus.visibility import LivePlaces
+    from genret_ops.corpus.visibility import VisibilityReader
     from genret_ops.promotion.feedback import take_over
     from genret_ops.promotion.labels import add_labels, parse, read_labels
 
@@ -114,7 +114,7 @@ def label(
         taken = take_over(opened.path)
         tell({**taken, "labels": len(read_labels(opened.path))}, as_json, render.labelled)
         return
-    known = {doc_id for doc_id, _ in LivePlaces(opened.path)()}
+    known = {doc_id for doc_id, _ in VisibilityReader(opened.path)()}
     pairs = list(parse(file.read_bytes().split(b"\n"), str(file))) if file else [(str(query), str(document))]
     if unknown := sorted({doc_id for _, doc_id in pairs} - known):
         more = f" (and {len(unknown) - 1} more ids are unknown)" if len(unknown) > 1 else ""

@@ -1,6 +1,6 @@
 """The corpus head: the live set of passages in docid order, as everything downstream reads it.
 
-cut.py writes the passages of a snapshot; `CorpusHead` reads a committed one. This module knows docids as numbers
+cut.py writes the passages of a snapshot; `CorpusView` reads a committed one. This module knows docids as numbers
 in a table; how they are given is identifiers' business, what is searched retrieval's.
 """
 
@@ -25,7 +25,7 @@ _HEADING_ATTRIBUTES = ("source", "module")
 _TABLES = ("documents", "passages", "occurrences", "docids")
 
 
-class CorpusHead:
+class CorpusView:
     """Passages by docid: every list and array has one entry a docid ever given.
 
     `live[docid]` says whether the passage is in the snapshot. One that left keeps its number, its id and its
@@ -46,7 +46,7 @@ class CorpusHead:
         self._documents = documents
 
     @classmethod
-    def load(cls, store: "TableStore", record: Mapping[str, Any]) -> "CorpusHead":
+    def load(cls, store: "TableStore", record: Mapping[str, Any]) -> "CorpusView":
         """The head of a committed snapshot; `record` is what `Store.committed` gives.
 
         Raises:
@@ -55,7 +55,7 @@ class CorpusHead:
         return cls.of(read_tables(store, record))
 
     @classmethod
-    def of(cls, tables: Mapping[str, pa.Table]) -> "CorpusHead":
+    def of(cls, tables: Mapping[str, pa.Table]) -> "CorpusView":
         """The head of its four tables.
 
         Raises:

@@ -23,7 +23,7 @@ _Stamp = tuple[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Places:
+class Visibility:
     """What may be returned: `held` are pairs of document id and passage id, `described` the hash of the attributes that
     each document has in the newest snapshot. It equals itself alone, so that what follows from it can be remembered."""
 
@@ -43,14 +43,14 @@ class Places:
         return len(self.held)
 
 
-class LivePlaces:
+class VisibilityReader:
     """The live places of one home, read again when a snapshot is committed or a document withdrawn."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
-        self._known: tuple[_Stamp | None, Places] = (None, Places())  # one reference: several threads search
+        self._known: tuple[_Stamp | None, Visibility] = (None, Visibility())  # one reference: several threads search
 
-    def __call__(self) -> Places:
+    def __call__(self) -> Visibility:
         """Every live place; the same object as long as nothing changes."""
         newest = newest_snapshot(self._home)
         by_hand = self._home / WITHDRAWN
@@ -63,13 +63,13 @@ class LivePlaces:
         return places
 
 
-def _places(home: Path, newest: str) -> Places:
+def _places(home: Path, newest: str) -> Visibility:
     if not newest:
-        return Places()
+        return Visibility()
     found = json.loads(places_path(home, newest).read_text())
     held: dict[str, list[str]] = found["passages"]
     gone = _withdrawn(home, newest)
-    return Places(
+    return Visibility(
         frozenset((doc, passage) for doc, own in held.items() if doc not in gone for passage in own), found["metadata"]
     )
 

@@ -32,7 +32,7 @@ _PLANNED = {"hybrid_without_model": "lexical", "generative": "generative", "hybr
 _ADAPTED = {"dense_adapted": "generative"}
 
 
-class Systems:
+class Baselines:
     """Every system over one index.
 
     Args:

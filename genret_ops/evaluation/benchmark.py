@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from genret_ops.corpus.view import CorpusHead
-from genret_ops.evaluation.baselines import Systems
+from genret_ops.corpus.view import CorpusView
+from genret_ops.evaluation.baselines import Baselines
 from genret_ops.evaluation.datasets import Benchmark, BenchQuery
 from genret_ops.evaluation.metrics import mean, official_multihop, roll_up, textbook
 from genret_ops.evaluation.significance import paired_by_metric
@@ -26,8 +26,8 @@ PerQuery = dict[str, dict[str, dict[str, float]]]
 
 def evaluate(
     benchmark: Benchmark,
-    head: CorpusHead,
-    systems: Systems,
+    head: CorpusView,
+    systems: Baselines,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[PerQuery, PerQuery]:
     """(headline scores, textbook scores) by system and query; equal where the protocol is textbook."""
@@ -47,7 +47,7 @@ def evaluate(
     return headline, books
 
 
-def _textbook(query: BenchQuery, run: Sequence[int], head: CorpusHead) -> dict[str, float]:
+def _textbook(query: BenchQuery, run: Sequence[int], head: CorpusView) -> dict[str, float]:
     """Passages rolled up to documents; gold documents that the corpus lost to quarantine still count."""
     return textbook(roll_up(doc_id for docid in run for doc_id in head.documents_of(docid)), query.relevant)
 
@@ -89,7 +89,7 @@ def latency(retriever: Retriever, queries: Sequence[str], mode: str) -> dict[str
 
 
 def report(
-    benchmark: Benchmark, head: CorpusHead, scores: tuple[PerQuery, PerQuery], facts: Mapping[str, Any], seed: int
+    benchmark: Benchmark, head: CorpusView, scores: tuple[PerQuery, PerQuery], facts: Mapping[str, Any], seed: int
 ) -> dict[str, Any]:
     """The benchmark's result as JSON; `facts` are added as they are (seed, steps, build_seconds, fusion ...)."""
     headline, books = scores

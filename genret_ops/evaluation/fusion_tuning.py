@@ -11,7 +11,7 @@ from statistics import mean
 
 import numpy as np
 
-from genret_ops.corpus.view import CorpusHead
+from genret_ops.corpus.view import CorpusView
 from genret_ops.errors import GenretError
 from genret_ops.evaluation.significance import paired_bootstrap
 from genret_ops.modeling.docid_head import RowScorer
@@ -31,7 +31,7 @@ _MODES = (_USUAL, "generative", "lexical")
 
 
 @dataclass(frozen=True, slots=True)
-class Tuned:
+class FusionTuning:
     """What tuning found; `mrr` is MRR@10 by mode on the half of the queries that weights were not fitted on."""
 
     fusion: Fusion
@@ -42,7 +42,7 @@ class Tuned:
 
 
 def withheld_sentences(
-    head: CorpusHead, queries: Sequence[SyntheticQuery], docid_of: Mapping[str, int]
+    head: CorpusView, queries: Sequence[SyntheticQuery], docid_of: Mapping[str, int]
 ) -> dict[int, frozenset[str]]:
     """Sentences to withhold by docid: those of every second query, where the passage has others left."""
     found = dict[int, set[str]]()
@@ -57,13 +57,13 @@ def withheld_sentences(
 
 
 def tune(
-    head: CorpusHead,
+    head: CorpusView,
     queries: Sequence[SyntheticQuery],
     encoder: Encoder,
     rows_without: Callable[[Mapping[int, frozenset[str]]], Rows],
     scale: float,
     settings: RetrievalSettings,
-) -> Tuned:
+) -> FusionTuning:
     """Fit both fusions and choose the default mode.
 
     Args:
@@ -87,7 +87,7 @@ def tune(
     ranks = {mode: _reciprocal_ranks(lists, gold, held, retriever, mode) for mode in _MODES}
     of = [head.first_document(min(gold[number])).doc_id for number in held]
     everything = list(range(len(queries)))
-    return Tuned(
+    return FusionTuning(
         fusion=_fitted(lists, gold, everything, FEATURES),
         lexical_fusion=_fitted(lists, gold, everything, LEXICAL),
         default_mode=default_mode(ranks, of),

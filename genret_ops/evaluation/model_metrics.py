@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from genret_ops.corpus.view import CorpusHead
+from genret_ops.corpus.view import CorpusView
 from genret_ops.records import SyntheticQuery
 from genret_ops.retrieval.index import Index, Model
 from genret_ops.retrieval.ranking import candidates
@@ -30,7 +30,7 @@ class Question:
     document: str
 
 
-def questions(head: CorpusHead, queries: Sequence[SyntheticQuery], limit: int, seed: int = 0) -> list[Question]:
+def questions(head: CorpusView, queries: Sequence[SyntheticQuery], limit: int, seed: int = 0) -> list[Question]:
     """At most `limit` of the queries, drawn by seed; what no longer has a live passage is dropped."""
     docid_of = {passage.passage_id: docid for docid, passage in enumerate(head.passages)}
     found = list[Question]()

@@ -18,7 +18,7 @@ from typing import Literal
 from uuid import uuid4
 
 from genret_ops.corpus.erased import Erased, Erasure, content_key, document_key
-from genret_ops.corpus.visibility import LivePlaces, admit, withdraw
+from genret_ops.corpus.visibility import VisibilityReader, admit, withdraw
 from genret_ops.errors import DocumentRefused, UnknownDocument
 from genret_ops.ingestion.front_matter import metadata_values
 from genret_ops.ingestion.text_encoding import clean
@@ -57,7 +57,7 @@ class Inbox:
         self._home = home
         self._folder = home.path / "inbox"
         self._tickets = home.path / "tickets"
-        self._live = LivePlaces(home.path)
+        self._live = VisibilityReader(home.path)
 
     def exists(self) -> bool:
         """Whether anything was ever posted."""

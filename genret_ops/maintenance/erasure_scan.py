@@ -24,7 +24,7 @@ from sqlalchemy import select
 
 from genret_ops.corpus.erased import ERASING, Erasure, content_key
 from genret_ops.corpus.snapshot import documents_of, read_documents
-from genret_ops.corpus.view import CorpusHead, heading
+from genret_ops.corpus.view import CorpusView, heading
 from genret_ops.corpus.visibility import withdrawn
 from genret_ops.errors import GenretError
 from genret_ops.ingestion.inbox import Inbox
@@ -106,7 +106,7 @@ class Traces:
         self.document = erasure.document
         store = home.store
         record = store.committed(store.snapshots()[-1])
-        head = CorpusHead.load(store, record)
+        head = CorpusView.load(store, record)
         kept = [document for doc_id, document in head.documents.items() if doc_id != self.document]
         refused = store.read("quarantine", record["tables"]["quarantine"]).to_pylist()
         ids = [text for one in kept for text in (one.doc_id, one.source)] + [row["source"] for row in refused]

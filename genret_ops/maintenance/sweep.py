@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from genret_ops.corpus.delta import next_delta_name
-from genret_ops.corpus.view import CorpusHead
+from genret_ops.corpus.view import CorpusView
 from genret_ops.registry.ancestry import answered_before, learned_from, reference
 from genret_ops.registry.artifacts import read_manifest
 from genret_ops.registry.store import ALIASES, CHAMPION, Registry, Release
@@ -105,7 +105,7 @@ def sweep(home: Home) -> dict[str, int]:
         removed[kind] = removed.get(kind, 0) + 1
     for table, count in home.store.keep(needed.versions).items():
         removed[f"versions of {table}"] = count
-    heads = (CorpusHead.load(home.store, home.store.committed(name)) for name in home.store.snapshots()[-1:])
+    heads = (CorpusView.load(home.store, home.store.committed(name)) for name in home.store.snapshots()[-1:])
     removed["cached encodings"] = EncodingCache.keep(home.path, set[str]().union(*map(encoded_texts, heads)))
     return {kind: count for kind, count in removed.items() if count}
 

@@ -101,7 +101,7 @@ def padded(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _runs(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Places of `lengths` in runs of at most `_BATCH` that differ by a quarter at most, so that little is padded."""
+    """Positions in `lengths` in runs of at most `_BATCH` that differ by a quarter at most, so that little is padded."""
     run = list[int]()
     for place in sorted(range(len(lengths)), key=lambda place: lengths[place]):
         if run and (len(run) == _BATCH or lengths[place] > 1.25 * lengths[run[0]]):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from genret_ops.corpus.visibility import LivePlaces
+from genret_ops.corpus.visibility import VisibilityReader
 from genret_ops.registry.artifacts import read_manifest
 from genret_ops.registry.store import CHAMPION, Registry
 from genret_ops.retrieval.artifacts import learned_passages
@@ -72,7 +72,7 @@ def freshness(home: Path) -> Freshness:
     if registry is not None and number is not None:
         folder = registry.release(number).folder
         known, trained_on = learned_passages(folder), str(read_manifest(folder)["trained_on"])
-    fresh = {passage for _, passage in LivePlaces(home)()} - known
+    fresh = {passage for _, passage in VisibilityReader(home)()} - known
     return Freshness(len(fresh), _oldest(home, fresh, trained_on) if fresh else None, number is not None)
 
 

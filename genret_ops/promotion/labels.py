@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from genret_ops.corpus.view import CorpusHead
+from genret_ops.corpus.view import CorpusView
 from genret_ops.errors import GenretError
 from genret_ops.evaluation.model_metrics import Question
 from genret_ops.storage import jsonl
@@ -70,7 +70,7 @@ def parse(given: Iterable[bytes], place: str) -> Iterator[Label]:
         yield query, document
 
 
-def labelled(head: CorpusHead, labels: Iterable[Label]) -> list[Question]:
+def labelled(head: CorpusView, labels: Iterable[Label]) -> list[Question]:
     """The judgements as questions on a head: a query's documents answer it with any of their passages.
 
     What a label names by id is found again after an edit, whose passages are other ones; labels of documents that

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from genret_ops.corpus.view import CorpusHead
-from genret_ops.corpus.visibility import LivePlaces
+from genret_ops.corpus.view import CorpusView
+from genret_ops.corpus.visibility import VisibilityReader
 from genret_ops.errors import BrokenRelease, NothingToSearch
 from genret_ops.modeling.docid_head import RowScorer, finished_rows, fresh_rows
 from genret_ops.registry.artifacts import read_manifest
@@ -19,7 +19,7 @@ from genret_ops.storage.home import Home
 from genret_ops.training.dataset import genesis_rows
 
 
-def model_on(home: Home, release: Release, head: CorpusHead) -> Model:
+def model_on(home: Home, release: Release, head: CorpusView) -> Model:
     """The model of a release on another head of its generation, whichever of the two holds more docids.
 
     A docid that it learned has the row of then, and every other that is live there one from its map.
@@ -50,4 +50,4 @@ def open_release(home: Home, name: str | int = "champion", beside: Index | None 
     known = json.loads((release.folder / "docids.json").read_text())
     if known != [passage.passage_id for passage in index.head.passages]:
         raise BrokenRelease(f"r{release.number} was trained on other passages than its corpus head has: build again")
-    return release, Retriever(index, load_model(release.folder), LivePlaces(home.path))
+    return release, Retriever(index, load_model(release.folder), VisibilityReader(home.path))

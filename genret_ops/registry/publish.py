@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from genret_ops.corpus.view import CorpusHead
+from genret_ops.corpus.view import CorpusView
 from genret_ops.errors import BrokenRelease, GenretError
-from genret_ops.evaluation.fusion_tuning import Tuned
+from genret_ops.evaluation.fusion_tuning import FusionTuning
 from genret_ops.identifiers.docids import same_docids
 from genret_ops.modeling.docid_head import fresh_rows
 from genret_ops.modeling.embeddings import Rows
@@ -41,10 +41,10 @@ _LIMITS = (
 def publish(
     home: Home,
     record: Mapping[str, Any],
-    head: CorpusHead,
+    head: CorpusView,
     job: Job,
     rows: Rows,
-    tuned: Tuned,
+    tuned: FusionTuning,
     training_tables: Mapping[str, int],
     run_id: str,
     actor: str,
@@ -125,7 +125,7 @@ def _generation(registry: Registry, parent: int | None) -> int:
 def publish_patch(
     home: Home,
     record: Mapping[str, Any],
-    head: CorpusHead,
+    head: CorpusView,
     parent: Release,
     docids: Sequence[int],
     genesis: Rows,
@@ -181,7 +181,9 @@ def publish_patch(
     return registry.release(number)
 
 
-def _facts(release: Release, manifest: Mapping[str, Any], head: CorpusHead, job: Job, tuned: Tuned) -> dict[str, Any]:
+def _facts(
+    release: Release, manifest: Mapping[str, Any], head: CorpusView, job: Job, tuned: FusionTuning
+) -> dict[str, Any]:
     losses = job.losses("sft")
     training = job.settings.training
     return {

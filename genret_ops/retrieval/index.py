@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from genret_ops.corpus.metadata import date_attributes, detectable, profile
-from genret_ops.corpus.view import CorpusHead, read_files, read_tables, write_files
-from genret_ops.corpus.visibility import Places
+from genret_ops.corpus.view import CorpusView, read_files, read_tables, write_files
+from genret_ops.corpus.visibility import Visibility
 from genret_ops.lexical.bm25 import tokens
 from genret_ops.lexical.index import LexicalIndex
 from genret_ops.modeling.docid_head import RowScorer
@@ -53,7 +53,7 @@ class Index:
 
     folder: Path | None = None
 
-    def __init__(self, head: CorpusHead, settings: RetrievalSettings, lexical: LexicalIndex) -> None:
+    def __init__(self, head: CorpusView, settings: RetrievalSettings, lexical: LexicalIndex) -> None:
         self.head = head
         self.lexical = lexical
         self.settings = settings
@@ -100,7 +100,7 @@ class Index:
     @classmethod
     def read(cls, folder: Path, settings: RetrievalSettings) -> "Index":
         """The index in a folder of files."""
-        index = cls(CorpusHead.of(read_files(folder)), settings, LexicalIndex.load(folder))
+        index = cls(CorpusView.of(read_files(folder)), settings, LexicalIndex.load(folder))
         index.folder = folder
         return index
 
@@ -124,7 +124,7 @@ class Index:
         passage, sentence = (np.where(self.head.live, scores, 0) for scores in self.lexical.scores(text))
         return Scores(passage, sentence, row, self.coverage(text, sentence))
 
-    def filtered(self, filters: Mapping[str, str], live: Places | None = None) -> np.ndarray:
+    def filtered(self, filters: Mapping[str, str], live: Visibility | None = None) -> np.ndarray:
         """The docids of which one document has all these attribute values, as a mask; possibly empty.
 
         `live` are the places that may be returned; None: all of the head. With filters a document has to have them now
@@ -147,12 +147,12 @@ class Index:
             )
         return allowed
 
-    def _redescribed(self, live: Places) -> frozenset[str]:
+    def _redescribed(self, live: Visibility) -> frozenset[str]:
         """The documents that have other attributes in the newest snapshot; most often there is none."""
         hashes = ((one.doc_id, one.metadata_hash) for one in self.head.documents.values())
         return frozenset(doc_id for doc_id, own in hashes if live.described.get(doc_id, own) != own)
 
-    def _held_by(self, live: Places) -> np.ndarray:
+    def _held_by(self, live: Visibility) -> np.ndarray:
         """The docids that stand at one of these places, as a mask."""
         return np.array(
             [
@@ -196,7 +196,7 @@ def _with_statistics(home: Home, record: Mapping[str, Any]) -> list[Mapping[str,
     return [record] if other == record["snapshot"] else [record, home.store.committed(other)]
 
 
-def _write(home: Home, record: Mapping[str, Any], afresh: bool = False) -> tuple[CorpusHead, LexicalIndex]:
+def _write(home: Home, record: Mapping[str, Any], afresh: bool = False) -> tuple[CorpusView, LexicalIndex]:
     """(head, word index) of a record, written into their folder; `afresh` uses nothing of the snapshot before."""
     folder = home.head(record)
     *_, statistics = _with_statistics(home, record)
@@ -204,7 +204,7 @@ def _write(home: Home, record: Mapping[str, Any], afresh: bool = False) -> tuple
     if statistics is not record and not base.exists():
         _write(home, statistics, afresh)
     tables = read_tables(home.store, record)
-    head = CorpusHead.of(tables)
+    head = CorpusView.of(tables)
     if statistics is record:
         lexical = build_lexical(head)
     else:
@@ -236,13 +236,13 @@ def _days(column: np.ndarray) -> np.ndarray:
     return np.array([value[:10] for value in column])
 
 
-def build_lexical(head: CorpusHead, without: Mapping[int, frozenset[str]] | None = None) -> LexicalIndex:
+def build_lexical(head: CorpusView, without: Mapping[int, frozenset[str]] | None = None) -> LexicalIndex:
     """The lexical index of a head; `without` withholds sentences of a docid, as tuning does."""
     return LexicalIndex.build(*lexical_texts(head, without))
 
 
 def lexical_texts(
-    head: CorpusHead, without: Mapping[int, frozenset[str]] | None = None
+    head: CorpusView, without: Mapping[int, frozenset[str]] | None = None
 ) -> tuple[list[str], list[Sequence[str]]]:
     """(text, sentences) of every docid, as the lexical index reads them."""
     texts, sentences = list[str](), list[Sequence[str]]()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from genret_ops.corpus.visibility import Places
+from genret_ops.corpus.visibility import Visibility
 from genret_ops.errors import GenretError
 from genret_ops.records import Hit
 from genret_ops.retrieval.index import Index, Model
@@ -50,10 +50,10 @@ class Retriever:
     `live` gives the places that may be returned at the moment of a search; without it, all of the head may.
     """
 
-    def __init__(self, index: Index, model: Model, live: Callable[[], Places] | None = None) -> None:
+    def __init__(self, index: Index, model: Model, live: Callable[[], Visibility] | None = None) -> None:
         self.index = index
         self.model = model
-        everything = Places() if live else _everything(index)
+        everything = Visibility() if live else _everything(index)
         self.live = live or (lambda: everything)
 
     def search(
@@ -148,7 +148,7 @@ class Retriever:
                 known = ", ".join(self.index.attributes) or "none"
                 raise GenretError(f"no document has an attribute {name!r}: there are {known}")
 
-    def _hit(self, item: Ranked, filters: Mapping[str, str], live: Places) -> Hit:
+    def _hit(self, item: Ranked, filters: Mapping[str, str], live: Visibility) -> Hit:
         """A hit, shown in the first of its live documents that has the filters' values."""
         head = self.index.head
         passage = head.passages[item.docid]
@@ -175,10 +175,10 @@ class Retriever:
         )
 
 
-def _everything(index: Index) -> Places:
+def _everything(index: Index) -> Visibility:
     """Every place of a head."""
     held = frozenset((doc_id, own) for doc_id, passages in index.head.places().items() for own in passages)
-    return Places(held, {document.doc_id: document.metadata_hash for document in index.head.documents.values()})
+    return Visibility(held, {document.doc_id: document.metadata_hash for document in index.head.documents.values()})
 
 
 def describe(plan: QueryPlan) -> str:

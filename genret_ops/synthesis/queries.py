@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from scipy.sparse import csr_array
 
 from genret_ops.corpus.metadata import date_attributes, detectable, is_date, profile
-from genret_ops.corpus.view import CorpusHead
+from genret_ops.corpus.view import CorpusView
 from genret_ops.errors import GenretError
 from genret_ops.lexical.bm25 import tokens
 from genret_ops.lexical.index import LexicalIndex
@@ -34,7 +34,7 @@ _NEIGHBOUR_WORDS = 60
 
 
 def neighbours(
-    head: CorpusHead,
+    head: CorpusView,
     lexical: LexicalIndex,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> np.ndarray:
@@ -52,7 +52,7 @@ def neighbours(
     return found
 
 
-def membership(head: CorpusHead) -> csr_array:
+def membership(head: CorpusView) -> csr_array:
     """Which documents hold each docid's passage, shape (docids, documents): 1 where one does, none if it has left."""
     numbers = {doc_id: number for number, doc_id in enumerate(head.documents)}
     held = [[numbers[doc_id] for doc_id in head.documents_of(docid)] for docid in range(len(head))]
@@ -61,7 +61,7 @@ def membership(head: CorpusHead) -> csr_array:
     return csr_array((np.ones(len(columns), dtype=np.int32), columns, starts), shape=(len(head), len(numbers)))
 
 
-def heldout_docids(head: CorpusHead, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
+def heldout_docids(head: CorpusView, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
     """Masks of the docids whose documents are held out, for tuning and for the gate (a third of them).
 
     A document's id and the seed alone decide, so it stays on its side whatever comes to the corpus, and a passage that
@@ -85,7 +85,7 @@ def heldout_docids(head: CorpusHead, settings: Settings) -> tuple[np.ndarray, np
 
 
 def write_queries(
-    head: CorpusHead, near: np.ndarray, settings: Settings, known: frozenset[int] | None = None
+    head: CorpusView, near: np.ndarray, settings: Settings, known: frozenset[int] | None = None
 ) -> list[SyntheticQuery]:
     """Every synthetic query of a build, by split; deterministic by seed.
 
@@ -140,7 +140,7 @@ def _hard(generator: Extractive, old: np.ndarray, new: np.ndarray, training: Tra
     return [row for place, one in enumerate(fresh) for row in (one, *known[place * turns : (place + 1) * turns])]
 
 
-def sources(head: CorpusHead, near: np.ndarray, settings: RetrievalSettings) -> list[Source]:
+def sources(head: CorpusView, near: np.ndarray, settings: RetrievalSettings) -> list[Source]:
     """The head as the generator reads it, in docid order; attributes are those that queries can name."""
     found = profile(head.documents.values())
     names = {name: set(values) for name, values in detectable(found, settings, len(head.documents)).items()}
@@ -161,7 +161,7 @@ def sources(head: CorpusHead, near: np.ndarray, settings: RetrievalSettings) -> 
     return rows
 
 
-def _rarity(head: CorpusHead) -> dict[str, float]:
+def _rarity(head: CorpusView) -> dict[str, float]:
     counts = Counter(word for passage in head.passages for word in {w.lower() for w in _WORDS.findall(passage.text)})
     return {word: math.log(len(head) / count) for word, count in counts.items()}
 

@@ -15,7 +15,7 @@ from genret_ops.modeling.encoder import Encoder
 from genret_ops.settings import Settings
 from genret_ops.storage.files import write_atomically
 from genret_ops.training.sft import candidates, target
-from genret_ops.training.trainer import Learner
+from genret_ops.training.trainer import Trainer
 
 _STEPS = 4
 
@@ -40,7 +40,7 @@ def seconds_per_step(settings: Settings, sentences: Sequence[str]) -> float:
     vectors = rng.standard_normal((8 * count, dimension)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     rows = Rows(vectors.astype(np.float16), np.arange(0, 8 * count + 1, 8))
-    learner = Learner(settings, rows, None)
+    learner = Trainer(settings, rows, None)
     learner.optimise(_STEPS)
     taken = list[float]()
     for step in range(_STEPS):

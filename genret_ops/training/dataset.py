@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from scipy.sparse import csr_array, save_npz
 
-from genret_ops.corpus.view import CorpusHead
+from genret_ops.corpus.view import CorpusView
 from genret_ops.modeling.embeddings import PassageInput, Rows, encode_rows
 from genret_ops.modeling.encoder import Encoder, encoder_hash
 from genret_ops.records import SyntheticQuery, canonical_json, text_hash
@@ -32,7 +32,7 @@ def passage_encoder(settings: Settings) -> Encoder:
 
 
 def passage_inputs(
-    head: CorpusHead, without: Mapping[int, frozenset[str]] | None = None, docids: Sequence[int] | None = None
+    head: CorpusView, without: Mapping[int, frozenset[str]] | None = None, docids: Sequence[int] | None = None
 ) -> list[PassageInput]:
     """What the encoder reads of `docids` (all); `without` withholds sentences of a docid."""
     withheld = without or {}
@@ -45,14 +45,14 @@ def passage_inputs(
     ]
 
 
-def encoded_texts(head: CorpusHead) -> set[str]:
+def encoded_texts(head: CorpusView) -> set[str]:
     """Hashes of the texts that the encoder reads of a head, by which its cache knows them."""
     return {text_hash(text) for passage in passage_inputs(head) for text in passage.texts}
 
 
 def genesis_rows(
     home: Path,
-    head: CorpusHead,
+    head: CorpusView,
     settings: Settings,
     without: Mapping[int, frozenset[str]] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,

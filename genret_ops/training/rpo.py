@@ -11,7 +11,7 @@ from torch.nn.functional import logsigmoid
 
 from genret_ops.training.job import Job
 from genret_ops.training.sft import candidates
-from genret_ops.training.trainer import Learner, LossCurve, Progress
+from genret_ops.training.trainer import LossCurve, Progress, Trainer
 
 
 def rpo_loss(
@@ -41,10 +41,10 @@ def train(job: Job, progress: Progress) -> None:
         return
     training = job.settings.training
     pairs = job.table("pairs").to_pylist()
-    learner = Learner(job.settings, job.rows, job.folder / "sft")
+    learner = Trainer(job.settings, job.rows, job.folder / "sft")
     steps = min(job.rpo_steps, -(-len(pairs) // training.batch))
     if steps:
-        frozen = Learner(job.settings, job.rows, job.folder / "sft")
+        frozen = Trainer(job.settings, job.rows, job.folder / "sft")
         learner.optimise(steps, training.rpo_lr / training.lr_adapter)
         checkpoint = job.folder / "checkpoints" / "rpo.pt"
         first = learner.resume(checkpoint)

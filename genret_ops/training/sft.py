@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from genret_ops.training.job import Job
-from genret_ops.training.trainer import Learner, LossCurve, Progress
+from genret_ops.training.trainer import LossCurve, Progress, Trainer
 
 _RESIDUAL_PENALTY = 1e-3
 
@@ -32,7 +32,7 @@ def target(positives: Sequence[Sequence[int]], docids: np.ndarray) -> torch.Tens
     return wanted
 
 
-def steps(job: Job, learner: Learner, first: int) -> Iterator[tuple[int, float]]:
+def steps(job: Job, learner: Trainer, first: int) -> Iterator[tuple[int, float]]:
     """Take the steps from number `first` on; yields each one's number and loss once its weights are in."""
     from datasets import Dataset
     from datasets.table import InMemoryTable
@@ -57,7 +57,7 @@ def train(job: Job, progress: Progress) -> None:
     done = job.folder / "sft"
     if done.exists():
         return
-    learner = Learner(job.settings, job.rows, job.parent)
+    learner = Trainer(job.settings, job.rows, job.parent)
     before = learner.weights()
     learner.optimise(job.steps)
     checkpoint = job.folder / "checkpoints" / "sft.pt"

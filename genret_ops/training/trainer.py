@@ -20,7 +20,7 @@ Progress = Callable[[int, int, float], None]
 """Called with (steps done, steps in all, loss)."""
 
 
-class Learner:
+class Trainer:
     """Encoder with LoRA and head under training.
 
     `start` is a folder that `save` wrote, or a model release, perhaps of fewer docids; None for genesis.

@@ -40,7 +40,7 @@ def tuned_as(home: Home, **found: Any) -> Any:
     """What tuning is to find from now on: as it did, but for this."""
     before = json.loads((job_of(home).folder / "evaluation.json").read_text())
     fusions = {name: Fusion(before[name]["weights"]) for name in ("fusion", "lexical_fusion")}
-    return lambda *_, **__: replace(fusion_tuning.Tuned(**{**before, **fusions}), **found)
+    return lambda *_, **__: replace(fusion_tuning.FusionTuning(**{**before, **fusions}), **found)
 
 
 def test_checks_that_passed_in_other_runs_lead_to_a_release_and_to_a_champion(home: Home) -> None:

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from assets.lib import runner
-from genret_ops.corpus.visibility import LivePlaces, withdraw
+from genret_ops.corpus.visibility import VisibilityReader, withdraw
 from genret_ops.errors import BrokenRelease
 from genret_ops.maintenance.backup import backup, restore
 from genret_ops.modeling.docid_head import finished_rows
@@ -136,7 +136,7 @@ def test_a_document_withdrawn_by_hand_is_gone_from_an_open_retriever(home_copy: 
     withdraw(home_copy, "parking.md")
     for mode in MODES:
         assert "parking.md" not in everything(retriever, mode)
-    assert "parking.md" not in {doc_id for doc_id, _ in LivePlaces(home_copy)()}
+    assert "parking.md" not in {doc_id for doc_id, _ in VisibilityReader(home_copy)()}
     team = retriever.search("where do visitors park", 10_000, "dense", {"team": "Blue Team"}).hits
     assert {hit.doc_id for hit in team} == {"holiday.md"}
 

@@ -10,7 +10,7 @@ import pytest
 
 from genret_ops.corpus.cut import cut_snapshot
 from genret_ops.corpus.snapshot import read_documents, take_snapshot
-from genret_ops.corpus.view import CorpusHead
+from genret_ops.corpus.view import CorpusView
 from genret_ops.errors import GenretError
 from genret_ops.identifiers.docids import assign
 from genret_ops.records import SCHEMAS, Document, Occurrence, Passage, Quarantined, to_arrow
@@ -40,7 +40,7 @@ def store(tmp_path: Path) -> TableStore:
     return TableStore(tmp_path)
 
 
-def build(store: TableStore, documents: list[Document], delta: str) -> CorpusHead:
+def build(store: TableStore, documents: list[Document], delta: str) -> CorpusView:
     """Every corpus stage in its order, then the head of what was committed."""
     tables = dict(take_snapshot(store, documents, delta).tables)
     tables |= cut_snapshot(store, SETTINGS, words, tables["documents"]).tables
@@ -48,7 +48,7 @@ def build(store: TableStore, documents: list[Document], delta: str) -> CorpusHea
     known = store.read("docids")
     tables["docids"] = store.replace("docids", pa.concat_tables([known, assign(known, passages, delta)]))
     store.commit(delta, tables, {}, {})
-    return CorpusHead.load(store, store.committed(delta))
+    return CorpusView.load(store, store.committed(delta))
 
 
 def test_documents_come_back_as_they_were_in_the_order_of_their_ids(store: TableStore) -> None:
@@ -189,7 +189,7 @@ def test_a_passage_that_left_keeps_its_docid_and_nothing_else(store: TableStore)
 def test_a_committed_head_does_not_see_what_came_later(store: TableStore) -> None:
     build(store, [TEA], "delta-00000")
     build(store, [CUPS], "delta-00001")
-    head = CorpusHead.load(store, store.committed("delta-00000"))
+    head = CorpusView.load(store, store.committed("delta-00000"))
     assert head.live.tolist() == [True, True]
     assert head.first_document(1) == TEA
 
@@ -198,18 +198,18 @@ def test_a_head_whose_tables_do_not_belong_together_is_refused(store: TableStore
     build(store, [TEA], "delta-00000")
     tables = store.committed("delta-00000")["tables"]
     with pytest.raises(GenretError, match="has no docids"):
-        CorpusHead.load(store, {"tables": {name: tables[name] for name in tables if name != "docids"}})
+        CorpusView.load(store, {"tables": {name: tables[name] for name in tables if name != "docids"}})
     documents = take_snapshot(store, [CUPS], "delta-00001").tables["documents"]
     with pytest.raises(GenretError, match="documents that the snapshot does not hold"):
-        CorpusHead.load(store, {"tables": tables | {"documents": documents}})
+        CorpusView.load(store, {"tables": tables | {"documents": documents}})
     cut = cut_snapshot(store, SETTINGS, words, documents).tables
     with pytest.raises(GenretError, match="1 passages have no docid"):
-        CorpusHead.load(store, {"tables": tables | cut | {"documents": documents}})
+        CorpusView.load(store, {"tables": tables | cut | {"documents": documents}})
     with pytest.raises(GenretError, match="different snapshots"):
-        CorpusHead.load(store, {"tables": tables | {"occurrences": cut["occurrences"]}})
+        CorpusView.load(store, {"tables": tables | {"occurrences": cut["occurrences"]}})
     gap = store.replace("docids", pa.concat_tables([store.read("docids"), to_rows([(7, "p", "label")])]))
     with pytest.raises(GenretError, match="without a gap"):
-        CorpusHead.load(store, {"tables": tables | {"docids": gap}})
+        CorpusView.load(store, {"tables": tables | {"docids": gap}})
 
 
 def to_rows(rows: list[tuple[int, str, str]]) -> pa.Table:
@@ -239,7 +239,7 @@ def test_ten_thousand_passages_load_within_two_seconds(store: TableStore) -> Non
         {},
     )
     start = time.process_time()
-    head = CorpusHead.load(store, store.committed("delta-00000"))
+    head = CorpusView.load(store, store.committed("delta-00000"))
     assert np.unique(head.attribute("source")).size == 9
     assert time.process_time() - start < 2
     assert head.passages == passages

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genret_ops.corpus.view import CorpusHead
-from genret_ops.evaluation.fusion_tuning import Tuned, default_mode, tune, withheld_sentences
+from genret_ops.corpus.view import CorpusView
+from genret_ops.evaluation.fusion_tuning import FusionTuning, default_mode, tune, withheld_sentences
 from genret_ops.lexical.bm25 import tokens
 from genret_ops.modeling.embeddings import Rows, encode_rows
 from genret_ops.records import SyntheticQuery
@@ -33,11 +33,11 @@ DOCUMENTS: dict[str, Written] = {
 
 
 @pytest.fixture(scope="module")
-def head() -> CorpusHead:
+def head() -> CorpusView:
     return head_of({**DOCUMENTS, "alone": ("Alone", {}, [["Only this one sentence stands here."]])})
 
 
-def queries_of(head: CorpusHead, right: Mapping[int, int] | None = None) -> list[SyntheticQuery]:
+def queries_of(head: CorpusView, right: Mapping[int, int] | None = None) -> list[SyntheticQuery]:
     """Two queries a passage, from its first and its second sentence; `right` puts other passages in their place."""
     return [
         SyntheticQuery(
@@ -54,11 +54,11 @@ def queries_of(head: CorpusHead, right: Mapping[int, int] | None = None) -> list
     ]
 
 
-def docid_of(head: CorpusHead) -> dict[str, int]:
+def docid_of(head: CorpusView) -> dict[str, int]:
     return {passage.passage_id: docid for docid, passage in enumerate(head.passages)}
 
 
-def test_withheld_sentences_are_in_no_text_that_is_searched(head: CorpusHead) -> None:
+def test_withheld_sentences_are_in_no_text_that_is_searched(head: CorpusView) -> None:
     queries = queries_of(head)
     without = withheld_sentences(head, queries, docid_of(head))
     assert len(without) == len(DOCUMENTS) and all(len(found) == 1 for found in without.values())
@@ -76,7 +76,7 @@ def test_withheld_sentences_are_in_no_text_that_is_searched(head: CorpusHead) ->
     assert (lexical.passage_scores(dealers) > 0).sum() == len(DOCUMENTS), "the other sentences are all there"
 
 
-def test_every_second_query_sees_the_whole_passage(head: CorpusHead) -> None:
+def test_every_second_query_sees_the_whole_passage(head: CorpusView) -> None:
     queries = queries_of(head)
     without = withheld_sentences(head, queries, docid_of(head))
     given_up = {sentence for found in without.values() for sentence in found}
@@ -84,7 +84,7 @@ def test_every_second_query_sees_the_whole_passage(head: CorpusHead) -> None:
     assert not given_up & {query.withheld[0] for query in queries[1::2]}
 
 
-def test_the_last_sentence_of_a_passage_stays(head: CorpusHead) -> None:
+def test_the_last_sentence_of_a_passage_stays(head: CorpusView) -> None:
     numbers = docid_of(head)
     alone = head.passages[-1]
     query = SyntheticQuery("x", "sentence", (alone.passage_id,), "tuning", "g", 0, alone.sentences)
@@ -96,7 +96,7 @@ picked = st.lists(st.tuples(st.integers(0, 5), st.sets(st.integers(0, 2), max_si
 
 @settings(max_examples=40)
 @given(picked)
-def test_at_least_one_sentence_stays_whatever_is_asked(head: CorpusHead, asked: list[tuple[int, set[int]]]) -> None:
+def test_at_least_one_sentence_stays_whatever_is_asked(head: CorpusView, asked: list[tuple[int, set[int]]]) -> None:
     queries = [
         SyntheticQuery(
             "x",
@@ -119,12 +119,12 @@ def test_at_least_one_sentence_stays_whatever_is_asked(head: CorpusHead, asked: 
 
 
 @pytest.fixture(scope="module")
-def tuner(head: CorpusHead, tmp_path_factory: pytest.TempPathFactory) -> "Tuner":
+def tuner(head: CorpusView, tmp_path_factory: pytest.TempPathFactory) -> "Tuner":
     return Tuner(head, tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="module")
-def tuned(head: CorpusHead, tuner: "Tuner") -> Tuned:
+def tuned(head: CorpusView, tuner: "Tuner") -> FusionTuning:
     """What tuning finds in queries and rows that make sense."""
     return tuner(queries_of(head))
 
@@ -132,12 +132,12 @@ def tuned(head: CorpusHead, tuner: "Tuner") -> Tuned:
 class Tuner:
     """Tunes on the untrained encoder's own rows, with or without sense in them; remembers what was withheld."""
 
-    def __init__(self, head: CorpusHead, home: Path) -> None:
+    def __init__(self, head: CorpusView, home: Path) -> None:
         self.head = head
         self.cache = EncodingCache(home, "e" * 16, 384)
         self.asked = list[Mapping[int, frozenset[str]]]()
 
-    def __call__(self, queries: list[SyntheticQuery], noise: bool = False) -> Tuned:
+    def __call__(self, queries: list[SyntheticQuery], noise: bool = False) -> FusionTuning:
         def rows(without: Mapping[int, frozenset[str]]) -> Rows:
             self.asked.append(without)
             found, _ = encode_rows(minilm(), self.cache, passage_inputs(self.head, without), 4)
@@ -149,7 +149,7 @@ class Tuner:
         return tune(self.head, queries, minilm(), rows, 20.0, RetrievalSettings(pool=20))
 
 
-def test_rows_are_asked_for_without_the_withheld_sentences(head: CorpusHead, tuner: Tuner, tuned: Tuned) -> None:
+def test_rows_are_asked_for_without_the_withheld_sentences(head: CorpusView, tuner: Tuner, tuned: FusionTuning) -> None:
     queries = queries_of(head)
     assert tuner.asked[0] == withheld_sentences(head, queries, docid_of(head))
     assert tuned.queries == len(queries)
@@ -158,7 +158,7 @@ def test_rows_are_asked_for_without_the_withheld_sentences(head: CorpusHead, tun
     assert tuned == tuner(queries), "tuning twice gives the same"
 
 
-def test_a_model_without_sense_gets_no_part_in_the_answer(head: CorpusHead, tuner: Tuner, tuned: Tuned) -> None:
+def test_a_model_without_sense_gets_no_part_in_the_answer(head: CorpusView, tuner: Tuner, tuned: FusionTuning) -> None:
     noise = tuner(queries_of(head), noise=True)
     parts = [sum(found.fusion.weights[name] for name in MODEL) for found in (noise, tuned)]
     assert parts[0] < 0.5 * parts[1]
@@ -176,7 +176,7 @@ def test_a_mode_is_left_for_another_only_where_that_is_surely_better() -> None:
     assert default_mode(surely, ["few"] * 40) == "hybrid", "questions about one document prove nothing"
 
 
-def test_shuffled_labels_are_seen(head: CorpusHead, tuner: Tuner, tuned: Tuned) -> None:
+def test_shuffled_labels_are_seen(head: CorpusView, tuner: Tuner, tuned: FusionTuning) -> None:
     order = np.random.default_rng(3).permutation(len(DOCUMENTS))
     shuffled = tuner(queries_of(head, {docid: int(other) for docid, other in enumerate(order)}))
     assert max(shuffled.mrr.values()) < 0.3

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from assets.lib import runner
 from assets.lib.erasure import erase
-from genret_ops.corpus.visibility import LivePlaces
+from genret_ops.corpus.visibility import VisibilityReader
 from genret_ops.errors import DocumentRefused, UnknownDocument
 from genret_ops.ingestion.inbox import Inbox, postings
 from genret_ops.ingestion.sources import read_all
@@ -159,7 +159,7 @@ def test_nothing_that_was_withdrawn_comes_back_by_itself(
         if step == "post":
             inbox.post(FERRY, "ann")
             wanted = True
-        elif step == "withdraw" and (wanted or LivePlaces(home.path)()):
+        elif step == "withdraw" and (wanted or VisibilityReader(home.path)()):
             inbox.withdraw("ferry", "ann")
             wanted = False
         elif step in {"read", "ingest"}:
@@ -168,6 +168,6 @@ def test_nothing_that_was_withdrawn_comes_back_by_itself(
             places = {document.doc_id: ["p"] for document in reading}
             home.store.commit(f"delta-{number:05d}", {}, places, {}, posted=postings(reading))
             number += 1
-        live = bool(LivePlaces(home.path)())
+        live = bool(VisibilityReader(home.path)())
         assert not live or wanted
         assert live == wanted or step != "ingest", "an ingest from beginning to end shows what is posted"

@@ -10,7 +10,7 @@ from assets.lib import erasure as erasing
 from assets.lib import runner
 from assets.lib.erasure import erase
 from genret_ops.corpus.erased import Erasure
-from genret_ops.corpus.visibility import LivePlaces
+from genret_ops.corpus.visibility import VisibilityReader
 from genret_ops.errors import GateRefused, GenretError
 from genret_ops.promotion import gate
 from genret_ops.registry.store import Registry
@@ -58,7 +58,7 @@ def test_killed_at_any_step_it_is_withdrawn_already_and_the_same_command_ends_it
         with monkeypatch.context() as patched, pytest.raises(Killed):
             patched.setattr(owner, name, killing)
             erase(home, "safe.md")
-        assert "safe.md" not in {doc_id for doc_id, _ in LivePlaces(home.path)()}
+        assert "safe.md" not in {doc_id for doc_id, _ in VisibilityReader(home.path)()}
         assert audit(home, files=False)["problems"] == []
     with pytest.raises(GenretError, match=r"erasure of 'safe\.md' is not finished"):
         erase(home, "bees.md")
@@ -120,7 +120,7 @@ def test_a_source_that_is_away_keeps_no_document_in(ingested_home: Path, tmp_pat
     folder.rename(tmp_path / "away")
     report = erase(home, "safe.md")
     assert report["left"] == [] and list(holding(home.path, secret)) == []
-    assert {"moon.md", "bees.md"} <= {doc_id for doc_id, _ in LivePlaces(home.path)()}
+    assert {"moon.md", "bees.md"} <= {doc_id for doc_id, _ in VisibilityReader(home.path)()}
     (tmp_path / "away").rename(folder)
     assert runner.ingest(home).quarantined["erased"] == 1
 

