@@ -1,7 +1,7 @@
-"""The lexical side: BM25 over passages that carry their metadata, and over single sentences.
+"""The lexical index of a snapshot: BM25 over passages with their metadata, and over single sentences.
 
-The evidence for an answer is often one sentence, which a long passage dilutes; a passage's sentence score is that of
-its best sentence.
+The evidence for an answer is often one sentence, which a long passage dilutes. A passage therefore has two scores: its
+own, and that of its best sentence.
 """
 
 import json
@@ -10,19 +10,26 @@ from pathlib import Path
 
 import numpy as np
 
-from genret_ops.lexical.bm25 import NOTHING, Bm25, Extension, starts_of, tokens
+from genret_ops.lexical.bm25 import EMPTY_OVERLAY, Bm25, Overlay, starts_of, tokenize
 from genret_ops.records import text_hash
 from genret_ops.storage.files import link
 
-_BASE = ("passages", "sentences", "base.json")
-"""What a full build writes, and every extension of it shares."""
+_SHARED_FILES = ("passages", "sentences", "base.json")
+"""What a full build writes; every index that extends it shares these files by hard links."""
 
 
 class LexicalIndex:
-    """Passages with their metadata in front, and their sentences, in one order of passages.
+    """BM25 of passages and of their sentences, in one order of passages (the order of docids).
 
-    `starts` has shape (passages,): the first sentence of each passage; every passage has at least one. `hashes` are
-    those of the texts that the indexes were built from, before any extension.
+    Attributes:
+        passages: the index of passages, each with its metadata in front.
+        sentences: the index of sentences, passage after passage.
+        starts: first sentence of each passage, shape (passages,); every passage has at least one.
+        hashes: hashes of the passages that `passages` was built from, before anything was laid over it.
+
+    Example:
+        >>> index = LexicalIndex.build(["Bees. Smoke calms them."], [["Bees.", "Smoke calms them."]])
+        >>> passage_scores, sentence_scores = index.scores("smoke")
     """
 
     def __init__(
@@ -31,91 +38,104 @@ class LexicalIndex:
         sentences: Bm25,
         starts: np.ndarray,
         hashes: Sequence[str],
-        changed: Extension = NOTHING,
-        added: Extension = NOTHING,
+        passage_overlay: Overlay = EMPTY_OVERLAY,
+        sentence_overlay: Overlay = EMPTY_OVERLAY,
     ) -> None:
         self.passages, self.sentences = passages, sentences
         self.starts = starts
         self.hashes = hashes
-        self._changed, self._added = changed, added
+        self._passage_overlay, self._sentence_overlay = passage_overlay, sentence_overlay
 
     @classmethod
     def build(cls, texts: Sequence[str], sentences: Sequence[Sequence[str]]) -> "LexicalIndex":
-        """`texts` are passages as lexical retrieval reads them; `sentences[i]` those of passage i."""
-        starts, flat = _flat(sentences)
+        """Index passages from scratch.
+
+        Args:
+            texts: passages as lexical retrieval reads them, metadata included.
+            sentences: `sentences[i]` are those of passage i.
+        """
+        starts, flat = _flatten(sentences)
         return cls(Bm25.build(texts), Bm25.build(flat), starts, list(map(text_hash, texts)))
 
     def extended(self, texts: Sequence[str], sentences: Sequence[Sequence[str]]) -> "LexicalIndex":
-        """The same indexes with these texts laid over them: of passages that it holds, and of more after them.
+        """The same indexes with another state of the corpus laid over them.
 
-        The sentences of a passage that it holds are taken to be what they were; one that was empty and is not any
-        more has its whole text for a sentence.
+        The sentences of a known passage are taken to be unchanged. A passage that was empty in the index and has text
+        again gets its whole text as its one sentence.
+
+        Args:
+            texts: every passage, the known ones first and in their order.
+            sentences: `sentences[i]` are those of passage i.
         """
         known = len(self.hashes)
-        other = [n for n, text in enumerate(texts) if n >= known or text_hash(text) != self.hashes[n]]
-        starts, flat = _flat(sentences[known:])
+        changed = [i for i, text in enumerate(texts) if i >= known or text_hash(text) != self.hashes[i]]
+        starts, flat = _flatten(sentences[known:])
         first, empty = len(self.sentences), text_hash("")
-        back = [n for n in other if n < known and self.hashes[n] == empty]
-        sentence_texts = [*(" ".join(sentences[n]) for n in back), *flat]
-        places = [*(int(self.starts[n]) for n in back), *range(first, first + len(flat))]
+        returned = [i for i in changed if i < known and self.hashes[i] == empty]
+        sentence_texts = [*(" ".join(sentences[i]) for i in returned), *flat]
+        positions = [*(int(self.starts[i]) for i in returned), *range(first, first + len(flat))]
         return LexicalIndex(
             self.passages,
             self.sentences,
             np.concatenate([self.starts[:known], starts + first]),
             self.hashes,
-            Extension.of([texts[n] for n in other], other, self._changed),
-            Extension.of(sentence_texts, places, self._added),
+            Overlay.build([texts[i] for i in changed], changed, self._passage_overlay),
+            Overlay.build(sentence_texts, positions, self._sentence_overlay),
         )
 
     def passage_scores(self, words: Sequence[str]) -> np.ndarray:
-        """BM25 of every passage for these stems, shape (passages,)."""
-        return self._changed.lay(self.passages, words, self.passages.scores(words))
+        """BM25 of every passage for these stems, shape (passages,), float32."""
+        return self._passage_overlay.apply(self.passages, words, self.passages.scores(words))
 
     def sentence_scores(self, words: Sequence[str]) -> np.ndarray:
-        """BM25 of every sentence for these stems, shape (sentences,)."""
-        return self._added.lay(self.sentences, words, self.sentences.scores(words))
+        """BM25 of every sentence for these stems, shape (sentences,), float32."""
+        return self._sentence_overlay.apply(self.sentences, words, self.sentences.scores(words))
 
-    def rarity(self, word: str) -> float:
-        """Inverse document frequency of a stem among the passages; 0 for one that none has."""
-        return self.passages.weight(word) if self._changed.knows(word) else self.passages.rarity(word)
+    def idf(self, word: str) -> float:
+        """Inverse document frequency of a stem among the passages; 0 if no passage has it."""
+        return self.passages.idf(word, unknown_as=int(word in self._passage_overlay))
 
     def scores(self, query: str) -> tuple[np.ndarray, np.ndarray]:
-        """(passage scores, best-sentence scores), each of shape (passages,)."""
-        words = tokens([query])[0]
+        """Score every passage for a query.
+
+        Returns:
+            BM25 of each passage and of its best sentence, each of shape (passages,), float32.
+        """
+        words = tokenize([query])[0]
         return self.passage_scores(words), np.maximum.reduceat(self.sentence_scores(words), self.starts)
 
     def save(self, folder: Path) -> None:
-        """Write it into `folder`."""
+        """Write the index into `folder`."""
         self.passages.save(folder / "passages")
         self.sentences.save(folder / "sentences")
         (folder / "base.json").write_text(json.dumps(list(self.hashes)))
-        self._save_rest(folder)
+        self._save_extension(folder)
 
     def save_beside(self, base: Path, folder: Path) -> None:
-        """Write it into `folder`, sharing the files of `base`, in which the index that it extends lies."""
-        for name in _BASE:
+        """Write the index into `folder`, sharing the files of the index in `base` that it extends."""
+        for name in _SHARED_FILES:
             link(base / name, folder / name)
-        self._save_rest(folder)
+        self._save_extension(folder)
 
-    def _save_rest(self, folder: Path) -> None:
+    def _save_extension(self, folder: Path) -> None:
         np.save(folder / "starts.npy", self.starts)
-        self._changed.save(folder / "changed.npz")
-        self._added.save(folder / "added.npz")
+        self._passage_overlay.save(folder / "changed.npz")
+        self._sentence_overlay.save(folder / "added.npz")
 
     @classmethod
     def load(cls, folder: Path) -> "LexicalIndex":
-        """Open saved indexes, memory-mapped."""
+        """Open a saved index, memory-mapped."""
         return cls(
             Bm25.load(folder / "passages"),
             Bm25.load(folder / "sentences"),
             np.load(folder / "starts.npy", mmap_mode="r"),
             json.loads((folder / "base.json").read_text()),
-            Extension.load(folder / "changed.npz"),
-            Extension.load(folder / "added.npz"),
+            Overlay.load(folder / "changed.npz"),
+            Overlay.load(folder / "added.npz"),
         )
 
 
-def _flat(sentences: Sequence[Sequence[str]]) -> tuple[np.ndarray, list[str]]:
-    """(first sentence of each passage, all sentences); a passage without any has an empty one."""
-    lengths = [max(1, len(found)) for found in sentences]
-    return starts_of(lengths)[:-1], [sentence for found in sentences for sentence in (found or [""])]
+def _flatten(sentences: Sequence[Sequence[str]]) -> tuple[np.ndarray, list[str]]:
+    """(first sentence of each passage, all sentences); a passage without sentences has one empty one."""
+    lengths = [max(1, len(passage)) for passage in sentences]
+    return starts_of(lengths)[:-1], [sentence for passage in sentences for sentence in (passage or [""])]

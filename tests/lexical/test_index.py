@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genret_ops.lexical.bm25 import NOTHING, Bm25, Extension, tokens
+from genret_ops.lexical.bm25 import EMPTY_OVERLAY, Bm25, Overlay, tokenize
 from genret_ops.lexical.index import LexicalIndex
 
 TEXTS = ["honey honey bees smoke", "bees harvest lamp", "lamp shelf archive lamp door"]
@@ -36,7 +36,7 @@ def test_scores_are_bm25_worked_by_hand() -> None:
     expected = [0.0, idf / (1 + 1.5 * (0.25 + 0.75 * 3 / 4)), 2 * idf / (2 + 1.5 * (0.25 + 0.75 * 5 / 4))]
     index = Bm25.build(TEXTS)
     np.testing.assert_allclose(index.scores(["lamp"]), expected, rtol=1e-5)
-    assert index.rarity("lamp") == pytest.approx(idf, rel=1e-6)
+    assert index.idf("lamp") == pytest.approx(idf, rel=1e-6)
 
 
 vocabulary = st.sampled_from(["lamp", "honey", "shelf", "door", "xyz"])
@@ -45,22 +45,26 @@ vocabulary = st.sampled_from(["lamp", "honey", "shelf", "door", "xyz"])
 @settings(max_examples=30)
 @given(st.lists(st.lists(vocabulary, min_size=1, max_size=6), min_size=1, max_size=5), st.lists(vocabulary, max_size=4))
 def test_scores_are_bm25_for_any_texts_and_words(texts: list[list[str]], words: list[str]) -> None:
-    stems = [tokens([" ".join(text)])[0] for text in texts]
-    query = tokens([" ".join(words)])[0]
+    stems = [tokenize([" ".join(text)])[0] for text in texts]
+    query = tokenize([" ".join(words)])[0]
     scores = Bm25.build([" ".join(text) for text in texts]).scores(query)
     np.testing.assert_allclose(scores, by_hand(query, stems), rtol=1e-4, atol=1e-6)
 
 
 def test_words_are_lower_cased_stems_without_stop_words() -> None:
-    assert tokens(["The Bees were HARVESTING, and a bee!", "", "the of"]) == [["bee", "were", "harvest", "bee"], [], []]
+    assert tokenize(["The Bees were HARVESTING, and a bee!", "", "the of"]) == [
+        ["bee", "were", "harvest", "bee"],
+        [],
+        [],
+    ]
 
 
 def test_a_passage_scores_as_its_best_sentence_does() -> None:
     sentences = [["honey honey", "bees smoke"], ["bees harvest lamp"], ["lamp shelf", "archive lamp door"]]
     index = LexicalIndex.build(TEXTS, sentences)
     passage, sentence = index.scores("the lamp's archive")
-    flat = Bm25.build([one for found in sentences for one in found]).scores(tokens(["lamp archive"])[0])
-    np.testing.assert_array_equal(passage, Bm25.build(TEXTS).scores(tokens(["lamp archive"])[0]))
+    flat = Bm25.build([one for found in sentences for one in found]).scores(tokenize(["lamp archive"])[0])
+    np.testing.assert_array_equal(passage, Bm25.build(TEXTS).scores(tokenize(["lamp archive"])[0]))
     np.testing.assert_allclose(sentence, [max(flat[:2]), flat[2], max(flat[3:])])
     assert sentence.argmax() == 2 and sentence[0] == 0
 
@@ -78,7 +82,7 @@ def test_unknown_words_give_zeros(query: str) -> None:
     passage, sentence = LexicalIndex.build(TEXTS, [[text] for text in TEXTS]).scores(query)
     assert passage.dtype == np.float32
     assert passage.tolist() == sentence.tolist() == [0, 0, 0]
-    assert Bm25.build(TEXTS).rarity("zeppelin") == 0
+    assert Bm25.build(TEXTS).idf("zeppelin") == 0
 
 
 def test_a_corpus_without_a_single_word_can_be_searched() -> None:
@@ -93,7 +97,7 @@ def test_a_saved_index_gives_the_same_scores_from_disk(tmp_path: Path) -> None:
     for query in ("honey lamp", "lamp lamp", "zeppelin", ""):
         for before, after in zip(built.scores(query), opened.scores(query), strict=True):
             np.testing.assert_array_equal(before, after)
-    assert opened.passages.rarity("lamp") == built.passages.rarity("lamp") > 0
+    assert opened.passages.idf("lamp") == built.passages.idf("lamp") > 0
     assert isinstance(opened.starts, np.memmap)
 
 
@@ -121,10 +125,10 @@ def test_texts_laid_over_an_index_score_under_its_statistics(
     plain = index.scores(words)
     np.testing.assert_allclose(passage[: len(before)], plain[0])
     np.testing.assert_allclose(sentence[: len(before)], plain[1])
-    stems, old = [tokens([text])[0] for text in texts], [tokens([text])[0] or [""] for text in written(before)[0]]
+    stems, old = [tokenize([text])[0] for text in texts], [tokenize([text])[0] or [""] for text in written(before)[0]]
     mean = sum(map(len, old)) / len(old)
     expected = np.zeros(len(after))
-    for word in tokens([words])[0]:
+    for word in tokenize([words])[0]:
         df = sum(word in text for text in old) or 1
         idf = math.log(1 + (len(old) - df + 0.5) / (df + 0.5))
         for number, text in enumerate(stems[len(before) :]):
@@ -155,7 +159,7 @@ def test_an_extension_replaces_empties_and_brings_back(tmp_path: Path) -> None:
             [False, False, False, True],
             [False, False, True, False],
         ]
-        assert lexical.rarity("oak") > 0 and lexical.rarity("nowhere") == 0
+        assert lexical.idf("oak") > 0 and lexical.idf("nowhere") == 0
     shared = [(tmp_path / name / "passages" / "length.json").stat().st_ino for name in ("base", "head")]
     assert shared[0] == shared[1]
 
@@ -169,13 +173,13 @@ def test_an_extension_holds_its_own_texts_and_nothing_of_the_one_it_grew_from(
     earlier: list[str], texts: list[str], query: str
 ) -> None:
     """An erased document leaves no word behind, and what was taken apart before counts as what is taken apart now."""
-    base, places, words = Bm25.build(["honey lamp", "archive"]), range(1, len(texts) + 1), tokens([query])[0]
-    alone = Extension.of(texts, places, NOTHING)
-    grown = Extension.of(texts, places, Extension.of(earlier, range(len(earlier)), NOTHING))
+    base, places, words = Bm25.build(["honey lamp", "archive"]), range(1, len(texts) + 1), tokenize([query])[0]
+    alone = Overlay.build(texts, places, EMPTY_OVERLAY)
+    grown = Overlay.build(texts, places, Overlay.build(earlier, range(len(earlier)), EMPTY_OVERLAY))
     with TemporaryDirectory() as folder:
         grown.save(Path(folder) / "grown.npz")
-        opened = Extension.load(Path(folder) / "grown.npz")
+        opened = Overlay.load(Path(folder) / "grown.npz")
     for one in (alone, grown, opened):
-        assert sorted(one.words) == sorted({word for own in tokens(texts) for word in own})
-        laid = one.lay(base, words, base.scores(words))
-        np.testing.assert_array_equal(laid, alone.lay(base, words, base.scores(words)))
+        assert sorted(one.words) == sorted({word for own in tokenize(texts) for word in own})
+        laid = one.apply(base, words, base.scores(words))
+        np.testing.assert_array_equal(laid, alone.apply(base, words, base.scores(words)))
