@@ -1,6 +1,5 @@
-"""Identifiers of passages: who has which docid, what it is called, and which token sequences spell one.
+"""Identifiers of passages: which docid a passage has, what people read instead, and which token sequences spell one.
 
-`docids` hands out atomic docids and never takes one back; `labels` gives each a readable name;
-`trie` holds identifier sequences for constrained decoding, atomic docids being its one-level case.
-Nothing here knows a model.
+`docids` assigns atomic docids and never takes one back; `slugs` gives each a readable label; `trie` holds identifiers
+as token sequences for constrained decoding, with atomic docids as the case of one token. Nothing here knows a model.
 """

@@ -1,7 +1,8 @@
-"""The registry of atomic docids: append-only, so that a row of the model means one passage for ever.
+"""The table of atomic docids: append-only, so that a row of the model means one passage for ever.
 
-A docid is a number from 0; a passage that leaves the corpus keeps its number, and nobody else gets it.
-This module knows neither the corpus head (which docids are live) nor where the table lies (store.py).
+A docid is a number from 0. A passage that leaves the corpus keeps its docid, and no other passage ever gets it. This
+module knows neither which docids are live (the corpus snapshot does) nor where the table is stored.
+Source: docs/method.md, "Identifiers".
 """
 
 from collections.abc import Collection, Sequence
@@ -14,41 +15,32 @@ from genret_ops.identifiers.slugs import keyword_labels
 from genret_ops.records import SCHEMAS
 
 FORGOTTEN = "erased-"
-
-
-def forget(existing: pa.Table, live: Collection[str]) -> pa.Table:
-    """The rows of docids with only the number left of those whose passage is not among the `live` ids.
-
-    Neither the hash of the passage nor the words of its label stay; one that comes back gets another docid.
-    """
-    gone = [passage_id not in live for passage_id in existing["passage_id"].to_pylist()]
-    blank = [f"{FORGOTTEN}{docid}" for docid in existing["docid"].to_pylist()]
-    for name in ("passage_id", "label"):
-        column = pc.if_else(pa.array(gone, pa.bool_()), pa.array(blank, pa.string()), existing[name].combine_chunks())
-        existing = existing.set_column(existing.schema.get_field_index(name), existing.schema.field(name), column)
-    return existing
-
-
-def same_docids(known: Sequence[str], now: Sequence[str]) -> bool:
-    """Whether two lists of passage ids, in docid order, give the same docids, what was forgotten since left aside."""
-    pairs = zip(known, now, strict=False)
-    return len(known) == len(now) and all(old == new or new.startswith(FORGOTTEN) for old, new in pairs)
+"""Prefix of what stands for the passage id and the label of an erased passage."""
 
 
 def assign(existing: pa.Table | None, passages: Sequence[tuple[str, str, str]], delta: str) -> pa.Table:
-    """Docids for the passages that have none: the new rows only, under `SCHEMAS["docids"]`.
+    """Assign docids to the passages that have none, counting on from the highest docid.
 
-    `existing` holds every docid ever given, withdrawn ones too (None before the first); a delta that is done
-    again passes it without that delta's own rows. `passages` are (passage id, text, title) in an order that
-    decides the numbers; a known or repeated passage gets no second docid. Numbers go on from the highest.
+    Args:
+        existing: every docid assigned so far, withdrawn ones too; None before the first. A delta that is processed
+            again passes the table without its own rows.
+        passages: (passage id, text, title) in the order that decides the numbers; known and repeated ones are skipped.
+        delta: name of the delta that brings them.
+
+    Returns:
+        The new rows only, under `SCHEMAS["docids"]`.
 
     Raises:
-        GenretError: `existing` gives a docid, a passage or a label twice.
+        GenretError: `existing` holds a docid, a passage or a label twice.
+
+    Example:
+        >>> assign(None, [("9f2c", "The jury heard a witness.", "Trial")], "delta-00000")["docid"].to_pylist()
+        [0]
     """
     rows = (SCHEMAS["docids"].empty_table() if existing is None else existing).select(SCHEMAS["docids"].names)
     for column in ("docid", "passage_id", "label"):
         if pc.count_distinct(rows[column]).as_py() != rows.num_rows:
-            raise GenretError(f"the docids table gives a {column} twice: restore an earlier version of that table")
+            raise GenretError(f"The docids table holds a {column} twice. Restore an earlier version of the table.")
     known = set(rows["passage_id"].to_pylist())
     new: dict[str, tuple[str, str]] = {}
     for passage_id, text, title in passages:
@@ -69,3 +61,27 @@ def assign(existing: pa.Table | None, passages: Sequence[tuple[str, str, str]], 
         },
         schema=SCHEMAS["docids"],
     )
+
+
+def forget(existing: pa.Table, live: Collection[str]) -> pa.Table:
+    """Blank the rows of passages that are not live: of each, only the docid and its delta stay.
+
+    Neither the hash of such a passage nor the words of its label are kept. If the passage comes back, it gets a new
+    docid.
+
+    Args:
+        existing: rows under `SCHEMAS["docids"]`.
+        live: ids of the passages to keep.
+    """
+    gone = [passage_id not in live for passage_id in existing["passage_id"].to_pylist()]
+    blank = [f"{FORGOTTEN}{docid}" for docid in existing["docid"].to_pylist()]
+    for name in ("passage_id", "label"):
+        column = pc.if_else(pa.array(gone, pa.bool_()), pa.array(blank, pa.string()), existing[name].combine_chunks())
+        existing = existing.set_column(existing.schema.get_field_index(name), existing.schema.field(name), column)
+    return existing
+
+
+def same_docids(earlier: Sequence[str], current: Sequence[str]) -> bool:
+    """Whether two lists of passage ids, in docid order, assign the same docids; passages erased since are ignored."""
+    pairs = zip(earlier, current, strict=False)
+    return len(earlier) == len(current) and all(old == new or new.startswith(FORGOTTEN) for old, new in pairs)

@@ -1,9 +1,8 @@
-"""Readable labels: what a person sees of a docid, such as `sam-bankman-fried-trial-jury`.
+"""Readable labels of docids, such as `sam-bankman-fried-trial-jury`.
 
-A label is the strongest tf-idf words of title and text, in the order in which they are read there. It names
-a passage for people and logs; no model is trained on it here. Inverse document frequencies come from the
-passages of one call, so the same passage may be named otherwise in another batch: a label is given once and
-stored.
+A label is the words of title and text with the highest tf-idf, in reading order. It names a passage in logs and for
+people; no model learns it. Document frequencies come from the passages of one call, so another batch may give the same
+passage another label: a label is made once and stored.
 """
 
 import re
@@ -19,27 +18,40 @@ _WORD = re.compile(r"[^\W_]+")
 def keyword_labels(
     texts: Sequence[str], titles: Sequence[str], words: int = 5, taken: Collection[str] = ()
 ) -> list[str]:
-    """One label a passage: at most `words` hyphen-joined lower-case words, unique here and against `taken`.
+    """Label passages by their keywords; deterministic in the order of the input.
 
-    Accents are folded, other scripts kept. Without a keyword the title's first words serve, then the text's,
-    then `passage`; equal labels are told apart by a number (`-2`, `-3`, ...). Deterministic in the input order.
+    Accents are folded, scripts other than Latin are kept. A passage without keywords is labelled by the first words of
+    its title or else of its text, or else `passage`. Equal labels get a number (`-2`, `-3`, ...).
+
+    Args:
+        texts: one text per passage.
+        titles: one title per passage.
+        words: most words of a label.
+        taken: labels that are in use.
+
+    Returns:
+        One label per passage: lower-case words joined by hyphens, all different and none in `taken`.
 
     Raises:
         ValueError: `texts` and `titles` differ in length, or `words` is below 1.
+
+    Example:
+        >>> keyword_labels(["The striker's goal came late.", "Goal!"], ["", ""])
+        ['striker-goal-came-late', 'goal']
     """
     if words < 1:
         raise ValueError("a label needs at least one word")
-    titled = list(zip(titles, texts, strict=True))
-    keywords = _keywords([f"{title}\n{text}" for title, text in titled], words)
-    bases = [
-        "-".join(found or _words(title)[:words] or _words(text)[:words] or ["passage"])
-        for found, (title, text) in zip(keywords, titled, strict=True)
+    passages = list(zip(titles, texts, strict=True))
+    keywords = _keywords([f"{title}\n{text}" for title, text in passages], words)
+    labels = [
+        "-".join(best or _words(title)[:words] or _words(text)[:words] or ["passage"])
+        for best, (title, text) in zip(keywords, passages, strict=True)
     ]
-    return list(_distinct(bases, taken))
+    return list(_distinct(labels, taken))
 
 
 def _keywords(texts: Sequence[str], words: int) -> Iterator[list[str]]:
-    """For each text its `words` words of highest tf-idf, in reading order; none if it has only stop words."""
+    """The `words` words of highest tf-idf of each text, in reading order; none if it has only stop words."""
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
     documents = [
@@ -49,15 +61,15 @@ def _keywords(texts: Sequence[str], words: int) -> Iterator[list[str]]:
     if not any(documents):
         yield from ([] for _ in texts)
         return
-    vectorizer = TfidfVectorizer(analyzer=_itself, norm=None)
+    vectorizer = TfidfVectorizer(analyzer=list, norm=None)
     weights = vectorizer.fit_transform(documents).tocsr()
-    index = vectorizer.vocabulary_
+    column_of = vectorizer.vocabulary_
     for row, document in enumerate(documents):
-        span = slice(weights.indptr[row], weights.indptr[row + 1])
-        weight = dict(zip(weights.indices[span].tolist(), weights.data[span].tolist(), strict=True))
+        entries = slice(weights.indptr[row], weights.indptr[row + 1])
+        weight = dict(zip(weights.indices[entries].tolist(), weights.data[entries].tolist(), strict=True))
         in_order = list(dict.fromkeys(document))
-        strongest = sorted(in_order, key=lambda word: -weight[index[word]])[:words]
-        yield sorted(strongest, key=in_order.index)
+        best = sorted(in_order, key=lambda word: -weight[column_of[word]])[:words]
+        yield sorted(best, key=in_order.index)
 
 
 def _words(text: str) -> list[str]:
@@ -67,18 +79,15 @@ def _words(text: str) -> list[str]:
     return [word[:LONGEST_WORD] for word in _WORD.findall(plain)]
 
 
-def _itself(words: list[str]) -> list[str]:
-    return words
-
-
-def _distinct(bases: Iterable[str], taken: Collection[str]) -> Iterator[str]:
+def _distinct(labels: Iterable[str], taken: Collection[str]) -> Iterator[str]:
+    """The labels, with a number after each that is in use already."""
     used = set(taken)
-    last: dict[str, int] = {}
-    for base in bases:
-        label, number = base, last.get(base, 1)
+    last_number: dict[str, int] = {}
+    for base in labels:
+        label, number = base, last_number.get(base, 1)
         while label in used:
             number += 1
             label = f"{base}-{number}"
-        last[base] = number
+        last_number[base] = number
         used.add(label)
         yield label

@@ -1,18 +1,18 @@
-"""Which token may follow: a flat-array trie over identifier sequences, with allowed sets.
+"""A trie over identifiers for constrained decoding: which token may follow, for a whole batch of beams at once.
 
-Nodes are numbered breadth first, root 0, siblings by token. The edge into node `i` is row `i - 1` of one
-sorted array of (parent << 32 | token), so a step for a whole batch is one binary search, and the children
-of a node are neighbours. Identifiers sorted as sequences are the leaves: every node covers a contiguous
-range of them, so an allowed set is one prefix sum over leaves, whatever its size. (The arrays are the CSR
-flattening of "Vectorizing the Trie", 2026, without its dense first levels.)
+Nodes are numbered breadth first: root 0, siblings by token. The edge into node `i` is entry `i - 1` of one sorted array
+of (parent << 32 | token), so a step of a batch is one binary search, and the children of a node are neighbours. The
+leaves are the identifiers sorted as sequences. Every node covers a contiguous range of leaves, so an allowed set of any
+size is one prefix sum over the leaves. (The arrays are the CSR flattening of "Vectorizing the Trie", 2026, without its
+dense first levels.)
 
-Measured by benchmarks/trie.py with 100,000 identifiers of four tokens (256 tokens in each place), two shared
-CPU cores: built in 0.09 s, 64 bytes an identifier (427 as nested dictionaries); a step of 80 beams with its
-mask 0.08 to 0.13 ms, a fifth of what nested dictionaries take; an allowed set of 1 % made in 0.1 ms and
-a fifth slower to walk than the whole trie.
+benchmarks/trie.py measured, with 100,000 identifiers of four tokens (256 tokens at each position) on two shared CPU
+cores: building takes 0.09 s and 64 bytes per identifier (427 as nested dictionaries); a step of 80 beams with its mask
+takes 0.08 to 0.13 ms, a fifth of what nested dictionaries take; making an allowed set of 1 % takes 0.1 ms, and walking
+it takes a fifth longer than walking the whole trie.
 
-The trie knows neither what a token means nor which passage an identifier names: an identifier is its
-position in the sequences that `Trie.build` was given.
+The trie does not know what a token means or which passage an identifier names: an identifier is its position in the
+sequences that `Trie.build` was called with.
 """
 
 from collections.abc import Sequence
@@ -28,21 +28,28 @@ Mask = NDArray[np.bool_]
 
 ROOT = 0
 DEAD = -1
+"""The node of a walk that has left the trie, and the identifier where none ends."""
 MAX_TOKEN = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trie:
-    """Identifier sequences as flat arrays; build with `Trie.build`, walk from node `ROOT`.
+    """Identifier sequences as flat arrays; make one with `Trie.build` and walk it from node `ROOT`.
 
-    Node arguments are integer arrays of shape (n,); `DEAD` (-1) stands for "left the trie" and stays dead.
-    An identifier may be a prefix of another, so a node can end an identifier and have children too.
+    Nodes are integer arrays of shape (n,); `DEAD` (-1) marks a walk that has left the trie, and stays dead. An
+    identifier may be a prefix of another, so a node can both end an identifier and have children.
+
+    Example:
+        >>> trie = Trie.build([[7, 1], [7, 2]])
+        >>> nodes = trie.advance([ROOT], [7])
+        >>> trie.next_mask(nodes, vocabulary=8).nonzero()[1].tolist()
+        [1, 2]
     """
 
     edges: Ints
     """(nodes - 1,), ascending: parent << 32 | token of the edge into node 1, 2, ..."""
     first: NDArray[np.int32]
-    """(nodes + 1,): the edges of a node are first[node] .. first[node + 1]."""
+    """(nodes + 1,): the edges of a node are `first[node]` to `first[node + 1]`."""
     start: NDArray[np.int32]
     """(nodes,): first leaf under a node."""
     stop: NDArray[np.int32]
@@ -50,14 +57,14 @@ class Trie:
     identifier: NDArray[np.int32]
     """(nodes,): the identifier that ends at a node, or -1."""
     leaf: NDArray[np.int32]
-    """(identifiers,): place of an identifier in the order of sequences."""
+    """(identifiers,): position of each identifier in the sorted order."""
 
     @classmethod
     def build(cls, sequences: Sequence[Sequence[int]]) -> "Trie":
-        """A trie of `sequences`; identifier i is `sequences[i]`, lengths may differ.
+        """Build the trie in which identifier i is `sequences[i]`; lengths may differ.
 
         Raises:
-            ValueError: a sequence is empty or occurs twice, or a token is not in 0 .. 2**31 - 1.
+            ValueError: a sequence is empty or occurs twice, or a token lies outside 0 to 2**31 - 1.
         """
         padded, lengths = _padded(sequences)
         order = np.lexsort(padded.T[::-1]) if padded.size else np.arange(0)
@@ -112,23 +119,30 @@ class Trie:
         return sum(getattr(self, name).nbytes for name in _ARRAYS)
 
     def children(self, node: int) -> tuple[Ints, Ints]:
-        """(tokens, nodes) that follow `node`, by ascending token; both empty after a dead or childless node."""
+        """(tokens, nodes) that may follow `node`, by ascending token; both empty for a dead or childless node."""
         _, children = self._successors(np.array([node]))
         return self._token(children), children
 
     def advance(self, nodes: ArrayLike, tokens: ArrayLike) -> Ints:
-        """Nodes (n,) after one token each, `tokens` (n,); -1 where no identifier goes on so."""
+        """Take one token from each node.
+
+        Args:
+            nodes: shape (n,).
+            tokens: shape (n,).
+
+        Returns:
+            The nodes reached, shape (n,); -1 where no identifier goes on with the token.
+        """
         tokens = np.asarray(tokens, dtype=np.int64)
         wanted = np.asarray(nodes, dtype=np.int64) << 32 | tokens
         wanted = np.where(tokens <= MAX_TOKEN, wanted, DEAD)
-        at = np.searchsorted(self.edges, wanted)
-        inside = at < len(self.edges)
-        found = inside.copy()
-        found[inside] = self.edges[at[inside]] == wanted[inside]
-        return np.where(found, at + 1, DEAD)
+        edge = np.searchsorted(self.edges, wanted)
+        exists = edge < len(self.edges)
+        exists[exists] = self.edges[edge[exists]] == wanted[exists]
+        return np.where(exists, edge + 1, DEAD)
 
     def next_mask(self, nodes: ArrayLike, vocabulary: int) -> Mask:
-        """(n, vocabulary): which tokens may follow each node; an all-False row has no continuation.
+        """Which tokens may follow each node, shape (n, vocabulary); no token follows where a row is all False.
 
         Raises:
             ValueError: a token that may follow lies outside the vocabulary.
@@ -137,12 +151,12 @@ class Trie:
         return self._mask(len(nodes), *self._successors(nodes), vocabulary)
 
     def ends(self, nodes: ArrayLike) -> Ints:
-        """(n,): the identifier that is complete at each node, -1 where none is."""
+        """The identifier that ends at each node, shape (n,); -1 where none does."""
         nodes = np.asarray(nodes, dtype=np.int64)
         return np.where(nodes >= 0, self.identifier[nodes], DEAD)
 
     def decode(self, sequence: Sequence[int]) -> int:
-        """The identifier spelt by `sequence`, or -1."""
+        """The identifier that `sequence` spells, or -1."""
         return int(self.ends([_walk(self, sequence)])[0])
 
     def sequences(self) -> list[list[int]]:
@@ -161,11 +175,14 @@ class Trie:
         return [row[row >= 0].tolist() for row in rows]
 
     def allowed(self, identifiers: ArrayLike) -> "AllowedSet":
-        """The trie restricted to `identifiers`, integers of shape (m,), repeats allowed.
+        """Restrict the trie to some identifiers.
+
+        Args:
+            identifiers: integers of shape (m,); repeats are fine.
 
         Raises:
-            ValueError: the set is empty (it would otherwise mean "anything"), or names an unknown identifier.
-            TypeError: the array holds something else than integers.
+            ValueError: the set is empty (which must not mean "anything goes"), or names an unknown identifier.
+            TypeError: the array does not hold integers.
         """
         chosen = np.asarray(identifiers)
         if not chosen.size:
@@ -173,20 +190,20 @@ class Trie:
         if not np.issubdtype(chosen.dtype, np.integer):
             raise TypeError(f"an allowed set holds identifiers (integers), not {chosen.dtype}")
         if chosen.min() < 0 or chosen.max() >= len(self):
-            raise ValueError(f"an allowed set names identifiers outside 0 .. {len(self) - 1}")
+            raise ValueError(f"an allowed set names identifiers outside 0 to {len(self) - 1}")
         before = np.zeros(len(self) + 1, dtype=np.int32)
         before[self.leaf[chosen] + 1] = 1
         return AllowedSet(self, np.cumsum(before, dtype=np.int32))
 
     def save(self, folder: Path) -> None:
-        """Write one .npy file an array into `folder`."""
+        """Write each array as a .npy file into `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
         for name in _ARRAYS:
             np.save(folder / f"{name}.npy", getattr(self, name))
 
     @classmethod
     def load(cls, folder: Path) -> "Trie":
-        """Map what `save` wrote; pages are read when they are walked.
+        """Map what `save` wrote into memory; pages are read as they are walked.
 
         Raises:
             FileNotFoundError: an array is missing.
@@ -197,7 +214,7 @@ class Trie:
         return self.edges[nodes - 1] & MAX_TOKEN
 
     def _successors(self, nodes: Ints) -> tuple[Ints, Ints]:
-        """(row, child) for every child of every node: ragged ranges as two flat arrays."""
+        """(position in `nodes`, child) for every child of every node: ragged ranges as two flat arrays."""
         alive = np.flatnonzero(nodes >= 0)
         begin = self.first[nodes[alive]].astype(np.int64)
         width = self.first[nodes[alive] + 1] - begin
@@ -216,7 +233,7 @@ class Trie:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AllowedSet:
-    """A trie restricted to some of its identifiers: the same walk, on the same node numbers.
+    """A trie restricted to some of its identifiers, with the same methods and the same node numbers.
 
     A node is allowed if an allowed identifier lies under it. Make one with `Trie.allowed`.
     """
@@ -230,18 +247,18 @@ class AllowedSet:
         return int(self.before[-1])
 
     def children(self, node: int) -> tuple[Ints, Ints]:
-        """As `Trie.children`, without what leads to no allowed identifier."""
+        """Like `Trie.children`, without the children that lead to no allowed identifier."""
         tokens, nodes = self.trie.children(node)
         kept = self._live(nodes)
         return tokens[kept], nodes[kept]
 
     def advance(self, nodes: ArrayLike, tokens: ArrayLike) -> Ints:
-        """As `Trie.advance`; -1 too where no allowed identifier goes on so."""
+        """Like `Trie.advance`, and -1 where no allowed identifier goes on with the token."""
         after = self.trie.advance(nodes, tokens)
         return np.where(self._live(after), after, DEAD)
 
     def next_mask(self, nodes: ArrayLike, vocabulary: int) -> Mask:
-        """As `Trie.next_mask`, (n, vocabulary): tokens on the way to an allowed identifier.
+        """Like `Trie.next_mask`, shape (n, vocabulary): the tokens that lead to an allowed identifier.
 
         Raises:
             ValueError: a token that may follow lies outside the vocabulary.
@@ -252,19 +269,19 @@ class AllowedSet:
         return self.trie._mask(len(nodes), rows[kept], children[kept], vocabulary)
 
     def ends(self, nodes: ArrayLike) -> Ints:
-        """(n,): the allowed identifier that is complete at each node, -1 where none is."""
-        found = self.trie.ends(nodes)
-        complete = found >= 0
-        leaf = self.trie.leaf[found[complete]]
-        complete[complete] = self.before[leaf + 1] > self.before[leaf]
-        return np.where(complete, found, DEAD)
+        """The allowed identifier that ends at each node, shape (n,); -1 where none does."""
+        identifiers = self.trie.ends(nodes)
+        allowed = identifiers >= 0
+        leaf = self.trie.leaf[identifiers[allowed]]
+        allowed[allowed] = self.before[leaf + 1] > self.before[leaf]
+        return np.where(allowed, identifiers, DEAD)
 
     def decode(self, sequence: Sequence[int]) -> int:
-        """The allowed identifier spelt by `sequence`, or -1."""
+        """The allowed identifier that `sequence` spells, or -1."""
         return int(self.ends([_walk(self, sequence)])[0])
 
     def _live(self, nodes: Ints) -> Mask:
-        """Whether an allowed leaf lies under each node; never under a dead one."""
+        """Whether an allowed leaf lies under each node, shape (n,); never under a dead one."""
         reached: Mask = (nodes >= 0) & (self.before[self.trie.stop[nodes]] > self.before[self.trie.start[nodes]])
         return reached
 
@@ -281,13 +298,13 @@ def _walk(trie: Trie | AllowedSet, sequence: Sequence[int]) -> int:
 
 
 def _padded(sequences: Sequence[Sequence[int]]) -> tuple[Ints, Ints]:
-    """(rows padded with -1 to the longest, so that a prefix sorts before what it begins; lengths)."""
+    """(sequences padded with -1 to the longest, so that a prefix sorts before its continuations; their lengths)."""
     lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
     if lengths.size and not lengths.min():
         raise ValueError("an identifier needs at least one token")
     tokens = np.fromiter(chain.from_iterable(sequences), np.int64, int(lengths.sum()))
     if tokens.size and (tokens.min() < 0 or tokens.max() > MAX_TOKEN):
-        raise ValueError(f"identifier tokens lie in 0 .. {MAX_TOKEN}")
+        raise ValueError(f"identifier tokens lie in 0 to {MAX_TOKEN}")
     longest = int(lengths.max(initial=0))
     rows = np.full((len(lengths), longest), -1, dtype=np.int64)
     rows[np.arange(longest) < lengths[:, None]] = tokens

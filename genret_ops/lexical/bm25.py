@@ -46,7 +46,7 @@ class Bm25:
 
     Example:
         >>> index = Bm25.build(["honey and bees", "a lamp"])
-        >>> index.scores(["lamp"]).argmax()
+        >>> int(index.scores(["lamp"]).argmax())
         1
     """
 
