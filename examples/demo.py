@@ -58,13 +58,12 @@ def genret(*arguments: str) -> None:
 def compare(build_seconds: float) -> None:
     """The table of every system on the hand-written queries, and where the full report lies."""
     print("\ncomparing on hand-written queries ...", flush=True)
-    from genret_ops.cli.render import counting
     from genret_ops.evaluation.datasets import Benchmark, BenchQuery
     from genret_ops.evaluation.reports.benchmark_report import text_table
-    from genret_ops.registry.store import Registry
+    from genret_ops.progress import progress_of_many
+    from genret_ops.registry.home import Home
     from genret_ops.release_benchmark import measure, report_path
     from genret_ops.storage import jsonl
-    from genret_ops.storage.home import Home
 
     rows = jsonl.read(HERE / "stdlib_queries.jsonl")
     queries = tuple(
@@ -73,8 +72,8 @@ def compare(build_seconds: float) -> None:
     )
     home = Home(HOME)
     benchmark = Benchmark("python-stdlib", HERE / "stdlib_queries.jsonl", queries)
-    release = Registry(home.path).release("champion")
-    with counting() as progress:
+    release = home.registry.release("champion")
+    with progress_of_many() as progress:
         result = measure(home, release, benchmark, home.settings, build_seconds, progress, dense=False)
     print(text_table(result))
     print(f"\nwhole report: {report_path(home, benchmark, home.settings)}")

@@ -2,11 +2,12 @@
 
 Everything heavy is imported by the command that needs it, so that `genret --help` is there at once. Results go to
 standard output, progress and errors to standard error. Exit codes: 0, 1 for an error that the message explains, 2 for
-a wrong command line, 130 after Ctrl-C.
+a wrong command line, 130 after Ctrl-C or SIGTERM.
 """
 
 import errno
 import gc
+import signal
 import sys
 
 import typer
@@ -20,26 +21,22 @@ __all__ = ["app", "audit", "flow", "index", "main", "quality", "releases", "serv
 _REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR}
 """What the machine refuses for reasons that its user can mend: rights, room, a file where a folder should be."""
 
-_INTERRUPTED = 130
-"""The code with which Typer ends a command after Ctrl-C."""
-
 
 def main() -> None:
     """Entry point of the console script."""
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        # A shell lets `genret watch &` ignore SIGINT, and Dagster then ignores SIGTERM as well: nothing would end it.
+        signal.signal(stop, signal.default_int_handler)
     try:
         app()
     except GenretError as error:
         typer.echo(f"genret: {error}", err=True)
         sys.exit(1)
-    except SystemExit as end:
-        if end.code == _INTERRUPTED:
-            typer.echo("genret: stopped; nothing is half done, and the same command goes on from here", err=True)
-        raise
     except OSError as error:
         if error.errno not in _REFUSALS:
             raise
-        place = f" ({error.filename})" if error.filename else ""
-        typer.echo(f"genret: the system refuses it: {error.strerror}{place}", err=True)
+        path = f" ({error.filename})" if error.filename else ""
+        typer.echo(f"genret: The system refuses it: {error.strerror}{path}", err=True)
         sys.exit(1)
     finally:
         gc.freeze()  # the interpreter, as it ends, would look for garbage in all that the libraries hold: for seconds

@@ -14,19 +14,19 @@ from genret_ops.cli.options import (
     Mode,
     ReleaseName,
     app,
-    asked,
-    existing,
-    filters_of,
-    path_of,
-    tell,
+    filter_values,
+    home_path,
+    open_home,
+    print_result,
+    query_text,
 )
 
 if TYPE_CHECKING:
-    from genret_ops.storage.home import Home
+    from genret_ops.registry.home import Home
 
-Page = Annotated[Path | None, typer.Option("--html", help="Write a page with a diagram as well, in one file.")]
+Page = Annotated[Path | None, typer.Option("--html", help="Also write a page with a diagram, in one file.")]
 Verify = Annotated[
-    bool, typer.Option("--verify", help="Compute every hash again, sources included; exit code 1 where one differs.")
+    bool, typer.Option("--verify", help="Compute every hash again, of sources too; exit code 1 if one differs.")
 ]
 
 
@@ -44,21 +44,21 @@ def why(
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
-    """From an answer to its document, source and delta, and to what taught, judged and promoted its release."""
-    from genret_ops.cli import render
+    """Trace an answer to its document, source and delta, and to what taught, judged and promoted its release."""
+    from genret_ops.cli.render.terminal import working
 
-    query, wanted, opened = asked(query), filters_of(filters), existing(home)
-    with render.working("opening the index"):
+    query, wanted, opened = query_text(query), filter_values(filters), open_home(home)
+    with working("opening the index"):
         import torch
 
         from genret_ops.lineage.answer import why as explain
         from genret_ops.registry.loading import open_release
 
         torch.set_num_threads(1)
-        found, retriever = open_release(opened, release)
+        opened_release, retriever = open_release(opened, release)
         answer = retriever.search(query, rank, mode, wanted)
-        told = explain(opened, found, retriever, answer, rank)
-    _told(opened, told, verify, page, as_json)
+        report = explain(opened, opened_release, retriever, answer, rank)
+    _print_lineage(opened, report, verify, page, as_json)
 
 
 @app.command(epilog="Examples:  genret lineage champion --html champion.html  ·  genret lineage r2 --json --verify")
@@ -69,16 +69,15 @@ def lineage(
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
-    """From a release to its sources, snapshot, deltas and trainings, with its measures, gate, promotion and patches."""
-    from genret_ops import summaries
-    from genret_ops.cli import render
+    """Trace a release to its sources, deltas and trainings, with its measures, gate, promotion and patches."""
+    from genret_ops.cli.render.terminal import working
 
-    opened = existing(home)
-    with render.working("gathering"):
+    opened = open_home(home)
+    with working("gathering"):
         from genret_ops.lineage.lineage import lineage as gather
 
-        told = gather(opened, summaries.registry(opened).release(release))
-    _told(opened, told, verify, page, as_json)
+        report = gather(opened, opened.registry.release(release))
+    _print_lineage(opened, report, verify, page, as_json)
 
 
 @app.command(
@@ -88,67 +87,68 @@ def lineage(
 def audit(
     verify: Annotated[bool, typer.Option("--verify", help="Check every byte of every release as well.")] = False,
     since: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Tell what changed from this day or moment on (UTC) instead.")
+        str | None, typer.Option(metavar="DATE", help="Show what changed from this day or moment on (UTC) instead.")
     ] = None,
     until: Annotated[
-        str | None, typer.Option(metavar="DATE", help="With --since: up to the end of this day, or this moment.")
+        str | None, typer.Option(metavar="DATE", help="With --since: up to the end of this day, or to this moment.")
     ] = None,
     document: Annotated[
-        str | None, typer.Option(metavar="ID", help="Tell which releases held this document, and where it is now.")
+        str | None, typer.Option(metavar="ID", help="Show which releases held this document, and where it is now.")
     ] = None,
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
-    """Is the trail what was written? A gap, an edit, a fork and a changed file are each named; exit code 1 then."""
+    """Check that the audit trail is as it was written. Each gap, edit, fork and changed file is named; exit code 1
+    then.
+    """
     from genret_ops import summaries
-    from genret_ops.cli import render
+    from genret_ops.cli.render import audit as render
 
     if until and not since:
-        raise typer.BadParameter("--until needs --since: from when on?")
+        raise typer.BadParameter("--until needs --since.")
     if (since is not None) + (document is not None) + verify > 1:
-        raise typer.BadParameter("--verify, --since and --document ask for different things: give one of them")
-    opened = existing(home)
+        raise typer.BadParameter("Give only one of --verify, --since and --document.")
+    opened = open_home(home)
     if since is not None:
-        from genret_ops.cli import render_audit
-        from genret_ops.lineage.period import period
+        from genret_ops.lineage.history import period
 
         begin, end = _moment(since), _moment(until, timedelta(days=1)) if until else datetime.now(UTC)
-        tell(period(opened, begin, end), as_json, render_audit.period)
+        print_result(period(opened, begin, end), as_json, render.period)
     elif document is not None:
-        from genret_ops.cli import render_audit
-        from genret_ops.lineage.document_history import document_history
+        from genret_ops.lineage.history import document_history
 
-        tell(document_history(opened, document), as_json, render_audit.document)
+        print_result(document_history(opened, document), as_json, render.document)
     else:
-        problems = summaries.audit(opened, verify)
-        tell(problems, as_json, render.audit)
-        if problems["problems"]:
+        report = summaries.audit(opened, verify)
+        print_result(report, as_json, render.problems)
+        if report["problems"]:
             raise typer.Exit(1)
 
 
-def _told(home: "Home", told: dict[str, Any], verify: bool, page: Path | None, as_json: bool) -> None:
-    from genret_ops.cli import render_audit
+def _print_lineage(home: "Home", report: dict[str, Any], verify: bool, page: Path | None, as_json: bool) -> None:
+    """Print what `why` or `lineage` gathered, with a check of its hashes and a page if they are wanted."""
+    from genret_ops.cli.render import audit as render
 
     if verify:
         from genret_ops.lineage.verification import check
 
-        told["checked"] = check(home, told)
+        report["checked"] = check(home, report)
     if page:
         from genret_ops.lineage.page import write_page
 
-        write_page(told, path_of(page))
-    tell(told, as_json, render_audit.tree)
+        write_page(report, home_path(page))
+    print_result(report, as_json, render.tree)
     if page:
-        typer.echo(f"page: {page}", err=True)
-    if any(one["state"] == "differs" for one in told.get("checked", ())):
+        typer.echo(f"Page: {page}", err=True)
+    if any(hash_check["state"] == "differs" for hash_check in report.get("checked", ())):
         raise typer.Exit(1)
 
 
 def _moment(text: str, whole_day: timedelta = timedelta(0)) -> datetime:
-    """A moment in UTC, which holds too where no zone is given; of a day its beginning, or `whole_day` after that."""
+    """A moment, in UTC if it names no zone; of a day its beginning, or `whole_day` later."""
     try:
-        found = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no date: write 2026-11-23 or 2026-11-23T18:30") from None
-    found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-    return found + whole_day if len(text) == len("2026-11-23") else found
+        raise typer.BadParameter(f"{text!r} is no date. Write 2026-11-23 or 2026-11-23T18:30.") from None
+    moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment + whole_day if len(text) == len("2026-11-23") else moment

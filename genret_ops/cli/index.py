@@ -1,7 +1,7 @@
-"""The commands that make an index and ask it: init, ingest, build, search, bench, status."""
+"""The commands that make an index and search it: init, ingest, build, search, bench, status."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,24 +13,28 @@ from genret_ops.cli.options import (
     Mode,
     ReleaseName,
     app,
-    asked,
-    existing,
-    filters_of,
-    path_of,
-    tell,
+    filter_values,
+    home_path,
+    open_home,
+    print_result,
+    query_text,
+    when_stopped,
 )
+
+if TYPE_CHECKING:
+    from genret_ops.registry.home import Home
 
 
 @app.command(epilog="Example:  genret init --home notes-index")
 def init(home: HomeFolder = DEFAULT_HOME) -> None:
-    """Make a home: a folder with **genret.toml**, in which every setting stands with its default."""
+    """Make a home: a folder for one index, with a **genret.toml** that lists every setting and its default."""
     from genret_ops.storage.home import make_home
 
-    path = path_of(home)
+    path = home_path(home)
     if make_home(path):
-        typer.echo(f"made {path}; every setting is in its genret.toml\nnext: genret ingest FOLDER")
+        typer.echo(f"Made {path}. Every setting is in its genret.toml.\nNext: genret ingest FOLDER")
     else:
-        typer.echo(f"{path} is a home already, and stays as it is")
+        typer.echo(f"{path} is a home already. Nothing was changed.")
 
 
 @app.command(
@@ -42,7 +46,7 @@ def ingest(
         typer.Argument(
             metavar="SOURCE...",
             help="Folders, files (.txt .md .rst .html .pdf .docx .jsonl .csv .parquet), fsspec URLs of these, or "
-            "python-stdlib. They join the sources of earlier ingests; without any, those are read again.",
+            "python-stdlib. They are added to the sources of earlier ingests. Without any, those are read again.",
         ),
     ] = None,
     only: Annotated[
@@ -53,29 +57,39 @@ def ingest(
 ) -> None:
     """Read the sources and commit what is new as the next **delta**.
 
-    What cannot be read is quarantined with the reason and never stops the rest. Where nothing changed, nothing is
-    written.
+    What cannot be read is quarantined with the reason and never stops the rest. If nothing changed, nothing is written.
     """
     from genret_ops import summaries
-    from genret_ops.cli import render
+    from genret_ops.cli.render import index as render
+    from genret_ops.cli.render.terminal import working
+    from genret_ops.storage.commits import newest_snapshot
     from genret_ops.storage.home import make_home
 
     if only and not sources:
-        raise typer.BadParameter("--only needs at least one SOURCE")
+        raise typer.BadParameter("--only needs at least one SOURCE.")
     if sources:
-        make_home(path_of(home))
-    opened = existing(home)
-    with render.working("reading the sources"):
-        from assets.lib import runner
+        make_home(home_path(home))
+    opened = open_home(home)
+    before = newest_snapshot(opened.path)
 
-        found = runner.ingest(opened, sources or (), only)
-    tell(summaries.ingested(found), as_json, render.ingested)
+    def what_is_left() -> str:
+        if (newest := newest_snapshot(opened.path)) == before:
+            return "Nothing was changed; run the same command again."
+        return f"{newest} is committed, but it may not be searchable yet; run the same command again."
+
+    with when_stopped(what_is_left):
+        with working("reading the sources"):
+            from assets.lib import runner
+        ingested = runner.ingest(opened, sources or (), only)
+    print_result(summaries.ingested(ingested), as_json, render.ingest)
 
 
 @app.command(epilog="Examples:  genret build  ·  genret build --steps 800  ·  genret build --seed 1 --json")
 def build(
-    steps: Annotated[int | None, typer.Option(min=1, help="SFT steps of a training from genesis.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of queries and training.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="SFT steps of a training from genesis; genret.toml keeps the number.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the queries and the training.")] = None,
     consolidate: Annotated[
         bool, typer.Option("--consolidate", help="Start from genesis and learn everything again: a new generation.")
     ] = False,
@@ -84,18 +98,36 @@ def build(
 ) -> None:
     """Learn what is new and release the model: queries, SFT, RPO, tuning, release.
 
-    The first build learns the whole corpus. Later ones grow from the champion and learn what has come since, with a
-    replay of what is known. A build that was killed goes on from its last checkpoint when it is run again.
+    The first build learns the whole corpus. Later ones grow from the champion: they learn what is new and replay a part
+    of what is known. A build that was stopped goes on from its last checkpoint when you run it again.
     """
     from genret_ops import summaries
-    from genret_ops.cli import render
+    from genret_ops.cli.render import index as render
+    from genret_ops.cli.render.terminal import working
 
-    opened = existing(home)
+    opened = open_home(home)
+    if steps is not None and steps != opened.settings.training.steps:
+        opened = _remember(opened, steps)
     settings = opened.settings.with_training(steps=steps, seed=seed)
-    with render.working("starting"):
-        from assets.lib import runner
-    built = runner.build(opened, settings, consolidate)
-    tell(summaries.release(opened, built.release), as_json, lambda told: render.built(told, built.new))
+    with when_stopped("Training goes on from its last checkpoint with the same command."):
+        with working("starting"):
+            from assets.lib import runner
+        built = runner.build(opened, settings, consolidate)
+    print_result(summaries.release(opened, built.release), as_json, lambda release: render.build(release, built.new))
+
+
+def _remember(home: "Home", steps: int) -> "Home":
+    """The home with this number of training steps in its settings file."""
+    from genret_ops.cli.render.terminal import say
+    from genret_ops.cli.settings_file import remember_steps
+    from genret_ops.settings import SETTINGS_FILE
+
+    file = home.path / SETTINGS_FILE
+    if not remember_steps(file, steps):
+        say(f"Write steps = {steps} under [training] in {file} to keep it: it was too unusual to change.", stderr=True)
+        return home
+    say(f"{file} now says steps = {steps} under [training].", stderr=True)
+    return open_home(home.path)
 
 
 @app.command(
@@ -110,78 +142,84 @@ def search(
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
-    """Search a release. Every hit says how it was found and which constraint was relaxed, if one was."""
-    from genret_ops.cli import render
+    """Search a release. Every hit says how it was found, and which constraint was relaxed if one was."""
+    from genret_ops.cli.render import index as render
+    from genret_ops.cli.render.terminal import working
 
-    query, wanted, opened = asked(query), filters_of(filters), existing(home)
-    with render.working("opening the index"):
+    query, wanted, opened = query_text(query), filter_values(filters), open_home(home)
+    with working("opening the index"):
         import torch
 
         from genret_ops.registry.loading import open_release
         from genret_ops.retrieval import explain
 
         torch.set_num_threads(1)  # a query is small: threads cost it more than they give
-        found, retriever = open_release(opened, release)
+        opened_release, retriever = open_release(opened, release)
     answer = retriever.search(query, k or opened.settings.retrieval.k, mode, wanted)
-    tell(explain.answer(found.number, retriever, answer), as_json, render.answer)
-    if wanted and not answer.hits:
-        render.instead(explain.instead(retriever, wanted))
+    print_result(explain.answer(opened_release.number, retriever, answer), as_json, render.answer)
+    if not answer.hits:
+        render.no_hits(answer.mode, wanted, explain.instead(retriever, wanted))
 
 
 @app.command(
     epilog="Examples:  genret bench scifact --seed 1 --json  ·  genret bench news --deltas 8 --by published_at"
 )
 def bench(
-    folder: Annotated[Path, typer.Argument(metavar="BEIR_DIR", help="corpus.jsonl, queries.jsonl and qrels.tsv.")],
-    steps: Annotated[int | None, typer.Option(min=1, help="SFT steps; an update keeps its share of them.")] = None,
+    folder: Annotated[
+        Path, typer.Argument(metavar="BEIR_DIR", help="A folder with corpus.jsonl, queries.jsonl and qrels.tsv.")
+    ],
+    steps: Annotated[int | None, typer.Option(min=1, help="SFT steps; an update takes its share of them.")] = None,
     budget_minutes: Annotated[
-        float | None, typer.Option(min=0.1, help="SFT minutes instead, turned into steps once and recorded.")
+        float | None, typer.Option(min=0.1, help="Minutes of SFT instead, turned into steps once and recorded.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of queries, training and intervals.")] = None,
     dense: Annotated[
         bool, typer.Option(help="Also measure dense and dense_adapted; each encodes every passage once more.")
     ] = True,
     deltas: Annotated[
-        int | None, typer.Option(min=1, help="Take the corpus in delta by delta instead, so many after a first part.")
+        int | None, typer.Option(min=1, help="Let the corpus grow instead: a first part, then this many deltas.")
     ] = None,
     by: Annotated[str | None, typer.Option("--by", metavar="FIELD", help="The date that orders the documents.")] = None,
     first: Annotated[float, typer.Option(min=0.05, max=0.95, help="Share of the documents in the first part.")] = 0.6,
     as_json: AsJson = False,
-    home: Annotated[Path | None, typer.Option("--home", help="Home of its own; .bench/DATASET if not given.")] = None,
+    home: Annotated[Path | None, typer.Option("--home", help="Its own home; .bench/DATASET by default.")] = None,
 ) -> None:
-    """Build an index of a benchmark's corpus and compare every system on its queries.
+    """Index a benchmark's corpus and compare every system on its queries.
 
-    The queries never reach training or tuning. Encodings are cached and a killed run goes on where it stopped. With
-    --deltas the corpus grows as it did, and is measured after every delta: with the fast path alone, trained without
-    and with replay, and trained again on everything.
+    The queries never reach training or tuning. Encodings are cached, and a run that was stopped goes on where it was.
+    With --deltas the corpus grows by date and every delta is measured: with the fast path alone, trained without and
+    with replay, and trained again on everything.
     """
-    from genret_ops.cli import render
+    from genret_ops.cli.render import index as render
+    from genret_ops.cli.render.terminal import working
     from genret_ops.evaluation.datasets import read_benchmark
+    from genret_ops.progress import progress_of_many
 
     if steps is not None and budget_minutes is not None:
-        raise typer.BadParameter("give --steps or --budget-minutes, not both")
+        raise typer.BadParameter("Give --steps or --budget-minutes, not both.")
     if (deltas is None) != (by is None):
-        raise typer.BadParameter("--deltas and --by go together: how many, and which date orders the documents")
+        raise typer.BadParameter("Give --deltas and --by together: how many, and which date orders the documents.")
     if deltas is not None and budget_minutes is not None:
-        raise typer.BadParameter("with --deltas give --steps: a budget of minutes would differ from delta to delta")
+        raise typer.BadParameter("Give --steps with --deltas: a budget of minutes would differ from delta to delta.")
     benchmark = read_benchmark(folder)
-    path = path_of(home or Path(".bench") / benchmark.name)
-    with render.working("starting"):
-        from assets.lib.benchmark import bench as compare
-        from assets.lib.continual_benchmark import replay
-    with render.counting() as progress:
-        if deltas is None or by is None:
-            result, page = compare(benchmark, path, steps, budget_minutes, seed, dense, progress)
-        else:
-            result, page = replay(benchmark, path, (by, first, deltas), steps, seed, progress)
-    tell(result, as_json, render.benchmark if deltas is None else render.timeline)
-    typer.echo(f"report: {page}", err=True)
+    path = home_path(home or Path(".bench") / benchmark.name)
+    with when_stopped("The same command goes on: encodings and finished trainings are kept."):
+        with working("starting"):
+            from assets.lib.benchmark import bench as compare
+            from assets.lib.continual_benchmark import replay
+        with progress_of_many() as progress:
+            if deltas is None or by is None:
+                result, page = compare(benchmark, path, steps, budget_minutes, seed, dense, progress)
+            else:
+                result, page = replay(benchmark, path, (by, first, deltas), steps, seed, progress)
+    print_result(result, as_json, render.benchmark if deltas is None else render.timeline)
+    typer.echo(f"Report: {page}", err=True)
 
 
 @app.command(epilog="Example:  genret status --home notes-index")
 def status(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> None:
-    """What the home holds: documents, deltas, quarantine with reasons, champion, and the next step."""
+    """What the home holds (documents, deltas, quarantine with reasons, champion), and what to do next."""
     from genret_ops import summaries
-    from genret_ops.cli import render
+    from genret_ops.cli.render import index as render
 
-    tell(summaries.status(existing(home)), as_json, render.status)
+    print_result(summaries.status(open_home(home)), as_json, render.status)

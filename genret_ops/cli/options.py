@@ -1,18 +1,37 @@
-"""What the commands share: the app, the home that they work in, and how they print."""
+"""What the commands share: the app, the options, the home that they open, how they print and how they are stopped."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from typer.core import TyperGroup
 
+from genret_ops import __version__
 from genret_ops.errors import GenretError
 
 if TYPE_CHECKING:
-    from genret_ops.storage.home import Home
+    from genret_ops.registry.home import Home
+
+INTERRUPTED = 130
+"""The exit code after Ctrl-C."""
+
+
+class _Commands(TyperGroup):
+    """Commands that say what is lost when they are stopped."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            typer.echo(" ".join(["Stopped.", *stop.args]), err=True)
+            raise typer.Exit(INTERRUPTED) from None
+
 
 app = typer.Typer(
+    cls=_Commands,
     name="genret",
     help="A retrieval index that is a model: documents in, docids out, every build a measured, reversible release.",
     epilog="First steps:  genret init  ·  genret ingest FOLDER  ·  genret build  ·  genret search 'your question'",
@@ -22,54 +41,79 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-HomeFolder = Annotated[Path, typer.Option("--home", envvar="GENRET_HOME", help="Folder in which the index lives.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a machine.")]
+HomeFolder = Annotated[Path, typer.Option("--home", envvar="GENRET_HOME", help="The folder that holds the index.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Mode = Annotated[
     Literal["hybrid", "generative", "lexical", "dense"] | None,
-    typer.Option(help="How to search; the release's own choice if not given."),
+    typer.Option(help="How to search; by default what the release does best."),
 ]
 Filters = Annotated[
     list[str] | None,
-    typer.Option("--filter", metavar="NAME=VALUE", help="A guarantee: every hit has this value. Repeatable."),
+    typer.Option("--filter", metavar="NAME=VALUE", help="Only hits that have this value. Repeatable."),
 ]
 ReleaseName = Annotated[str, typer.Option("--release", help="A number (r2), an alias or a content hash.")]
 DEFAULT_HOME = Path(".genret")
 
 
-def path_of(home: Path) -> Path:
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"genret {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None: ...
+
+
+@contextmanager
+def when_stopped(message: Callable[[], str] | str) -> Iterator[None]:
+    """Say after Ctrl-C or SIGTERM what that means for the work inside, in a sentence that follows "Stopped."."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(message if isinstance(message, str) else message()) from None
+
+
+def home_path(home: Path) -> Path:
+    """The absolute path of `--home`."""
     return home.expanduser().absolute()
 
 
-def existing(home: Path) -> "Home":
-    """The home, its settings read.
+def open_home(home: Path) -> "Home":
+    """The home at `--home`, its settings read.
 
     Raises:
-        GenretError: there is none, or a setting of it is wrong.
+        GenretError: there is none, or one of its settings is wrong.
     """
     import tomllib
 
     from pydantic import ValidationError
     from pydantic_settings import SettingsError
 
+    from genret_ops.registry.home import Home
     from genret_ops.settings import SETTINGS_FILE
-    from genret_ops.storage.home import Home
 
-    opened = Home(path_of(home))
-    if not (opened.path / SETTINGS_FILE).exists():
-        raise GenretError(f"there is no home at {opened.path}: run `genret init`, or name another with --home")
+    opened = Home(home_path(home))
+    file = opened.path / SETTINGS_FILE
+    if not file.exists():
+        raise GenretError(f"There is no home at {opened.path}. Run `genret init`, or name another one with --home.")
     try:
         opened.settings.hash()
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise GenretError(f"{opened.path}/genret.toml cannot be read: {error}") from error
+        raise GenretError(f"{file} cannot be read: {error}. Correct it.") from error
     except SettingsError as error:
-        raise GenretError(f"a setting in the environment is no JSON: {error}") from error
+        raise GenretError(f"A setting in the environment is not JSON: {error}. Correct it.") from error
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors())
-        raise GenretError(f"a setting in {opened.path}/genret.toml or the environment is wrong: {wrong}") from error
+        wrong = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise GenretError(f"A setting in {file} or in the environment is wrong: {wrong}. Correct it.") from error
     return opened
 
 
-def asked(query: str) -> str:
+def query_text(query: str) -> str:
     """A query as it was typed, in whatever encoding.
 
     Raises:
@@ -77,28 +121,35 @@ def asked(query: str) -> str:
     """
     query = query.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     if not query.strip():
-        raise typer.BadParameter("the query is empty: ask for something")
+        raise typer.BadParameter("The query is empty. Write what you look for.")
     return query
 
 
-def filters_of(given: Iterable[str] | None) -> dict[str, str]:
+def filter_values(options: Iterable[str] | None) -> dict[str, str]:
     """The values of `--filter NAME=VALUE`, by name.
 
     Raises:
         typer.BadParameter: one is not of that form, or two contradict each other.
+
+    Example:
+        >>> filter_values(["module=shutil"])
+        {'module': 'shutil'}
     """
-    wanted = dict[str, str]()
-    for text in given or ():
-        name, equals, value = text.partition("=")
+    filters = dict[str, str]()
+    for option in options or ():
+        name, equals, value = option.partition("=")
         if not name or not equals:
-            raise typer.BadParameter(f"--filter {text!r}: write NAME=VALUE, as in --filter module=shutil")
-        if wanted.setdefault(name, value) != value:
-            raise typer.BadParameter(f"--filter asks for {name}={wanted[name]} and for {name}={value}: no hit has both")
-    return wanted
+            raise typer.BadParameter(f"--filter {option!r} has no value. Write NAME=VALUE, as in module=shutil.")
+        if filters.setdefault(name, value) != value:
+            raise typer.BadParameter(
+                f"No hit can have both {name}={filters[name]} and {name}={value}. Give one --filter for {name}."
+            )
+    return filters
 
 
-def tell(told: Any, as_json: bool, show: Callable[[Any], None]) -> None:
+def print_result(result: Any, as_json: bool, render: Callable[[Any], None]) -> None:
+    """Print a result as JSON, or for people."""
     if as_json:
-        typer.echo(json.dumps(told, ensure_ascii=False, indent=1))
+        typer.echo(json.dumps(result, ensure_ascii=False, indent=1))
     else:
-        show(told)
+        render(result)

@@ -4,32 +4,33 @@ from typing import Annotated
 
 import typer
 
-from genret_ops.cli.options import DEFAULT_HOME, AsJson, HomeFolder, app, existing, tell
+from genret_ops.cli.options import DEFAULT_HOME, AsJson, HomeFolder, app, open_home, print_result
 
 
 @app.command(epilog="Examples:  genret quality  ·  genret quality --json  ·  genret quality --html")
 def quality(
     html: Annotated[
-        bool, typer.Option("--html", help="Also make the Data Docs of every delta, pages to read in a browser.")
+        bool, typer.Option("--html", help="Also write the results of every delta as a page for a browser.")
     ] = False,
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
-    """What the data checks found of the newest delta: figures, what fails, and some rows that fail it.
+    """Show what the data checks found in the newest delta: figures, what fails, and some rows that fail it.
 
-    A critical expectation that fails has stopped its run, and the exit code is 1; a warning stops nothing.
+    A failed check stops its run if it is critical, and the exit code is 1. A warning stops nothing.
     """
     from genret_ops import summaries
-    from genret_ops.cli import render
+    from genret_ops.cli.render import quality as render
+    from genret_ops.cli.render.terminal import working
 
-    opened = existing(home)
-    found = summaries.data_checks(opened.path)
-    tell(found, as_json, render.data_checks)
+    opened = open_home(home)
+    report = summaries.data_checks(opened.path)
+    print_result(report, as_json, render.checks)
     if html:
-        with render.working("making the pages"):
-            from validations.data_docs import build_site
+        with working("writing the page"):
+            from validations.data_docs import write_page
 
-            page = build_site(opened)
-        typer.echo(f"data docs: {page}", err=True)
-    if found["refused"]:
+            page = write_page(opened)
+        typer.echo(f"Page: {page}", err=True)
+    if report["refused"]:
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""The commands about releases: what there is, which one answers, who decided it, and whether the trail holds."""
+"""The commands about releases: what there is, which one answers, what the gate asks, and copies of the whole home."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,20 +6,29 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genret_ops.cli.options import DEFAULT_HOME, AsJson, HomeFolder, app, existing, path_of, tell
+from genret_ops.cli.options import (
+    DEFAULT_HOME,
+    AsJson,
+    HomeFolder,
+    app,
+    home_path,
+    open_home,
+    print_result,
+    when_stopped,
+)
 from genret_ops.errors import GenretError
 
 if TYPE_CHECKING:
-    from genret_ops.storage.home import Home
+    from genret_ops.registry.home import Home
 
 
 @app.command(epilog="Example:  genret releases --json")
 def releases(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> None:
-    """Every release with its aliases and measures, newest last."""
+    """List every release with its aliases and measures, newest last."""
     from genret_ops import summaries
-    from genret_ops.cli import render_releases
+    from genret_ops.cli.render import releases as render
 
-    tell(summaries.releases(existing(home)), as_json, render_releases.releases)
+    print_result(summaries.releases(open_home(home)), as_json, render.releases)
 
 
 @app.command(name="show", epilog="Examples:  genret show champion  ·  genret show r1 --json")
@@ -28,12 +37,13 @@ def show_release(
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
-    """A release: what it was made from, what it measured; every byte of its files is verified."""
+    """Show a release: what it was made from and what it measured. Every byte of its files is verified."""
     from genret_ops import summaries
-    from genret_ops.cli import render_releases
+    from genret_ops.cli.render import releases as render
 
-    opened = existing(home)
-    tell(summaries.release(opened, summaries.registry(opened).release(release)), as_json, render_releases.release)
+    opened = open_home(home)
+    summary = summaries.release(opened, opened.registry.release(release))
+    print_result(summary, as_json, render.release)
 
 
 @app.command(
@@ -43,13 +53,13 @@ def promote(
     release: Annotated[str, typer.Argument(help="A number (r2), an alias or the beginning of a content hash.")],
     reason: Annotated[str, typer.Option(help="Why, for the audit trail.")] = "genret promote",
     waive: Annotated[
-        str | None, typer.Option(metavar="WHY", help="Why it may pass though the gate refuses it.")
+        str | None, typer.Option(metavar="WHY", help="Why it may pass even if the gate refuses it.")
     ] = None,
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
-    """Make a release the champion, on the corpus of now; refused where the gate refuses it."""
-    _moved(home, lambda run, opened: run.promote(opened, release, reason, waive), as_json)
+    """Make a release the champion, on the newest corpus, unless the gate refuses it."""
+    _change_champion(home, release, lambda runner, opened: runner.promote(opened, release, reason, waive), as_json)
 
 
 @app.command(epilog="Example:  genret rollback --reason 'complaints about yesterday'")
@@ -58,69 +68,71 @@ def rollback(
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
-    """Go back to the model that answered before, on the corpus of now: no document comes back or is lost by it."""
-    _moved(home, lambda run, opened: run.rollback(opened, reason), as_json)
+    """Go back to the model that answered before, on the newest corpus: no document comes back or is lost by it."""
+    _change_champion(home, "champion", lambda runner, opened: runner.rollback(opened, reason), as_json)
 
 
 @app.command(epilog="Example:  genret diff r1 champion --json")
 def diff(
     old: Annotated[str, typer.Argument(help="A release.")],
-    new: Annotated[str, typer.Argument(help="Another, on whose corpus both are asked.")],
+    new: Annotated[str, typer.Argument(help="Another release; both are asked on its corpus.")],
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
-    """What lies between two releases: documents, and questions that are answered better or worse."""
+    """Compare two releases: documents, and questions that are answered better or worse."""
     from genret_ops import summaries
-    from genret_ops.cli import render, render_releases
+    from genret_ops.cli.render import releases as render
+    from genret_ops.cli.render.terminal import working
 
-    opened = existing(home)
-    with render.working("asking both"):
-        found = summaries.difference(opened, old, new)
-    tell(found, as_json, render_releases.difference)
+    opened = open_home(home)
+    with working("asking both"):
+        difference = summaries.difference(opened, old, new)
+    print_result(difference, as_json, render.difference)
 
 
 @app.command(epilog="Example:  genret history --json")
 def history(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> None:
-    """The audit trail: what was registered, judged and promoted, by whom and why."""
+    """Show the audit trail: what was registered, judged and promoted, by whom and why."""
     from genret_ops import summaries
-    from genret_ops.cli import render_releases
+    from genret_ops.cli.render import releases as render
 
-    tell(summaries.history(existing(home)), as_json, render_releases.history)
+    print_result(summaries.history(open_home(home)), as_json, render.history)
 
 
 @app.command(epilog="Examples:  genret label 'copy a folder' shutil.copytree  ·  genret label --file judgements.jsonl")
 def label(
-    query: Annotated[str | None, typer.Argument(help="A query as somebody asked it.")] = None,
-    document: Annotated[str | None, typer.Argument(help="Id of a document that answers it.")] = None,
+    query: Annotated[str | None, typer.Argument(help="A query, as somebody asked it.")] = None,
+    document: Annotated[str | None, typer.Argument(help="The id of a document that answers it.")] = None,
     file: Annotated[
         Path | None, typer.Option(help='JSON lines instead: {"query": "...", "document": "..."}', exists=True)
     ] = None,
     from_feedback: Annotated[
-        bool, typer.Option("--from-feedback", help="What users of the service agreed on; the rest stays or is dropped.")
+        bool, typer.Option("--from-feedback", help="What all users of the service agree on; disputed judgements stay.")
     ] = False,
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
-    """Tell the gate what the right answer is: it asks these queries of every release from now on."""
-    from genret_ops.cli import render
+    """Tell the gate the right answer to a query: it asks it of every release from now on."""
+    from genret_ops.cli.render import releases as render
     from genret_ops.corpus.visibility import VisibilityReader
-    from genret_ops.promotion.feedback import take_over
-    from genret_ops.promotion.labels import add_labels, parse, read_labels
+    from genret_ops.promotion.judgments import accept_feedback, add_labels, parse_labels, read_labels
 
     if [query is not None and document is not None, file is not None, from_feedback].count(True) != 1:
-        raise typer.BadParameter("give a QUERY and a DOCUMENT, or a --file of them, or --from-feedback")
-    opened = existing(home)
+        raise typer.BadParameter("Give a QUERY and a DOCUMENT, or --file, or --from-feedback.")
+    opened = open_home(home)
     if from_feedback:
-        taken = take_over(opened.path)
-        tell({**taken, "labels": len(read_labels(opened.path))}, as_json, render.labelled)
+        summary = accept_feedback(opened.path)
+        print_result({**summary, "labels": len(read_labels(opened.path))}, as_json, render.labels)
         return
     known = {doc_id for doc_id, _ in VisibilityReader(opened.path)()}
-    pairs = list(parse(file.read_bytes().split(b"\n"), str(file))) if file else [(str(query), str(document))]
+    pairs = list(parse_labels(file.read_bytes().split(b"\n"), str(file))) if file else [(str(query), str(document))]
     if unknown := sorted({doc_id for _, doc_id in pairs} - known):
-        more = f" (and {len(unknown) - 1} more ids are unknown)" if len(unknown) > 1 else ""
-        raise GenretError(f"no document {unknown[0]!r} in {opened.path}{more}: hits of a search show ids as they are")
+        more = f" (nor {len(unknown) - 1} more)" if len(unknown) > 1 else ""
+        raise GenretError(
+            f"No document {unknown[0]!r}{more} in {opened.path}. Take ids as `genret search` shows them with hits."
+        )
     added = add_labels(opened.path, pairs)
-    tell({"added": added, "labels": len(read_labels(opened.path))}, as_json, render.labelled)
+    print_result({"added": added, "labels": len(read_labels(opened.path))}, as_json, render.labels)
 
 
 @app.command(epilog="Example:  genret backup notes-2026-11.tar")
@@ -129,14 +141,15 @@ def backup(
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
-    """The whole home in one file, but for caches and unfinished work."""
-    from genret_ops.cli import render
+    """Write the whole home into one file, without caches and unfinished work."""
+    from genret_ops.cli.render import releases as render
+    from genret_ops.cli.render.terminal import working
     from genret_ops.maintenance import backup as backups
 
-    with render.working("writing"):
-        found = backups.backup(existing(home), file.absolute())
-    told = {"file": str(file), "snapshots": len(found["snapshots"]), "releases": found["releases"]}
-    tell(told, as_json, render.backed_up)
+    with when_stopped("No backup was written."), working("writing"):
+        kept = backups.backup(open_home(home), file.absolute())
+    summary = {"file": str(file), "snapshots": len(kept["snapshots"]), "releases": kept["releases"]}
+    print_result(summary, as_json, render.backup)
 
 
 @app.command(epilog="Example:  genret restore notes-2026-11.tar --home notes-again")
@@ -145,22 +158,28 @@ def restore(
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
-    """Make the home of a backup again, in a folder that does not exist yet; every release is verified."""
-    from genret_ops.cli import render
+    """Make a home from a backup, in a folder that does not exist yet. Every release is verified."""
+    from genret_ops.cli.render import releases as render
+    from genret_ops.cli.render.terminal import working
     from genret_ops.maintenance import backup as backups
 
-    with render.working("reading"):
-        found = backups.restore(file, path_of(home))
-    told = {"file": str(path_of(home)), "snapshots": len(found["snapshots"]), "releases": found["releases"]}
-    tell(told, as_json, render.backed_up)
+    path = home_path(home)
+    with when_stopped(f"There is no home at {path} yet."), working("reading"):
+        kept = backups.restore(file, path)
+    summary = {"file": str(path), "snapshots": len(kept["snapshots"]), "releases": kept["releases"]}
+    print_result(summary, as_json, render.backup)
 
 
-def _moved(home: Path, move: Callable[[Any, "Home"], Any], as_json: bool) -> None:
+def _change_champion(home: Path, needed: str, change: Callable[[Any, "Home"], Any], as_json: bool) -> None:
+    """Run a change of champion, which needs a release of that name, with the runner, and show the new champion."""
     from genret_ops import summaries
-    from genret_ops.cli import render, render_releases
+    from genret_ops.cli.render import releases as render
+    from genret_ops.cli.render.terminal import working
 
-    opened = existing(home)
-    summaries.registry(opened)  # says what to do where nothing was released
-    with render.working("starting"):
-        from assets.lib import runner
-    tell(summaries.release(opened, move(runner, opened)), as_json, render_releases.promoted)
+    opened = open_home(home)
+    opened.registry.release(needed)  # says what to do if there is none, before slow imports
+    with when_stopped("`genret releases` shows which release is champion now."):
+        with working("starting"):
+            from assets.lib import runner
+        champion = change(runner, opened)
+    print_result(summaries.release(opened, champion), as_json, render.promotion)

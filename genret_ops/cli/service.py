@@ -1,32 +1,40 @@
 """The commands of the HTTP service: serve, pack, and the tokens that let people in."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from genret_ops.cli.options import DEFAULT_HOME, AsJson, HomeFolder, app, existing, filters_of, tell
+from genret_ops.cli.options import (
+    DEFAULT_HOME,
+    AsJson,
+    HomeFolder,
+    app,
+    filter_values,
+    open_home,
+    print_result,
+    when_stopped,
+)
 
 
 @app.command(epilog="Examples:  genret serve  ·  genret serve --port 8080 --workers 2 --shadow 0.1")
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on; loopback if not set otherwise.")] = None,
-    port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; this machine alone by default.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; each has one thread of torch.")] = None,
     shadow: Annotated[
         float | None, typer.Option(min=0, max=1, help="Share of searches that the candidate answers too, unseen.")
     ] = None,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
-    """Answer over HTTP: search, documents, releases. Follows the champion; what it takes and gives is at /docs.
+    """Answer over HTTP: search, documents, releases. Follows the champion; /docs describes every endpoint.
 
-    What is not given here stands in genret.toml, in its group serving.
+    The group serving of genret.toml has the defaults.
     """
-    opened = existing(home)
-    given = {"host": host, "port": port, "workers": workers, "shadow": shadow}
+    opened = open_home(home)
+    options = {"host": host, "port": port, "workers": workers, "shadow": shadow}
     settings = opened.settings.serving.model_copy(
-        update={name: value for name, value in given.items() if value is not None}
+        update={name: value for name, value in options.items() if value is not None}
     )
     from serving.launch import serve as run
 
@@ -39,18 +47,19 @@ def pack(
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
-    """The champion in one folder, with the encoder's weights: it is served with no registry, database or network.
+    """Copy the champion and its encoder into one folder, which can be served without registry, database or network.
 
-    What is packed follows no promotion and takes no changes.
+    A packed release follows no promotion and takes no changes.
     """
-    from genret_ops.cli import render
+    from genret_ops.cli.render import service as render
+    from genret_ops.cli.render.terminal import working
 
-    opened = existing(home)
-    with render.working("packing"):
+    opened = open_home(home)
+    with when_stopped("Nothing was packed; run the same command again."), working("packing"):
         from serving.pack import pack as run
 
-        found = run(opened, folder.absolute())
-    tell(found, as_json, _packed)
+        summary = run(opened, folder.absolute())
+    print_result(summary, as_json, render.pack)
 
 
 tokens = typer.Typer(no_args_is_help=True, help="Who may use the HTTP service: make, list and revoke tokens.")
@@ -59,59 +68,44 @@ app.add_typer(tokens, name="token")
 
 @tokens.command(epilog="Examples:  genret token create page  ·  genret token create red --filter team=Red --expires 30")
 def create(
-    name: Annotated[str, typer.Argument(help="Whose it is; logs and tickets name it.")],
+    name: Annotated[str, typer.Argument(help="Whose it is; logs and tickets show this name.")],
     scope: Annotated[
-        Literal["search", "write", "admin"], typer.Option(help="What it is for; each may do what those before it may.")
+        Literal["search", "write", "admin"],
+        typer.Option(help="What it may do; write includes search, admin includes both."),
     ] = "search",
     filters: Annotated[
         list[str] | None,
-        typer.Option("--filter", metavar="NAME=VALUE", help="All that it will ever see or write has this value."),
+        typer.Option(
+            "--filter", metavar="NAME=VALUE", help="It sees and writes only documents with this value. Repeatable."
+        ),
     ] = None,
-    expires: Annotated[int | None, typer.Option(min=1, metavar="DAYS", help="It ends after so many days.")] = None,
+    expires: Annotated[int | None, typer.Option(min=1, metavar="DAYS", help="It ends after this many days.")] = None,
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
-    """Make a token. It is shown once: only a hash of it is kept."""
+    """Make a token. It is shown only once, because only a hash of it is kept."""
+    from genret_ops.cli.render import service as render
     from serving.auth.tokens import create_token
 
-    token, secret = create_token(existing(home).path, name, scope, filters_of(filters), expires)
-    tell({**token.facts(), "token": secret}, as_json, _created)
+    token, secret = create_token(open_home(home).path, name, scope, filter_values(filters), expires)
+    print_result({**token.facts(), "token": secret}, as_json, render.token_created)
 
 
 @tokens.command(name="list", epilog="Example:  genret token list --json")
 def list_tokens(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> None:
-    """Every token: what it is for, what it sees, when it ends."""
+    """List every token: what it may do, what it sees, when it ends."""
+    from genret_ops.cli.render import service as render
     from serving.auth.tokens import read_tokens
 
-    tell([token.facts() for token in read_tokens(existing(home).path)], as_json, _listed)
+    print_result([token.facts() for token in read_tokens(open_home(home).path)], as_json, render.tokens)
 
 
 @tokens.command(epilog="Example:  genret token revoke page")
-def revoke(name: Annotated[str, typer.Argument(help="As it was created.")], home: HomeFolder = DEFAULT_HOME) -> None:
-    """End a token: from this moment requests with it are refused."""
+def revoke(
+    name: Annotated[str, typer.Argument(help="The name it was created with.")], home: HomeFolder = DEFAULT_HOME
+) -> None:
+    """End a token: requests with it are refused from this moment."""
     from serving.auth.tokens import revoke_token
 
-    revoke_token(existing(home).path, name)
-    typer.echo(f"{name} is revoked")
-
-
-def _packed(facts: Mapping[str, Any]) -> None:
-    typer.echo(f"{facts['release']} is packed in {facts['folder']}\nnext: genret serve --home {facts['folder']}")
-
-
-def _created(facts: Mapping[str, Any]) -> None:
-    typer.echo(f"{facts['token']}\n{_told(facts)}; only a hash of it is kept: it will not be shown again")
-    if facts["filters"]:
-        typer.echo("from now on nobody is let in without a token, on this machine neither: genret token create NAME")
-
-
-def _listed(facts: Sequence[Mapping[str, Any]]) -> None:
-    for one in facts:
-        typer.echo(f"{one['name']}  {_told(one)}")
-    if not facts:
-        typer.echo("no token yet: genret token create NAME")
-
-
-def _told(facts: Mapping[str, Any]) -> str:
-    seen = ", ".join(f"{name}={value}" for name, value in facts["filters"].items()) or "everything"
-    return f"{facts['scope']} · sees {seen} · ends {facts['expires_at'] or 'when revoked'}"
+    revoke_token(open_home(home).path, name)
+    typer.echo(f"{name} is revoked.")

@@ -1,56 +1,71 @@
-"""The commands that take something away for good: a document out of everything, and what no release needs any more."""
+"""The commands that take something away for good: a document from everywhere, and what no release needs any more."""
 
 from typing import Annotated
 
 import typer
 
-from genret_ops.cli.options import DEFAULT_HOME, AsJson, HomeFolder, app, existing, tell
+from genret_ops.cli.options import DEFAULT_HOME, AsJson, HomeFolder, app, open_home, print_result, when_stopped
 
 
 @app.command(epilog="Examples:  genret erase letters/2019-04.md  ·  genret erase letters/2019-04.md --yes --json")
 def erase(
-    document: Annotated[str, typer.Argument(help="Id of the document, as hits show it.")],
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    document: Annotated[str, typer.Argument(help="The id of the document, as hits show it.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
-    """Take a document out of answers at once, then of weights, tables, caches and logs, then search for what is left.
+    """Take a document out of answers at once, then out of weights, tables, caches and logs, and look for what is left.
 
-    The model is trained again without it where it had learned it; releases that hold it lose their files. Sources may
-    go on holding it: no ingest takes it in again. Killed, it is finished by the same command. Exit code 1 where a
-    trace is left; the report names the places.
+    If the model has learned it, the model is trained again without it, and releases that hold it lose their files. A
+    source may keep the document: no ingest takes it in again. If it is stopped, the same command finishes it. The exit
+    code is 1 if a trace is left; the report names the places.
     """
-    from genret_ops.cli import render
+    from genret_ops.cli.render import upkeep as render
+    from genret_ops.cli.render.terminal import say, working
+    from genret_ops.corpus.erased import Erasure
+    from genret_ops.corpus.visibility import withdrawn
 
-    opened = existing(home)
-    with render.working("starting"):
+    opened = open_home(home)
+    with working("starting"):
         from assets.lib.erasure import erase as run
         from assets.lib.erasure import looked_for
-    if not yes and looked_for(opened, document):
-        told = f"Erase {document!r} for good, with every release that holds it, and train again where it was learned?"
-        typer.confirm(told, abort=True, err=True)
-    found = run(opened, document)
-    tell(found, as_json, render.erased)
-    if found["left"]:
+    pending = looked_for(opened, document)
+    if pending and not yes:
+        question = f"Erase {document!r} for good, with every release that holds it, and train again if it was learned?"
+        typer.confirm(question, abort=True, err=True)
+    if pending:
+        say(f"Erasing {document}. If it was learned, the model is trained again; that takes a while.", stderr=True)
+
+    def what_is_left() -> str:
+        if document in withdrawn(opened.path) or Erasure.under_way(opened.path):
+            return "No search returns the document, but it is not erased yet; run the same command again."
+        return "Nothing was changed."
+
+    with when_stopped(what_is_left):
+        report = run(opened, document)
+    print_result(report, as_json, render.erasure)
+    if report["left"]:
         raise typer.Exit(1)
 
 
 @app.command(epilog="Examples:  genret gc --dry-run  ·  genret gc --keep 5 --json")
 def gc(
-    keep: Annotated[int, typer.Option(min=0, help="How many of the newest releases stay beside what is needed.")] = 3,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would go.")] = False,
+    keep: Annotated[int, typer.Option(min=0, help="How many of the newest releases to keep besides those needed.")] = 3,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
-    """Give back the space of releases and snapshots that nothing needs; their rows and events stay.
+    """Free the space of releases and snapshots that nothing needs. Their rows and events stay.
 
-    Champion, candidate, previous, what each is judged against and what a rollback goes to are needed, and all that
-    they were made from. What stays answers as before.
+    Needed are champion, candidate and previous, what each is judged against, what a rollback goes to, and all that they
+    were made from. What stays answers as before.
     """
-    from genret_ops.cli import render
+    from genret_ops.cli.render import upkeep as render
+    from genret_ops.cli.render.terminal import working
     from genret_ops.maintenance.garbage_collection import collect
 
-    opened = existing(home)
-    with render.working("looking"):
-        found = collect(opened, keep, dry_run)
-    tell(found, as_json, render.collected)
+    opened = open_home(home)
+    rest = "Nothing was changed." if dry_run else "Some files may be gone; the same command removes the rest."
+    with when_stopped(rest), working("looking"):
+        report = collect(opened, keep, dry_run)
+    print_result(report, as_json, render.collection)

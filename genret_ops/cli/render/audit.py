@@ -1,0 +1,80 @@
+"""What why, lineage and audit show: trees of where something comes from, and lists of what changed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.tree import Tree
+
+from genret_ops.cli.render.terminal import changes, moment, say, show, styled
+from genret_ops.lineage.outline import outline, states
+from genret_ops.text import listed, plural
+
+
+def problems(audit: Mapping[str, Any]) -> None:
+    """What is wrong with the trail, or that nothing is."""
+    for problem in audit["problems"]:
+        say((problem, "red"))
+    if not audit["problems"]:
+        say(f"Nothing is wrong: {plural(audit['events'], 'event')}, {plural(audit['releases'], 'release')}.")
+
+
+def tree(lineage: Mapping[str, Any]) -> None:
+    """A lineage, station by station, and the hashes that were computed again if they were."""
+    name = lineage["query"] if "answer" in lineage else lineage["release"]["release"]
+    root = Tree(styled(name), guide_style="dim")
+    for node in outline(lineage):
+        branch = root.add(styled((node.title, "bold"), f"  {node.text}"))
+        for label, value in node.facts:
+            branch.add(styled((label, "dim"), f"  {value}"))
+    show(root)
+    if "checked" in lineage:
+        say("")
+        say(f"Hashes computed again: {states(lineage['checked'])}")
+    for check in lineage.get("checked", ()):
+        if check["state"] == "differs":
+            say((check["state"], "red"), f"  {check['what']}: {check['found']}, not {check['told']}")
+        elif check["state"] != "same":
+            say((check["state"], "yellow"), f"  {check['what']}: {check['found']}")
+
+
+def period(report: Mapping[str, Any]) -> None:
+    """What changed between two moments."""
+    say((f"{moment(report['since'])} to {moment(report['until'])}, UTC", "dim"))
+    for delta in report["deltas"]:
+        say((delta["snapshot"], "bold"), f"  {moment(delta['committed_at'])}  {changes(delta['changes'])}")
+        for kind, ids in (delta["documents"] or {}).items():
+            if ids:
+                say((kind, "dim"), f"  {listed(ids)}", indent=2)
+        if delta["documents"] is None:
+            unknown = "Which documents is not known: its snapshot, or the one before it, is no longer kept."
+            say((unknown, "dim"), indent=2)
+    for release in report["releases"]:
+        say(f"{release['release']} on {release['delta']} was made  {moment(release['created_at'])}")
+    for kind, what in (("promotions", "was promoted"), ("rollbacks", "was brought back")):
+        for event in report[kind]:
+            reason = f": {event['reason']}" if event.get("reason") else ""
+            say((event["release"], "bold"), f" {what}  {moment(event['at'])}, by {event['actor']}{reason}")
+    for kind, what in (("erasures", "erasure"), ("collections", "collection")):
+        for event in report[kind]:
+            document = f" of the document with the hash {event['document']}" if event["document"] else ""
+            retired = f"{', '.join(event['retired'])} retired" if event["retired"] else "no release retired"
+            say(f"{what}{document}: {retired}  {moment(event['at'])}, by {event['actor']}")
+    if not (report["deltas"] or report["events"]):
+        say("Nothing changed.")
+
+
+def document(history: Mapping[str, Any]) -> None:
+    """What became of a document."""
+    say((history["document"], "bold"), f": {history['told']}")
+    if erased := history["erased"]:
+        retired = ", ".join(erased["retired"]) or "no release"
+        say(f"Erased {moment(erased['asked'])}, {retired} retired; the trail names it by the hash {erased['key']}.")
+    for snapshot in history["snapshots"]:
+        held = {True: f"held, text {snapshot['text_hash']}", False: "not held", None: "no longer kept, so not known"}
+        say(f"{snapshot['snapshot']}  {moment(snapshot['committed_at'])}  {held[snapshot['held']]}")
+    for release in history["releases"]:
+        held_by = {True: "held it", False: "did not hold it", None: "not known whether it held it"}[release["held"]]
+        note = f" ({release['told']})" if release["told"] else ""
+        spans = ", ".join(f"{moment(one['since'])} to {moment(one['until'] or 'now')}" for one in release["served"])
+        served = f"champion {spans}" if spans else "never champion"
+        say(f"{release['release']} on {release['delta']}  {held_by}{note}; {served}")

@@ -1,0 +1,55 @@
+"""What watch and evaluate show."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from genret_ops.cli.render.terminal import changes, say, unreached
+from genret_ops.text import listed, plural
+
+
+def watching(sources: Sequence[str], seconds: float) -> None:
+    """What a watcher looks at and how often, on standard error."""
+    places = f"{listed(sources, 2)} and the inbox" if sources else "the inbox"
+    say(f"Watching {places} every {seconds:g} s. Ctrl-C stops.", stderr=True)
+
+
+def watched(event: Mapping[str, Any]) -> None:
+    """One thing that a watcher did, as a line with its time."""
+    say(f"{event['at'][11:19]} {_event(event)}")
+
+
+def _event(event: Mapping[str, Any]) -> str:
+    match event["done"]:
+        case "update":
+            return _update(event)
+        case "away":
+            return unreached(event["unreached"])
+        case "failed":
+            return f"not taken in: {event['error']}"
+        case "learning":
+            return f"learning {plural(event['passages'], 'passage')}"
+        case done if event["code"] == 0:
+            return str(done)
+        case done:
+            return f"{done}: the build ended with code {event['code']}, its messages are above"
+
+
+def _update(event: Mapping[str, Any]) -> str:
+    missed = f"; {unreached(event['unreached'])}" if event["unreached"] else ""
+    if not event["delta"]:
+        return f"nothing new since {event['snapshot']}{missed}"
+    served = f"searchable in {event['release']}" if event["release"] else "searchable after the first build"
+    return f"{event['delta']}: {changes(event['changes'])}; {served}{missed}"
+
+
+def evaluation(report: Mapping[str, Any]) -> None:
+    """A full evaluation of the champion."""
+    say(f"{report['release']} on {report['delta']}, {report['mode']} by default")
+    for name, scores in report["MRR@10"].items():
+        figures = ", ".join(f"{mode} {100 * value:.1f}" for mode, value in (scores or {}).items())
+        say(f"MRR@10 on {plural(report['questions'][name], 'question')}, {name}: {figures or 'nothing to ask'}")
+    say(f"Passages that their own sentence reaches: {100 * report['reachable']:.1f} %")
+    if benchmark := report.get("benchmark"):
+        systems = benchmark["systems"].items()
+        figures = ", ".join(f"{name} {100 * scores['MRR@10']:.1f}" for name, scores in systems)
+        say(f"MRR@10 on {plural(benchmark['queries'], 'query', 'queries')} of {benchmark['name']}: {figures}")

@@ -1,0 +1,149 @@
+"""What init, ingest, build, search, bench and status show."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from genret_ops.cli.render.releases import measure
+from genret_ops.cli.render.terminal import Piece, changes, console, fields, moment, say, unreached
+from genret_ops.text import listed, plural
+
+_RANKERS = {
+    "passage_whole": "words of the passage",
+    "sentence_clause": "words of a sentence",
+    "generative_whole": "model",
+    "generative_clause": "model on a clause",
+    "dense": "encoder",
+}
+"""What ranked a hit, by its name in the JSON."""
+_SHOWN = 5
+_SNIPPET = 320
+_SHORT = 80
+"""Characters of an attribute's value beyond which a hit does not show it."""
+
+
+def ingest(summary: Mapping[str, Any]) -> None:
+    """An ingest: the delta that it made, what it refused, and what to do next."""
+    if summary["delta"]:
+        say((summary["delta"], "bold"), f": {changes(summary['changes'])}.")
+    else:
+        say(f"Nothing new since {summary['snapshot']}.")
+    say(f"{plural(summary['documents'], 'document')}, {plural(summary['passages'], 'passage')}.")
+    if refused := summary["quarantined"]:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in refused.items())
+        say((f"{plural(sum(refused.values()), 'input')} refused", "yellow"), f": {reasons}.")
+        if summary["delta"]:
+            say(("`genret status` says which and why.", "dim"))
+    if summary["unreached"]:
+        say(unreached(summary["unreached"]).capitalize())
+    if summary["delta"] and summary["release"]:
+        say(f"Searchable now in {summary['release']}. Next: genret build, to learn what is new.")
+    elif summary["delta"]:
+        say("Next: genret build")
+
+
+def build(release: Mapping[str, Any], new: bool) -> None:
+    """The release that a build made, or that was there before."""
+    if not new:
+        say(f"Nothing to build: {release['release']} has learned {release['delta']} under these settings.")
+        return
+    say((release["release"], "bold"), f" is the champion, on {release['delta']} ({release['content_hash'][:16]}).")
+    if release["metrics"]:
+        scores = ", ".join(f"{measure(name)} {100 * value:.1f} %" for name, value in release["metrics"].items())
+        say((f"{scores}.", "dim"))
+    say("Next: genret search 'your question'")
+
+
+def answer(found: Mapping[str, Any]) -> None:
+    """The hits of a search, each with its evidence and how it was found."""
+    seconds = found["seconds"]
+    timing = f"{1000 * seconds['total']:.0f} ms, {1000 * seconds['encoder']:.0f} ms of it in the encoder"
+    say((f"{found['release']} · {found['mode']} · {timing} · plan: {found['plan']}", "dim"))
+    for hit in found["hits"]:
+        say("")
+        say((f"{hit['rank']}. {hit['title']}", "bold"), (f"  {hit['doc_id']}", "dim"))
+        short = (f"{name}: {value}" for name, value in hit["metadata"].items() if len(value) < _SHORT)
+        if about := " · ".join(part for part in (hit["section"], *short) if part and part != hit["title"]):
+            say((about, "dim"), indent=3)
+        say(*_snippet(hit["text"], hit["evidence"]), indent=3)
+        ranks = ", ".join(f"{_RANKERS.get(name, name)} #{by['rank']}" for name, by in hit["found_by"].items())
+        relaxed = f" · relaxed: {', '.join(hit['relaxed'])}" if hit["relaxed"] else ""
+        say((hit["label"], "cyan"), (f" {hit['state']} · found by {ranks}{relaxed}", "dim"), indent=3)
+
+
+def no_hits(mode: str, filters: Mapping[str, str], alternatives: Mapping[str, Sequence[str]]) -> None:
+    """Why a search has no hits and what to try, on standard error.
+
+    Args:
+        alternatives: by attribute, values to filter by instead of one that no document has.
+    """
+    if unknown := {name: filters[name] for name in alternatives}:
+        say(f"No passage matches {_conditions(unknown)}. {_suggestion(alternatives)}", stderr=True)
+    elif mode == "lexical":
+        matching = f" that matches {_conditions(filters)}" if filters else ""
+        say(f"No passage{matching} shares a word with the query. Try other words, or --mode hybrid.", stderr=True)
+    elif filters:
+        say(f"No passage matches {_conditions(filters)}. Leave a filter out.", stderr=True)
+    else:
+        say("No passage can be searched: every document was withdrawn or has left.", stderr=True)
+
+
+def _conditions(filters: Mapping[str, str]) -> str:
+    return " and ".join(f"{name}={value}" for name, value in filters.items())
+
+
+def _suggestion(alternatives: Mapping[str, Sequence[str]]) -> str:
+    if len(alternatives) == 1:
+        (values,) = alternatives.values()
+        return f"Did you mean: {', '.join(values)}?"
+    return "Did you mean: " + "; ".join(f"{name}={', '.join(values)}" for name, values in alternatives.items()) + "?"
+
+
+def _snippet(text: str, evidence: str) -> list[Piece]:
+    """The evidence in bold, and what follows it in the passage as far as there is room, without markup."""
+    from genret_ops.retrieval.explain import plain_text  # numpy, which `status` does not need
+
+    flat, best = (" ".join(plain_text(part).split()) for part in (text, evidence))
+    after = flat.partition(best)[2][: max(0, _SNIPPET - len(best))]
+    return [(best[:_SNIPPET], "bold"), after + ("…" if len(best) + len(after) >= _SNIPPET else "")]
+
+
+def status(home: Mapping[str, Any]) -> None:
+    """What a home holds, and what to do next."""
+    champion, refused = home["champion"], home["quarantine"]
+    learned = f"{home['learned']:,} learned, {home['fresh']:,} fresh"
+    rows: list[Sequence[Piece]] = [
+        ("home", home["home"]),
+        ("sources", listed(home["sources"], _SHOWN) or "none yet"),
+        ("documents", f"{home['documents']:,}"),
+        ("passages", f"{home['passages']:,} ({learned})" if home["passages"] else "0"),
+    ]
+    if (unlearned := home["unlearned"]) and unlearned["passages"]:
+        rows.append(("oldest fresh", f"waits for {unlearned['hours']:.1f} hours, since {moment(unlearned['since'])}"))
+    rows += [
+        (delta["name"], changes({name: count for name, count in delta.items() if name != "name"}))
+        for delta in home["deltas"][-_SHOWN:]
+    ]
+    rows.append(("champion", f"{champion['release']} on {champion['delta']}" if champion else "none yet"))
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in refused["reasons"].items())
+    rows.append(("quarantine", reasons or "empty"))
+    fields(rows)
+    for item in refused["examples"][:_SHOWN]:
+        say((item["reason"], "yellow"), f" {item['source']}", indent=2)
+        say((item["detail"][:200], "dim"), indent=4)
+    if refused["count"] > _SHOWN:
+        say((f"and {refused['count'] - _SHOWN:,} more: `genret status --json` has them all", "dim"), indent=2)
+    say(("next: ", "dim"), home["next"])
+
+
+def benchmark(result: Mapping[str, Any]) -> None:
+    """The systems that a benchmark compared."""
+    from genret_ops.evaluation.reports.benchmark_report import text_table
+
+    console().print(text_table(result), soft_wrap=True)
+
+
+def timeline(result: Mapping[str, Any]) -> None:
+    """A benchmark's corpus that grew delta by delta."""
+    from genret_ops.evaluation.reports.continual_report import text
+
+    console().print(text(result), soft_wrap=True)

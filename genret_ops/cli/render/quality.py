@@ -1,0 +1,31 @@
+"""What quality shows: how each suite of data checks ended, with figures and some of the rows that fail."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from genret_ops.cli.render.terminal import say
+from genret_ops.text import plural
+
+_RESULTS = {"holds": ("passed", "green"), "warns": ("warning", "yellow"), "refused": ("refused", "red")}
+"""How a suite ended, by its name in the JSON, with the style in which that is shown."""
+
+
+def checks(report: Mapping[str, Any]) -> None:
+    """The data checks of a delta, suite by suite."""
+    say((report["delta"], "bold"))
+    for suite in report["suites"]:
+        result, style = _RESULTS[suite["stands"]]
+        figures = "".join(f"; {name} {value:g}" for name, value in suite["figures"].items())
+        say((f"{result:<8}", style), f" {suite['suite']:<12} {plural(suite['expectations'], 'expectation')}{figures}")
+        for finding in suite["failing"]:
+            say(f"{finding['severity']}: {finding['expectation']}: {_measured(finding)}", indent=9)
+            for row in finding["sample"]:
+                say((", ".join(f"{name} {value!r}" for name, value in row.items()), "dim"), indent=11)
+    if report["not asked"]:
+        say(f"Not checked on this delta yet: {', '.join(report['not asked'])}")
+
+
+def _measured(finding: Mapping[str, Any]) -> str:
+    if finding["observed"] is None:
+        return f"{finding['failing']:,} of {plural(finding['rows'], 'row')}"
+    return f"{finding['observed']:g}"

@@ -1,0 +1,48 @@
+"""What erase and gc show."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from genret_ops.cli.render.terminal import moment, say
+from genret_ops.text import plural
+
+
+def erasure(report: Mapping[str, Any]) -> None:
+    """An erasure: what was retired and removed, what was searched, and what is left."""
+    document = report["document"]
+    if report["already"]:
+        say(f"{document} was erased before: {moment(report['asked'])}.")
+        return
+    say(f"{report['snapshot']} is without it. Releases retired: {', '.join(report['retired']) or 'none'}.")
+    for refusal in report["refusals"]:
+        say(("The gate would have refused the new model", "yellow"), f": {refusal}")
+    say(f"Removed: {_counts(report['removed'])}.")
+    searched = report["searched"]
+    everywhere = "Its id was looked for everywhere."
+    ordinary = "Its id is an ordinary word, so it was looked for only where ids are stored."
+    say(
+        f"Searched for {plural(searched['pieces'], 'trace')} in {plural(searched['files'], 'file')} "
+        f"({searched['bytes'] / 1e6:,.1f} MB), {plural(searched['table_rows'], 'row')} of tables and "
+        f"{searched['database_rows']:,} of databases. {everywhere if searched['id_everywhere'] else ordinary}"
+    )
+    for place in report["left"]:
+        say(("left", "red"), f": {place}")
+    say((f"{document} is not fully erased.", "red") if report["left"] else (f"{document} is erased.", "bold"))
+
+
+def collection(report: Mapping[str, Any]) -> None:
+    """A garbage collection, or with a dry run what it would remove."""
+    planned, releases = report["dry_run"], report["collected"]
+    count = plural(len(releases), "release") if releases else "no release"
+    names = f": {', '.join(releases)}" if releases else ""
+    say(f"Would collect {count}{names}." if planned else f"Collected {count}{names}.")
+    kept = ", ".join(report["kept"]) or "no release"
+    say(f"{'Would keep' if planned else 'Kept'} {kept}; snapshots {', '.join(report['snapshots']) or 'none'}.")
+    say(f"{'Would remove' if planned else 'Removed'}: {_counts(report['removed'])}.")
+    if not planned:
+        say(f"Freed {report['freed_bytes'] / 1e6:,.1f} MB.")
+
+
+def _counts(removed: Mapping[str, int]) -> str:
+    """How many of each kind, the kind first since it stands in the plural."""
+    return ", ".join(f"{kind} {count:,}" for kind, count in removed.items() if count) or "nothing"
