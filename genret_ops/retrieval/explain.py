@@ -1,14 +1,53 @@
-"""An answer as JSON for a machine, with the account of every hit."""
+"""An answer as JSON for a machine, with the account of every hit; and its passages as people read them."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from itertools import groupby
 from typing import Any
 
 from genret_ops.corpus.chunking import is_heading
 from genret_ops.corpus.metadata import profile
-from genret_ops.lexical.bm25 import tokens
+from genret_ops.lexical.bm25 import tokenize
 from genret_ops.retrieval.query_plan import QueryPlan
 from genret_ops.retrieval.retriever import Answer, Retriever, describe
+
+_URL = r"\((?:<[^<>\n]*>|(?:[^()\s<>]|\([^()\s]*\))*)(?:\s+(?:\"[^\"]*\"|'[^']*'))?\)"
+_IMAGE = re.compile(rf"!\[([^\[\]]*)\]{_URL}")
+_LINK = re.compile(rf"\[((?:[^\[\]]|\[[^\[\]]*\])*)\]{_URL}")
+_LINKS = re.compile(rf"(?<![\w)\]])(?:{_LINK.pattern})+")
+"""Links in a row. Brackets after a name, a call or an index are code: `handlers[name](event)`."""
+_RST_ROLE = re.compile(r"(?<![\w:])(?::[a-zA-Z][\w.+-]*)+:`[~!]?([^`<>]+?)(?:\s*<[^`<>]*>)?`")
+_RST_LINK = re.compile(r"`([^`<>]+?)(?:\s*<[^`<>\s]+>)?`__?(?!\w)")
+_ADDRESS = re.compile(r"<(https?://[^\s<>]+)>")
+_FENCE = re.compile(r"`{3,}|^~{3,}", re.MULTILINE)
+_CODE = re.compile(r"(`{1,2})(?=[^\s`])((?:(?!\n\s*\n)[^`])+)(?<=\S)\1")
+_TAGS = (
+    "a|abbr|article|aside|b|big|blockquote|body|br|caption|center|cite|code|col|dd|del|details|dfn|div|dl|dt|em|"
+    "figcaption|figure|font|footer|h[1-6]|head|header|hr|html|i|iframe|img|ins|kbd|li|link|main|mark|meta|nav|ol|p|pre|"
+    "q|s|samp|script|section|small|span|strike|strong|style|sub|summary|sup|table|tbody|td|tfoot|th|thead|title|tr|tt|"
+    "u|ul|var|video"
+)
+_TAG = re.compile(
+    r"<!--.*?-->|<(?:br|hr|wbr|p|li|dt|dd|td|th|tr|div|span|ul|ol)\s*/?>"
+    rf"|</(?:{_TAGS})\s*>"
+    rf"|<(?:{_TAGS})(?:\s+[\w:@-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'<>=`]+))+\s*/?>"
+    rf"|<(?P<bare>{_TAGS})\s*>(?=.*?</(?P=bare)\s*>)",
+    re.DOTALL,
+)
+"""HTML. A bare opening tag without its end may be a placeholder: `usage: prog <title>`."""
+_INLINE = re.compile(r"</?(?:a|abbr|b|big|code|em|font|i|kbd|mark|q|s|small|span|strike|strong|sub|sup|tt|u|var)\b")
+_BEFORE, _AFTER = r"(?<![^\s(\[{\"'“‘—–|])", r"(?![^\s.,;:!?)\]}\"'”’…—–|-])"
+_EMPHASIS = re.compile(
+    _BEFORE + r"(\*{1,3}|~~)(?=[\w\"'“‘(\[])((?:(?!\n\s*\n)[^*~])+)(?<=[\w.!?:;,)\]%\"'”’…])\1" + _AFTER
+)
+_UNDERSCORED = re.compile(_BEFORE + r"(__?)(?=[^\W_])([^_\n]*[^_\W] [^_\n]*)(?<=[\w.!?])\1" + _AFTER)
+"""Emphasis by underscores of several words: one between underscores may be a name, as `__init__` is."""
+_ESCAPED = re.compile(r"(?<![\\\"'])\\([*_])")
+_HEADING = re.compile(r"#{1,6}\s+(?=\S)(.*?)(?:\s+#+)?")
+_RULE = re.compile(r"\s*(?:([=\-~^#*+_])\1{2,}|([\"'.:])\2{3,}|={2,}(?: +={2,})+|\+(?:[-=]+\+)+)\s*")
+_ROW = re.compile(r"\s*(?:\|\s.*\s\||\|?(?:\s*:?-{3,}:?\s*\|)+(?:\s*:?-{3,}:?)?)\s*")
+_CELL_RULE = re.compile(r":?-{3,}:?")
 
 
 def answer(release: int, retriever: Retriever, found: Answer) -> dict[str, Any]:
@@ -70,7 +109,7 @@ def _evidence(retriever: Retriever, found: Answer) -> dict[int, str]:
     A heading is evidence only where there is nothing else.
     """
     lexical, passages = retriever.index.lexical, retriever.index.head.passages
-    scores, best = lexical.sentence_scores(tokens([found.plan.text])[0]), dict[int, str]()
+    scores, best = lexical.sentence_scores(tokenize([found.plan.text])[0]), dict[int, str]()
     for docid in (hit.docid for hit in found.hits):
         sentences, first = passages[docid].sentences, int(lexical.starts[docid])
         after = int([*lexical.starts[docid + 1 : docid + 2], len(scores)][0])
@@ -78,3 +117,53 @@ def _evidence(retriever: Retriever, found: Answer) -> dict[int, str]:
         told = [place for place in own if not is_heading(sentences[place])] or own
         best[docid] = sentences[max(told, key=lambda place: scores[first + place])]
     return best
+
+
+def plain_text(text: str) -> str:
+    """A passage or a sentence of one as people read it in a snippet: its words in order, without the markup.
+
+    Markdown, reStructuredText and HTML lose headings' marks, emphasis, code marks, table rules, roles, tags and the
+    targets of links; images become their alternative text. Operators, names and indents stay. A text without markup
+    is returned as it is, but for white space at the ends of lines; so is what this function returns.
+
+    Example:
+        >>> plain_text("## Copying\\n\\nSee :func:`shutil.copytree` and the [guide](/guide).")
+        'Copying\\n\\nSee shutil.copytree and the guide.'
+    """
+    while (rendered := _rendered(text)) != text:
+        text = rendered
+    return text
+
+
+def _rendered(text: str) -> str:
+    """`text` without its innermost markup."""
+    text = _IMAGE.sub(r"\1", text)
+    text = _LINKS.sub(lambda links: " ".join(filter(str.strip, _LINK.findall(links[0]))), text)
+    text = _ADDRESS.sub(r"\1", _RST_LINK.sub(r"\1", _RST_ROLE.sub(r"\1", text)))
+    text = _CODE.sub(r"\2", _FENCE.sub("", text))
+    text = _TAG.sub(lambda tag: "" if _INLINE.match(tag[0]) else "\n", text)
+    text = _UNDERSCORED.sub(r"\2", _EMPHASIS.sub(_balanced, text))
+    text = _ESCAPED.sub(r"\1", text)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(_lines(text.split("\n")))).strip("\n")
+
+
+def _balanced(emphasis: re.Match[str]) -> str:
+    """The text between two marks; with them, where a bracket or a quotation between them is left open: `f(*a, *b)`."""
+    inner = emphasis[2]
+    open_ended = any(inner.count(left) != inner.count(right) for left, right in ("()", "[]", "{}"))
+    return emphasis[0] if open_ended or inner.count('"') % 2 else inner
+
+
+def _lines(lines: Iterable[str]) -> Iterator[str]:
+    """Lines without the marks of headings and tables. Lines with bars are a table if one is a whole row of one."""
+    for barred, run in groupby(lines, key=lambda line: "|" in line):
+        neighbours = list(run)
+        table = barred and any(map(_ROW.fullmatch, neighbours))
+        for line in neighbours:
+            if table:
+                cells = [cell for cell in map(str.strip, line.split("|")) if cell and not _CELL_RULE.fullmatch(cell)]
+                yield from [" · ".join(cells)] if cells else []
+            elif heading := _HEADING.fullmatch(line):
+                yield heading[1]
+            else:
+                yield "" if _RULE.fullmatch(line) else line.rstrip()
