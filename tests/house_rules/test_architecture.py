@@ -1,0 +1,93 @@
+"""The documents speak of the house as it is: its picture, the modules that they name, and where their links lead."""
+
+import re
+import sys
+from collections.abc import Iterator
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / name for name in ("README.md", "AGENTS.md", "CONTRIBUTING.md", "examples/README.md")]
+DOCUMENTS += sorted((ROOT / "docs").rglob("*.md"))
+MODULE = re.compile(r"(?<![\w/.-])((?:[\w-]+/)+[\w-]+\.py)\b")
+LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
+ROOT_OF_NAMES = (ROOT, ROOT / "genret_ops")
+"""Documents name a module from the root of the project or, within the library, from its rooms."""
+
+
+@pytest.fixture(scope="module")
+def architecture() -> ModuleType:
+    spec = spec_from_file_location("architecture", ROOT / "docs" / "architecture.py")
+    assert spec and spec.loader
+    module = module_from_spec(spec)
+    sys.modules["architecture"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def missing_modules(text: str) -> list[str]:
+    """The modules that a text names and the project does not have."""
+    return [name for name in MODULE.findall(text) if not any((base / name).exists() for base in ROOT_OF_NAMES)]
+
+
+def broken_links(text: str, folder: Path) -> Iterator[str]:
+    """The relative links of a text that lead nowhere; `folder` is where the text lies."""
+    for link in (first or second for first, second in LINK.findall(text)):
+        if "://" in link or link.startswith("mailto:"):
+            continue
+        path, _, anchor = link.partition("#")
+        target = folder / path if path else None
+        missing = target is not None and not target.exists()
+        if missing or (anchor and anchor not in anchors(target.read_text("utf-8") if target else text)):
+            yield link
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, as a forge makes them."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_picture_is_what_the_imports_say(architecture: ModuleType) -> None:
+    picture = architecture.draw(architecture.read_imports())
+    assert picture == architecture.PICTURE.read_text("utf-8"), "run python docs/architecture.py"
+
+
+def test_every_room_is_in_the_picture_with_its_caption(architecture: ModuleType) -> None:
+    rooms = {path.name for path in (ROOT / "genret_ops").iterdir() if (path / "__init__.py").exists()}
+    assert rooms | {"assets", "serving", "validations", "clients"} <= architecture.read_imports().keys()
+    assert architecture.read_imports().keys() == architecture.TEXTS.keys()
+
+
+def test_an_arrow_that_follows_from_others_is_left_out(architecture: ModuleType) -> None:
+    uses = {"a": {"b", "c"}, "b": {"c"}, "c": set()}
+    assert architecture.arrows(uses) == [("a", "b"), ("b", "c")]
+    assert architecture.depths(uses) == {"c": 0, "b": 1, "a": 2}
+
+
+def test_a_circle_is_an_error(architecture: ModuleType) -> None:
+    with pytest.raises(ValueError, match="a circle of imports"):
+        architecture.arrows({"a": {"b", "c"}, "b": {"a", "c"}, "c": set()})
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_modules_that_are_named_exist(document: Path) -> None:
+    assert not missing_modules(document.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    assert not list(broken_links(document.read_text("utf-8"), document.parent))
+
+
+def test_a_wrong_name_and_a_broken_link_are_seen() -> None:
+    assert missing_modules("see `corpus/chunking.py` and `corpus/gone.py`") == ["corpus/gone.py"]
+    text = "# A title\n[a](README.md) [b](nowhere.md) [c](#a-title) [d](#another) [e](docs/dependencies.md#telemetry)"
+    assert list(broken_links(text, ROOT)) == ["nowhere.md", "#another"]
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 180
