@@ -1,1 +1,6 @@
-"""The model that writes docids: a sentence encoder, the rows of the docids, and the head that is trained on them."""
+"""The model: a sentence encoder that writes docids in one step, through an output layer with rows for each docid.
+
+`encoder` turns texts into unit vectors (`bert` is its torch module, written to start fast); `embeddings` makes the
+frozen genesis rows of docids out of them; `docid_head` is the output layer, trained over those rows and then searched.
+Nothing here knows how a model is trained, where a release is stored, or what a query plan is.
+"""

@@ -1,11 +1,12 @@
-"""The compact family: one-step generation of atomic docids by a sentence encoder.
+"""The output layer: one-step generation of atomic docids by a sentence encoder.
 
-P(docid | query) is a softmax over the allowed docids. A docid's logit is log-sum-exp over its rows; its body row is
-norm(A e0 + r), an anchor norm(A e0): e0 frozen (rows.py), A one map for all, r a residual of its own that starts at
-zero, so a new docid is at once on the same footing as a learned one. The query side is the encoder with LoRA.
+P(docid | query) is a softmax over the allowed docids (docs/method.md, "Identifiers"). A docid's logit is the
+log-sum-exp over its rows of scale * cos(query, row). Its body row is norm(A e + r) and each anchor is norm(A e), where
+e is the frozen genesis row, A one map that all docids share, and r a residual of the docid's own that starts at zero,
+so that a new docid is at once on the same footing as a learned one. The query side is the encoder with LoRA.
 
-How this differs from dense retrieval: passages are never encoded again, their rows are output weights that are
-learned; `dense_adapted` in the evaluation is the same training with re-encoded passages.
+What sets this apart from dense retrieval: passages are never encoded again, because their rows are output weights that
+are learned. `dense_adapted` in the evaluation is the same training with passages encoded again.
 """
 
 import json
@@ -17,13 +18,31 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
-from genret_ops.modeling.embeddings import Rows, batches
+from genret_ops.modeling.embeddings import Rows
+from genret_ops.modeling.encoder import batches
+
+FRESH = "fresh-"
+"""Prefix of the files that hold the rows of docids newer than a release's training."""
+_CHUNK = 2048
+"""Docids whose rows are finished at once."""
+_BLOCK = 2048
+"""Rows that are widened to float32 at once: few enough for a processor's cache."""
+_QUERIES_TOGETHER = 16
+"""Searches whose queries share a pass over the rows."""
 
 
 class DocidHead(torch.nn.Module):
-    """The output layer while it is trained: map A, residuals r, frozen rows.
+    """The output layer in training.
 
-    `forward(q, docids)` gives logits of shape (batch, len(docids)) for unit queries of shape (batch, dimension).
+    Attributes:
+        rows: genesis rows of the docids 0 to n - 1; frozen.
+        scale: factor on the cosine.
+        map: A, shape (dimension, dimension); starts as the identity.
+        residual: r of each docid, shape (n, dimension); starts at zero, with sparse gradients.
+
+    Example:
+        >>> head = DocidHead(rows, scale=20.0)
+        >>> logits = head(encoder(["who smokes the bees"]), np.array([3, 7]))  # shape (1, 2)
     """
 
     def __init__(self, rows: Rows, scale: float) -> None:
@@ -35,13 +54,24 @@ class DocidHead(torch.nn.Module):
         self.residual = torch.nn.Embedding(len(rows), dimension, sparse=True)
         torch.nn.init.zeros_(self.residual.weight)
 
-    def learned(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Take over what a head learned that knew these docids or the first of them; the others keep no residual."""
+    def load_learned(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Take over what an earlier head learned.
+
+        Args:
+            state: its `state_dict`. It may know only the first of these docids; the others keep a residual of zero.
+        """
         self.map.data.copy_(state["map"])
         self.residual.weight.data[: len(state["residual.weight"])] = state["residual.weight"]
 
     def mapped(self, docids: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """(unit rows of these docids, position in `docids` of each row's owner)."""
+        """The current rows of some docids.
+
+        Args:
+            docids: shape (m,).
+
+        Returns:
+            Unit rows of shape (rows, dimension), and for each row the position of its docid in `docids`.
+        """
         lengths = self.rows.starts[docids + 1] - self.rows.starts[docids]
         chosen = np.concatenate([np.arange(self.rows.starts[d], self.rows.starts[d + 1]) for d in docids])
         mapped = torch.from_numpy(np.asarray(self.rows.vectors[chosen], dtype=np.float32)) @ self.map.T
@@ -51,43 +81,65 @@ class DocidHead(torch.nn.Module):
         return normalize(mapped, dim=-1), owners
 
     def forward(self, queries: torch.Tensor, docids: np.ndarray) -> torch.Tensor:
+        """Logits of some docids.
+
+        Args:
+            queries: unit vectors of shape (batch, dimension).
+            docids: shape (m,).
+
+        Returns:
+            Shape (batch, m).
+        """
         rows, owners = self.mapped(docids)
         return log_sum_exp(self.scale * queries @ rows.T, owners, len(docids), self.scale)
 
     @torch.inference_mode()
     def finished(self) -> Rows:
-        """The rows as they stand after training, ready to search."""
+        """The rows of all docids after training, ready to search."""
         parts = [
-            self.mapped(np.arange(start, min(start + 2048, len(self.rows))))[0].numpy().astype(np.float16)
-            for start in range(0, len(self.rows), 2048)
+            self.mapped(np.arange(start, min(start + _CHUNK, len(self.rows))))[0].numpy().astype(np.float16)
+            for start in range(0, len(self.rows), _CHUNK)
         ]
-        nothing = np.empty((0, self.rows.vectors.shape[1]), dtype=np.float16)
-        return Rows(np.concatenate([nothing, *parts]), self.rows.starts)
+        no_rows = np.empty((0, self.rows.vectors.shape[1]), dtype=np.float16)
+        return Rows(np.concatenate([no_rows, *parts]), self.rows.starts)
 
 
 def log_sum_exp(scores: torch.Tensor, owners: torch.Tensor, count: int, bound: float) -> torch.Tensor:
-    """Log-sum-exp of row scores (batch, rows) by owner: (batch, count). No score may exceed `bound`."""
+    """Log-sum-exp of scores over the rows of each owner.
+
+    Args:
+        scores: shape (batch, rows).
+        owners: owner of each row, shape (rows,), from 0 to count - 1.
+        count: number of owners.
+        bound: no score may exceed it, so that no exponential overflows.
+
+    Returns:
+        Shape (batch, count).
+    """
     total = torch.zeros((len(scores), count)).index_add(1, owners, torch.exp(scores - bound))
     return total.log() + bound
 
 
-_BLOCK = 2048
-"""Rows that are widened at once: few enough for a processor's cache."""
-_TOGETHER = 16
-FRESH = "fresh-"
-"""Prefix of the files with the rows of docids that came after a release's training."""
-
-
 def finished_rows(folder: Path) -> Rows:
-    """Every finished row of a release folder, in docid order: zeros for a docid that left before it was learned."""
+    """Every finished row of a release, in docid order; a docid that left before it was learned has a zero row.
+
+    Args:
+        folder: the release's folder.
+    """
     rows = Rows.load(folder)
     if (folder / f"{FRESH}rows.npy").exists():
-        rows = rows.with_others(Rows.load(folder, FRESH), np.load(folder / f"{FRESH}docids.npy"))
+        rows = rows.merged(Rows.load(folder, FRESH), np.load(folder / f"{FRESH}docids.npy"))
     return rows.padded(len(json.loads((folder / "docids.json").read_text())))
 
 
 def fresh_rows(folder: Path, genesis: Rows, scale: float) -> Rows:
-    """Finished rows of docids that a release never saw: its map over their genesis rows, and no residual."""
+    """Finished rows of docids that a release has not learned: its map over their genesis rows, without residual.
+
+    Args:
+        folder: the release's folder.
+        genesis: genesis rows of these docids.
+        scale: factor on the cosine.
+    """
     from safetensors.torch import load_file
 
     head = DocidHead(genesis, scale)
@@ -96,11 +148,19 @@ def fresh_rows(folder: Path, genesis: Rows, scale: float) -> Rows:
 
 
 class RowScorer:
-    """Finished rows as a search uses them: logits of every docid for a unit query.
+    """Finished rows in a search: the logit of every docid for a query.
 
-    Rows stay as they are stored, float16 and memory-mapped, and are widened a block at a time: processes that serve one
-    release share them. `fresh` are the rows of docids that came later, in place of any that `rows` has for these; a
-    docid of `count` without a row has the logit of a row of zeros.
+    Rows stay float16 and memory-mapped, and are widened block by block, so processes that serve one release share them.
+
+    Args:
+        rows: finished rows of the docids 0 to n - 1.
+        scale: factor on the cosine.
+        fresh: rows of newer docids, with their docids; they replace what `rows` holds for these.
+        count: number of docids, if there are more than rows; a docid without rows has the logit of a zero row.
+
+    Example:
+        >>> scorer = RowScorer.load(release_folder, scale=20.0)
+        >>> best_docid = scorer.logits(encoder.encode(["who smokes the bees"]))[0].argmax()
     """
 
     def __init__(
@@ -113,14 +173,21 @@ class RowScorer:
 
     @classmethod
     def load(cls, folder: Path, scale: float) -> "RowScorer":
-        """Open the finished rows of a release, those that came after its training beside those that it learned."""
+        """Open the finished rows of a release folder: those it learned, and those of newer docids."""
         count = len(json.loads((folder / "docids.json").read_text()))
         if not (folder / f"{FRESH}rows.npy").exists():
             return cls(Rows.load(folder), scale, count=count)
         return cls(Rows.load(folder), scale, (Rows.load(folder, FRESH), np.load(folder / f"{FRESH}docids.npy")), count)
 
     def logits(self, queries: np.ndarray) -> np.ndarray:
-        """Logits of shape (batch, docids), float32, for unit queries of shape (batch, dimension)."""
+        """Logits of every docid.
+
+        Args:
+            queries: unit vectors of shape (batch, dimension), float32.
+
+        Returns:
+            Shape (batch, docids), float32.
+        """
         sums = np.full((len(queries), self._count), np.exp(-self.scale), dtype=np.float32)
         scaled = torch.from_numpy(self.scale * queries)
         for rows, docids in self._parts if len(queries) else ():
@@ -132,23 +199,38 @@ class RowScorer:
         return np.asarray(np.log(sums, out=sums) + np.float32(self.scale))
 
     def logits_in_turn(self, queries: np.ndarray, counts: Sequence[int]) -> Iterator[np.ndarray]:
-        """The logits of the first `counts[0]` queries, of the next `counts[1]` ...; many share a pass over the rows."""
+        """Logits for many searches, of which several share a pass over the rows.
+
+        Args:
+            queries: unit vectors of all searches, one search after the other, shape (sum of counts, dimension).
+            counts: number of queries of each search.
+
+        Yields:
+            The logits of each search in turn, shape (its count, docids).
+        """
         ends = np.cumsum([0, *counts])
-        for run in batches(range(len(counts)), _TOGETHER):
-            found = self.logits(queries[ends[run[0]] : ends[run[-1] + 1]])
-            yield from np.split(found, ends[run[0] + 1 : run[-1] + 1] - ends[run[0]])
+        for run in batches(range(len(counts)), _QUERIES_TOGETHER):
+            logits = self.logits(queries[ends[run[0]] : ends[run[-1] + 1]])
+            yield from np.split(logits, ends[run[0] + 1 : run[-1] + 1] - ends[run[0]])
 
     def bodies(self, queries: np.ndarray) -> np.ndarray:
-        """Cosine with the body row of each docid, shape (..., docids), for unit queries (..., dimension)."""
-        found = np.zeros((*queries.shape[:-1], self._count), dtype=np.float32)
+        """Cosine of queries with the body row of every docid.
+
+        Args:
+            queries: unit vectors of shape (..., dimension), float32.
+
+        Returns:
+            Shape (..., docids), float32.
+        """
+        cosines = np.zeros((*queries.shape[:-1], self._count), dtype=np.float32)
         for rows, docids in self._parts if len(queries) else ():
             bodies = torch.from_numpy(rows.vectors[rows.starts[:-1]]).float().numpy()
-            found[..., docids] = queries @ bodies.T
-        return found
+            cosines[..., docids] = queries @ bodies.T
+        return cosines
 
 
 def _blocks(starts: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Runs of docids, (first, after the last), of about `_BLOCK` rows each."""
+    """Runs of docids, as (first, one past the last), that own about `_BLOCK` rows each."""
     edges = np.searchsorted(starts[:-1], np.arange(0, starts[-1], _BLOCK))
     return pairwise(np.unique([*edges, len(starts) - 1]).tolist())
 
@@ -161,7 +243,7 @@ def log_probabilities(logits: np.ndarray, allowed: np.ndarray) -> np.ndarray:
         allowed: boolean mask of shape (docids,).
 
     Raises:
-        ValueError: nothing is allowed; an unconstrained answer would be wrong without a word.
+        ValueError: no docid is allowed; to answer without a constraint would be wrong and go unnoticed.
     """
     if not allowed.any():
         raise ValueError("the allowed set is empty: no docid may be generated")

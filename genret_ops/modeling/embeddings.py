@@ -1,30 +1,30 @@
-"""The rows of docids: frozen encodings of a passage's body and of its sentences.
+"""Genesis rows: the frozen encodings that a docid's rows start from.
 
-A docid owns a run of rows, its body first, then its sentence anchors; runs stand in docid order. Every sentence is
-encoded by itself and once ever (cached by the hash of its text and of the encoder), and so is a heading; the body row
-is their mean, weighed by length. Anchors that share one pass over the whole passage cost the same and are far worse:
-docs/decisions.md has the figures.
+A docid owns a run of rows: its body row first, then its sentence anchors; the runs follow one another in docid order.
+Every sentence is encoded by itself, once ever (cached by the hash of its text and of the encoder), and so is every
+heading. The body row is their mean, weighted by length. Anchors out of one pass over the whole passage cost the same
+and are far worse (docs/decisions.md, 1).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from genret_ops.modeling.encoder import Encoder
+from genret_ops.modeling.encoder import Encoder, batches
+from genret_ops.progress import Progress, silent
 from genret_ops.records import text_hash
 from genret_ops.storage.encoding_cache import EncodingCache
 
 _BATCH = 2048
-"""Texts that are encoded between two writes."""
+"""Texts that are encoded between two writes to the cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class PassageInput:
-    """What the encoder reads of a passage: a heading (title and source), and the sentences."""
+    """What the encoder reads of a passage: its heading (title and source), and its sentences."""
 
     heading: str
     sentences: tuple[str, ...]
@@ -37,43 +37,52 @@ class PassageInput:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Genesis rows of docids 0..n-1.
+    """Rows of the docids 0 to n - 1.
 
-    `vectors` has shape (rows, dimension), float16, unit length; `starts` has shape (n + 1,): docid i owns rows
-    `starts[i]:starts[i + 1]`, its body first.
+    Example:
+        >>> rows = Rows.stack([body_and_anchors_of_0, body_and_anchors_of_1], dimension=384)
+        >>> body_of_1 = rows.vectors[rows.starts[1]]
     """
 
     vectors: np.ndarray
+    """(rows, dimension), float16, unit length."""
     starts: np.ndarray
+    """(n + 1,), int64: docid i owns the rows `starts[i]` to `starts[i + 1]`, its body row first."""
 
     def __len__(self) -> int:
+        """Number of docids."""
         return len(self.starts) - 1
 
     def first(self, count: int) -> "Rows":
         """The rows of the first `count` docids."""
         return Rows(self.vectors[: self.starts[count]], self.starts[: count + 1])
 
-    def with_others(self, others: "Rows", docids: np.ndarray) -> "Rows":
-        """These rows with those of `others` for `docids`, ascending, in their places or after the last."""
-        size, inside = max(len(self), int(docids[-1]) + 1), docids < len(self)
-        if not inside.any() and size == len(self) + len(docids):
+    def merged(self, others: "Rows", docids: np.ndarray) -> "Rows":
+        """These rows with those of some docids replaced or added; a docid between them without rows gets a zero row.
+
+        Args:
+            others: rows of `docids`, in their order.
+            docids: shape (len(others),), ascending.
+        """
+        size, known = max(len(self), int(docids[-1]) + 1), docids < len(self)
+        if not known.any() and size == len(self) + len(docids):
             return self.followed_by(others)
-        groups = [self.vectors[a:b] for a, b in pairwise(self.starts)]
-        nothing = np.zeros((1, self.vectors.shape[1]), dtype=self.vectors.dtype)
-        groups += [nothing] * (size - len(self))
-        for place, docid in enumerate(docids):
-            groups[docid] = others.vectors[others.starts[place] : others.starts[place + 1]]
+        groups = [self.vectors[start:end] for start, end in pairwise(self.starts)]
+        zero_row = np.zeros((1, self.vectors.shape[1]), dtype=self.vectors.dtype)
+        groups += [zero_row] * (size - len(self))
+        for index, docid in enumerate(docids):
+            groups[docid] = others.vectors[others.starts[index] : others.starts[index + 1]]
         return Rows.stack(groups, self.vectors.shape[1])
 
     def padded(self, count: int) -> "Rows":
-        """These rows, with one of zeros for each docid from the last up to `count`."""
+        """These rows, with a zero row for each missing docid below `count`."""
         missing, dimension = count - len(self), self.vectors.shape[1]
         if missing <= 0:
             return self
         return self.followed_by(Rows.stack([np.zeros((1, dimension), dtype=np.float16)] * missing, dimension))
 
     def followed_by(self, more: "Rows") -> "Rows":
-        """These rows, and after them those of the docids that come next."""
+        """These rows, followed by those of the next docids."""
         starts = np.concatenate([self.starts, more.starts[1:] + self.starts[-1]])
         return Rows(np.concatenate([self.vectors, more.vectors]), starts)
 
@@ -84,16 +93,16 @@ class Rows:
 
     @classmethod
     def load(cls, folder: Path, prefix: str = "") -> "Rows":
-        """Open saved rows, memory-mapped: a copy is made of what is written to, and nothing is."""
+        """Open saved rows, memory-mapped copy-on-write: the file never changes."""
         vectors = np.load(folder / f"{prefix}rows.npy", mmap_mode="c")
         return cls(vectors, np.load(folder / f"{prefix}starts.npy"))
 
     @classmethod
     def stack(cls, groups: Sequence[np.ndarray], dimension: int) -> "Rows":
-        """Rows from one (rows of the docid, dimension) array a docid."""
+        """Rows from one array of shape (rows of the docid, dimension) per docid."""
         starts = np.concatenate([[0], np.cumsum([len(group) for group in groups])]).astype(np.int64)
-        nothing = np.empty((0, dimension), dtype=np.float16)
-        return cls(np.concatenate([nothing, *groups]).astype(np.float16), starts)
+        no_rows = np.empty((0, dimension), dtype=np.float16)
+        return cls(np.concatenate([no_rows, *groups]).astype(np.float16), starts)
 
 
 def encode_rows(
@@ -101,71 +110,83 @@ def encode_rows(
     cache: EncodingCache,
     passages: Sequence[PassageInput],
     budget: int,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> tuple[Rows, int]:
-    """Genesis rows of `passages` in order, through the cache; also how many texts had to be encoded.
+    """Make the genesis rows of passages, through the cache.
 
-    A passage has its body row and at most `budget` anchors; beyond that, neighbouring sentences share one. What is
-    encoded is stored batch by batch, so an interrupted run goes on where it stopped.
+    What is encoded is stored batch by batch, so an interrupted run goes on where it stopped.
+
+    Args:
+        encoder: the genesis encoder.
+        cache: where its encodings are kept.
+        passages: the passages, in docid order.
+        budget: most anchors of a passage beside its body row; neighbouring sentences share one if there are more.
+        progress: called with (texts encoded, texts to encode).
+
+    Returns:
+        The rows, and how many texts had to be encoded.
     """
-    known, encoded = encode_texts(encoder, cache, [text for passage in passages for text in passage.texts], progress)
-    return _rows(passages, known, budget, encoder.dimension), encoded
+    encodings, encoded = encode_texts(encoder, cache, [text for item in passages for text in item.texts], progress)
+    return _rows(passages, encodings, budget, encoder.dimension), encoded
 
 
 def encode_texts(
     encoder: Encoder,
     cache: EncodingCache,
     texts: Sequence[str],
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
     stop: Callable[[], bool] = lambda: False,
 ) -> tuple[dict[str, np.ndarray], int]:
-    """(vectors by text hash; how many texts had to be encoded).
+    """Encode the texts that the cache does not hold, and store them.
 
-    `stop` is asked after each batch whether to leave it at that.
+    Args:
+        encoder: the genesis encoder.
+        cache: where its encodings are kept.
+        texts: may repeat.
+        progress: called with (texts encoded, texts to encode).
+        stop: asked before each batch whether to end early.
+
+    Returns:
+        Unit vectors of shape (dimension,), float16, by text hash; and how many texts had to be encoded.
     """
     by_hash = {text_hash(text): text for text in texts}
-    known = cache.load(by_hash.keys())
-    missing = {key: text for key, text in by_hash.items() if key not in known}
+    encodings = cache.load(by_hash.keys())
+    missing = {key: text for key, text in by_hash.items() if key not in encodings}
     keys = sorted(missing, key=lambda key: (len(missing[key]), key))
     done = 0
-    for run in batches(keys, _BATCH):
+    for batch in batches(keys, _BATCH):
         if stop():
             break
-        found = encoder.encode([missing[key] for key in run]).astype(np.float16)
-        cache.add(run, found)
-        known.update(zip(run, found, strict=True))
-        done += len(run)
+        vectors = encoder.encode([missing[key] for key in batch]).astype(np.float16)
+        cache.add(batch, vectors)
+        encodings.update(zip(batch, vectors, strict=True))
+        done += len(batch)
         progress(done, len(keys))
-    return known, done
+    return encodings, done
 
 
-def _rows(passages: Sequence[PassageInput], known: Mapping[str, np.ndarray], budget: int, dimension: int) -> Rows:
-    """The body row and the anchors of each passage, from the vectors of its texts by hash."""
+def _rows(passages: Sequence[PassageInput], encodings: Mapping[str, np.ndarray], budget: int, dimension: int) -> Rows:
+    """Body row and anchors of each passage, out of the encodings of its texts (by hash)."""
     texts = [passage.texts for passage in passages]
-    weights = np.array([max(1, len(text)) for own in texts for text in own], dtype=np.float32)[:, None]
-    vectors = [known[text_hash(text)] for own in texts for text in own]
+    weights = np.array([max(1, len(text)) for group in texts for text in group], dtype=np.float32)[:, None]
+    vectors = [encodings[text_hash(text)] for group in texts for text in group]
     weighted = weights * np.array(vectors, dtype=np.float32).reshape(-1, dimension)
-    groups = list[slice]()
+    row_texts = list[slice]()
+    """The texts that each row is the mean of."""
     first, starts = 0, [0]
-    for passage, own in zip(passages, texts, strict=True):
-        last = first + len(own)
-        anchored = last - sum(bool(text) for text in passage.sentences)
-        groups += [slice(first, last), *_groups(anchored, last, budget)]
-        starts.append(len(groups))
+    for passage, group in zip(passages, texts, strict=True):
+        last = first + len(group)
+        first_sentence = last - sum(bool(text) for text in passage.sentences)
+        row_texts += [slice(first, last), *_anchors(first_sentence, last, budget)]
+        starts.append(len(row_texts))
         first = last
-    rows = np.array([weighted[own].sum(0) for own in groups], dtype=np.float32).reshape(-1, dimension)
+    rows = np.array([weighted[group].sum(0) for group in row_texts], dtype=np.float32).reshape(-1, dimension)
     rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
     return Rows(rows.astype(np.float16), np.array(starts, dtype=np.int64))
 
 
-def _groups(first: int, last: int, budget: int) -> list[slice]:
-    """The sentences from `first` up to `last` shared out over at most `budget` anchors, neighbours together."""
-    anchors = min(last - first, budget)
-    edges = [first + round(index * (last - first) / anchors) for index in range(anchors + 1)] if anchors else []
+def _anchors(first: int, last: int, budget: int) -> list[slice]:
+    """The sentences from `first` to `last`, shared out over at most `budget` anchors in runs of neighbours."""
+    count = min(last - first, budget)
+    edges = [first + round(index * (last - first) / count) for index in range(count + 1)] if count else []
     return [slice(start, end) for start, end in pairwise(edges)]
-
-
-def batches(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    """`items` in runs of at most `size`."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

