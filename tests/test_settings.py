@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from genret_ops.errors import GenretError
 from genret_ops.settings import SETTINGS_FILE, Settings
 from genret_ops.storage.home import make_home
-from genret_ops.training.job import Job
+from genret_ops.training.job import TrainingJob
 
 
 def written(home: Path, text: str) -> Path:
@@ -54,9 +54,7 @@ def test_a_wrong_value_in_the_environment_is_refused(tmp_path: Path, monkeypatch
         Settings.load(tmp_path)
 
 
-def test_a_group_that_there_is_not_is_refused_in_the_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unknown_group_is_refused_in_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GENRET_SERVICE_HOST", "10.0.0.1")  # as Kubernetes tells of a service called genret
     assert Settings.load(tmp_path).hash() == Settings().hash()
     monkeypatch.setenv("GENRET_TRANING__STEPS", "3")
@@ -80,6 +78,13 @@ def test_the_hash_is_of_the_values_and_of_nothing_else(tmp_path: Path, monkeypat
     assert len(seen) == 4
 
 
+def test_every_setting_says_what_it_is() -> None:
+    groups = [group for _, group in Settings.model_construct() if isinstance(group, BaseModel)]
+    assert len(groups) == len(Settings.model_fields) - 1, "all but sources"
+    unsaid = [name for group in groups for name, field in type(group).model_fields.items() if not field.description]
+    assert not unsaid
+
+
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError):
         Settings().training.steps = 5  # type: ignore[misc]
@@ -90,4 +95,4 @@ def test_a_jobs_settings_are_those_it_was_made_with(tmp_path: Path, monkeypatch:
     (tmp_path / "job.json").write_text(settings.model_dump_json())
     for name, value in (("TRAINING__STEPS", "99"), ("SOURCES", '["c"]'), ("SYNTHESIS__CHUNK", "5"), ("FAMILY", "x")):
         monkeypatch.setenv(f"GENRET_{name}", value)
-    assert Job(tmp_path).settings.hash() == settings.hash()
+    assert TrainingJob(tmp_path).settings.hash() == settings.hash()

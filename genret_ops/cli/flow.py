@@ -35,7 +35,7 @@ def watch(
     """
     from genret_ops.cli.render import flow as render
     from genret_ops.cli.render.terminal import working
-    from genret_ops.ingestion.sources import known
+    from genret_ops.ingestion.sources import known_sources
     from genret_ops.storage.home import make_home
 
     make_home(home_path(home))
@@ -43,7 +43,7 @@ def watch(
     with working("starting"):
         from assets.lib import watcher
     if not once:
-        render.watching(known(opened, sources or ()), opened.settings.updates.poll_seconds)
+        render.watching(known_sources(opened, sources or ()), opened.settings.updates.poll_seconds)
     try:
         watcher.watch(opened, sources or (), once, lambda event: print_result(event, as_json, render.watched))
     except KeyboardInterrupt:

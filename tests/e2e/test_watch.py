@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from assets.lib import runner
-from genret_ops.cli.flow import _flowed
+from genret_ops.cli.render.flow import watched
+from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry
-from genret_ops.storage.home import Home
 from tests.support.places import on_disk, searchable
 
 SOON = "\n[updates]\npoll_seconds = 0.5\nsettle_seconds = 0.5\nlearn_after_passages = {}\n"
@@ -35,8 +35,8 @@ def watching(home: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
             process.kill()
 
 
-def told(process: "subprocess.Popen[str]") -> Iterator[dict[str, object]]:
-    """What the watcher tells, as it tells it."""
+def events(process: "subprocess.Popen[str]") -> Iterator[dict[str, object]]:
+    """What the watcher reports, as it does."""
     assert process.stdout is not None
     lines = ""
     for line in process.stdout:
@@ -54,10 +54,10 @@ def folder(home_copy: Path, documents: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_it_takes_in_what_comes_and_ends_when_told_to(home_copy: Path, folder: Path) -> None:
+def test_it_takes_in_what_comes_and_ends_on_ctrl_c(home_copy: Path, folder: Path) -> None:
     (home_copy / "genret.toml").write_text((home_copy / "genret.toml").read_text() + SOON.format(100000))
     with watching(home_copy, str(folder)) as process:
-        lines = told(process)
+        lines = events(process)
         first = next(lines)
         assert (first["done"], first["delta"]) == ("update", None), "nothing is new"
         (folder / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide.")
@@ -68,7 +68,7 @@ def test_it_takes_in_what_comes_and_ends_when_told_to(home_copy: Path, folder: P
         assert process.wait(60) == 0
         assert process.stderr is not None
         errors = process.stderr.read()
-        assert "stopped watching" in errors and "Traceback" not in errors
+        assert "Stopped watching." in errors and "Traceback" not in errors
     assert searchable(home_copy) == on_disk(folder, home_copy)
 
 
@@ -77,7 +77,7 @@ def test_once_takes_in_what_has_changed_learns_it_and_ends(home_copy: Path, fold
     os.environ.pop("GENRET_HOME", None)
     (folder / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide.")
     done = genret("watch", str(folder), "--once", home=home_copy)
-    assert "searchable in r3" in done.stdout and "learning 1 passages" in done.stdout
+    assert "searchable in r3" in done.stdout and "learning 1 passage" in done.stdout
     champion = Registry(home_copy).release("champion")
     assert champion.delta == "delta-00002"
     assert json.loads(genret("status", "--json", home=home_copy).stdout)["unlearned"]["passages"] in {0, 1}
@@ -89,23 +89,27 @@ def test_once_takes_in_what_has_changed_learns_it_and_ends(home_copy: Path, fold
         ({"done": "failed", "error": "no source"}, "11:22:33 not taken in: no source"),
         ({"done": "learning", "passages": 3}, "11:22:33 learning 3 passages"),
         ({"done": "learned", "code": 0}, "11:22:33 learned"),
-        ({"done": "not learned", "code": 1}, "11:22:33 not learned: the build ended with code 1, messages above"),
+        (
+            {"done": "not learned", "code": 1},
+            "11:22:33 not learned: the build ended with code 1, its messages are above",
+        ),
         (
             {"done": "update", "delta": None, "snapshot": "delta-00001", "unreached": {}},
             "11:22:33 nothing new since delta-00001",
         ),
         (
             {"done": "update", "delta": None, "snapshot": "delta-00001", "unreached": {"docs/a.md": "busy"}},
-            "11:22:33 nothing new since delta-00001; cannot be reached, and counts as before: docs/a.md (busy)",
+            "11:22:33 nothing new since delta-00001; "
+            "cannot be reached, so the last known state stays: docs/a.md (busy)",
         ),
         (
             {"done": "away", "unreached": {"/docs": "", "s3://notes": ""}},
-            "11:22:33 cannot be reached, and counts as before: /docs, s3://notes",
+            "11:22:33 cannot be reached, so the last known state stays: /docs, s3://notes",
         ),
     ],
 )
 def test_each_thing_is_one_line(facts: dict[str, object], line: str, capsys: pytest.CaptureFixture[str]) -> None:
-    _flowed({"at": "2026-05-01T11:22:33+00:00", **facts})
+    watched({"at": "2026-05-01T11:22:33+00:00", **facts})
     assert capsys.readouterr().out == f"{line}\n"
 
 
@@ -115,7 +119,7 @@ def test_twenty_changes_in_quick_succession_end_as_the_folder_is(home_copy: Path
     (home_copy / "genret.toml").write_text((home_copy / "genret.toml").read_text() + SOON.format(100000))
     rng, dropped, waited = random.Random(20), time.monotonic(), list[float]()
     with watching(home_copy, str(folder)) as process:
-        lines = told(process)
+        lines = events(process)
         next(lines)
         for number in range(20):
             path = rng.choice(sorted(path for path in folder.glob("*.txt") if "-" in path.name))

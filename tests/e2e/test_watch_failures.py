@@ -15,7 +15,7 @@ from assets.lib import runner, watcher
 from assets.lib.watcher import Watcher
 from genret_ops.corpus.snapshot import read_documents
 from genret_ops.errors import GenretError, UnreadableSource
-from genret_ops.storage.home import Home
+from genret_ops.registry.home import Home
 from tests.support.places import on_disk, searchable
 
 
@@ -29,16 +29,16 @@ def folder(home_copy: Path, documents: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_what_fails_later_is_told_once_and_tried_again(
+def test_what_fails_later_is_reported_once_and_tried_again(
     home_copy: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = list[dict[str, Any]]()
-    watcher = Watcher(Home(home_copy), told.append)
-    assert watcher.look() and [one["done"] for one in told] == ["update"]
+    events = list[dict[str, Any]]()
+    watcher = Watcher(Home(home_copy), events.append)
+    assert watcher.look() and [event["done"] for event in events] == ["update"]
     away = folder.rename(folder.with_name("away"))
-    assert [watcher.look() for _ in range(3)] == [True] * 3, "it counts as it was"
+    assert [watcher.look() for _ in range(3)] == [True] * 3, "it keeps its last known state"
     away.rename(folder)
-    assert watcher.look() and told[1:] == [{"at": told[1]["at"], "done": "away", "unreached": {str(folder): ""}}]
+    assert watcher.look() and events[1:] == [{"at": events[1]["at"], "done": "away", "unreached": {str(folder): ""}}]
 
     with monkeypatch.context() as patch:
 
@@ -47,7 +47,7 @@ def test_what_fails_later_is_told_once_and_tried_again(
 
         patch.setattr(watcher, "freshness", hiccup)
         assert [watcher.look() for _ in range(3)] == [False] * 3
-    assert watcher.look() and told[2]["error"] == "the registry does not answer" and len(told) == 3
+    assert watcher.look() and events[2]["error"] == "the registry does not answer" and len(events) == 3
 
 
 @pytest.fixture
@@ -63,20 +63,21 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
 def test_what_is_given_and_still_being_written_is_waited_for(
     empty: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, told, states = tmp_path / "docs", list[dict[str, Any]](), list[tuple[int, list[str]]]()
+    folder, events, states = tmp_path / "docs", list[dict[str, Any]](), list[tuple[int, list[str]]]()
     folder.mkdir()
     (folder / "tides.md").write_text("# The harbour\n\nThe ferry wai")
 
     def wait(seconds: float) -> None:
-        states.append((len(told), empty.store.snapshots()))
+        states.append((len(events), empty.store.snapshots()))
         if len(states) == 2:
             (folder / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide.")
             os.utime(folder / "tides.md", (time.time() - 60, time.time() - 60))
 
     monkeypatch.setattr(watcher, "time", SimpleNamespace(time=time.time, sleep=wait))
-    watcher.watch(empty, [str(folder)], True, told.append)
+    watcher.watch(empty, [str(folder)], True, events.append)
     assert states == [(0, [])] * 2
-    assert [(one["done"], one["delta"], one["sources"]) for one in told] == [("update", "delta-00000", [str(folder)])]
+    (event,) = events
+    assert (event["done"], event["delta"], event["sources"]) == ("update", "delta-00000", [str(folder)])
     (document,) = read_documents(empty.store)
     assert document.text.endswith("high tide.")
 
@@ -85,26 +86,26 @@ def test_what_is_given_and_cannot_be_taken_in_is_an_error(empty: Home, tmp_path:
     (tmp_path / "docs").mkdir()
     for name, says in (("missing", "no file or folder"), ("docs", "hold no documents")):
         with pytest.raises(GenretError, match=says):
-            watcher.watch(empty, [str(tmp_path / name)], True, lambda told: None)
+            watcher.watch(empty, [str(tmp_path / name)], True, lambda event: None)
     written(tmp_path / "docs" / "picture.png", time.time() - 60)
     with pytest.raises(GenretError, match="no document could be read"):
-        watcher.watch(empty, [str(tmp_path / "docs")], True, lambda told: None)
+        watcher.watch(empty, [str(tmp_path / "docs")], True, lambda event: None)
 
 
 def test_what_is_given_is_not_given_up_while_a_part_of_it_is_written(
     empty: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told, now = list[dict[str, Any]](), time.time()
+    events, now = list[dict[str, Any]](), time.time()
     (tmp_path / "docs").mkdir()
     written(tmp_path / "docs" / "picture.png", time.time() - 60)
-    watcher = Watcher(empty, told.append, [str(tmp_path / "docs")])
+    watcher = Watcher(empty, events.append, [str(tmp_path / "docs")])
     for later in (0.0, 100.0, 101.0):
         written(tmp_path / "docs" / "tides.md", now + later)
         monkeypatch.setattr(time, "time", lambda later=later: now + later)
         assert not watcher.look()
-    assert [one["done"] for one in told] == ["failed"] and "still being written" in told[0]["error"]
+    assert [event["done"] for event in events] == ["failed"] and "still being written" in events[0]["error"]
     written(tmp_path / "docs" / "tides.md", now)
-    assert watcher.look() and [one["done"] for one in told] == ["failed", "update"]
+    assert watcher.look() and [event["done"] for event in events] == ["failed", "update"]
 
 
 def written(path: Path, at: float) -> None:
@@ -115,17 +116,17 @@ def written(path: Path, at: float) -> None:
 def test_a_source_that_was_never_read_ends_the_first_look(home_copy: Path, folder: Path) -> None:
     toml = home_copy / "genret.toml"
     toml.write_text(f"sources = ['{folder}', '{folder.with_name('missing')}']\n" + toml.read_text())
-    told = list[dict[str, Any]]()
+    events = list[dict[str, Any]]()
     with pytest.raises(UnreadableSource, match="no file or folder"):
-        Watcher(Home(home_copy), told.append).look()
-    assert not told
+        Watcher(Home(home_copy), events.append).look()
+    assert not events
 
 
 def test_a_file_that_cannot_be_reached_stays_is_named_and_is_tried_again(
     home_copy: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told = list[dict[str, Any]]()
-    watcher = Watcher(Home(home_copy), told.append)
+    events = list[dict[str, Any]]()
+    watcher = Watcher(Home(home_copy), events.append)
     watcher.look()
     (folder / "fire.md").write_text("# When the alarm rings\n\nUse the ladder of the tower.")
     (folder / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide.")
@@ -142,13 +143,12 @@ def test_a_file_that_cannot_be_reached_stays_is_named_and_is_tried_again(
         patch.setattr(LocalFileSystem, "_open", busy)
         assert watcher.look(), "an update that is to be tried again is nothing to wait for"
         why = "OSError: [Errno 5] Input/output error"
-        assert told[-1]["unreached"] == {f"{folder}/fire.md": why, f"{folder}/tides.md": why}
+        assert events[-1]["unreached"] == {f"{folder}/fire.md": why, f"{folder}/tides.md": why}
         assert searchable(home_copy) == before
-    assert watcher.look() and len(told) == 2, "not before its time"
+    assert watcher.look() and len(events) == 2, "not before its time"
     later = time.time() + 61
     monkeypatch.setattr(time, "time", lambda: later)
     watcher.look()
-    assert (
-        told[-1]["changes"] == {"added": 1, "changed": 1, "removed": 0, "redescribed": 0} and not told[-1]["unreached"]
-    )
+    assert events[-1]["changes"] == {"added": 1, "changed": 1, "removed": 0, "redescribed": 0}
+    assert not events[-1]["unreached"]
     assert searchable(home_copy) == on_disk(folder, home_copy)

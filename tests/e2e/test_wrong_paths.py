@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from genret_ops.cli import app, main
 from genret_ops.errors import GenretError
 from genret_ops.maintenance.backup import backup, restore
-from genret_ops.storage.home import Home
+from genret_ops.registry.home import Home
 
 
 def call(*arguments: str | Path) -> str:
@@ -21,7 +21,7 @@ def call(*arguments: str | Path) -> str:
 @pytest.mark.parametrize("command", ["status", "releases", "build"])
 def test_a_folder_of_something_else_is_no_home_and_stays_as_it_is(tmp_path: Path, command: str) -> None:
     (tmp_path / "a.md").write_text("A note.")
-    with pytest.raises(GenretError, match=r"no home at .* run `genret init`"):
+    with pytest.raises(GenretError, match=r"no home at .* Run `genret init`"):
         call(command, "--home", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["a.md"]
 
@@ -34,7 +34,7 @@ def test_a_file_is_no_home(tmp_path: Path, command: tuple[str, ...]) -> None:
     assert (tmp_path / "home").read_text() == "mine"
 
 
-def test_what_the_system_refuses_is_told_in_its_words_and_names_the_place(
+def test_what_the_system_refuses_is_reported_in_its_words_and_names_the_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("mine")
@@ -42,7 +42,7 @@ def test_what_the_system_refuses_is_told_in_its_words_and_names_the_place(
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 1
-    assert capsys.readouterr().err == f"genret: the system refuses it: Not a directory ({tmp_path}/file/home)\n"
+    assert capsys.readouterr().err == f"genret: The system refuses it: Not a directory ({tmp_path}/file/home)\n"
 
 
 def test_a_backup_makes_its_folder_and_a_missing_one_is_named(ingested_home: Path, tmp_path: Path) -> None:
@@ -54,10 +54,11 @@ def test_a_backup_makes_its_folder_and_a_missing_one_is_named(ingested_home: Pat
 
 
 def test_a_dry_run_says_would(ingested_home: Path) -> None:
-    assert "would be removed: " in call("gc", "--dry-run", "--home", ingested_home)
+    assert "Would remove: " in call("gc", "--dry-run", "--home", ingested_home)
 
 
 def test_help_lists_the_first_steps_first() -> None:
-    told = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80"}).stdout.partition("Commands")[2]
-    places = [told.index(f" {name} ") for name in ("init", "ingest", "build", "search", "status", "releases", "why")]
-    assert places == sorted(places)
+    listing = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "80"}).stdout.partition("Commands")[2]
+    commands = ("init", "ingest", "build", "search", "status", "releases", "why")
+    positions = [listing.index(f" {name} ") for name in commands]
+    assert positions == sorted(positions)

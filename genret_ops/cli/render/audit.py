@@ -49,7 +49,7 @@ def period(report: Mapping[str, Any]) -> None:
             unknown = "Which documents is not known: its snapshot, or the one before it, is no longer kept."
             say((unknown, "dim"), indent=2)
     for release in report["releases"]:
-        say(f"{release['release']} on {release['delta']} was made  {moment(release['created_at'])}")
+        say(f"{release['release']} was made on {release['delta']}  {moment(release['created_at'])}")
     for kind, what in (("promotions", "was promoted"), ("rollbacks", "was brought back")):
         for event in report[kind]:
             reason = f": {event['reason']}" if event.get("reason") else ""

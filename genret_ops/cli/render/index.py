@@ -5,7 +5,7 @@ from typing import Any
 
 from genret_ops.cli.render.releases import measure
 from genret_ops.cli.render.terminal import Piece, changes, console, fields, moment, say, unreached
-from genret_ops.text import listed, plural
+from genret_ops.text import plural
 
 _RANKERS = {
     "passage_whole": "words of the passage",
@@ -34,7 +34,7 @@ def ingest(summary: Mapping[str, Any]) -> None:
         if summary["delta"]:
             say(("`genret status` says which and why.", "dim"))
     if summary["unreached"]:
-        say(unreached(summary["unreached"]).capitalize())
+        say(("Some places ", "yellow"), unreached(summary["unreached"]))
     if summary["delta"] and summary["release"]:
         say(f"Searchable now in {summary['release']}. Next: genret build, to learn what is new.")
     elif summary["delta"]:
@@ -113,7 +113,7 @@ def status(home: Mapping[str, Any]) -> None:
     learned = f"{home['learned']:,} learned, {home['fresh']:,} fresh"
     rows: list[Sequence[Piece]] = [
         ("home", home["home"]),
-        ("sources", listed(home["sources"], _SHOWN) or "none yet"),
+        *_sources(home["sources"]),
         ("documents", f"{home['documents']:,}"),
         ("passages", f"{home['passages']:,} ({learned})" if home["passages"] else "0"),
     ]
@@ -133,6 +133,13 @@ def status(home: Mapping[str, Any]) -> None:
     if refused["count"] > _SHOWN:
         say((f"and {refused['count'] - _SHOWN:,} more: `genret status --json` has them all", "dim"), indent=2)
     say(("next: ", "dim"), home["next"])
+
+
+def _sources(sources: Sequence[str]) -> list[Sequence[Piece]]:
+    """A row for each source, the first under their common name."""
+    more = [f"and {len(sources) - _SHOWN:,} more"] if len(sources) > _SHOWN else []
+    rows = [("" if number else "sources", text) for number, text in enumerate([*sources[:_SHOWN], *more])]
+    return [*rows] or [("sources", "none yet")]
 
 
 def benchmark(result: Mapping[str, Any]) -> None:

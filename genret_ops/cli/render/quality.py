@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from genret_ops.cli.render.terminal import say
+from genret_ops.storage.check_results import outcome
 from genret_ops.text import plural
 
 _RESULTS = {"holds": ("passed", "green"), "warns": ("warning", "yellow"), "refused": ("refused", "red")}
@@ -18,14 +19,9 @@ def checks(report: Mapping[str, Any]) -> None:
         figures = "".join(f"; {name} {value:g}" for name, value in suite["figures"].items())
         say((f"{result:<8}", style), f" {suite['suite']:<12} {plural(suite['expectations'], 'expectation')}{figures}")
         for finding in suite["failing"]:
-            say(f"{finding['severity']}: {finding['expectation']}: {_measured(finding)}", indent=9)
+            counted = outcome(finding["rows"], finding["failing"], finding["observed"])
+            say(f"{finding['severity']}: {finding['expectation']}: {counted}", indent=9)
             for row in finding["sample"]:
                 say((", ".join(f"{name} {value!r}" for name, value in row.items()), "dim"), indent=11)
     if report["not asked"]:
         say(f"Not checked on this delta yet: {', '.join(report['not asked'])}")
-
-
-def _measured(finding: Mapping[str, Any]) -> str:
-    if finding["observed"] is None:
-        return f"{finding['failing']:,} of {plural(finding['rows'], 'row')}"
-    return f"{finding['observed']:g}"

@@ -39,8 +39,7 @@ def releases(known: Sequence[Mapping[str, Any]]) -> None:
         rows.append((release["release"], release["delta"], made, *scores, aliases))
     columns(("release", "delta", "made", *headings, "aliases"), rows, right=headings, wrap=("aliases",))
     if any(name.startswith(_STORED) for name in names):
-        modes = " and ".join(dict.fromkeys(measure(name).rpartition(" ")[0] for name in names if _STORED in name))
-        say((f"Figures under a mode are its {modes}, in percent.", "dim"))
+        say((f"The figures are {_SHOWN_AS.strip()} by mode, in percent.", "dim"))
     if any(release.get("patch_of") for release in known):
         say(("* inherited from the release that this one patches", "dim"))
     for release in known:
@@ -77,10 +76,11 @@ def _training(summary: Mapping[str, Any]) -> str:
 
 def _criteria(criteria: Sequence[Mapping[str, Any]]) -> None:
     """The gate's criteria: a line each with the result, and a line that says what was measured."""
+    width = max((len(criterion["name"]) for criterion in criteria), default=0)
     for criterion in criteria:
         result, style = _result(criterion)
         figures = f"  {criterion['value']:.4f}, at least {criterion['bound']:.4f}" if result != _NOT_COMPARED else ""
-        say(("gate  ", "dim"), (f"{result:<12}", style), f"  {criterion['name']}{figures}")
+        say(("gate  ", "dim"), (f"{result:<12}", style), f"  {criterion['name']:<{width}}{figures}")
         say((criterion["told"], "dim"), indent=20)
 
 

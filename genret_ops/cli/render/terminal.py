@@ -48,6 +48,7 @@ def say(*pieces: Piece, indent: int = 0, stderr: bool = False) -> None:
     """
     out, margin = console(stderr), " " * indent
     for line in styled(*pieces).wrap(out, max(1, out.width - indent), overflow="fold"):
+        line.rstrip()
         out.print(Text(margin) + line if indent else line, soft_wrap=True)
 
 

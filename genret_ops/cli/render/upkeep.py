@@ -11,7 +11,7 @@ def erasure(report: Mapping[str, Any]) -> None:
     """An erasure: what was retired and removed, what was searched, and what is left."""
     document = report["document"]
     if report["already"]:
-        say(f"{document} was erased before: {moment(report['asked'])}.")
+        say(f"{document} was erased before, on {moment(report['asked'])}.")
         return
     say(f"{report['snapshot']} is without it. Releases retired: {', '.join(report['retired']) or 'none'}.")
     for refusal in report["refusals"]:
