@@ -1,9 +1,9 @@
-"""What has changed in the sources since it was last taken in, found by listing them and never by reading.
+"""What has changed in the sources since the last update, known from listing them and never from reading them.
 
-A look lists folder by folder and may be broken off after any of them; what a watcher remembers between two looks is one
-`Watch`, which is JSON. A file is known by hashes of its folders, its name and its stamp (size, times, a tag of an
-object store), so that no name of a document is kept here. This module decides what is due; whoever watches sees to it
-that it is done.
+A scan lists folder by folder and may be broken off after any of them. All that a watcher remembers between two scans is
+one `Watch`, which can be stored as JSON. A file is known by hashes of its folders and its name and by a stamp (its
+size, times, and the tag of an object store), so that no document's name is kept here. This module decides whether an
+update has a reason to wait; whoever watches runs the update.
 """
 
 import json
@@ -15,33 +15,40 @@ from time import monotonic
 from typing import Any
 
 from genret_ops.errors import UnreadableSource
-from genret_ops.ingestion.file_formats import modified, relative, unsettled, visible
-from genret_ops.ingestion.readers import Place, locate, name_of
-from genret_ops.ingestion.sources import remembered
+from genret_ops.ingestion.file_formats import is_unsettled, is_visible, modified_at, relative
+from genret_ops.ingestion.readers import Location, locate, source_name
+from genret_ops.ingestion.sources import remembered_sources
 from genret_ops.ingestion.stdlib import STDLIB_SOURCE
 from genret_ops.records import canonical_json, text_hash
+from genret_ops.text import plural
 
-_STAMP = ("size", "ino", "mtime", "ETag", "etag", "LastModified", "last_modified", "updated", "version_id")
-_BURST, _RESTLESS = 3, 10
-"""Settle times: so long a change waits for files that are still written, and a feed that is never at rest."""
-_AGAIN, _AT_MOST = 60.0, 3600.0
-"""Seconds before a failed update is tried again, doubled by each failure, up to an hour."""
+_STAMP_ENTRIES = ("size", "ino", "mtime", "ETag", "etag", "LastModified", "last_modified", "updated", "version_id")
+_LONGEST_WAIT, _LONGEST_WAIT_FOR_FEED = 3, 10
+"""Settle times for which changes wait for files that are still being written, and a feed that never comes to rest."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 60.0, 3600.0
+"""Seconds before a failed update is tried again; each failure doubles them, up to an hour."""
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A listed file: hashes of its place and stamp, when it was written (None: it is whole), and whether it is a source
-    by itself, a feed, which may grow for ever."""
+class ListedFile:
+    """A file in a listing.
+
+    Attributes:
+        key: hashes of its source, folders and name.
+        stamp: a hash that changes when the file does.
+        modified: when it was last written, in seconds since the epoch; None if it is known to be complete.
+        is_feed: whether it is a source by itself, which may grow for ever.
+    """
 
     key: str
     stamp: str
-    written: float | None
-    feed: bool = False
+    modified: float | None
+    is_feed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """How many files came, changed and left."""
+    """How many files were added, changed and removed."""
 
     added: int
     changed: int
@@ -51,220 +58,286 @@ class Changes:
         return bool(self.added or self.changed or self.removed)
 
     def __str__(self) -> str:
-        counts = (f"{value} {name}" for name, value in asdict(self).items() if value)
+        counts = (f"{count} {name}" for name, count in asdict(self).items() if count)
         return ", ".join(counts) or "nothing"
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What a watcher remembers.
+    """What a watcher remembers; each method gives the watch after something happened.
 
-    `taken` and `found` are stamps by key: of what the last update took in, and of the look that is under way or ended
-    last, in which a file that is still written counts as it was. `left` are the folders that the look has still to
-    list, by source; `away` the sources, by their keys, that it could not reach; `waiting` how many files it found still
-    written; `feeds` since when each feed has been, `restless` those that have been for too long and are read as they
-    are. `since` is when changes were first seen. `tried` is the hash of what the last update should have taken in that
-    failed or could not reach everything, `failures` how many did in a row, `again` when it is time to try once more.
-    Times are seconds since the epoch.
+    Times are seconds since the epoch; keys are those of `ListedFile`.
+
+    Attributes:
+        ingested: stamp by key of what the last update took in.
+        listed: stamp by key of what this scan, or the last one if none is under way, has listed. A file that is still
+            being written has its ingested stamp.
+        folders_left: (source, folder) of each folder that this scan has still to list.
+        unreachable: keys of the sources that the scan could not reach.
+        still_written: how many files the scan found that are still being written.
+        feeds_written_since: since when each feed has been written without coming to rest.
+        restless: keys of the feeds that have been written for too long, and are read as they are.
+        changed_since: when the changes were first listed; None if there are none.
+        failed_listing: hash of what the last update was to take in, if it failed or could not reach everything.
+        failures: how many updates in a row did not take everything in.
+        retry_at: when to try again.
     """
 
-    taken: Mapping[str, str] = field(default_factory=dict)
-    found: Mapping[str, str] = field(default_factory=dict)
-    left: tuple[tuple[str, str], ...] = ()
-    away: tuple[str, ...] = ()
-    waiting: int = 0
-    feeds: Mapping[str, float] = field(default_factory=dict)
+    ingested: Mapping[str, str] = field(default_factory=dict)
+    listed: Mapping[str, str] = field(default_factory=dict)
+    folders_left: tuple[tuple[str, str], ...] = ()
+    unreachable: tuple[str, ...] = ()
+    still_written: int = 0
+    feeds_written_since: Mapping[str, float] = field(default_factory=dict)
     restless: tuple[str, ...] = ()
-    since: float | None = None
-    tried: str = ""
+    changed_since: float | None = None
+    failed_listing: str = ""
     failures: int = 0
-    again: float = 0.0
+    retry_at: float = 0.0
 
     def as_json(self) -> str:
-        """What `of` reads."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        """The watch as it is stored; `of` reads it back."""
+        stored = {_STORED_NAMES[name]: value for name, value in asdict(self).items()}
+        return json.dumps(stored, separators=(",", ":"))
 
     @classmethod
     def of(cls, text: str) -> "Watch":
-        """A stored watch; a new one for \"\"."""
-        found = json.loads(text) if text else {}
-        left = tuple((source, folder) for source, folder in found.get("left", ()))
-        return cls(**{**found, "left": left, **{name: tuple(found.get(name, ())) for name in ("away", "restless")}})
+        """A stored watch, or a new one for \"\"."""
+        stored = json.loads(text) if text else {}
+        fields = {name: stored[key] for name, key in _STORED_NAMES.items() if key in stored}
+        fields["folders_left"] = tuple((source, folder) for source, folder in fields.get("folders_left", ()))
+        for name in ("unreachable", "restless"):
+            fields[name] = tuple(fields.get(name, ()))
+        return cls(**fields)
 
     @property
     def changes(self) -> Changes:
-        """What settled files the last look found changed, if it has ended."""
-        if self.left:
+        """What has changed among the files that are at rest; nothing while a scan is under way."""
+        if self.folders_left:
             return Changes(0, 0, 0)
-        both = self.found.keys() & self.taken.keys()
-        changed = sum(self.found[key] != self.taken[key] for key in both)
-        return Changes(len(self.found) - len(both), changed, len(self.taken) - len(both))
+        in_both = self.listed.keys() & self.ingested.keys()
+        changed = sum(self.listed[key] != self.ingested[key] for key in in_both)
+        return Changes(len(self.listed) - len(in_both), changed, len(self.ingested) - len(in_both))
 
-    def seeing(self, files: Sequence[Seen], settle: float, now: float) -> "Watch":
-        """The watch after `files` were listed."""
-        found, feeds, waiting, restless = dict(self.found), dict(self.feeds), self.waiting, self.restless
-        for file in files:
-            still = unsettled(file.written, settle, now)
-            if still and file.feed:
-                still = now - feeds.setdefault(file.key, now) < _RESTLESS * settle
-                restless = restless if still else (*restless, file.key)
-            if still:
-                waiting += 1
-                if file.key in self.taken:
-                    found[file.key] = self.taken[file.key]
-            else:
-                found[file.key] = file.stamp
-                feeds.pop(file.key, None)
-        return replace(self, found=found, feeds=feeds, waiting=waiting, restless=restless)
+    def reason_to_wait(self, settle: float, now: float) -> str | None:
+        """Why no update is due, in words; None if one is due.
 
-    def blind(self, place: str) -> "Watch":
-        """The watch after a folder or a source, by its key, could not be listed: what is there counts as it was."""
-        there = {key: stamp for key, stamp in self.taken.items() if key == place or key.startswith(f"{place}/")}
-        return replace(self, found={**there, **self.found})
+        Args:
+            settle: seconds for which a file must not have changed.
+            now: the time.
+        """
+        if self.folders_left:
+            return f"still listing: {plural(len(self.folders_left), 'folder')} to go"
+        if self.failures and self.failed_listing == self._listing_hash():
+            if now >= self.retry_at:
+                return None
+            seconds = self.retry_at - now
+            return f"the last update did not take everything in: next try in {seconds:.0f} s, or when something changes"
+        being_written = f"{plural(self.still_written, 'file is', 'files are')} still being written"
+        if not self.changes:
+            return being_written if self.still_written else "nothing has changed"
+        may_wait = self.changed_since is not None and now - self.changed_since < _LONGEST_WAIT * settle
+        return f"{self.changes}; {being_written}" if self.still_written and may_wait else None
 
-    def without(self, source: str) -> "Watch":
-        """The watch after a source could not be reached, or not any more: no folder of it is left to list."""
-        left = tuple((one, folder) for one, folder in self.left if one != source)
-        return replace(self.blind(_key(source)), left=left, away=(*self.away, _key(source)))
+    def unreachable_sources(self, sources: Sequence[str]) -> list[str]:
+        """The names of those sources that the last scan could not reach."""
+        return [source_name(source) for source in sources if _key(source) in self.unreachable]
 
-    def unseen(self, sources: Sequence[str]) -> list[str]:
-        """The names of the sources that the last look could not reach."""
-        return [name_of(source) for source in sources if _key(source) in self.away]
-
-    def to_read(self, sources: Sequence[str]) -> list[str]:
-        """The sources that are never at rest, and are to be read as they are."""
+    def restless_sources(self, sources: Sequence[str]) -> list[str]:
+        """Those sources that never come to rest, and are to be read as they are."""
         return [source for source in sources if _key(source) in self.restless]
 
-    def why_not(self, settle: float, now: float) -> str | None:
-        """Why no update is due, in words; None where one is."""
-        if self.left:
-            return f"still listing: {len(self.left)} folders to go"
-        if self.failures and self.tried == self._hash():
-            soon = f"it is tried again in {self.again - now:.0f} s, or when something changes"
-            return f"the last update did not take everything in: {soon}" if now < self.again else None
-        if not self.changes:
-            return f"{self.waiting} files are still being written" if self.waiting else "nothing has changed"
-        if self.waiting and self.since is not None and now - self.since < _BURST * settle:
-            return f"{self.changes}, and {self.waiting} files are still being written"
-        return None
+    def after_listing(self, files: Sequence[ListedFile], settle: float, now: float) -> "Watch":
+        """The watch after `files` were listed."""
+        listed, feeds = dict(self.listed), dict(self.feeds_written_since)
+        still_written, restless = self.still_written, self.restless
+        for file in files:
+            must_wait = is_unsettled(file.modified, settle, now)
+            if must_wait and file.is_feed:
+                must_wait = now - feeds.setdefault(file.key, now) < _LONGEST_WAIT_FOR_FEED * settle
+                restless = restless if must_wait else (*restless, file.key)
+            if must_wait:
+                still_written += 1
+                if file.key in self.ingested:
+                    listed[file.key] = self.ingested[file.key]
+            else:
+                listed[file.key] = file.stamp
+                feeds.pop(file.key, None)
+        return replace(self, listed=listed, feeds_written_since=feeds, still_written=still_written, restless=restless)
 
-    def took(self) -> "Watch":
-        """The watch after an update was told to take in what was found."""
-        return replace(self, taken=self.found, since=None)
+    def after_unlistable(self, folder_key: str) -> "Watch":
+        """The watch after a folder or a source could not be listed: its files keep their last known stamps."""
+        below = f"{folder_key}/"
+        known = {key: stamp for key, stamp in self.ingested.items() if key == folder_key or key.startswith(below)}
+        return replace(self, listed={**known, **self.listed})
 
-    def succeeded(self) -> "Watch":
+    def after_unreachable(self, source: str) -> "Watch":
+        """The watch after a source could not be reached: its files keep their stamps, and no folder is left to list."""
+        key = _key(source)
+        left = tuple((other, folder) for other, folder in self.folders_left if other != source)
+        return replace(self.after_unlistable(key), folders_left=left, unreachable=(*self.unreachable, key))
+
+    def after_update(self) -> "Watch":
+        """The watch after an update was started that takes in what is listed."""
+        return replace(self, ingested=self.listed, changed_since=None)
+
+    def after_success(self) -> "Watch":
         """The watch after that update has ended well."""
-        return replace(self, tried="", failures=0, again=0.0)
+        return replace(self, failed_listing="", failures=0, retry_at=0.0)
 
-    def failed(self, now: float) -> "Watch":
-        """The watch after that update has failed: all that was found is to be taken in once more, after a while."""
-        pause = min(_AT_MOST, _AGAIN * 2**self.failures)
-        tried = text_hash(canonical_json(dict(self.taken)))
-        return replace(self, taken={}, tried=tried, failures=self.failures + 1, again=now + pause)
+    def after_failure(self, now: float) -> "Watch":
+        """The watch after that update has failed: everything counts as new, and is tried again after a pause."""
+        pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**self.failures)
+        return replace(
+            self,
+            ingested={},
+            failed_listing=_stamps_hash(self.ingested),
+            failures=self.failures + 1,
+            retry_at=now + pause,
+        )
 
-    def unreached(self, now: float) -> "Watch":
-        """The watch after that update has ended well, but could not reach everything: it is done once more, after a
-        while."""
-        return replace(self.failed(now), taken=self.taken)
+    def after_partial_success(self, now: float) -> "Watch":
+        """The watch after that update has ended well, but could not reach everything: it is repeated after a pause."""
+        return replace(self.after_failure(now), ingested=self.ingested)
 
-    def _hash(self) -> str:
-        return text_hash(canonical_json(dict(self.found)))
+    def _listing_hash(self) -> str:
+        return _stamps_hash(self.listed)
 
 
-class _Shut(Exception):
-    """A folder below a source's root that its file system does not list; `key` is its key."""
+_STORED_NAMES = {
+    "ingested": "taken",
+    "listed": "found",
+    "folders_left": "left",
+    "unreachable": "away",
+    "still_written": "waiting",
+    "feeds_written_since": "feeds",
+    "restless": "restless",
+    "changed_since": "since",
+    "failed_listing": "tried",
+    "failures": "failures",
+    "retry_at": "again",
+}
+"""The key of each field of a watch in its JSON, which Dagster's database holds as the cursor of a sensor."""
+
+
+class _UnlistableFolder(Exception):
+    """A folder below the root of a source that its file system does not list."""
 
     def __init__(self, key: str) -> None:
         super().__init__(key)
         self.key = key
 
 
-def look(watch: Watch, home: Path, sources: Sequence[str], settle: float, seconds: float, now: float) -> Watch:
-    """Begin a look at the sources and the home's inbox, or go on with the one that is under way.
+def scan(watch: Watch, home: Path, sources: Sequence[str], settle: float, seconds: float, now: float) -> Watch:
+    """List the sources and the home's inbox: begin a scan, or go on with the one that is under way.
 
-    It lists one folder at least, and is broken off after that in which `seconds` have passed. A file counts once it is
-    `settle` seconds old. A source that cannot be reached counts as it was.
+    A source that cannot be reached keeps its last known state.
+
+    Args:
+        watch: what the watcher remembers.
+        home: the home's folder.
+        sources: the home's sources.
+        settle: seconds for which a file must not have changed before it counts.
+        seconds: break the scan off after the folder in which they have passed; one folder at least is listed.
+        now: the time, in seconds since the epoch.
+
+    Returns:
+        The watch after this part of the scan; `folders_left` is empty if the scan has ended.
 
     Raises:
         UnreadableSource: a source cannot be reached, and was never read.
+
+    Example:
+        >>> watch = scan(Watch(), home, ["docs"], settle=5.0, seconds=20.0, now=time.time())
+        >>> watch.reason_to_wait(5.0, time.time()) or str(watch.changes)
+        '50 added'
     """
-    begun = monotonic()
-    if not watch.left:
+    start = monotonic()
+    if not watch.folders_left:
         inbox = [str(home / "inbox")] if (home / "inbox").is_dir() else []
-        left = tuple((source, "") for source in (*inbox, *sources))
-        watch = replace(watch, found={}, away=(), waiting=0, restless=(), left=left)
-    places = dict[str, Place]()
-    while watch.left:
-        (source, folder), *rest = watch.left
+        roots = tuple((source, "") for source in (*inbox, *sources))
+        watch = replace(watch, listed={}, unreachable=(), still_written=0, restless=(), folders_left=roots)
+    locations = dict[str, Location]()
+    while watch.folders_left:
+        (source, folder), *rest = watch.folders_left
         try:
-            files, folders = _listed(source, folder, places)
-        except _Shut as shut:
-            watch = replace(watch, left=tuple(rest)).blind(shut.key)
+            files, folders = _list_folder(source, folder, locations)
+        except _UnlistableFolder as unlistable:
+            watch = replace(watch, folders_left=tuple(rest)).after_unlistable(unlistable.key)
         except UnreadableSource:
-            if source not in remembered(home):
+            if source not in remembered_sources(home):
                 raise
-            watch = watch.without(source)
+            watch = watch.after_unreachable(source)
         else:
-            watch = replace(watch, left=(*((source, name) for name in folders), *rest))
-            watch = watch.seeing(files, settle, now + monotonic() - begun)
-        if watch.left and monotonic() - begun >= seconds:
+            watch = replace(watch, folders_left=(*((source, path) for path in folders), *rest))
+            watch = watch.after_listing(files, settle, now + monotonic() - start)
+        if watch.folders_left and monotonic() - start >= seconds:
             return watch
-    return replace(watch, since=(watch.since or now) if watch.changes else None)
+    return replace(watch, changed_since=(watch.changed_since or now) if watch.changes else None)
 
 
-def _fresh(source: str) -> Place:
-    """The place of a source; what its file system remembers of earlier listings is forgotten."""
-    place = locate(source)
-    place.fs.invalidate_cache()
-    return place
+def _list_folder(source: str, folder: str, locations: dict[str, Location]) -> tuple[list[ListedFile], list[str]]:
+    """(files, folders) in one folder of a source; both empty if it has gone meanwhile.
 
-
-def _listed(source: str, folder: str, places: dict[str, Place]) -> tuple[list[Seen], list[str]]:
-    """(the files, the folders) in one folder of a source, "" its root: both empty where it has gone meanwhile.
-
-    `places` are those of the sources that this look has listed folders of, and this one's joins them.
+    Args:
+        source: the source.
+        folder: the folder's path, "" for the source's root.
+        locations: the sources that this scan has located; this one is added.
 
     Raises:
-        UnreadableSource: the source cannot be reached, or not listed.
-        _Shut: the folder cannot be listed.
+        UnreadableSource: the source cannot be reached or listed.
+        _UnlistableFolder: the folder cannot be listed.
     """
     if source == STDLIB_SOURCE:
-        return [Seen(_key(source), text_hash(sys.version), None)], []
-    place = places.get(source) or places.setdefault(source, _fresh(source))
-    if place.kind != "directory":
-        return [_seen(_key(source), place.entry, True)], []
-    path = folder or place.path
+        return [ListedFile(_key(source), text_hash(sys.version), None)], []
+    location = locations.get(source) or locations.setdefault(source, _locate_afresh(source))
+    if location.kind != "directory":
+        return [_listed_file(_key(source), location.entry, is_feed=True)], []
+    path = folder or location.path
     try:
-        entries = [entry for entry in place.fs.ls(path, detail=True) if visible(entry["name"], path)]
+        entries = [entry for entry in location.fs.ls(path, detail=True) if is_visible(entry["name"], path)]
     except Exception as error:  # the errors of file systems have no common base
         if not folder:
-            raise UnreadableSource(f"{place.shown!r} cannot be listed: {type(error).__name__}: {error}") from error
+            raise UnreadableSource(
+                f"{location.display_name!r} cannot be listed: {type(error).__name__}: {error}"
+            ) from error
         if isinstance(error, FileNotFoundError):
             return [], []
-        raise _Shut(_key(source, relative(folder, place.path))) from error
+        raise _UnlistableFolder(_key(source, relative(folder, location.path))) from error
     folders = sorted(str(entry["name"]) for entry in entries if entry["type"] == "directory")
-    return list(_files(_key(source, relative(path, place.path)), entries)), folders
+    return list(_listed_files(_key(source, relative(path, location.path)), entries)), folders
 
 
-def _files(folder: str, entries: Sequence[Mapping[str, Any]]) -> Iterator[Seen]:
+def _locate_afresh(source: str) -> Location:
+    """Where a source is, with whatever its file system has cached of earlier listings forgotten."""
+    location = locate(source)
+    location.fs.invalidate_cache()
+    return location
+
+
+def _listed_files(folder_key: str, entries: Sequence[Mapping[str, Any]]) -> Iterator[ListedFile]:
     for entry in entries:
         if entry["type"] != "directory":
             name = PurePosixPath(str(entry["name"])).name
-            yield _seen(f"{folder}/{_short(name)}", entry, False)
+            yield _listed_file(f"{folder_key}/{_short_hash(name)}", entry, is_feed=False)
 
 
-def _seen(key: str, entry: Mapping[str, Any], feed: bool) -> Seen:
-    # An in-memory file system tells no other time than that of creation, which elsewhere changes with the permissions.
-    names = _STAMP if "mtime" in entry else (*_STAMP, "created")
-    stamp = text_hash(canonical_json([str(entry.get(name)) for name in names]))[:12]
-    return Seen(key, stamp, modified(entry), feed)
+def _listed_file(key: str, entry: Mapping[str, Any], is_feed: bool) -> ListedFile:
+    # An in-memory file system gives the time of creation only; elsewhere that time changes with the permissions.
+    names = _STAMP_ENTRIES if "mtime" in entry else (*_STAMP_ENTRIES, "created")
+    stamp = _short_hash(canonical_json([str(entry.get(name)) for name in names]))
+    return ListedFile(key, stamp, modified_at(entry), is_feed)
 
 
 def _key(source: str, path: str = "") -> str:
-    """A source, or a file or folder in it: what is below a folder begins with the folder's key and a slash."""
+    """The key of a source, or of a path in it; keys below a folder begin with the folder's key and a slash."""
     parts = path.split("/") if path else []
-    return "/".join(map(_short, [source, *parts]))
+    return "/".join(map(_short_hash, [source, *parts]))
 
 
-def _short(name: str) -> str:
+def _short_hash(name: str) -> str:
     return text_hash(name)[:12]
+
+
+def _stamps_hash(stamps: Mapping[str, str]) -> str:
+    return text_hash(canonical_json(dict(stamps)))

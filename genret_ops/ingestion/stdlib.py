@@ -1,8 +1,8 @@
 """The demo source: the standard library of the running interpreter, read statically.
 
-One document for each public module, class and function that has a docstring. Files are parsed (ast);
-nothing is imported. Names are public by the convention of the leading underscore; a name that a package
-re-exports is found under the module that defines it.
+It gives one document for each public module, class and function that has a docstring. Files are parsed with `ast`;
+nothing is imported. A name is public unless it begins with an underscore. A name that a package re-exports is found
+under the module that defines it.
 """
 
 import ast
@@ -18,20 +18,27 @@ from pathlib import Path
 from genret_ops.records import Document, Quarantined
 
 STDLIB_SOURCE = "python-stdlib"
-_SKIPPED = frozenset({"test", "tests", "idlelib", "lib2to3", "turtledemo", "this", "antigravity"})
+_SKIPPED_MODULES = frozenset({"test", "tests", "idlelib", "lib2to3", "turtledemo", "this", "antigravity"})
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def read_stdlib(root: Path | None = None) -> Iterator[Document | Quarantined]:
-    """Documents of the library at `root` (default: the running interpreter's), modules in sorted order.
+    """The documents of a library, module by module in sorted order.
 
-    The text is the signature, a blank line, and the docstring; the id and the title are the qualified name.
-    Metadata: module, kind (module, class, function), qualified_name, python_version.
+    The text is the signature, a blank line and the docstring; id and title are the qualified name. The attributes are
+    module, kind (module, class or function), qualified_name and python_version.
+
+    Args:
+        root: the library's folder; that of the running interpreter by default.
+
+    Example:
+        >>> next(read_stdlib()).doc_id
+        'abc'
     """
     root = root or stdlib_root()
     for path in sorted(root.rglob("*.py")):
         parts = path.relative_to(root).with_suffix("").parts
-        if not all(map(_is_public_part, parts[:-1])) or not (_is_public_part(parts[-1]) or parts[-1] == "__init__"):
+        if not all(map(_is_public, parts[:-1])) or not (_is_public(parts[-1]) or parts[-1] == "__init__"):
             continue
         module = ".".join(part for part in parts if part != "__init__")
         source = f"{STDLIB_SOURCE}/{path.relative_to(root).as_posix()}"
@@ -48,17 +55,17 @@ def read_stdlib(root: Path | None = None) -> Iterator[Document | Quarantined]:
 
 
 def stdlib_root() -> Path:
-    """Where the library of the running interpreter lies."""
+    """The folder of the running interpreter's standard library."""
     return Path(sysconfig.get_path("stdlib"))
 
 
-def _is_public_part(part: str) -> bool:
-    return part.isidentifier() and not part.startswith("_") and part not in _SKIPPED
+def _is_public(part: str) -> bool:
+    return part.isidentifier() and not part.startswith("_") and part not in _SKIPPED_MODULES
 
 
 def _parsed(data: bytes, path: Path) -> ast.Module:
     with warnings.catch_warnings():
-        # What the library's own authors are warned of is not our reader's affair.
+        # These warnings are for the authors of the library, not for whoever reads it.
         warnings.simplefilter("ignore")
         return ast.parse(data, filename=str(path))
 
@@ -79,7 +86,7 @@ def _documents(tree: ast.Module, module: str, source: str) -> Iterator[Document]
 
 
 def _described(tree: ast.Module, module: str) -> Iterator[tuple[str, str, str, str]]:
-    """(qualified name, kind, signature, docstring) of a module and of what it defines, in order."""
+    """(qualified name, kind, signature, docstring) of a module and of its public definitions, in order."""
     if text := _docstring(tree):
         yield module, "module", f"module {module}", text
     for node in _definitions(tree.body):
@@ -92,7 +99,7 @@ def _described(tree: ast.Module, module: str) -> Iterator[tuple[str, str, str, s
 
 
 def _definitions(body: Iterable[ast.stmt]) -> Iterator[_Function | ast.ClassDef]:
-    """Public definitions of a body, those under an `if` or `try` included (platforms, optional modules)."""
+    """The public definitions of a body, including those under `if` and `try` (for platforms and optional modules)."""
     for node in body:
         if isinstance(node, _Function | ast.ClassDef):
             if not node.name.startswith("_"):
@@ -116,7 +123,7 @@ def _signature(node: _Function) -> str:
 
 
 def _class_signature(node: ast.ClassDef) -> str:
-    """`class Name(what a call to it takes)` after its `__init__` or `__new__`, or its bases where it defines none."""
+    """`class Name(...)` with the arguments of its `__init__` or `__new__`, or with its bases if it defines neither."""
     for child in node.body:
         if isinstance(child, _Function) and child.name in ("__init__", "__new__"):
             return f"class {node.name}({_without_self(child.args)})"

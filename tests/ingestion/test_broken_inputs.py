@@ -13,7 +13,8 @@ from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from genret_ops.ingestion.readers import quarantine_duplicates, read_source
+from genret_ops.ingestion.deduplication import quarantine_duplicates
+from genret_ops.ingestion.readers import read_source
 from genret_ops.ingestion.text_encoding import UNREACHED
 from genret_ops.records import Document, Quarantined
 
@@ -100,7 +101,7 @@ def test_a_row_with_too_few_or_many_fields_costs_one_row(tmp_path: Path) -> None
     assert [item.doc_id for item in items if isinstance(item, Document)] == ["1", "4", "6"]
     bad = refusals(path)
     assert list(bad) == [f"{path}#line {number}" for number in (3, 4, 7)]
-    assert bad[f"{path}#line 3"].detail == "line 3: 1 fields where the header names 2"
+    assert bad[f"{path}#line 3"].detail == "line 3: 1 field, but the header names 2"
     assert bad[f"{path}#line 7"].detail.startswith("line 7: ")
 
 

@@ -6,10 +6,11 @@ from unittest.mock import ANY
 
 import pytest
 
+from genret_ops.ingestion.deduplication import quarantine_duplicates
 from genret_ops.ingestion.inbox import Inbox
-from genret_ops.ingestion.readers import quarantine_duplicates, read_source
+from genret_ops.ingestion.readers import read_source
 from genret_ops.records import Document, Quarantined
-from genret_ops.storage.home import Home
+from genret_ops.registry.home import Home
 from tests.support.homes import committed, read
 
 

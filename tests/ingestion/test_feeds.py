@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from genret_ops.ingestion.file_watcher import Watch, look
+from genret_ops.ingestion.file_watcher import Watch, scan
 from tests.support.homes import committed, read
 
 SETTLE = 5.0
@@ -40,11 +40,11 @@ def test_a_watcher_names_the_feeds_that_are_never_at_rest(tmp_path: Path) -> Non
     sources, now = [str(feed), str(still)], time.time()
     written(feed, "{}\n", 60)
     written(still, "{}\n", 60)
-    watch = look(Watch(), tmp_path, sources, SETTLE, 60, now).took()
+    watch = scan(Watch(), tmp_path, sources, SETTLE, 60, now).after_update()
     named = []
     for seconds in (1, 30, 55, 56):
         feed.write_text("{}\n" * seconds)
         os.utime(feed, (now + seconds, now + seconds))
-        watch = Watch.of(look(watch, tmp_path, sources, SETTLE, 60, now + seconds).as_json())
-        named.append(watch.to_read(sources))
+        watch = Watch.of(scan(watch, tmp_path, sources, SETTLE, 60, now + seconds).as_json())
+        named.append(watch.restless_sources(sources))
     assert named == [[], [], [str(feed)], []]

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genret_ops.errors import UnreadableSource
-from genret_ops.ingestion.file_watcher import Seen, Watch, look
+from genret_ops.ingestion.file_watcher import ListedFile, Watch, scan
 from tests.support.homes import committed
 
 SETTLE = 5.0
@@ -28,11 +28,11 @@ def settled(path: Path, text: str, age: float = 60.0) -> None:
 
 
 def looked(watch: Watch, *sources: Path | str, home: Path, now: float | None = None) -> Watch:
-    return look(watch, home, [str(source) for source in sources], SETTLE, 60, now or time.time())
+    return scan(watch, home, [str(source) for source in sources], SETTLE, 60, now or time.time())
 
 
 def taken(*sources: Path | str, home: Path) -> Watch:
-    return looked(Watch(), *sources, home=home).took()
+    return looked(Watch(), *sources, home=home).after_update()
 
 
 def test_adding_editing_removing_and_renaming_are_changes_and_nothing_is_none(tmp_path: Path) -> None:
@@ -40,9 +40,9 @@ def test_adding_editing_removing_and_renaming_are_changes_and_nothing_is_none(tm
     for name in ("a.txt", "b.txt", "below/c.txt"):
         settled(folder / name, name)
     watch = looked(Watch(), folder, home=tmp_path)
-    assert str(watch.changes) == "3 added" and watch.why_not(SETTLE, time.time()) is None
-    watch = looked(watch.took(), folder, home=tmp_path)
-    assert watch.why_not(SETTLE, time.time()) == "nothing has changed"
+    assert str(watch.changes) == "3 added" and watch.reason_to_wait(SETTLE, time.time()) is None
+    watch = looked(watch.after_update(), folder, home=tmp_path)
+    assert watch.reason_to_wait(SETTLE, time.time()) == "nothing has changed"
     settled(folder / "a.txt", "another text")
     (folder / "b.txt").unlink()
     (folder / "below" / "c.txt").rename(folder / "d.txt")
@@ -66,16 +66,16 @@ def test_what_is_still_written_waits_and_counts_as_it_was(tmp_path: Path) -> Non
     settled(folder / "a.txt", "half a sen", age=1)
     settled(folder / "b.txt", "half of ano", age=1)
     watch = looked(watch, folder, home=tmp_path)
-    assert not watch.changes and watch.waiting == 2
-    assert watch.why_not(SETTLE, time.time()) == "2 files are still being written"
+    assert not watch.changes and watch.still_written == 2
+    assert watch.reason_to_wait(SETTLE, time.time()) == "2 files are still being written"
     watch = looked(watch, folder, home=tmp_path, now=time.time() + SETTLE)
-    assert str(watch.changes) == "1 added, 1 changed" and watch.why_not(SETTLE, time.time()) is None
+    assert str(watch.changes) == "1 added, 1 changed" and watch.reason_to_wait(SETTLE, time.time()) is None
 
 
 def test_a_file_that_was_written_just_after_the_look_at_the_clock_is_still_written(tmp_path: Path) -> None:
     settled(tmp_path / "docs" / "a.txt", "one", age=-0.5)
     watch = looked(Watch(), tmp_path / "docs", home=tmp_path)
-    assert (watch.waiting, len(watch.found)) == (1, 0)
+    assert (watch.still_written, len(watch.listed)) == (1, 0)
 
 
 def test_a_file_from_the_future_is_at_rest(tmp_path: Path) -> None:
@@ -85,9 +85,9 @@ def test_a_file_from_the_future_is_at_rest(tmp_path: Path) -> None:
 
 def test_a_burst_waits_for_its_last_file_but_not_for_ever() -> None:
     now = 1000.0
-    watch = Watch(since=now).seeing([Seen("a", "1", None), Seen("b", "1", now)], SETTLE, now)
-    assert watch.why_not(SETTLE, now + 1) == "1 added, and 1 files are still being written"
-    assert watch.why_not(SETTLE, now + 3 * SETTLE) is None
+    watch = Watch(changed_since=now).after_listing([ListedFile("a", "1", None), ListedFile("b", "1", now)], SETTLE, now)
+    assert watch.reason_to_wait(SETTLE, now + 1) == "1 added; 1 file is still being written"
+    assert watch.reason_to_wait(SETTLE, now + 3 * SETTLE) is None
 
 
 def test_a_feed_that_never_rests_is_read_now_and_then(tmp_path: Path) -> None:
@@ -99,21 +99,25 @@ def test_a_feed_that_never_rests_is_read_now_and_then(tmp_path: Path) -> None:
         feed.write_text("{}\n" * (minute + 2))
         os.utime(feed, (moment, moment))
         watch = looked(watch, feed, home=tmp_path, now=moment + 1)
-        assert watch.waiting == (minute % 2 == 0), "read at every other look"
-        watch = watch.took()
+        assert watch.still_written == (minute % 2 == 0), "read at every other look"
+        watch = watch.after_update()
 
 
 def test_a_look_goes_on_where_it_was_broken_off(tmp_path: Path) -> None:
     folder = tmp_path / "docs"
     for number in range(12):
         settled(folder / f"part-{number}" / "a.txt", "one")
-    watch, looks = look(Watch(), tmp_path, [str(folder)], SETTLE, 0.0, time.time()), 0
-    assert watch.left and not watch.changes and watch.why_not(SETTLE, time.time()) == "still listing: 12 folders to go"
-    while watch.left:
-        watch, looks = look(Watch.of(watch.as_json()), tmp_path, [str(folder)], SETTLE, 0.0, time.time()), looks + 1
+    watch, looks = scan(Watch(), tmp_path, [str(folder)], SETTLE, 0.0, time.time()), 0
+    assert (
+        watch.folders_left
+        and not watch.changes
+        and watch.reason_to_wait(SETTLE, time.time()) == "still listing: 12 folders to go"
+    )
+    while watch.folders_left:
+        watch, looks = scan(Watch.of(watch.as_json()), tmp_path, [str(folder)], SETTLE, 0.0, time.time()), looks + 1
         assert looks <= 12
     whole = looked(Watch(), folder, home=tmp_path)
-    assert looks == 12 and watch.found == whole.found and watch.changes.added == 12
+    assert looks == 12 and watch.listed == whole.listed and watch.changes.added == 12
 
 
 def test_object_stores_are_watched_by_size_and_time(tmp_path: Path) -> None:
@@ -146,11 +150,11 @@ def test_a_source_that_is_away_is_named_and_counts_as_it_was_and_the_others_go_o
     feed.unlink()
     settled(other / "c.txt", "another text")
     blind = Watch.of(looked(watch, *sources, home=tmp_path).as_json())
-    assert str(blind.changes) == "1 changed" and blind.why_not(SETTLE, time.time()) is None
-    assert blind.unseen(list(map(str, sources))) == [str(folder), str(feed)]
+    assert str(blind.changes) == "1 changed" and blind.reason_to_wait(SETTLE, time.time()) is None
+    assert blind.unreachable_sources(list(map(str, sources))) == [str(folder), str(feed)]
     (tmp_path / "away").rename(folder)
-    watch = looked(blind.took(), *sources, home=tmp_path)
-    assert not watch.changes and watch.unseen(list(map(str, sources))) == [str(feed)]
+    watch = looked(blind.after_update(), *sources, home=tmp_path)
+    assert not watch.changes and watch.unreachable_sources(list(map(str, sources))) == [str(feed)]
     fresh = looked(Watch(), *sources, home=tmp_path)
     assert str(fresh.changes) == "3 added", "what is away is added when it is back"
 
@@ -162,11 +166,15 @@ def test_a_source_that_leaves_while_it_is_listed_counts_as_it_was(tmp_path: Path
     committed(tmp_path, [folder, other])
     watch, sources = taken(folder, other, home=tmp_path), [str(folder), str(other)]
     settled(folder / "a.txt", "another text")
-    watch = look(watch, tmp_path, sources, SETTLE, 0.0, time.time())
-    assert len(watch.left) == 3
+    watch = scan(watch, tmp_path, sources, SETTLE, 0.0, time.time())
+    assert len(watch.folders_left) == 3
     folder.rename(tmp_path / "away")
     watch = looked(watch, folder, other, home=tmp_path)
-    assert not watch.left and str(watch.changes) == "1 changed" and watch.unseen(sources) == [str(folder)]
+    assert (
+        not watch.folders_left
+        and str(watch.changes) == "1 changed"
+        and watch.unreachable_sources(sources) == [str(folder)]
+    )
 
 
 def test_a_folder_that_is_not_listed_counts_as_it_was_and_the_rest_goes_on(
@@ -197,32 +205,36 @@ def test_a_folder_that_is_not_listed_counts_as_it_was_and_the_rest_goes_on(
     denied = "docs"
     assert not looked(watch, folder, home=tmp_path).changes
     denied = ""
-    assert str(looked(blind.took(), folder, home=tmp_path).changes) == "1 changed"
+    assert str(looked(blind.after_update(), folder, home=tmp_path).changes) == "1 changed"
 
 
 def test_what_could_not_be_reached_is_tried_again_though_nothing_changes() -> None:
     now = 1000.0
-    watch = Watch().seeing([Seen("a", "1", None)], SETTLE, now).took().unreached(now)
-    assert not watch.changes and "did not take everything in" in (watch.why_not(SETTLE, now + 1) or "")
-    assert watch.why_not(SETTLE, now + 61) is None
-    assert watch.seeing([Seen("b", "1", None)], SETTLE, now).why_not(SETTLE, now + 1) is None
-    assert watch.took().succeeded().why_not(SETTLE, now + 61) == "nothing has changed"
+    watch = Watch().after_listing([ListedFile("a", "1", None)], SETTLE, now).after_update().after_partial_success(now)
+    assert not watch.changes and "did not take everything in" in (watch.reason_to_wait(SETTLE, now + 1) or "")
+    assert watch.reason_to_wait(SETTLE, now + 61) is None
+    assert watch.after_listing([ListedFile("b", "1", None)], SETTLE, now).reason_to_wait(SETTLE, now + 1) is None
+    assert watch.after_update().after_success().reason_to_wait(SETTLE, now + 61) == "nothing has changed"
 
 
 def test_what_failed_is_tried_again_after_a_while_or_when_something_changes() -> None:
-    found = [Seen("a", "1", None)]
-    watch = Watch().seeing(found, SETTLE, 0).took().failed(0)
+    found = [ListedFile("a", "1", None)]
+    watch = Watch().after_listing(found, SETTLE, 0).after_update().after_failure(0)
 
-    def after(seconds: float, *files: Seen) -> str | None:
-        return replace(watch, found={}, waiting=0).seeing(files, SETTLE, seconds).why_not(SETTLE, seconds)
+    def after(seconds: float, *files: ListedFile) -> str | None:
+        return (
+            replace(watch, listed={}, still_written=0)
+            .after_listing(files, SETTLE, seconds)
+            .reason_to_wait(SETTLE, seconds)
+        )
 
     assert (
         after(59, *found)
-        == "the last update did not take everything in: it is tried again in 1 s, or when something changes"
+        == "the last update did not take everything in: next try in 1 s, or when something changes"
     )
     assert after(60, *found) is None
-    assert after(1, *found, Seen("b", "1", None)) is None
-    assert watch.succeeded().failures == 0
+    assert after(1, *found, ListedFile("b", "1", None)) is None
+    assert watch.after_success().failures == 0
 
 
 files = st.dictionaries(
@@ -230,8 +242,8 @@ files = st.dictionaries(
 )
 
 
-def seen(state: dict[str, tuple[str, float | None]]) -> Iterator[Seen]:
-    return (Seen(key, stamp, written) for key, (stamp, written) in state.items())
+def seen(state: dict[str, tuple[str, float | None]]) -> Iterator[ListedFile]:
+    return (ListedFile(key, stamp, written) for key, (stamp, written) in state.items())
 
 
 @given(st.lists(st.tuples(files, st.booleans()), max_size=8))
@@ -242,13 +254,15 @@ def test_whatever_happens_what_is_at_rest_is_taken_in_once_and_nothing_is_lost(
     watch, now = Watch(), 0.0
     for state, fails in history:
         now += 10
-        watch = Watch.of(replace(watch, found={}, waiting=0).seeing(list(seen(state)), SETTLE, now).as_json())
-        if watch.why_not(SETTLE, now) is None:
-            watch = watch.took().failed(now) if fails else watch.took().succeeded()
+        watch = Watch.of(
+            replace(watch, listed={}, still_written=0).after_listing(list(seen(state)), SETTLE, now).as_json()
+        )
+        if watch.reason_to_wait(SETTLE, now) is None:
+            watch = watch.after_update().after_failure(now) if fails else watch.after_update().after_success()
     last = history[-1][0] if history else {}
     for _ in range(3):
         now += 4000
-        watch = replace(watch, found={}, waiting=0).seeing(list(seen(last)), SETTLE, now)
-        watch = watch.took() if watch.why_not(SETTLE, now) is None else watch
-    assert dict(watch.taken) == {key: stamp for key, (stamp, _) in last.items()}
+        watch = replace(watch, listed={}, still_written=0).after_listing(list(seen(last)), SETTLE, now)
+        watch = watch.after_update() if watch.reason_to_wait(SETTLE, now) is None else watch
+    assert dict(watch.ingested) == {key: stamp for key, (stamp, _) in last.items()}
     assert not watch.changes

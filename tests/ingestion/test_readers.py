@@ -1,7 +1,6 @@
 """Folders, files, tables and URLs become documents with ids, titles and metadata."""
 
 import gzip
-import io
 import sys
 import zipfile
 from pathlib import Path
@@ -16,6 +15,7 @@ from genret_ops.ingestion.front_matter import first_heading, metadata_values, sp
 from genret_ops.ingestion.readers import read_source
 from genret_ops.ingestion.text_encoding import clean, decode
 from genret_ops.records import Document, Quarantined
+from tests.support.binary_files import docx, pdf
 
 PEP_LIKE = """PEP: 9
 Title: A Style for
@@ -185,7 +185,7 @@ def test_reading_is_lazy(tmp_path: Path) -> None:
     ("source", "says"),
     [
         ("nowhere", "no file or folder 'nowhere'"),
-        ("slides.pptx", "no known format: .txt .md"),
+        ("slides.pptx", "no known format: give one of .txt .md"),
         ("warp://far/away", "warp"),
         ("memory://nothing", "no file or folder"),
     ],
@@ -203,52 +203,6 @@ def test_credentials_stay_out_of_messages() -> None:
     with pytest.raises(UnreadableSource) as caught:
         read_source("warp://user:secret@host/docs")
     assert "secret" not in str(caught.value)
-
-
-def pdf(text: str) -> bytes:
-    """The smallest PDF that shows a line of text."""
-    stream = f"BT /F1 18 Tf 72 720 Td ({text}) Tj ET"
-    objects = [
-        "<</Type/Catalog/Pages 2 0 R>>",
-        "<</Type/Pages/Kids[3 0 R]/Count 1>>",
-        "<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>",
-        f"<</Length {len(stream)}>>stream\n{stream}\nendstream",
-        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
-    ]
-    out, offsets = "%PDF-1.4\n", []
-    for number, body in enumerate(objects, 1):
-        offsets.append(len(out))
-        out += f"{number} 0 obj{body} endobj\n"
-    table = "".join(f"{offset:010} 00000 n \n" for offset in offsets)
-    out += f"xref\n0 6\n0000000000 65535 f \n{table}trailer<</Size 6/Root 1 0 R>>\nstartxref\n{len(out)}\n%%EOF"
-    return out.encode()
-
-
-def docx(heading: str, text: str) -> bytes:
-    """The smallest DOCX with a heading and a paragraph."""
-    office = "http://schemas.openxmlformats.org"
-    content = f"{office}/package/2006/content-types"
-    kind = "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
-    rels = f"{office}/package/2006/relationships"
-    root = f"{office}/officeDocument/2006/relationships/officeDocument"
-    body = (
-        f'<w:p><w:pPr><w:pStyle w:val="Heading1"/></w:pPr><w:r><w:t>{heading}</w:t></w:r></w:p>'
-        f"<w:p><w:r><w:t>{text}</w:t></w:r></w:p>"
-    )
-    parts = {
-        "[Content_Types].xml": f'<Types xmlns="{content}"><Default Extension="rels" ContentType="application/'
-        'vnd.openxmlformats-package.relationships+xml"/><Default Extension="xml" ContentType="application/xml"/>'
-        f'<Override PartName="/word/document.xml" ContentType="{kind}"/></Types>',
-        "_rels/.rels": f'<Relationships xmlns="{rels}"><Relationship Id="r1" Type="{root}" '
-        'Target="word/document.xml"/></Relationships>',
-        "word/document.xml": f'<w:document xmlns:w="{office}/wordprocessingml/2006/main"><w:body>{body}</w:body>'
-        "</w:document>",
-    }
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, xml in parts.items():
-            archive.writestr(name, f'<?xml version="1.0"?>{xml}')
-    return buffer.getvalue()
 
 
 def test_html_pdf_and_docx_are_converted(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from genret_ops.ingestion.readers import quarantine_duplicates, read_source
+from genret_ops.ingestion.deduplication import quarantine_duplicates
+from genret_ops.ingestion.readers import read_source
 from genret_ops.ingestion.stdlib import read_stdlib
 from genret_ops.records import Document, Quarantined
 
