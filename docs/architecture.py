@@ -12,9 +12,10 @@ import ast
 import sys
 from collections.abc import Iterator, Mapping
 from html import escape
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import fsum
 from pathlib import Path
+from statistics import fmean
 
 ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs" / "images" / "architecture.svg"
@@ -181,17 +182,20 @@ class Layout:
         return pulled / sum(weights) if joined else self.middle[node]
 
     def _spread(self, layer: list[Node], wanted: Mapping[Node, float]) -> None:
-        """Put a layer in the order of what its nodes want, as near to that as their widths allow."""
+        """Put a layer in the order of what its nodes want, each as near to that as the widths allow.
+
+        Nodes that would overlap move together around the mean of what they want (isotonic regression).
+        """
         layer.sort(key=lambda node: (wanted[node], node))
-        edge, lefts = float("-inf"), list[float]()
-        for node in layer:
-            lefts.append(max(wanted[node] - _width(node) / 2, edge))
-            edge = lefts[-1] + _width(node) + GAP_X
-        shift = sum(wanted[node] - left - _width(node) / 2 for node, left in zip(layer, lefts, strict=True)) / len(
-            layer
-        )
-        for node, left in zip(layer, lefts, strict=True):
-            self.middle[node] = left + _width(node) / 2 + shift
+        offsets = list(accumulate((_width(a) + _width(b)) / 2 + GAP_X for a, b in pairwise(layer)))
+        groups = list[list[float]]()
+        for node, offset in zip(layer, [0.0, *offsets], strict=True):
+            groups.append([wanted[node] - offset])
+            while len(groups) > 1 and fmean(groups[-2]) > fmean(groups[-1]):
+                groups[-2:] = [groups[-2] + groups[-1]]
+        lefts = [fmean(group) for group in groups for _ in group]
+        for node, left, offset in zip(layer, lefts, [0.0, *offsets], strict=True):
+            self.middle[node] = left + offset
 
 
 def _width(node: Node) -> int:

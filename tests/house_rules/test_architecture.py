@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Iterator
 from importlib.util import module_from_spec, spec_from_file_location
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
@@ -66,6 +67,14 @@ def test_an_arrow_that_follows_from_others_is_left_out(architecture: ModuleType)
     uses = {"a": {"b", "c"}, "b": {"c"}, "c": set()}
     assert architecture.arrows(uses) == [("a", "b"), ("b", "c")]
     assert architecture.depths(uses) == {"c": 0, "b": 1, "a": 2}
+
+
+def test_nothing_overlaps(architecture: ModuleType) -> None:
+    layout = architecture.Layout(architecture.read_imports())
+    for layer in layout.layers:
+        for left, right in pairwise(sorted(layer, key=layout.middle.__getitem__)):
+            apart = layout.middle[right] - layout.middle[left]
+            assert apart >= (architecture._width(left) + architecture._width(right)) / 2, (left, right)
 
 
 def test_a_circle_is_an_error(architecture: ModuleType) -> None:
