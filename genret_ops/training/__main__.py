@@ -1,42 +1,75 @@
-"""`python -m genret_ops.training PARENT`: stages of jobs, in a process of their own.
+"""`python -m genret_ops.training PARENT`: run stages of training jobs in a process of their own.
 
-Each line of standard input names one, as JSON: [stage, folder]; an empty line of standard output says that it is done.
-The process ends with the first stage that fails, with its input, or soon after the process PARENT, however that ended.
+Each line of standard input asks for one stage, as JSON: [stage, folder]. An empty line on standard output says that it
+is done; progress goes to standard error. The process ends with the first stage that fails, with its input, on SIGTERM
+and Ctrl-C, or soon after the process PARENT, however that ended. What was learned since the last checkpoint is lost
+then, and nothing else.
 """
 
 import json
 import math
 import os
+import signal
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from types import FrameType
+from typing import IO
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from genret_ops.progress import progress
 
-from genret_ops.training import hard_negatives, rpo, sft
-from genret_ops.training.job import Job
+LABELS = {
+    "sft": ("learning docids (SFT)", "steps"),
+    "negatives": ("mining hard negatives", "queries"),
+    "rpo": ("learning preferences (RPO)", "steps"),
+}
+"""Each stage as people see it, and what its progress counts."""
 
-STAGES = {"sft": sft.train, "negatives": hard_negatives.mine, "rpo": rpo.train}
-LABELS = {"sft": "learning docids (SFT)", "negatives": "mining hard negatives", "rpo": "learning preferences (RPO)"}
+
+def run(stage: str, folder: Path) -> None:
+    """Run a stage of the job in `folder` and show its progress."""
+    from genret_ops.training import hard_negatives, rpo, sft  # seconds of imports: a signal may come before
+    from genret_ops.training.job import TrainingJob
+
+    stages = {"sft": sft.train, "negatives": hard_negatives.mine, "rpo": rpo.train}
+    with progress(*LABELS[stage]) as report:
+
+        def report_loss(done: int, total: int, loss: float) -> None:
+            report(done, total, "" if math.isnan(loss) else f"loss {loss:.3f}")
+
+        stages[stage](TrainingJob(folder), report_loss)
 
 
-def main(stage: str, folder: Path) -> None:
-    """Run a stage with a progress bar on standard error."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]}"))
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
-        task = bar.add_task(LABELS[stage], total=None, loss="", visible=False)
+def serve(requests: Iterable[str], answers: IO[str]) -> int:
+    """Run the stages that are asked for, one after another; returns the exit status.
 
-        def shown(done: int, total: int, loss: float) -> None:
-            told = "" if math.isnan(loss) else f"loss {loss:.3f}"
-            bar.update(task, completed=done, total=total, loss=told, visible=True)
+    It is 128 and the number of the signal if one ends the process: 130 for Ctrl-C, 143 for SIGTERM.
+    """
+    status = 0
 
-        STAGES[stage](Job(folder), shown)
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal status
+        status = 128 + number
+        for later in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(later, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+    try:
+        for line in requests:
+            stage, folder = json.loads(line)
+            run(stage, Path(folder))
+            print(file=answers, flush=True)
+    except KeyboardInterrupt:
+        return status
+    return 0
 
 
 def _end_with(parent: int) -> None:
-    """Two trainings must not share a folder: end this process once `parent` is gone."""
+    """End this process once `parent` is gone: two trainings must not share a folder."""
     while os.getppid() == parent:
         time.sleep(0.2)
     os._exit(1)
@@ -44,14 +77,8 @@ def _end_with(parent: int) -> None:
 
 if __name__ == "__main__":
     threading.Thread(target=_end_with, args=(int(sys.argv[1]),), daemon=True).start()
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    pipe = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints, in C too, is no answer
-    try:
-        for line in sys.stdin:
-            stage, folder = json.loads(line)
-            main(stage, Path(folder))
-            print(file=answers, flush=True)
-        sys.stderr.flush()
-        os._exit(0)  # taking all the libraries down takes a second
-    except KeyboardInterrupt:
-        sys.exit(130)
+    exit_status = serve(sys.stdin, pipe)
+    sys.stderr.flush()
+    os._exit(exit_status)  # taking all the libraries down takes a second

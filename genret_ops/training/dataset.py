@@ -1,8 +1,8 @@
-"""The stages that fill a training job's folder: genesis rows, and the queries as training reads them."""
+"""The inputs of a training job: genesis rows of a snapshot, and its synthetic queries as training reads them."""
 
 import hashlib
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,29 +12,37 @@ from scipy.sparse import csr_array, save_npz
 from genret_ops.corpus.view import CorpusView
 from genret_ops.modeling.embeddings import PassageInput, Rows, encode_rows
 from genret_ops.modeling.encoder import Encoder, encoder_hash
+from genret_ops.progress import Progress, silent
 from genret_ops.records import SyntheticQuery, canonical_json, text_hash
 from genret_ops.settings import Settings
 from genret_ops.storage.encoding_cache import EncodingCache
 from genret_ops.storage.files import file_hash, write_atomically
-from genret_ops.training.job import Job
+from genret_ops.training.job import TrainingJob
 from genret_ops.training.prefetch import encoded_ahead
 
 INPUTS = "inputs.sha256"
-PARENT = ("adapter/adapter_config.json", "adapter/adapter_model.safetensors", "head.safetensors")
-"""What an adapter that grows from a release takes over of it."""
-_ROOM = 32
-"""Tokens of the encoder's window beyond the longest sentence, for its special tokens and for headings."""
+"""File of a job folder with the hash of all inputs; written last, so a folder without it is not whole."""
+PARENT_FILES = ("adapter/adapter_config.json", "adapter/adapter_model.safetensors", "head.safetensors")
+"""The files of a release that an update grows from."""
+_SPARE_TOKENS = 32
+"""Tokens of the encoder's window beyond the longest sentence, for special tokens and for headings."""
 
 
 def passage_encoder(settings: Settings) -> Encoder:
-    """The genesis encoder with a window for the longest sentence."""
-    return Encoder.load(settings.model.encoder, settings.corpus.max_sentence_tokens + _ROOM)
+    """The genesis encoder, with a window for the longest sentence."""
+    return Encoder.load(settings.model.encoder, settings.corpus.max_sentence_tokens + _SPARE_TOKENS)
 
 
 def passage_inputs(
     head: CorpusView, without: Mapping[int, frozenset[str]] | None = None, docids: Sequence[int] | None = None
 ) -> list[PassageInput]:
-    """What the encoder reads of `docids` (all); `without` withholds sentences of a docid."""
+    """What the encoder reads of passages.
+
+    Args:
+        head: the snapshot.
+        without: sentences to withhold, by docid.
+        docids: the docids to read, all if None.
+    """
     withheld = without or {}
     return [
         PassageInput(
@@ -46,7 +54,7 @@ def passage_inputs(
 
 
 def encoded_texts(head: CorpusView) -> set[str]:
-    """Hashes of the texts that the encoder reads of a head, by which its cache knows them."""
+    """Hashes of all texts that the encoder reads of a snapshot: the keys of its cached encodings."""
     return {text_hash(text) for passage in passage_inputs(head) for text in passage.texts}
 
 
@@ -55,16 +63,28 @@ def genesis_rows(
     head: CorpusView,
     settings: Settings,
     without: Mapping[int, frozenset[str]] | None = None,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
     docids: Sequence[int] | None = None,
 ) -> tuple[Rows, int]:
-    """Genesis rows of `docids` (all), through the home's cache; also how many texts had to be encoded for them."""
+    """Make the genesis rows of a snapshot, through the home's cache of encodings.
+
+    Args:
+        home: the home folder.
+        head: the snapshot.
+        settings: the encoder and the row budget.
+        without: sentences to withhold, by docid.
+        progress: called with (texts encoded, texts to encode).
+        docids: the docids to make rows of, all if None.
+
+    Returns:
+        The rows, and how many texts had to be encoded for them, ahead of time or now.
+    """
     encoder = passage_encoder(settings)
     cache = EncodingCache(home, encoder_hash(settings.model.encoder), encoder.dimension)
     inputs = passage_inputs(head, without, docids)
-    before = encoded_ahead(home)
+    ahead = encoded_ahead(home)
     rows, encoded = encode_rows(encoder, cache, inputs, settings.model.rows_per_passage, progress)
-    return rows, before + encoded
+    return rows, ahead + encoded
 
 
 def prepare_job(
@@ -76,21 +96,31 @@ def prepare_job(
     neighbours: np.ndarray,
     documents: csr_array,
     parent: Path | None = None,
-) -> Job:
-    """A job folder for these rows and queries; what an earlier job with other inputs left is removed.
+) -> TrainingJob:
+    """Fill a job folder.
 
-    A job with the same inputs is kept as it is, so that a killed training goes on. `parent` is the model release that
-    the adapter grows from; without one it starts from genesis.
+    If the folder holds a job with the same inputs, nothing changes and a killed training goes on; a job with other
+    inputs is removed first.
+
+    Args:
+        folder: the job folder.
+        settings: settings of the training.
+        rows: genesis rows, in docid order.
+        queries: synthetic queries; those of `train` and `hard` are used.
+        docid_of: docid of each passage id.
+        neighbours: lexical neighbours, shape (docids, n).
+        documents: which documents hold the passage of each docid, shape (docids, documents).
+        parent: folder of the release that an update grows from; None for a training from genesis.
     """
-    job = Job(folder)
+    job = TrainingJob(folder)
     tables = {split: _table(queries, split, docid_of) for split in ("train", "hard")}
-    written = settings.model_dump_json()
-    learned = {name: file_hash(parent / name) for name in PARENT} if parent else {}
-    places = (documents.indptr, documents.indices)
-    inputs = _digest(written + canonical_json(learned), tables, [rows.vectors, rows.starts, neighbours, *places])
+    settings_json = settings.model_dump_json()
+    parent_hashes = {name: file_hash(parent / name) for name in PARENT_FILES} if parent else {}
+    arrays = [rows.vectors, rows.starts, neighbours, documents.indptr, documents.indices]
+    inputs = _inputs_hash(settings_json + canonical_json(parent_hashes), tables, arrays)
     if (folder / INPUTS).exists() and (folder / INPUTS).read_text() == inputs:
         return job
-    (folder / INPUTS).unlink(missing_ok=True)  # first: a folder that is removed by half must not look whole
+    (folder / INPUTS).unlink(missing_ok=True)  # first: a folder that is half removed must not look whole
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
@@ -98,17 +128,18 @@ def prepare_job(
     np.save(folder / "neighbours.npy", neighbours)
     save_npz(folder / "documents.npz", documents)
     if parent:
-        for name in PARENT:
+        for name in PARENT_FILES:
             (folder / "parent" / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(parent / name, folder / "parent" / name)
     job.write_table("queries", tables["train"])
     job.write_table("hard", tables["hard"])
-    write_atomically(folder / "job.json", written.encode())
+    write_atomically(folder / "job.json", settings_json.encode())
     write_atomically(folder / INPUTS, inputs.encode())
     return job
 
 
 def _table(queries: Sequence[SyntheticQuery], split: str, docid_of: Mapping[str, int]) -> pa.Table:
+    """The queries of a split, with the docids of their positives."""
     rows = [query for query in queries if query.split == split]
     return pa.table(
         {
@@ -118,9 +149,9 @@ def _table(queries: Sequence[SyntheticQuery], split: str, docid_of: Mapping[str,
     )
 
 
-def _digest(settings: str, tables: Mapping[str, pa.Table], arrays: Sequence[np.ndarray]) -> str:
-    """Hash of everything that a job is made from."""
-    digest = hashlib.sha256(settings.encode())
+def _inputs_hash(settings_json: str, tables: Mapping[str, pa.Table], arrays: Sequence[np.ndarray]) -> str:
+    """SHA-256 of all inputs of a job, in hex."""
+    digest = hashlib.sha256(settings_json.encode())
     for name, table in tables.items():
         digest.update(name.encode())
         digest.update(canonical_json(table.to_pydict()).encode())

@@ -1,8 +1,9 @@
-"""A training job is a folder: what to learn in, what was learned out. Whoever holds the folder can go on with it.
+"""A training job is a folder: its inputs, and what was learned from them. Whoever has the folder can go on with it.
 
-In: `job.json`, `parent/` (adapter and head to grow from, where there is one), `rows.npy` + `starts.npy` (genesis rows
-in docid order), `queries.arrow`, `hard.arrow`, `neighbours.npy` (docids, n), `documents.npz` (docids, documents).
-Out: `sft/` and `rpo/` with adapter and head, `pairs.arrow`, `loss-*.jsonl`.
+In: `job.json` (settings), `parent/` (adapter and head of the release that an update grows from), `rows.npy` and
+`starts.npy` (genesis rows), `queries.arrow` and `hard.arrow` (queries with their docids), `neighbours.npy` (docids, n),
+`documents.npz` (docids, documents).
+Out: `sft/` and `rpo/` with adapter and head, `pairs.arrow`, `loss-*.jsonl`, `checkpoints/`.
 """
 
 from dataclasses import dataclass
@@ -22,35 +23,40 @@ from genret_ops.storage.files import write_atomically
 
 
 @dataclass(frozen=True)
-class Job:
-    """One training job in `folder`."""
+class TrainingJob:
+    """The training job in `folder`.
+
+    Example:
+        >>> job = TrainingJob(home.work("delta-00000") / "job")
+        >>> encoder, head = job.learned("rpo")
+    """
 
     folder: Path
 
     @cached_property
     def settings(self) -> Settings:
-        """The settings that the job was made under; neither file nor environment is read again."""
+        """The settings that the job was made under; neither genret.toml nor the environment is read again."""
         return Settings.model_validate_json((self.folder / "job.json").read_text())
 
     @property
     def parent(self) -> Path | None:
-        """What the adapter grows from; None where it starts from genesis."""
+        """Folder of the adapter and head that an update grows from; None for a training from genesis."""
         folder = self.folder / "parent"
         return folder if folder.exists() else None
 
     @property
-    def steps(self) -> int:
-        """SFT steps of this job."""
+    def sft_steps(self) -> int:
+        """Number of SFT steps."""
         return self.settings.training.sft_steps(self.parent is not None)
 
     @property
     def rpo_steps(self) -> int:
-        """RPO steps of this job."""
+        """Most RPO steps; one epoch of pairs may be less."""
         return self.settings.training.preference_steps(self.parent is not None)
 
     @cached_property
     def rows(self) -> Rows:
-        """Genesis rows, docid order."""
+        """Genesis rows, in docid order."""
         return Rows.load(self.folder)
 
     @cached_property
@@ -60,26 +66,26 @@ class Job:
 
     @cached_property
     def documents(self) -> csr_array:
-        """Which documents hold each docid's passage, shape (docids, documents); none where it has left."""
+        """Which documents hold the passage of each docid, shape (docids, documents)."""
         return load_npz(self.folder / "documents.npz")
 
     @cached_property
     def live(self) -> np.ndarray:
-        """Docids whose passage is in the corpus, shape (live,)."""
+        """Docids whose passage is in the corpus, ascending, shape (live docids,)."""
         return np.flatnonzero(self.documents.count_nonzero(axis=1))
 
     def learned(self, stage: str) -> tuple[Encoder, DocidHead]:
-        """What `sft` or `rpo` learned, as a search has it: the adapter added into the weights, and the head."""
+        """What a stage (`sft` or `rpo`) learned, as search uses it: the encoder with its adapter, and the head."""
         from safetensors.torch import load_file
 
         encoder = Encoder.load(self.settings.model.encoder, self.settings.model.query_tokens)
         encoder.add_adapter(self.folder / stage / "adapter")
         head = DocidHead(self.rows, self.settings.model.scale)
-        head.learned(load_file(self.folder / stage / "head.safetensors"))
+        head.load_learned(load_file(self.folder / stage / "head.safetensors"))
         return encoder, head
 
     def table(self, name: str) -> pa.Table:
-        """One of the job's Arrow tables."""
+        """Read one of the job's Arrow tables: `queries`, `hard` or `pairs`."""
         with pa.memory_map(str(self.folder / f"{name}.arrow")) as file:
             return pa.ipc.open_file(file).read_all()
 
@@ -90,6 +96,14 @@ class Job:
             writer.write_table(table)
         write_atomically(self.folder / f"{name}.arrow", sink.getvalue().to_pybytes())
 
+    def checkpoint(self, stage: str) -> Path:
+        """Where a stage keeps its last checkpoint; the file is absent before the first."""
+        return self.folder / "checkpoints" / f"{stage}.pt"
+
+    def loss_file(self, stage: str) -> Path:
+        """The file with the loss of each step of a stage."""
+        return self.folder / f"loss-{stage}.jsonl"
+
     def losses(self, stage: str) -> list[tuple[int, float]]:
-        """The loss curve of a stage: (step, loss)."""
-        return [(row["step"], row["loss"]) for row in jsonl.read(self.folder / f"loss-{stage}.jsonl")]
+        """The loss curve of a stage: (step, loss), steps from 0."""
+        return [(row["step"], row["loss"]) for row in jsonl.read(self.loss_file(stage))]

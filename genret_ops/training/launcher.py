@@ -1,4 +1,7 @@
-"""Run training stages in a process of its own, which ends with its parent."""
+"""Run training stages in a process of their own, which ends with this one.
+
+The process is kept from stage to stage, because what it imports takes seconds.
+"""
 
 import json
 import os
@@ -8,61 +11,76 @@ import sys
 from pathlib import Path
 
 from genret_ops.errors import GenretError
+from genret_ops.text import plural
 
-_LAST = "rpo"
+_LAST_STAGE = "rpo"
+_INTERRUPTED = (-signal.SIGINT, 128 + signal.SIGINT)
+"""Exit codes of a process that Ctrl-C has ended."""
 
 
-class _Trainer:
-    """The process that runs the stages of a build one after another: what it imports takes seconds."""
+class _TrainingProcess:
+    """The process that runs the stages of a build one after another."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
 
     def run_stage(self, stage: str, folder: Path) -> None:
-        """Run `stage` (sft, negatives, rpo) of the job in `folder`; its progress goes to standard error.
+        """Run a stage of a training job; its progress goes to standard error.
 
-        A stage that is done does nothing; one that was killed goes on from its last checkpoint.
+        A stage that is done does nothing, and one that was stopped goes on from its last checkpoint. A stage that is
+        interrupted here says on standard error where it will go on.
+
+        Args:
+            stage: `sft`, `negatives` or `rpo`.
+            folder: the job folder.
 
         Raises:
-            GenretError: the process failed; what it wrote went to standard error.
-            KeyboardInterrupt: passed on after the process has ended.
+            GenretError: the process failed; its own messages are on standard error.
+            KeyboardInterrupt: Ctrl-C, after the process has ended.
+
+        Example:
+            >>> run_stage("sft", job.folder)
         """
         process = self._running()
         try:
-            done = _asked(process, stage, folder)
+            done = _request(process, stage, folder)
         except BaseException:
             process.send_signal(signal.SIGTERM)
             self._end(process)
+            print(f"training stopped: {resumption(stage, folder)}", file=sys.stderr, flush=True)
             raise
-        if done and stage != _LAST:
+        if done and stage != _LAST_STAGE:
             return
         code = self._end(process)
-        if code == -signal.SIGINT:
+        if code in _INTERRUPTED:
+            print(f"training stopped: {resumption(stage, folder)}", file=sys.stderr, flush=True)
             raise KeyboardInterrupt
         if not done:
             raise GenretError(
-                f"training stage {stage} ended with code {code}, messages above; "
-                "the same command goes on from its last checkpoint"
+                f"Training stage {stage} ended with code {code}, messages above; {resumption(stage, folder)}."
             )
 
     def _running(self) -> "subprocess.Popen[str]":
         if self._process is not None and self._process.poll() is not None:
             self._end(self._process)
         if self._process is None:
-            # -P: a user's own queue.py in the current folder is not the standard library's
-            command = [sys.executable, "-P", "-m", "genret_ops.training", str(os.getpid())]
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            self._process = subprocess.Popen(_command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         return self._process
 
     def _end(self, process: "subprocess.Popen[str]") -> int:
-        """Tell the process that nothing more comes, and wait; its exit status."""
+        """Close the input of the process and wait for its end; returns its exit code."""
         self._process = None
         process.communicate()
         return process.returncode
 
 
-def _asked(process: "subprocess.Popen[str]", stage: str, folder: Path) -> bool:
-    """Have a stage run; whether it was done before the process ended."""
+def _command() -> list[str]:
+    # -P: a user's own queue.py in the current folder is not the standard library's
+    return [sys.executable, "-P", "-m", "genret_ops.training", str(os.getpid())]
+
+
+def _request(process: "subprocess.Popen[str]", stage: str, folder: Path) -> bool:
+    """Have a stage run and wait for it; False if the process ended before it was done."""
     assert process.stdin and process.stdout
     try:
         print(json.dumps([stage, str(folder.absolute())]), file=process.stdin, flush=True)
@@ -71,4 +89,23 @@ def _asked(process: "subprocess.Popen[str]", stage: str, folder: Path) -> bool:
     return process.stdout.readline() != ""
 
 
-run_stage = _Trainer().run_stage
+def resumption(stage: str, folder: Path) -> str:
+    """Where the same command goes on with a stopped stage, and what it has to do again.
+
+    Example:
+        >>> resumption("sft", job.folder)
+        'the same command goes on from its last checkpoint, after step 120, and repeats 17 steps'
+    """
+    from genret_ops.training.job import TrainingJob
+    from genret_ops.training.trainer import checkpoint_step
+
+    job = TrainingJob(folder)
+    resumed = checkpoint_step(job.checkpoint(stage))
+    lost = len(job.losses(stage)) - resumed
+    repeats = f" and repeats {plural(lost, 'step')}" if lost > 0 else ""
+    if not resumed:
+        return f"the same command begins this stage again{repeats}"
+    return f"the same command goes on from its last checkpoint, after step {resumed:,}{',' * bool(repeats)}{repeats}"
+
+
+run_stage = _TrainingProcess().run_stage

@@ -1,7 +1,7 @@
-"""Encoding ahead: the texts of what has changed are read by the encoder while the stages write and check the rest.
+"""Encode what an update brings in the background, while its stages write and check the rest.
 
-An update's time is the encoder's and that of its stages; done side by side they cost little more than the longer one.
-What is found lies in the home's cache of encodings, where `genesis_rows` looks for it, which waits for it here.
+The time of an update is the encoder's and that of the stages; side by side they take little more than the longer one.
+The encodings go into the home's cache, where `dataset.genesis_rows` finds them; it waits for the background work here.
 """
 
 import os
@@ -20,22 +20,32 @@ from genret_ops.records import Document
 from genret_ops.settings import Settings
 from genret_ops.storage.encoding_cache import EncodingCache
 
-_SWITCH = 2e-4
-"""Seconds after which a thread that computes in Python lets another in; the encoder needs one in for each operation."""
-_NICE = 5
-"""How far the encoder stands back for the stages, which are one thread and would wait for two of its own."""
-_begun: dict[Path, "Future[int]"] = {}
+_SWITCH_SECONDS = 2e-4
+"""Time after which a thread that computes in Python lets another in; the encoder needs to get in for each operation."""
+_NICENESS = 5
+"""How far the encoder's threads stand back for the stages, which are one thread."""
+_running: dict[Path, "Future[int]"] = {}
+"""Background encoding by home."""
 
 
 @contextmanager
 def encoding_ahead(
     home: Path, settings: Settings, encoder: Encoder, changed: Sequence[Document], redescribed: Sequence[Document]
 ) -> Iterator[None]:
-    """Encode the texts of changed documents, and of redescribed ones the headings, in the background.
+    """Encode texts in the background for as long as the context lasts, at most to the end of a batch.
 
-    It ends when the context does, at the next batch of texts.
+    Args:
+        home: the home folder.
+        settings: how documents are cut.
+        encoder: the genesis encoder.
+        changed: new and changed documents, of which all texts are encoded.
+        redescribed: documents whose metadata changed, of which the headings are encoded.
+
+    Example:
+        >>> with encoding_ahead(home.path, settings, encoder, changed, redescribed):
+        ...     run_stages()
     """
-    stop, before = Event(), sys.getswitchinterval()
+    stop, switch_interval = Event(), sys.getswitchinterval()
 
     def encode() -> int:
         cache = EncodingCache(home, encoder_hash(settings.model.encoder), encoder.dimension)
@@ -45,24 +55,24 @@ def encoding_ahead(
         texts = filter(None, [*map(heading, changed), *map(heading, redescribed), *sentences])
         return encode_texts(encoder, cache, list(texts), stop=stop.is_set)[1]
 
-    with ThreadPoolExecutor(1, "encoding-ahead", _stand_back) as pool:
-        sys.setswitchinterval(_SWITCH)
-        _begun[home] = pool.submit(encode)
+    with ThreadPoolExecutor(1, "encoding-ahead", _lower_priority) as pool:
+        sys.setswitchinterval(_SWITCH_SECONDS)
+        _running[home] = pool.submit(encode)
         try:
             yield
         finally:
             stop.set()
-            del _begun[home]
-            sys.setswitchinterval(before)
+            del _running[home]
+            sys.setswitchinterval(switch_interval)
 
 
-def _stand_back() -> None:
-    """Let this thread, and those that it starts, go second; only Linux knows priorities of threads."""
+def _lower_priority() -> None:
+    """Lower the priority of this thread and of those that it starts; only Linux has priorities of threads."""
     if sys.platform == "linux":
-        with suppress(OSError):  # where it may not, it goes beside them
-            os.setpriority(os.PRIO_PROCESS, get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + _NICE)
+        with suppress(OSError):  # without the permission, it runs at the usual priority
+            os.setpriority(os.PRIO_PROCESS, get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS)
 
 
 def encoded_ahead(home: Path) -> int:
-    """How many texts were encoded ahead for this home, all of them by now; 0 where nothing was begun."""
-    return _begun[home].result() if home in _begun else 0
+    """Wait for the background encoding of a home; returns how many texts it encoded, 0 if there is none."""
+    return _running[home].result() if home in _running else 0

@@ -1,17 +1,21 @@
-"""Stage 2: RPO, preference optimisation with a likelihood term (PAPER, stage 2).
+"""Stage 2: RPO, preference optimisation with a likelihood term (docs/method.md, "Stage 2: RPO").
 
-loss = -log sigmoid(beta (log P(d+|q)/P_ref(d+|q) - log P(d-|q)/P_ref(d-|q))) - alpha log P(d+|q). In one-step
-generation the partition functions cancel in the first term, so it needs the two logits alone; the second is a
-softmax over the pair, neighbours and a sample, as in stage 1. The reference is the SFT model, |d+| = 1.
+loss = -log sigmoid(beta (log P(d+|q) / P_ref(d+|q) - log P(d-|q) / P_ref(d-|q))) - alpha log P(d+|q)
+
+In one-step generation the partition functions cancel in the first term, so it needs only two logits. The likelihood is
+a softmax over the pairs, their neighbours and a sample, as in stage 1. The reference is the SFT model, and |d+| = 1.
 """
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch.nn.functional import logsigmoid
 
-from genret_ops.training.job import Job
+from genret_ops.training.job import TrainingJob
 from genret_ops.training.sft import candidates
-from genret_ops.training.trainer import LossCurve, Progress, Trainer
+from genret_ops.training.trainer import Trainer, TrainingProgress, run_steps
 
 
 def rpo_loss(
@@ -22,47 +26,75 @@ def rpo_loss(
     beta: float,
     alpha: float,
 ) -> torch.Tensor:
-    """Mean RPO loss of a batch.
+    """Mean RPO loss of a batch of preference pairs.
 
     Args:
-        logits: shape (batch, docids), of the model under training; `reference`: the same of the SFT model.
-        chosen: column of each pair's positive, shape (batch,); `rejected`: of its negative.
+        logits: of the model in training, shape (batch, docids).
+        reference: of the SFT model, shape (batch, docids).
+        chosen: column of each pair's positive, shape (batch,).
+        rejected: column of each pair's hard negative, shape (batch,).
+        beta: how strongly the preference counts.
+        alpha: weight of the likelihood term.
+
+    Returns:
+        A scalar.
     """
     margin = logits.gather(1, chosen[:, None]) - logits.gather(1, rejected[:, None])
-    before = reference.gather(1, chosen[:, None]) - reference.gather(1, rejected[:, None])
+    reference_margin = reference.gather(1, chosen[:, None]) - reference.gather(1, rejected[:, None])
     likelihood = logits.log_softmax(-1).gather(1, chosen[:, None])
-    return (-logsigmoid(beta * (margin - before)) - alpha * likelihood).mean()
+    return (-logsigmoid(beta * (margin - reference_margin)) - alpha * likelihood).mean()
 
 
-def train(job: Job, progress: Progress) -> None:
-    """Run the stage from `sft/` and `pairs.arrow`, at most one epoch; writes `rpo/`, without pairs the SFT model."""
-    done = job.folder / "rpo"
-    if done.exists():
-        return
+def steps(
+    job: TrainingJob,
+    trainer: Trainer,
+    reference: Trainer,
+    pairs: Sequence[Mapping[str, Any]],
+    first: int,
+    total: int,
+) -> Iterator[tuple[int, float]]:
+    """Take the RPO steps from number `first` to `total`; yields (step, loss) after each.
+
+    Args:
+        job: the job.
+        trainer: the model in training, with its optimisers set up.
+        reference: the SFT model, which is not trained.
+        pairs: rows of `pairs.arrow`.
+        first: number of the first step.
+        total: number of steps of the stage.
+    """
     training = job.settings.training
+    for step in range(first, total):
+        rng = np.random.default_rng((training.seed, 1, step))
+        batch = [pairs[index] for index in rng.choice(len(pairs), min(training.batch, len(pairs)), replace=False)]
+        pair_docids = [[row["chosen"], row["rejected"]] for row in batch]
+        docids = candidates(pair_docids, job.neighbours, training.negatives, job.live, rng)
+        columns = torch.from_numpy(np.searchsorted(docids, np.array(pair_docids)))
+        texts = [row["query"] for row in batch]
+        with torch.no_grad():
+            reference_logits = reference.head(reference.encoder(texts), docids)
+        logits = trainer.head(trainer.encoder(texts), docids)
+        loss = rpo_loss(logits, reference_logits, columns[:, 0], columns[:, 1], training.rpo_beta, training.rpo_alpha)
+        trainer.step(loss)
+        yield step, float(loss.detach())
+
+
+def train(job: TrainingJob, progress: TrainingProgress) -> None:
+    """Run the stage from its last checkpoint to its end and write `rpo/`; nothing if it is done.
+
+    It starts from `sft/` and takes at most one epoch of `pairs.arrow`; without pairs, `rpo/` is the SFT model.
+    """
+    output = job.folder / "rpo"
+    if output.exists():
+        return
+    training, sft_model = job.settings.training, job.folder / "sft"
     pairs = job.table("pairs").to_pylist()
-    learner = Trainer(job.settings, job.rows, job.folder / "sft")
-    steps = min(job.rpo_steps, -(-len(pairs) // training.batch))
-    if steps:
-        frozen = Trainer(job.settings, job.rows, job.folder / "sft")
-        learner.optimise(steps, training.rpo_lr / training.lr_adapter)
-        checkpoint = job.folder / "checkpoints" / "rpo.pt"
-        first = learner.resume(checkpoint)
-        curve = LossCurve(job.folder / "loss-rpo.jsonl", first)
-        for step in range(first, steps):
-            rng = np.random.default_rng((training.seed, 1, step))
-            batch = [pairs[index] for index in rng.choice(len(pairs), min(training.batch, len(pairs)), replace=False)]
-            wanted = [[row["chosen"], row["rejected"]] for row in batch]
-            docids = candidates(wanted, job.neighbours, training.negatives, job.live, rng)
-            columns = torch.from_numpy(np.searchsorted(docids, np.array(wanted)))
-            texts = [row["query"] for row in batch]
-            with torch.no_grad():
-                before = frozen.head(frozen.encoder(texts), docids)
-            logits = learner.head(learner.encoder(texts), docids)
-            loss = rpo_loss(logits, before, columns[:, 0], columns[:, 1], training.rpo_beta, training.rpo_alpha)
-            learner.step(loss)
-            curve.add(step, float(loss.detach()))
-            progress(step + 1, steps, float(loss.detach()))
-            if (step + 1) % training.checkpoint_every == 0:
-                learner.checkpoint(checkpoint, step + 1)
-    learner.save(done)
+    trainer = Trainer(job.settings, job.rows, sft_model)
+    total = min(job.rpo_steps, -(-len(pairs) // training.batch))
+    if total:
+        reference = Trainer(job.settings, job.rows, sft_model)
+        trainer.set_up_optimisers(total, training.rpo_lr / training.lr_adapter)
+        run_steps(
+            trainer, job, "rpo", total, lambda first: steps(job, trainer, reference, pairs, first, total), progress
+        )
+    trainer.save(output)

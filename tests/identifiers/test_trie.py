@@ -18,7 +18,7 @@ identifiers = st.lists(identifier, min_size=1, max_size=25, unique_by=tuple)
 
 def spelt(trie: Trie | AllowedSet) -> dict[tuple[int, ...], int]:
     """All that a walk by next_mask and advance can write, as {sequence: identifier}."""
-    found: dict[tuple[int, ...], int] = {}
+    sequences: dict[tuple[int, ...], int] = {}
     nodes = np.array([ROOT])
     paths: list[tuple[int, ...]] = [()]
     while len(nodes):
@@ -29,8 +29,8 @@ def spelt(trie: Trie | AllowedSet) -> dict[tuple[int, ...], int]:
         ended = trie.ends(nodes)
         has_more = trie.next_mask(nodes, VOCABULARY).any(axis=1)
         assert ((ended >= 0) | has_more).all(), "a walk ends in the middle of an identifier"
-        found.update({path: docid for path, docid in zip(paths, ended.tolist(), strict=True) if docid >= 0})
-    return found
+        sequences.update({path: docid for path, docid in zip(paths, ended.tolist(), strict=True) if docid >= 0})
+    return sequences
 
 
 @settings(deadline=None)

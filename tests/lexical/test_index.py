@@ -63,7 +63,7 @@ def test_a_passage_scores_as_its_best_sentence_does() -> None:
     sentences = [["honey honey", "bees smoke"], ["bees harvest lamp"], ["lamp shelf", "archive lamp door"]]
     index = LexicalIndex.build(TEXTS, sentences)
     passage, sentence = index.scores("the lamp's archive")
-    flat = Bm25.build([one for found in sentences for one in found]).scores(tokenize(["lamp archive"])[0])
+    flat = Bm25.build([sentence for group in sentences for sentence in group]).scores(tokenize(["lamp archive"])[0])
     np.testing.assert_array_equal(passage, Bm25.build(TEXTS).scores(tokenize(["lamp archive"])[0]))
     np.testing.assert_allclose(sentence, [max(flat[:2]), flat[2], max(flat[3:])])
     assert sentence.argmax() == 2 and sentence[0] == 0
@@ -137,7 +137,7 @@ def test_texts_laid_over_an_index_score_under_its_statistics(
     np.testing.assert_allclose(passage[len(before) :], expected, rtol=1e-4, atol=1e-6)
 
 
-def test_an_extension_replaces_empties_and_brings_back(tmp_path: Path) -> None:
+def test_an_overlay_replaces_empties_and_brings_back(tmp_path: Path) -> None:
     sentences = [["honey honey", "bees smoke"], [""], ["lamp shelf", "archive lamp door"]]
     index = LexicalIndex.build(["honey honey bees smoke", "", "lamp shelf archive lamp door"], sentences)
     (tmp_path / "base").mkdir()
@@ -169,17 +169,17 @@ phrases = st.lists(st.lists(vocabulary, max_size=6).map(" ".join), max_size=6)
 
 @settings(max_examples=60)
 @given(phrases, phrases, st.lists(vocabulary, max_size=4).map(" ".join))
-def test_an_extension_holds_its_own_texts_and_nothing_of_the_one_it_grew_from(
+def test_an_overlay_holds_its_texts_and_nothing_of_the_overlay_before_it(
     earlier: list[str], texts: list[str], query: str
 ) -> None:
     """An erased document leaves no word behind, and what was taken apart before counts as what is taken apart now."""
-    base, places, words = Bm25.build(["honey lamp", "archive"]), range(1, len(texts) + 1), tokenize([query])[0]
-    alone = Overlay.build(texts, places, EMPTY_OVERLAY)
-    grown = Overlay.build(texts, places, Overlay.build(earlier, range(len(earlier)), EMPTY_OVERLAY))
+    base, positions, words = Bm25.build(["honey lamp", "archive"]), range(1, len(texts) + 1), tokenize([query])[0]
+    alone = Overlay.build(texts, positions, EMPTY_OVERLAY)
+    grown = Overlay.build(texts, positions, Overlay.build(earlier, range(len(earlier)), EMPTY_OVERLAY))
     with TemporaryDirectory() as folder:
         grown.save(Path(folder) / "grown.npz")
         opened = Overlay.load(Path(folder) / "grown.npz")
-    for one in (alone, grown, opened):
-        assert sorted(one.words) == sorted({word for own in tokenize(texts) for word in own})
-        laid = one.apply(base, words, base.scores(words))
-        np.testing.assert_array_equal(laid, alone.apply(base, words, base.scores(words)))
+    for overlay in (alone, grown, opened):
+        assert sorted(overlay.words) == sorted({word for stems in tokenize(texts) for word in stems})
+        scores = overlay.apply(base, words, base.scores(words))
+        np.testing.assert_array_equal(scores, alone.apply(base, words, base.scores(words)))

@@ -110,18 +110,18 @@ def test_held_out_documents_are_in_no_training_query_and_others_in_no_held_out_o
     head: CorpusView, written: list[SyntheticQuery]
 ) -> None:
     tuned, judged = heldout_docids(head, SETTINGS)
-    held = tuned | judged
+    heldout = tuned | judged
     docid_of = {passage.passage_id: docid for docid, passage in enumerate(head.passages)}
-    documents = {head.first_document(docid).doc_id for docid in np.flatnonzero(held)}
+    documents = {head.first_document(docid).doc_id for docid in np.flatnonzero(heldout)}
     assert 1 <= len(documents) <= 10, "about a fifth of 20 documents"
-    whole = {docid for docid in np.flatnonzero(head.live) if head.first_document(docid).doc_id in documents}
-    assert whole == set(np.flatnonzero(held)), "a document is held out with all of its passages"
+    all_of_them = {docid for docid in np.flatnonzero(head.live) if head.first_document(docid).doc_id in documents}
+    assert all_of_them == set(np.flatnonzero(heldout)), "a document is held out with all of its passages"
     for row in written:
         docids = [docid_of[passage_id] for passage_id in row.positives]
-        side = {"tuning": tuned, "gate": judged}.get(row.split, ~held)
+        side = {"tuning": tuned, "gate": judged}.get(row.split, ~heldout)
         assert side[docids].all(), f"{row.split} {row.kind}: {row.text}"
     sentences = Counter(sentence for passage in head.passages for sentence in passage.sentences)
-    secrets = {one for docid in whole for one in head.passages[docid].sentences if sentences[one] == 1}
+    secrets = {one for docid in all_of_them for one in head.passages[docid].sentences if sentences[one] == 1}
     assert not any(secret in row.text for row in written if row.split in ("train", "hard") for secret in secrets)
 
 
@@ -198,9 +198,9 @@ def test_neighbours_are_alive_and_of_other_documents(head: CorpusView, near: np.
 @pytest.mark.parametrize("gone", [[], ["a passage that has left"]])
 def test_neighbours_in_a_corpus_of_two_documents_are_the_other_one(gone: list[str]) -> None:
     small = head_of({name: DOCUMENTS[name] for name in ("yacht-0", "lamp-1")}, gone)
-    found = lexical_neighbours(small, build_lexical(small))
-    assert found.shape == (len(small), 1)
-    assert all(small.first_document(found[docid, 0]) != small.first_document(docid) for docid in range(4))
+    near = lexical_neighbours(small, build_lexical(small))
+    assert near.shape == (len(small), 1)
+    assert all(small.first_document(near[docid, 0]) != small.first_document(docid) for docid in range(4))
 
 
 def test_fewer_than_two_documents_cannot_be_split_and_that_is_said() -> None:

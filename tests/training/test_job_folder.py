@@ -10,10 +10,10 @@ from scipy.sparse import csr_array
 from genret_ops.modeling.embeddings import Rows
 from genret_ops.settings import Settings
 from genret_ops.training.dataset import prepare_job
-from genret_ops.training.job import Job
+from genret_ops.training.job import TrainingJob
 
 
-def prepared(folder: Path, seed: int) -> Job:
+def prepared(folder: Path, seed: int) -> TrainingJob:
     rows = Rows(np.zeros((2, 4), np.float16), np.array([0, 1, 2]))
     settings, documents = Settings().with_training(seed=seed), csr_array(np.eye(2, dtype=np.int32))
     return prepare_job(folder, settings, rows, [], {}, np.zeros((2, 1), np.int64), documents)

@@ -1,4 +1,4 @@
-"""What an update learned is mixed with the weights that it grew from, also where it was interrupted."""
+"""An update is mixed with the weights that it grew from, also after an interruption."""
 
 from pathlib import Path
 
@@ -7,22 +7,22 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
-from genret_ops.storage.home import Home
-from genret_ops.synthesis.queries import membership, neighbours, write_queries
+from genret_ops.synthesis.queries import lexical_neighbours, membership, write_queries
 from genret_ops.training import sft
 from genret_ops.training.dataset import genesis_rows, prepare_job
-from genret_ops.training.job import Job
+from genret_ops.training.job import TrainingJob
 
 FILES = ("adapter/adapter_model.safetensors", "head.safetensors")
 
 
-def job(home: Home, folder: Path, mixing: float) -> Job:
+def job(home: Home, folder: Path, mixing: float) -> TrainingJob:
     """An update of the champion, on what it knows already."""
     release, retriever = open_release(home)
     settings = home.settings.with_training(update_steps=4, mixing=mixing, checkpoint_every=2)
     head = retriever.index.head
-    near = neighbours(head, retriever.index.lexical)
+    near = lexical_neighbours(head, retriever.index.lexical)
     numbers = {passage.passage_id: docid for docid, passage in enumerate(head.passages)}
     queries = write_queries(head, near, settings, retriever.model.known)
     rows = genesis_rows(home.path, head, settings)[0]
@@ -54,8 +54,8 @@ def test_an_update_is_a_mean_with_what_it_grew_from(small_home: Path, tmp_path: 
     assert [step for step, _ in mixed.losses("sft")] == list(range(4))
     before, learned = weights(open_release(home)[0].folder), weights(alone.folder / "sft")
     moved = 0.0
-    for name, found in weights(mixed.folder / "sft").items():
+    for name, weight in weights(mixed.folder / "sft").items():
         wanted = (1 - mixing) * before[name] + mixing * learned[name]
-        assert torch.allclose(found, wanted, atol=1e-5), name
+        assert torch.allclose(weight, wanted, atol=1e-5), name
         moved += float(np.abs((learned[name] - before[name]).numpy()).sum())
     assert moved > 1

@@ -22,8 +22,8 @@ def test_the_loss_of_one_pair_worked_by_hand() -> None:
     logits, reference = torch.tensor([[2.0, 0.0, 1.0]]), torch.tensor([[0.5, 0.0, 1.5]])
     preference = -math.log(1 / (1 + math.exp(-0.5 * (1 - -1))))
     likelihood = -(2 - math.log(math.exp(2) + 1 + math.exp(1)))
-    found = rpo_loss(logits, reference, columns(0), columns(2), beta=0.5, alpha=0.7)
-    assert found.item() == pytest.approx(preference + 0.7 * likelihood, rel=1e-5)
+    loss = rpo_loss(logits, reference, columns(0), columns(2), beta=0.5, alpha=0.7)
+    assert loss.item() == pytest.approx(preference + 0.7 * likelihood, rel=1e-5)
 
 
 @settings(max_examples=25)
@@ -41,8 +41,8 @@ def test_it_is_dpo_plus_negative_log_likelihood(seed: int, beta: float, alpha: f
 
 def test_at_the_reference_the_preference_term_is_log_two() -> None:
     logits = torch.randn(3, 5, generator=torch.Generator().manual_seed(0))
-    found = rpo_loss(logits, logits, columns(0, 1, 2), columns(3, 4, 0), beta=0.5, alpha=0.0)
-    assert found.item() == pytest.approx(math.log(2), rel=1e-6)
+    loss = rpo_loss(logits, logits, columns(0, 1, 2), columns(3, 4, 0), beta=0.5, alpha=0.0)
+    assert loss.item() == pytest.approx(math.log(2), rel=1e-6)
 
 
 def test_its_gradient_lifts_the_chosen_and_sinks_the_rejected() -> None:
@@ -78,13 +78,13 @@ def test_a_steps_docids_hold_every_positive_once_and_in_order(
     neighbours = np.random.default_rng(1).integers(0, 30, (30, width))
     docids = candidates(positives, neighbours, count, np.arange(30), np.random.default_rng(seed))
     assert (np.diff(docids) > 0).all() and docids.min() >= 0 and docids.max() < 30
-    assert {docid for found in positives for docid in found} <= set(docids.tolist())
+    assert {docid for row in positives for docid in row} <= set(docids.tolist())
     again = candidates(positives, neighbours, count, np.arange(30), np.random.default_rng(seed))
     np.testing.assert_array_equal(docids, again)
     wanted = target(positives, docids)
     torch.testing.assert_close(wanted.sum(1), torch.ones(len(positives)))
-    for row, found in zip(wanted, positives, strict=True):
-        assert set(docids[row.numpy() > 0]) == set(found)
+    for row, row_positives in zip(wanted, positives, strict=True):
+        assert set(docids[row.numpy() > 0]) == set(row_positives)
 
 
 def test_every_positive_brings_some_of_its_lexical_neighbours() -> None:

@@ -10,9 +10,9 @@ import pytest
 from assets.lib import runner
 from genret_ops.modeling.encoder import Encoder, encoder_hash
 from genret_ops.records import Document, text_hash
+from genret_ops.registry.home import Home
 from genret_ops.settings import Settings
 from genret_ops.storage.encoding_cache import EncodingCache
-from genret_ops.storage.home import Home
 from genret_ops.training import prefetch
 from genret_ops.training.dataset import passage_encoder
 from genret_ops.training.prefetch import encoded_ahead, encoding_ahead
