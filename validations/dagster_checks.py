@@ -1,48 +1,55 @@
-"""The bridge: what the expectations found, as the result of a Dagster asset check, and kept in the home."""
+"""The bridge to Dagster: a suite's result, saved in the home and returned as the result of an asset check."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import dagster as dg
 
-from genret_ops.storage.check_results import Finding, Quality, keep, trend
+from genret_ops.storage.check_results import Finding, SuiteResult, recent_results, save_result
 from validations.data_docs import front_page
 
-_COMPARED = 10
-"""So many of the last deltas stand beside each other."""
+_COMPARED_DELTAS = 10
 
 
 def check_result(
-    home: Path, found: Quality, delta: str, version: str, remedy: str, asset: str | None = None
+    home: Path, result: SuiteResult, delta: str, version: str, remedy: str, asset: str | None = None
 ) -> dg.AssetCheckResult:
-    """One result for a suite, kept: a critical expectation that fails makes it an error, which stops a blocking check's
-    run.
+    """Save a suite's result and turn it into one for Dagster.
 
-    Its description is what a user is told; `version` is the data version that was read, for whoever counts on the
-    result. A stage that checks itself names its `asset`.
+    A critical expectation that fails makes it an error, which stops the run of a blocking check.
+
+    Args:
+        home: folder of the home.
+        result: the result of the suite.
+        delta: the delta whose data was checked.
+        version: data version that was checked, so that a later stage knows what the result is about.
+        remedy: what follows from a critical failure; ends the description, which people read.
+        asset: the asset that is checked, if it checks itself within its own stage.
     """
-    keep(home, found, delta, version)
-    critical = [finding.told for finding in found.failed if finding.critical]
-    told = "; ".join(critical or [finding.told for finding in found.failed])
+    save_result(home, result, delta, version)
+    critical = [finding.message for finding in result.failed if finding.critical]
+    description = "; ".join(critical or [finding.message for finding in result.failed])
     return dg.AssetCheckResult(
-        passed=not found.failed,
+        passed=not result.failed,
         severity=dg.AssetCheckSeverity.ERROR if critical else dg.AssetCheckSeverity.WARN,
-        description=f"{told}. {remedy}" if critical else told or "every expectation holds",
+        description=f"{description}. {remedy}" if critical else description or "every expectation holds",
         asset_key=asset,
         metadata={
-            **found.figures,
+            **result.figures,
             "delta": delta,
             "version": version,
-            "expectations": dg.MetadataValue.table([_line(finding) for finding in found.findings]),
-            "failing rows": [{"expectation": one.name, **row} for one in found.failed for row in one.sample],
-            "warnings": found.warnings,
-            "last deltas": _compared(trend(home, found.suite, _COMPARED)),
+            "expectations": dg.MetadataValue.table([_record(finding) for finding in result.findings]),
+            "failing rows": [
+                {"expectation": finding.name, **row} for finding in result.failed for row in finding.sample
+            ],
+            "warnings": result.warnings,
+            "last deltas": _comparison(recent_results(home, result.suite, _COMPARED_DELTAS)),
             "data docs": dg.MetadataValue.path(front_page(home)),
         },
     )
 
 
-def _line(finding: Finding) -> dg.TableRecord:
+def _record(finding: Finding) -> dg.TableRecord:
     return dg.TableRecord(
         {
             "expectation": finding.name,
@@ -55,12 +62,12 @@ def _line(finding: Finding) -> dg.TableRecord:
     )
 
 
-def _compared(deltas: Sequence[Quality]) -> dg.TableMetadataValue:
-    """A line a delta, a column a figure; a figure that a delta does not have is left empty."""
-    names = list(dict.fromkeys(name for one in deltas for name in one.figures))
+def _comparison(results: Sequence[SuiteResult]) -> dg.TableMetadataValue:
+    """One row for each delta, one column for each figure; a figure that a delta does not have is left empty."""
+    names = list(dict.fromkeys(name for result in results for name in result.figures))
 
-    def line(one: Quality) -> dg.TableRecord:
-        own = {name: f"{one.figures[name]:.6g}" if name in one.figures else "" for name in names}
-        return dg.TableRecord({"delta": one.delta, "failing": str(len(one.failed)), **own})
+    def record(result: SuiteResult) -> dg.TableRecord:
+        figures = {name: f"{result.figures[name]:.6g}" if name in result.figures else "" for name in names}
+        return dg.TableRecord({"delta": result.delta, "failing": str(len(result.failed)), **figures})
 
-    return dg.MetadataValue.table(list(map(line, deltas)))
+    return dg.MetadataValue.table(list(map(record, results)))

@@ -1,73 +1,98 @@
-"""Data Docs: Great Expectations' own pages of what the data checks found, made from what a home keeps.
+"""Data Docs: one page with the results of all data checks that a home keeps, newest delta first.
 
-They are made when somebody asks for them: a page takes ten milliseconds, but the list of all pages is written again
-with each, and a check would pay for every delta before it.
+The page loads nothing from elsewhere and needs no script. It is made when somebody asks for it, so that no check pays
+for the deltas before it. It is made from the saved results alone, without Great Expectations.
 """
 
 import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
+from typing import Any
 
-from genret_ops.storage.check_results import Quality, checked_deltas, kept
-from genret_ops.storage.home import Home
-from validations.runner import library, quiet_context
+from genret_ops.storage.check_results import SUITES, Finding, SuiteResult, checked_deltas, results_of
+from genret_ops.storage.home import HomeFolder
 
 FOLDER = "data_docs"
-_PAGE = "checked"
+_TEMPLATES = Path(__file__).parent / "templates"
+_VERDICTS = ("holds", "warns", "refused")
+"""What `SuiteResult.verdict` may be, the worst last."""
 
 
 def front_page(home: Path) -> Path:
-    """Where the pages of a home begin."""
+    """Path of the page in a home, whether it has been made or not."""
     return home / FOLDER / "index.html"
 
 
-def build_site(home: Home) -> Path:
-    """Make all pages anew; returns the first. A reader of the old ones sees them until the new ones are whole.
+def write_page(home: HomeFolder) -> Path:
+    """Make the page from the results of now, and return its path.
 
-    Raises:
-        RuntimeError: Great Expectations could not render a result.
+    Whoever reads the page of before sees it whole until the new one takes its place. Anything else in the folder is
+    removed, such as the site that earlier versions made there.
     """
-    with home.alone(FOLDER, wait=True):
-        new, old = (home.work(f"{FOLDER}-{name}") for name in ("new", "old"))
-        for path in (new, old):
-            shutil.rmtree(path, ignore_errors=True)
-        new.mkdir(parents=True)
-        _render([one for delta in checked_deltas(home.path) for one in kept(home.path, delta)], new)
-        if (home.path / FOLDER).exists():
-            (home.path / FOLDER).rename(old)
-        new.rename(home.path / FOLDER)
-        shutil.rmtree(old, ignore_errors=True)
-    return front_page(home.path)
+    from genret_ops.evaluation.reports.layout import render
+
+    page = front_page(home.path)
+    with home.lock(FOLDER, wait=True):
+        results = [result for delta in checked_deltas(home.path) for result in results_of(home.path, delta)]
+        render("data_docs.html.j2", {"suites": SUITES, "deltas": list(_deltas(results))[::-1]}, page, _TEMPLATES)
+        for path in page.parent.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path != page:
+                path.unlink()
+    return page
 
 
-def _render(found: list[Quality], target: Path) -> None:
-    library()
-    from great_expectations.core.expectation_validation_result import expectationSuiteValidationResultSchema
-    from great_expectations.core.run_identifier import RunIdentifier
-    from great_expectations.data_context.types.resource_identifiers import (
-        ExpectationSuiteIdentifier,
-        ValidationResultIdentifier,
-    )
+def _deltas(results: Sequence[SuiteResult]) -> Iterator[dict[str, Any]]:
+    """What the page says of each delta, in the order of the results: oldest first."""
+    before = dict[str, SuiteResult]()
+    for delta, of_delta in groupby(results, lambda result: result.delta):
+        checked = {result.suite: result for result in of_delta}
+        suites = {name: _suite(result, before.get(name)) for name, result in checked.items()}
+        yield {
+            "name": delta,
+            "at": max(suite["at"] for suite in suites.values()),
+            "verdict": max((suite["verdict"] for suite in suites.values()), key=_VERDICTS.index),
+            "failing": sum(len(suite["failing"]) for suite in suites.values()),
+            "suites": suites,
+        }
+        before |= checked
 
-    context = quiet_context()
-    for name in context.variables.data_docs_sites:
-        context.delete_data_docs_site(name)
-    backend = {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(target)}
-    sections = {"expectations": "None", "profiling": "None"}
-    context.add_data_docs_site(
-        site_name="genret",
-        site_config={
-            "class_name": "SiteBuilder",
-            "show_how_to_buttons": False,
-            "store_backend": backend,
-            "site_section_builders": sections,
-        },
-    )
-    for one in found:
-        run = RunIdentifier(run_name=one.delta, run_time=datetime.fromisoformat(one.at))
-        result = {**one.result, "meta": {**one.result["meta"], "run_id": run.to_json_dict()}}
-        key = ValidationResultIdentifier(ExpectationSuiteIdentifier(one.suite), run, _PAGE)
-        context.validation_results_store.set(key, expectationSuiteValidationResultSchema.load(result))
-    context.build_data_docs()
-    if len(list(target.rglob(f"{_PAGE}.html"))) != len(found):
-        raise RuntimeError(f"Great Expectations rendered {target} in part: its log says what it could not render")
+
+def _suite(result: SuiteResult, before: SuiteResult | None) -> dict[str, Any]:
+    """What the page says of a suite; `before` is its result on the last delta before that it checked."""
+    return {
+        "verdict": result.verdict,
+        "at": datetime.fromisoformat(result.at).strftime("%Y-%m-%d %H:%M UTC"),
+        "version": result.version,
+        "failing": [
+            _expectation(finding) for finding in sorted(result.failed, key=lambda finding: not finding.critical)
+        ],
+        "holding": [_expectation(finding) for finding in result.findings if finding.passed],
+        "figures": _figures(result.figures, before.figures if before else {}),
+        "before": before.delta if before else "",
+    }
+
+
+def _expectation(finding: Finding) -> dict[str, Any]:
+    return {
+        "name": finding.name,
+        "outcome": finding.outcome if finding.failing or finding.observed is not None else "",
+        "severity": "critical" if finding.critical else "warning",
+        "columns": list(dict.fromkeys(column for row in finding.sample for column in row)),
+        "rows": finding.sample,
+    }
+
+
+def _figures(now: Mapping[str, float], before: Mapping[str, float]) -> list[tuple[str, str, str]]:
+    """(name, value now, value before) of each figure; a value that is missing is a dash."""
+    names = dict.fromkeys((*now, *before))
+    return [(name, _number(now.get(name)), _number(before.get(name))) for name in names]
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.4g}"

@@ -1,7 +1,7 @@
-"""What the data checks found, kept in the home: one file a delta and suite, for whoever asks without the UI.
+"""Results of the data checks, kept in the home: one JSON file for each delta and suite under `quality/`.
 
-Dagster's records say the same; here it outlives them, and figures of one delta stand beside those of others. This
-module knows nothing of who validates (validations/) or of what the rows mean.
+Dagster's records say the same. These files outlive them, are read without Dagster, and let the figures of one delta be
+compared with those of others. This module knows neither how data is validated (validations/) nor what its rows mean.
 """
 
 import json
@@ -13,19 +13,28 @@ from typing import Any
 
 from genret_ops.storage.commits import delta_number
 from genret_ops.storage.files import write_atomically
+from genret_ops.text import plural
 
 SUITES = ("documents", "metadata", "passages", "docids", "queries", "preferences", "evaluation")
-"""In the order of the stages whose data they are about."""
-_TOLD = 2
+"""Names of the suites, in the order of the stages whose data they check."""
+_QUOTED_ROWS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How one expectation stood.
+    """The result of one expectation.
 
-    `failing` of the `rows` that are not null break it, and `sample` shows some of them; an expectation about a whole
-    column or table has no failing rows, and `observed` is what was measured. One may pass with failing rows, where a
-    share is tolerated.
+    An expectation about rows counts those that break it; one about a whole column or table measures a value instead. An
+    expectation that tolerates a share of failing rows may pass with some.
+
+    Attributes:
+        name: the expectation in words.
+        critical: whether nothing may be built on the data if it fails; otherwise it is a warning.
+        passed: whether it holds.
+        rows: number of rows that were checked; nulls are not.
+        failing: number of those that break it.
+        observed: the value measured of a whole column or table; None for an expectation about rows.
+        sample: some of the failing rows, by column.
     """
 
     name: str
@@ -37,81 +46,108 @@ class Finding:
     sample: tuple[Mapping[str, Any], ...]
 
     @property
-    def counted(self) -> str:
-        """The finding in a sentence that quotes nothing, so that it may be kept when what it is about is erased."""
-        if self.observed is not None:
-            return f"{self.name}: {self.observed:g}"
-        return f"{self.name}: not so in {self.failing} of {self.rows} rows"
+    def outcome(self) -> str:
+        """What was counted or measured: "3 of 40 rows fail", "5 found"."""
+        return outcome(self.rows, self.failing, self.observed)
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
+        """The finding in a sentence that quotes no data, so it may stay when the data is erased."""
+        return f"{self.name} ({self.outcome})" if self.observed is not None else f"{self.name}: {self.outcome}"
+
+    @property
+    def message(self) -> str:
         """The finding in a sentence, with some of the rows that fail."""
-        rows = (", ".join(f"{name} {value!r}" for name, value in row.items()) for row in self.sample[:_TOLD])
-        return f"{self.counted}, such as {'; '.join(rows)}" if self.sample else self.counted
+        rows = (", ".join(f"{name} {value!r}" for name, value in row.items()) for row in self.sample[:_QUOTED_ROWS])
+        return f"{self.summary}, for example {'; '.join(rows)}" if self.sample else self.summary
+
+
+def outcome(rows: int, failing: int, observed: float | None) -> str:
+    """What an expectation counted or measured, in words; a measured fraction below 1 is a share, shown in percent.
+
+    Example:
+        >>> outcome(40, 3, None), outcome(0, 0, 5.0), outcome(0, 0, 0.66667)
+        ('3 of 40 rows fail', '5 found', '66.67% found')
+    """
+    if observed is None:
+        return f"{failing:,} of {plural(rows, 'row')} {'fails' if failing == 1 else 'fail'}"
+    return f"{100 * observed:.4g}% found" if 0 < observed < 1 else f"{observed:g} found"
 
 
 @dataclass(frozen=True, slots=True)
-class Quality:
-    """How a suite stood: its findings, the figures by which deltas are compared, and when it was asked of what.
+class SuiteResult:
+    """The result of one suite on one version of a delta's data.
 
-    `version` is the data version of the stage that it looked at, `result` what Great Expectations wrote down itself,
-    from which its own site is made.
+    Attributes:
+        suite: name of the suite, one of `SUITES`.
+        findings: the result of each of its expectations, in its order.
+        figures: numbers by which deltas are compared.
+        delta: the delta whose data was checked; "" until the result is saved, like the two below.
+        version: data version of the stage that made the data.
+        at: time of the check, in ISO 8601.
     """
 
     suite: str
     findings: tuple[Finding, ...]
     figures: Mapping[str, float]
-    result: Mapping[str, Any]
     delta: str = ""
     version: str = ""
     at: str = ""
 
     @property
     def failed(self) -> tuple[Finding, ...]:
-        """The expectations that do not hold."""
+        """Findings of the expectations that do not hold."""
         return tuple(finding for finding in self.findings if not finding.passed)
 
     @property
     def refused(self) -> bool:
-        """Whether one of those is critical, so that nothing is built on the data."""
+        """Whether a critical expectation fails, so that nothing is built on the data."""
         return any(finding.critical for finding in self.failed)
 
     @property
+    def verdict(self) -> str:
+        """Which of "holds", "warns" and "refused" the suite comes to."""
+        return "refused" if self.refused else "warns" if self.failed else "holds"
+
+    @property
     def warnings(self) -> list[str]:
-        """What fails and is not critical, in sentences that quote nothing."""
-        return [finding.counted for finding in self.failed if not finding.critical]
+        """Failed expectations that are not critical, in sentences that quote no data."""
+        return [finding.summary for finding in self.failed if not finding.critical]
 
 
-def keep(home: Path, found: Quality, delta: str, version: str) -> None:
-    """Write down how a suite stood on this version of a delta's data, over what it said of the delta before."""
+def save_result(home: Path, result: SuiteResult, delta: str, version: str) -> None:
+    """Save a suite's result on this version of a delta's data; it replaces an earlier result on the delta."""
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    written = asdict(replace(found, delta=delta, version=version, at=at))
-    write_atomically(folder(home) / delta / f"{found.suite}.json", json.dumps(written, ensure_ascii=False).encode())
+    stored = asdict(replace(result, delta=delta, version=version, at=at))
+    write_atomically(
+        results_folder(home) / delta / f"{result.suite}.json", json.dumps(stored, ensure_ascii=False).encode()
+    )
 
 
-def kept(home: Path, delta: str) -> list[Quality]:
-    """How each suite stood that was asked of a delta, in the order of `SUITES`."""
-    paths = (folder(home) / delta / f"{suite}.json" for suite in SUITES)
+def results_of(home: Path, delta: str) -> list[SuiteResult]:
+    """Results of the suites that checked a delta, in the order of `SUITES`."""
+    paths = (results_folder(home) / delta / f"{suite}.json" for suite in SUITES)
     return [_read(path) for path in paths if path.exists()]
 
 
-def trend(home: Path, suite: str, last: int) -> list[Quality]:
-    """How a suite stood on the `last` deltas of which it was asked, oldest first."""
-    asked = (folder(home) / delta / f"{suite}.json" for delta in checked_deltas(home))
-    return [_read(path) for path in [path for path in asked if path.exists()][-last:]]
+def recent_results(home: Path, suite: str, most: int) -> list[SuiteResult]:
+    """Results of one suite on the last deltas that it checked, `most` at most, oldest first."""
+    paths = (results_folder(home) / delta / f"{suite}.json" for delta in checked_deltas(home))
+    return [_read(path) for path in [path for path in paths if path.exists()][-most:]]
 
 
 def checked_deltas(home: Path) -> list[str]:
-    """The deltas of which anything is kept, oldest first; the newest may be one that was refused."""
-    return sorted((path.name for path in folder(home).glob("*") if path.is_dir()), key=delta_number)
+    """Deltas with any result, oldest first; the newest may have been refused and never committed."""
+    return sorted((path.name for path in results_folder(home).glob("*") if path.is_dir()), key=delta_number)
 
 
-def folder(home: Path) -> Path:
-    """Where a home keeps what its data checks found."""
+def results_folder(home: Path) -> Path:
+    """The folder of a home that holds the results, a folder for each delta."""
     return home / "quality"
 
 
-def _read(path: Path) -> Quality:
-    found = json.loads(path.read_text("utf-8"))
-    findings = tuple(Finding(**{**one, "sample": tuple(one["sample"])}) for one in found["findings"])
-    return Quality(**{**found, "findings": findings})
+def _read(path: Path) -> SuiteResult:
+    stored = json.loads(path.read_text("utf-8"))
+    stored.pop("result", None)  # Great Expectations' own JSON, which earlier versions kept as well
+    findings = tuple(Finding(**{**finding, "sample": tuple(finding["sample"])}) for finding in stored["findings"])
+    return SuiteResult(**{**stored, "findings": findings})

@@ -12,11 +12,11 @@ from dagster._core.errors import DagsterAssetCheckFailedError
 
 from genret_ops.errors import DataRefused, GenretError
 from genret_ops.evaluation import fusion_tuning
+from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry
 from genret_ops.retrieval.fusion import Fusion
-from genret_ops.storage.check_results import kept
-from genret_ops.storage.home import Home
-from genret_ops.training.job import Job
+from genret_ops.storage.check_results import results_of
+from genret_ops.training.job import TrainingJob
 from tests.support.stages import materialise
 
 DELTA = "delta-00000"
@@ -32,8 +32,8 @@ def releases(home: Home) -> list[int]:
     return [release.number for release in Registry(home.path).releases()]
 
 
-def job_of(home: Home) -> Job:
-    return Job(home.work(DELTA) / "job")
+def job_of(home: Home) -> TrainingJob:
+    return TrainingJob(home.work(DELTA) / "job")
 
 
 def tuned_as(home: Home, **found: Any) -> Any:
@@ -85,7 +85,8 @@ def test_pairs_that_fail_are_not_learned_from(home: Home) -> None:
     job.write_table("pairs", pa.Table.from_pylist([{**row, "rejected": row["chosen"]} for row in rows]))
     with pytest.raises(DagsterAssetCheckFailedError, match="preference_pairs"):
         materialise(home, DELTA, "preference_pairs", checked=True)
-    with pytest.raises(DataRefused, match=r"the rejected passage does not: not so in \d+ of \d+ rows, such as query '"):
+    message = r"no rejected passage answers its query: \d+ of \d+ rows? fails?, for example query '"
+    with pytest.raises(DataRefused, match=message):
         materialise(home, DELTA, "rpo_adapter")
 
 
@@ -99,7 +100,7 @@ def test_an_evaluation_that_fails_releases_nothing(home: Home, monkeypatch: pyte
         materialise(home, DELTA, "evaluation", checked=True)
     with pytest.raises(DataRefused, match=r"every score is a number from 0 to 1: .*Nothing was released"):
         materialise(home, DELTA, "model_release")
-    assert releases(home) == before and kept(home.path, DELTA)[-1].refused
+    assert releases(home) == before and results_of(home.path, DELTA)[-1].refused
 
 
 def test_a_model_that_changed_since_it_was_evaluated_is_not_released(home: Home) -> None:

@@ -10,18 +10,18 @@ from dagster._core.errors import DagsterAssetCheckFailedError
 
 from assets.lib import runner
 from assets.lib.execution import instance_of
-from assets.lib.resources import CHECK
+from assets.lib.handover import CHECK
 from genret_ops.corpus import cut
 from genret_ops.corpus.chunking import cut_document
 from genret_ops.errors import DataRefused
 from genret_ops.identifiers import docids
 from genret_ops.ingestion import sources
 from genret_ops.records import Document, Occurrence, Passage, Quarantined, SyntheticQuery
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import Registry
-from genret_ops.storage.home import Home
 from genret_ops.summaries import data_checks
-from genret_ops.synthesis.extractive import Extractive
+from genret_ops.synthesis.extractive import ExtractiveGenerator
 from tests.support.stages import materialise
 
 INGESTED = ("snapshot", "metadata", "passages", "docids")
@@ -81,12 +81,12 @@ def one_that_names_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("broken", "told"),
     [
-        (one_that_reads_a_rotten_document, "every document has text: not so in 1 of 64 rows, .* 'rotten.md'"),
+        (one_that_reads_a_rotten_document, "every document has text: 1 of 64 rows fails, for example .* 'rotten.md'"),
         (
             one_that_loses_a_sentence,
-            "the sentences stand in the text, in order: not so in 1 of 63 rows, .*'Never written.'",
+            "every passage contains its sentences in order: 1 of 63 rows fails, for example .*'Never written.'",
         ),
-        (one_that_names_nothing, "every label has characters: not so in 1 of 63 rows, such as docid 62, label ''"),
+        (one_that_names_nothing, "no label is empty: 1 of 63 rows fails, for example docid 62, label ''"),
     ],
     ids=["documents", "passages", "docids"],
 )
@@ -103,23 +103,23 @@ def test_a_snapshot_that_fails_is_not_committed(
     assert (refused["delta"], refused["refused"]) == ("delta-00001", True)
     assert as_before(home)
     done = ingest(home)
-    assert (done.delta, done.record["documents"]) == ("delta-00001", 63)
+    assert (done.delta, done.record.documents) == ("delta-00001", 63)
     assert open_release(home)[1].search("the ferry waits for high tide", 1).hits[0].doc_id == "tides.md"
 
 
 def test_queries_that_fail_train_nothing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     ingest(home)
     champion = Registry(home.path).alias("champion")
-    plain = Extractive.epoch
+    plain = ExtractiveGenerator.epoch
 
     def epoch(
-        self: Extractive, number: int, members: list[int], split: str, hard: bool = False
+        self: ExtractiveGenerator, number: int, members: list[int], split: str, hard: bool = False
     ) -> list[SyntheticQuery]:
         rows = plain(self, number, members, split, hard)
         return [replace(row, constraints={"team": "Nobody"}) for row in rows]
 
-    monkeypatch.setattr(Extractive, "epoch", epoch)
-    told = "a constraint holds for a document of a positive: not so in .*'team' of no positive is 'Nobody'"
+    monkeypatch.setattr(ExtractiveGenerator, "epoch", epoch)
+    told = "every constraint is true of a document with a positive: .* rows fail, .*no positive has 'team' 'Nobody'"
     with pytest.raises(DataRefused, match=f"(?s){told}.*Nothing was trained"):
         runner.build(home, home.settings)
     with pytest.raises(DataRefused, match="a constraint holds"):
@@ -152,7 +152,7 @@ def test_only_what_is_new_is_measured(home: Home) -> None:
 
     first = rows()
     ingest(home)
-    tokens, text = "a passage has at most 256 tokens", "every passage has text"
+    tokens, text = "every passage has at most 256 tokens", "every passage has text"
     assert [first[tokens], first[text], rows()[tokens], rows()[text]] == [62, 62, 1, 63]
 
 

@@ -90,12 +90,12 @@ def test_good_data_holds() -> None:
 
 
 def test_empty_tables_fail_where_something_must_be() -> None:
-    assert failed(of_documents([])) == {"there are documents"}
-    assert failed(of_passages([], [])) == {"there are passages"}
+    assert failed(of_documents([])) == {"the documents table is not empty"}
+    assert failed(of_passages([], [])) == {"the passages table is not empty"}
     frame = docids.frame(SCHEMAS["docids"].empty_table(), SCHEMAS["docids"].empty_table(), ())
-    assert failed(validate(frame, docids.suite(), docids.KEY, {}).findings) == {"there are docids"}
+    assert failed(validate(frame, docids.suite(), docids.KEY, {}).findings) == {"the docids table is not empty"}
     first, *_ = of_attributes([{}, {}])
-    assert (first.name, first.observed) == ("there may be no metadata: documents need no attributes", 0)
+    assert (first.name, first.observed) == ("the metadata table may be empty, since documents need no attributes", 0)
     assert failed(of_attributes([{}, {}])) == set()
 
 
@@ -104,14 +104,18 @@ TEA_DOCUMENT, SALT = DOCUMENTS
 
 OF_DOCUMENTS: list[tuple[str, list[Document], dict[str, list[Any]]]] = [
     ("every document has an id", [TEA_DOCUMENT, replace(SALT, doc_id=" ")], {}),
-    ("every id is there once", [TEA_DOCUMENT, SALT, TEA_DOCUMENT], {}),
+    ("every document id is unique", [TEA_DOCUMENT, SALT, TEA_DOCUMENT], {}),
     ("every title is a string", DOCUMENTS, {"title": ["Tea", None]}),
     ("every document has text", [TEA_DOCUMENT, replace(SALT, text=" \n\u3000")], {}),
-    ("metadata is a JSON object of strings", DOCUMENTS, {"metadata": ["{}", "{"]}),
-    ("metadata is a JSON object of strings", DOCUMENTS, {"metadata": ["{}", "[]"]}),
-    ("metadata is a JSON object of strings", DOCUMENTS, {"metadata": ["{}", '{"year": 1999}']}),
-    ("the hash is that of title and text", DOCUMENTS, {"text_hash": [TEA_DOCUMENT.text_hash] * 2}),
-    ("a title has at most 300 characters", [TEA_DOCUMENT, replace(SALT, title="Salt " * 61)], {}),
+    ("the metadata of every document is a JSON object of strings", DOCUMENTS, {"metadata": ["{}", "{"]}),
+    ("the metadata of every document is a JSON object of strings", DOCUMENTS, {"metadata": ["{}", "[]"]}),
+    ("the metadata of every document is a JSON object of strings", DOCUMENTS, {"metadata": ["{}", '{"year": 1999}']}),
+    (
+        "every text hash is that of the document's title and text",
+        DOCUMENTS,
+        {"text_hash": [TEA_DOCUMENT.text_hash] * 2},
+    ),
+    ("every title has at most 300 characters", [TEA_DOCUMENT, replace(SALT, title="Salt " * 61)], {}),
 ]
 
 
@@ -121,23 +125,23 @@ def test_documents(name: str, rows: list[Document], columns: Mapping[str, Sequen
 
 
 FIRST, SECOND = PASSAGES
-SENTENCES = "the sentences stand in the text, in order"
+SENTENCES = "every passage contains its sentences in order"
 
 
 OF_PASSAGES: list[tuple[str, list[Passage], list[Occurrence] | None]] = [
-    ("every id is there once", [*PASSAGES, FIRST], PLACES),
+    ("every passage id is unique", [*PASSAGES, FIRST], PLACES),
     ("every passage has text", [FIRST, Passage(text_hash(""), "", ("",))], None),
-    ("the id is the hash of the text", [FIRST, replace(SECOND, passage_id="0" * 32)], None),
+    ("every passage id is the hash of the passage's text", [FIRST, replace(SECOND, passage_id="0" * 32)], None),
     (SENTENCES, [FIRST, replace(SECOND, sentences=())], PLACES),
     (SENTENCES, [FIRST, replace(SECOND, sentences=("A cup", " "))], PLACES),
     (SENTENCES, [FIRST, replace(SECOND, sentences=("A cup has a lid.",))], PLACES),
     (SENTENCES, [replace(FIRST, sentences=FIRST.sentences[::-1]), SECOND], PLACES),
-    ("every occurrence is in a document", PASSAGES, [PLACES[0], replace(PLACES[1], doc_id="gone.md")]),
-    ("every occurrence is of a passage", PASSAGES, [*PLACES, Occurrence("0" * 32, "tea.md", 9)]),
-    ("every passage stands somewhere", PASSAGES, PLACES[:1]),
-    ("a passage has at most 32 tokens", [FIRST, *cut(["Nine words are in it, and none too many."] * 4)], None),
-    ("a sentence has at most 16 tokens", [FIRST, *cut(["word " * 16 + "word."])], None),
-    ("at most 20% of the bodies stand in several places", PASSAGES, [*PLACES, replace(PLACES[0], ordinal=9)]),
+    ("every occurrence is in a document of the snapshot", PASSAGES, [PLACES[0], replace(PLACES[1], doc_id="gone.md")]),
+    ("every occurrence belongs to a passage", PASSAGES, [*PLACES, Occurrence("0" * 32, "tea.md", 9)]),
+    ("every passage occurs somewhere", PASSAGES, PLACES[:1]),
+    ("every passage has at most 32 tokens", [FIRST, *cut(["Nine words are in it, and none too many."] * 4)], None),
+    ("no passage has a sentence of more than 16 tokens", [FIRST, *cut(["word " * 16 + "word."])], None),
+    ("at most 20% of the passages occur in several places", PASSAGES, [*PLACES, replace(PLACES[0], ordinal=9)]),
 ]
 
 
@@ -163,7 +167,7 @@ def test_whatever_a_text_is_like_its_cut_has_no_fault(text: str) -> None:
 def test_lengths_that_were_measured_before_are_not_measured_again() -> None:
     long = cut(["word " * 40 + "word."])
     places = [Occurrence(long[0].passage_id, "tea.md", 0)]
-    assert "a passage has at most 32 tokens" in failed(of_passages(long, places))
+    assert "every passage has at most 32 tokens" in failed(of_passages(long, places))
     assert failed(of_passages(long, places, [long[0].passage_id])) == set()
 
 
@@ -175,17 +179,17 @@ def changed(rows: Sequence[Mapping[str, str]], **values: str) -> list[Mapping[st
 OF_ATTRIBUTES: list[tuple[str, list[Mapping[str, str]], tuple[str, ...]]] = [
     ("every attribute can be named in a filter", [{**row, "a=b": "x"} for row in ATTRIBUTES], ()),
     ("every attribute can be named in a filter", [{**row, " ": "x"} for row in ATTRIBUTES], ()),
-    ("no two attributes are spelt alike", changed(ATTRIBUTES, Team="Team 1"), ()),
-    ("every value has some characters, and at most 1,000", changed(ATTRIBUTES, country="x" * 1001), ()),
-    ("every value has some characters, and at most 1,000", changed(ATTRIBUTES, country=" "), ()),
-    ("no two values of an attribute are spelt alike", changed(ATTRIBUTES, team="TEAM 1"), ()),
+    ("no two attribute names differ only in case or punctuation", changed(ATTRIBUTES, Team="Team 1"), ()),
+    ("the values of every attribute have 1 to 1,000 characters", changed(ATTRIBUTES, country="x" * 1001), ()),
+    ("the values of every attribute have 1 to 1,000 characters", changed(ATTRIBUTES, country=" "), ()),
+    ("no two values of an attribute differ only in case or spaces", changed(ATTRIBUTES, team="TEAM 1"), ()),
     (
-        "an attribute that gives dates gives nothing else",
+        "every value of a date attribute is a date",
         [*({"made": "2026-11-23"} for _ in range(20)), {"made": "soon"}],
         (),
     ),
-    ("no attribute is looked for of which every document has a value of its own", ATTRIBUTES, ("country",)),
-    ("an attribute is filled in 5% of the documents or more", [{"team": "Red"}, *({} for _ in range(20))], ()),
+    ("no attribute that queries may name has a different value in every document", ATTRIBUTES, ("country",)),
+    ("every attribute is filled in at least 5% of the documents", [{"team": "Red"}, *({} for _ in range(20))], ()),
 ]
 
 
@@ -203,19 +207,27 @@ def test_values_that_differ_in_more_than_case_are_others() -> None:
 LAST = GIVEN[-1]
 TWICE = (9, "passage-9", "other-words", "delta-00000")
 OF_DOCIDS: list[tuple[set[str], list[tuple[int, str, str, str]], list[str] | None]] = [
-    ({"every docid is given once", "docids count from 0 without a gap"}, [*GIVEN, (9, "new", "new", "")], None),
-    ({"docids count from 0 without a gap"}, [*GIVEN[:-1], (10, *LAST[1:])], None),
-    ({"every passage has one docid"}, [*GIVEN, (10, *TWICE[1:])], None),
+    ({"every docid is unique", "docids count up from 0 without a gap"}, [*GIVEN, (9, "new", "new", "")], None),
+    ({"docids count up from 0 without a gap"}, [*GIVEN[:-1], (10, *LAST[1:])], None),
+    ({"no passage has two docids"}, [*GIVEN, (10, *TWICE[1:])], None),
     ({"every live passage has a docid"}, GIVEN, ["passage-1", "never-given", "nor-this"]),
     ({"no docid has moved to another passage"}, [(0, "another", *GIVEN[0][2:]), *GIVEN[1:]], None),
-    ({"the trie spells every docid", "docids count from 0 without a gap"}, [*GIVEN, (2**31, "far", "far", "")], None),
-    ({"the trie spells every docid", "docids count from 0 without a gap"}, [(-1, "low", "low", ""), *GIVEN], None),
-    ({"every label has characters", "a label is words joined by hyphens"}, [*GIVEN[:-1], (9, LAST[1], "", "")], None),
-    ({"every label is given once"}, [*GIVEN[:-1], (9, LAST[1], GIVEN[0][2], "")], None),
-    ({"a label is words joined by hyphens"}, [*GIVEN[:-1], (9, LAST[1], "two words", "")], None),
-    ({"a label has at most 100 characters"}, [*GIVEN[:-1], (9, LAST[1], "long-" * 20 + "long", "")], None),
     (
-        {"at most 20% of the labels are told apart by a number alone"},
+        {"the trie spells every docid", "docids count up from 0 without a gap"},
+        [*GIVEN, (2**31, "far", "far", "")],
+        None,
+    ),
+    ({"the trie spells every docid", "docids count up from 0 without a gap"}, [(-1, "low", "low", ""), *GIVEN], None),
+    (
+        {"no label is empty", "every label consists of words joined by hyphens"},
+        [*GIVEN[:-1], (9, LAST[1], "", "")],
+        None,
+    ),
+    ({"every label is unique"}, [*GIVEN[:-1], (9, LAST[1], GIVEN[0][2], "")], None),
+    ({"every label consists of words joined by hyphens"}, [*GIVEN[:-1], (9, LAST[1], "two words", "")], None),
+    ({"every label has at most 100 characters"}, [*GIVEN[:-1], (9, LAST[1], "long-" * 20 + "long", "")], None),
+    (
+        {"at most 20% of the labels differ from another only by a number"},
         [*GIVEN[:-3], *((n, f"passage-{n}", f"{GIVEN[0][2]}-{n}", "") for n in (7, 8, 9))],
         None,
     ),

@@ -90,24 +90,26 @@ def test_good_data_holds() -> None:
 
 
 def test_empty_tables_fail_where_something_must_be() -> None:
-    assert "there are queries" in failed(of_queries([]))
-    assert "there are evaluation" in failed(of_evaluation([]))
+    assert "the queries table is not empty" in failed(of_queries([]))
+    assert "the evaluation table is not empty" in failed(of_evaluation([]))
     first, *_ = of_pairs([])
     assert (first.passed, first.observed) == (True, 0)
-    assert first.name.startswith("there may be no preferences: a model that ranks every right passage first")
+    assert first.name.startswith(
+        "the preferences table may be empty, since a model that ranks every right passage first"
+    )
     assert failed(of_pairs([])) == set()
 
 
 MANY_CUPS = [replace(CUPS, text=f"handle of cup {number}") for number in range(20)]
-LEAK = "training asks for nothing held out, tuning and gate for nothing else"
-HOPS = "two documents answer a multi-hop query, one passage any other"
-LENGTH = "at most 10% of the queries are shorter or longer than their kind should be"
-LETTERS = "at most 10% of the queries are written in letters that English has not"
+LEAK = "training queries ask for no held-out passage, all others only for those"
+HOPS = "every multi-hop query asks for two documents, every other for one passage"
+LENGTH = "at most 10% of the queries are too short or too long for their kind"
+LETTERS = "at most 10% of the queries are written in letters that are not Latin"
 OF_QUERIES: list[tuple[str, list[SyntheticQuery]]] = [
     ("every query has words", [replace(CUPS, text=" ?! - ...")]),
-    ("a query has at most 200 words", [*MANY_CUPS, replace(CUPS, text="a cup " * 101)]),
-    ("every kind is a known one", [replace(CUPS, kind="riddle")]),
-    ("every split is a known one", [replace(HELD, split="later")]),
+    ("every query has at most 200 words", [*MANY_CUPS, replace(CUPS, text="a cup " * 101)]),
+    ("every query is of a known kind", [replace(CUPS, kind="riddle")]),
+    ("every query is in a known split", [replace(HELD, split="later")]),
     ("no query is a copy of its passage", [replace(WHOLE, kind="chunk", text=LONG.upper())]),
     ("every positive is a live passage", [replace(CUPS, positives=(CUP, GONE))]),
     ("every positive is a live passage", [replace(CUPS, positives=(CUP, "0" * 32))]),
@@ -117,15 +119,15 @@ OF_QUERIES: list[tuple[str, list[SyntheticQuery]]] = [
     (HOPS, [replace(BOTH, positives=(TEA,))]),
     (LEAK, [replace(BOTH, positives=(CUP, POT))]),
     (LEAK, [replace(CUPS, split="tuning")]),
-    ("a withheld sentence is of a positive", [replace(CUPS, withheld=("A pot has a lid.",))]),
-    ("a constraint holds for a document of a positive", [replace(RED, positives=(CUP,), withheld=())]),
-    ("a constraint holds for a document of a positive", [replace(RED, constraints={"colour": "Red Team"})]),
-    ("a query names its constraints", [replace(RED, text="hot leaves, says nobody")]),
+    ("every withheld sentence is from a positive", [replace(CUPS, withheld=("A pot has a lid.",))]),
+    ("every constraint is true of a document with a positive", [replace(RED, positives=(CUP,), withheld=())]),
+    ("every constraint is true of a document with a positive", [replace(RED, constraints={"colour": "Red Team"})]),
+    ("every query names its constraints", [replace(RED, text="hot leaves, says nobody")]),
     (LENGTH, [*MANY_CUPS, *(replace(CUPS, text=f"cup {number}") for number in range(4))]),
     (LENGTH, [*MANY_CUPS, *(replace(CUPS, text=f"cup {number} " * 21) for number in range(4))]),
     (LETTERS, [*MANY_CUPS, *(replace(CUPS, text=f"η λαβή του φλιτζανιού {number}") for number in range(4))]),
-    ("at least 80% of the queries are there once", [CUPS] * 3),
-    ("share of what is to be learned that a training query asks for", []),
+    ("at least 80% of the queries are distinct", [CUPS] * 3),
+    ("training queries ask for every passage that is to be learned", []),
 ]
 
 
@@ -137,7 +139,9 @@ def test_queries(name: str, rows: list[SyntheticQuery]) -> None:
 
 @pytest.mark.parametrize("stored", ["{", "[]", '"team"'])
 def test_constraints_are_a_json_object(stored: str) -> None:
-    assert failed(of_queries(QUERIES, [*ROWS[:-1], stored])) == {"a constraint holds for a document of a positive"}
+    assert failed(of_queries(QUERIES, [*ROWS[:-1], stored])) == {
+        "every constraint is true of a document with a positive"
+    }
 
 
 def test_what_a_generator_may_do_now_and_then_is_tolerated() -> None:
@@ -148,19 +152,31 @@ def test_what_a_generator_may_do_now_and_then_is_tolerated() -> None:
 def test_what_no_training_query_asks_for_is_told_as_a_share() -> None:
     (finding,) = [finding for finding in of_queries([RED, WHOLE, HELD, BOTH]) if not finding.passed]
     assert not finding.critical and finding.observed == pytest.approx(2 / 3)
-    assert finding.told.endswith("0.666667")
+    assert finding.message.endswith("(66.67% found)")
 
 
 OF_PAIRS: list[tuple[str, list[PreferencePair], np.ndarray]] = [
-    ("every pair is of a query that was asked", [PAIRS[1], replace(PAIRS[0], query="never asked")], APART),
-    ("both passages are live", [PAIRS[1], replace(PAIRS[0], rejected=GONE)], APART),
-    ("the chosen passage answers the query", [PAIRS[1], replace(PAIRS[0], chosen=LONG_TEA)], APART),
-    ("the rejected passage does not", [PAIRS[1], replace(PAIRS[0], rejected=CUP)], APART),
-    ("the two are of different documents", [PAIRS[1], replace(PAIRS[0], rejected=LONG_TEA)], APART),
-    ("the two are no near-duplicates", PAIRS, np.ones((len(HEAD), 1), dtype=np.float16)),
-    ("the rejected passage stood above the chosen, among the first 10", [PAIRS[1], replace(PAIRS[0], rank=10)], APART),
-    ("the rejected passage stood above the chosen, among the first 10", [PAIRS[1], replace(PAIRS[0], rank=-1)], APART),
-    ("90% of the pairs or more are there once", PAIRS * 2, APART),
+    ("every pair belongs to a query", [PAIRS[1], replace(PAIRS[0], query="never asked")], APART),
+    ("both passages of every pair are live", [PAIRS[1], replace(PAIRS[0], rejected=GONE)], APART),
+    ("every chosen passage answers its query", [PAIRS[1], replace(PAIRS[0], chosen=LONG_TEA)], APART),
+    ("no rejected passage answers its query", [PAIRS[1], replace(PAIRS[0], rejected=CUP)], APART),
+    (
+        "the two passages of every pair are in different documents",
+        [PAIRS[1], replace(PAIRS[0], rejected=LONG_TEA)],
+        APART,
+    ),
+    ("the two passages of no pair are near-duplicates", PAIRS, np.ones((len(HEAD), 1), dtype=np.float16)),
+    (
+        "every rejected passage ranks among the first 10, above the chosen one",
+        [PAIRS[1], replace(PAIRS[0], rank=10)],
+        APART,
+    ),
+    (
+        "every rejected passage ranks among the first 10, above the chosen one",
+        [PAIRS[1], replace(PAIRS[0], rank=-1)],
+        APART,
+    ),
+    ("at least 90% of the pairs occur only once", PAIRS * 2, APART),
 ]
 
 
@@ -182,14 +198,14 @@ OF_EVALUATION: list[tuple[str, list[SyntheticQuery], Mapping[str, Any]]] = [
         TUNED,
     ),
     (
-        "at most 5% of the questions are in the words of a training query",
+        "at most 5% of the questions have the same words as a training query",
         [replace(ASKED[0], text=f"{ASKED[-1].text.upper()}?")],
         TUNED,
     ),
     ("every score is a number from 0 to 1", [], {**TUNED, "mrr": {"hybrid": 0.5, "lexical": math.nan}}),
     ("every score is a number from 0 to 1", [], {**TUNED, "mrr": {"hybrid": 1.01}}),
-    ("every weight of fusion is a finite number", [], fusion_of(math.inf)),
-    ("90% of the questions or more are there once", [ASKED[-1]] * 2, TUNED),
+    ("every fusion weight is a finite number", [], fusion_of(math.inf)),
+    ("at least 90% of the questions are distinct", [ASKED[-1]] * 2, TUNED),
 ]
 
 
@@ -198,8 +214,8 @@ def test_evaluation(name: str, rows: list[SyntheticQuery], tuned: Mapping[str, A
     assert failed(of_evaluation([*ASKED, *rows], tuned)) == {name}
 
 
-SPLITS = "splits: questions to tune with, and to judge with"
-FEW = "documents asked about, of which 6 prove something"
+SPLITS = "the questions are of 2 splits, tuning and gate"
+FEW = "the questions are about at least 6 documents"
 
 
 def test_an_evaluation_needs_questions_of_both_kinds_and_about_enough_documents() -> None:

@@ -1,4 +1,4 @@
-"""What must hold of the documents of a snapshot: the readers promise it, and whatever else fills the table must too."""
+"""Expectations about the documents of a snapshot: the readers promise them, and no other writer may break them."""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from genret_ops.records import text_hash
-from validations.runner import faultless, frame_of, library, suite_of
+from validations.runner import expect_no_fault, gx, suite_of, typed_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,56 +20,56 @@ _LONGEST_TITLE = 300
 
 
 def frame(documents: pa.Table) -> "pd.DataFrame":
-    """One row a document; a column that ends in `_fault` says what is wrong with it, "" where nothing is."""
-    return frame_of(map(_row, documents.to_pylist()), _TYPES)
+    """One row for each document; a column that ends in `_fault` says what is wrong with it, and is "" if nothing is."""
+    return typed_frame(map(_row, documents.to_pylist()), _TYPES)
 
 
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:
-    titled = isinstance(row["title"], str)
-    hashed = titled and row["text_hash"] != text_hash(f"{row['title']}\n{row['text']}")
+    has_title = isinstance(row["title"], str)
+    wrong_hash = has_title and row["text_hash"] != text_hash(f"{row['title']}\n{row['text']}")
     return {
         **{name: row[name] for name in KEY},
         "id_fault": "" if row["doc_id"].strip() else "empty",
-        "title_fault": "" if titled else f"no string: {row['title']!r}",
-        "title_length": len(row["title"]) if titled else 0,
+        "title_fault": "" if has_title else f"not a string: {row['title']!r}",
+        "title_length": len(row["title"]) if has_title else 0,
         "text_fault": "" if row["text"].strip() else "empty",
         "metadata_fault": _metadata_fault(row["metadata"]),
-        "hash_fault": "of another text" if hashed else "",
+        "hash_fault": "hash of another text" if wrong_hash else "",
     }
 
 
-def _metadata_fault(value: str) -> str:
+def _metadata_fault(stored: str) -> str:
     try:
-        found = json.loads(value)
+        metadata = json.loads(stored)
     except ValueError as error:
-        return f"no JSON: {error}"
-    if not isinstance(found, dict):
-        return "no JSON object"
-    return next((f"the value of {name!r} is no string" for name, own in found.items() if not isinstance(own, str)), "")
+        return f"not JSON: {error}"
+    if not isinstance(metadata, dict):
+        return "not a JSON object"
+    return next((f"{name!r} is not a string" for name, value in metadata.items() if not isinstance(value, str)), "")
 
 
 def figures(frame: "pd.DataFrame") -> dict[str, float]:
-    """How many documents there are, and the share of them that have a title."""
+    """The number of documents, and the share of them that have a title."""
     return {"documents": len(frame), "titled": float((frame["title_length"] > 0).mean()) if len(frame) else 0.0}
 
 
 def suite() -> "ExpectationSuite":
     """Expectations about `frame`."""
-    expect = library().expectations
+    expect = gx().expectations
     return suite_of(
         "documents",
         [
-            faultless("id_fault", "every document has an id"),
-            expect.ExpectColumnValuesToBeUnique(column="doc_id", description="every id is there once"),
-            faultless("title_fault", "every title is a string"),
-            faultless("text_fault", "every document has text"),
-            faultless("metadata_fault", "metadata is a JSON object of strings"),
-            faultless("hash_fault", "the hash is that of title and text"),
+            expect_no_fault("id_fault", "every document has an id"),
+            expect.ExpectColumnValuesToBeUnique(column="doc_id", description="every document id is unique"),
+            expect_no_fault("title_fault", "every title is a string"),
+            expect_no_fault("text_fault", "every document has text"),
+            expect_no_fault("metadata_fault", "the metadata of every document is a JSON object of strings"),
+            expect_no_fault("hash_fault", "every text hash is that of the document's title and text"),
             expect.ExpectColumnValuesToBeBetween(
                 column="title_length",
                 max_value=_LONGEST_TITLE,
                 severity="warning",
-                description=f"a title has at most {_LONGEST_TITLE} characters",
+                description=f"every title has at most {_LONGEST_TITLE} characters",
             ),
         ],
     )

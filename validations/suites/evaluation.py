@@ -1,4 +1,4 @@
-"""What must hold of an evaluation: questions that nothing was trained on, and scores that are scores."""
+"""Expectations about an evaluation: nothing was trained on its questions, and its scores are scores."""
 
 import math
 import re
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from genret_ops.corpus.view import CorpusHead
+from genret_ops.corpus.view import CorpusView
 from genret_ops.records import SyntheticQuery
-from genret_ops.synthesis.queries import FEWEST
-from validations.runner import faultless, frame_of, library, suite_of
+from genret_ops.synthesis.queries import MIN_GATE_DOCUMENTS
+from validations.runner import expect_no_fault, gx, suite_of, typed_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,66 +19,66 @@ if TYPE_CHECKING:
 KEY = ("split", "text")
 _FAULTS = ("positive_fault", "heldout_fault", "seen_fault", "score_fault", "weight_fault")
 _TYPES = {"documents": "int64", **dict.fromkeys((*KEY, *_FAULTS), "str")}
-_TRAINED, _ASKED = ("train", "hard"), ("tuning", "gate")
-_DISTINCT, _SEEN = 0.9, 0.05
+_TRAINED, _EVALUATED = ("train", "hard"), ("tuning", "gate")
+_FUSIONS = ("fusion", "lexical_fusion")
+_DISTINCT_SHARE, _SEEN_SHARE = 0.9, 0.05
 _WORDS = re.compile(r"\w+")
 
 
 def frame(
-    queries: Sequence[SyntheticQuery], head: CorpusHead, heldout: np.ndarray, tuned: Mapping[str, Any]
+    queries: Sequence[SyntheticQuery], corpus: CorpusView, heldout: np.ndarray, tuned: Mapping[str, Any]
 ) -> "pd.DataFrame":
-    """One row a question that tunes or judges; a column that ends in `_fault` says what is wrong, "" where nothing is.
+    """One row for each question of tuning or of the gate.
 
-    `documents` counts those that the questions are about; it, `score_fault` and `weight_fault` are alike in all rows.
+    A column that ends in `_fault` says what is wrong, and is "" if nothing is. `documents` counts the documents that
+    all questions are about; it, `score_fault` and `weight_fault` are the same in every row.
 
     Args:
-        queries: of all splits.
+        queries: queries of all splits.
+        corpus: the corpus that they are about.
         heldout: mask of the docids that no training may ask for, shape (docids,).
-        tuned: what tuning found, as `evaluation.json` has it.
+        tuned: the result of tuning, as stored in `evaluation.json`.
     """
-    docids = {passage.passage_id: docid for docid, passage in enumerate(head.passages) if head.live[docid]}
-    seen = {_plain(query.text) for query in queries if query.split in _TRAINED}
-    asked = [query for query in queries if query.split in _ASKED]
-    about = {docid for query in asked for docid in map(docids.get, query.positives) if docid is not None}
-    whole = {
-        "documents": len({head.first_document(docid).doc_id for docid in about}),
+    docids = {passage.passage_id: docid for docid, passage in enumerate(corpus.passages) if corpus.live[docid]}
+    trained = {_words(query.text) for query in queries if query.split in _TRAINED}
+    questions = [query for query in queries if query.split in _EVALUATED]
+    relevant = {docid for query in questions for docid in map(docids.get, query.positives) if docid is not None}
+    common = {
+        "documents": len({corpus.first_document(docid).doc_id for docid in relevant}),
         "score_fault": _outside("MRR@10", tuned["mrr"], 0.0, 1.0),
         "weight_fault": next(filter(None, (_outside(name, tuned[name]["weights"]) for name in _FUSIONS)), ""),
     }
 
     def row(query: SyntheticQuery) -> dict[str, Any]:
         gone = [positive for positive in query.positives if positive not in docids]
-        trained = [positive for positive in query.positives if positive in docids and not heldout[docids[positive]]]
+        learned = [positive for positive in query.positives if positive in docids and not heldout[docids[positive]]]
         return {
-            **whole,
+            **common,
             "split": query.split,
             "text": query.text,
             "positive_fault": (f"no live passage {gone[0]!r}" if gone else "") if query.positives else "no positive",
-            "heldout_fault": f"{trained[0]!r} is trained on" if trained else "",
-            "seen_fault": "a training query says the same" if _plain(query.text) in seen else "",
+            "heldout_fault": f"{learned[0]!r} is trained on" if learned else "",
+            "seen_fault": "a training query has the same words" if _words(query.text) in trained else "",
         }
 
-    return frame_of(map(row, asked), _TYPES)
-
-
-_FUSIONS = ("fusion", "lexical_fusion")
+    return typed_frame(map(row, questions), _TYPES)
 
 
 def _outside(name: str, values: Mapping[str, float], low: float = -math.inf, high: float = math.inf) -> str:
-    """The first value that is not finite, or not within the bounds."""
+    """The first value that is not finite or not within the bounds, in words; "" if there is none."""
     odd = (key for key, value in values.items() if not (math.isfinite(value) and low <= value <= high))
     return next((f"{name} of {key} is {values[key]}" for key in odd), "")
 
 
-def _plain(text: str) -> str:
+def _words(text: str) -> str:
     return " ".join(_WORDS.findall(text.casefold()))
 
 
 def figures(frame: "pd.DataFrame", tuned: Mapping[str, Any]) -> dict[str, float]:
-    """How many questions there are about how many documents, and what the modes reach on those held for scoring."""
+    """The number of questions of each split and of their documents, and the MRR@10 of each mode."""
     finite = {mode: value for mode, value in tuned["mrr"].items() if math.isfinite(value)}
     return {
-        **{f"{split} questions": int((frame["split"] == split).sum()) for split in _ASKED},
+        **{f"{split} questions": int((frame["split"] == split).sum()) for split in _EVALUATED},
         "documents": int(frame["documents"].max()) if len(frame) else 0,
         **{f"MRR@10 {mode}": value for mode, value in finite.items()},
     }
@@ -86,35 +86,37 @@ def figures(frame: "pd.DataFrame", tuned: Mapping[str, Any]) -> dict[str, float]
 
 def suite() -> "ExpectationSuite":
     """Expectations about `frame`."""
-    expect = library().expectations
+    expect = gx().expectations
     return suite_of(
         "evaluation",
         [
-            faultless("positive_fault", "every positive is a live passage"),
-            faultless("heldout_fault", "every positive is held out from training"),
+            expect_no_fault("positive_fault", "every positive is a live passage"),
+            expect_no_fault("heldout_fault", "every positive is held out from training"),
             expect.ExpectColumnValuesToBeInSet(
                 column="seen_fault",
                 value_set=[""],
-                mostly=1 - _SEEN,
+                mostly=1 - _SEEN_SHARE,
                 severity="warning",
-                description=f"at most {_SEEN:.0%} of the questions are in the words of a training query",
+                description=f"at most {_SEEN_SHARE:.0%} of the questions have the same words as a training query",
             ),
-            faultless("score_fault", "every score is a number from 0 to 1"),
-            faultless("weight_fault", "every weight of fusion is a finite number"),
+            expect_no_fault("score_fault", "every score is a number from 0 to 1"),
+            expect_no_fault("weight_fault", "every fusion weight is a finite number"),
             expect.ExpectColumnUniqueValueCountToBeBetween(
-                column="split", min_value=len(_ASKED), description="splits: questions to tune with, and to judge with"
+                column="split",
+                min_value=len(_EVALUATED),
+                description=f"the questions are of {len(_EVALUATED)} splits, {' and '.join(_EVALUATED)}",
             ),
             expect.ExpectColumnMinToBeBetween(
                 column="documents",
-                min_value=FEWEST,
+                min_value=MIN_GATE_DOCUMENTS,
                 severity="warning",
-                description=f"documents asked about, of which {FEWEST} prove something",
+                description=f"the questions are about at least {MIN_GATE_DOCUMENTS} documents",
             ),
             expect.ExpectColumnProportionOfUniqueValuesToBeBetween(
                 column="text",
-                min_value=_DISTINCT,
+                min_value=_DISTINCT_SHARE,
                 severity="warning",
-                description=f"{_DISTINCT:.0%} of the questions or more are there once",
+                description=f"at least {_DISTINCT_SHARE:.0%} of the questions are distinct",
             ),
         ],
     )

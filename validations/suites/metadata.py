@@ -1,7 +1,7 @@
-"""What should hold of the attributes of a corpus, since filters, constraints and dates of queries rest on them.
+"""Expectations about the attributes of a corpus, on which filters, constraints and dates in queries rest.
 
-Nothing here stops a run: a document with odd attributes is still found by its text. `documents.py` refuses metadata
-that is no JSON object of strings.
+None of these stops a run: a document with odd attributes is still found by its text. Metadata that is not a JSON
+object of strings is refused in `documents.py`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from genret_ops.corpus.metadata import date_attributes, detectable, is_date, is_url, profile
 from genret_ops.records import Document
 from genret_ops.settings import RetrievalSettings
-from validations.runner import faultless, frame_of, library, suite_of
+from validations.runner import expect_no_fault, gx, suite_of, typed_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,46 +19,51 @@ if TYPE_CHECKING:
 KEY = ("attribute", "documents")
 _FAULTS = ("name_fault", "twin_fault", "value_fault", "spelling_fault", "date_fault", "filter_fault")
 _TYPES = {"filled": "float64", "values": "int64", "named": "int64", "documents": "int64"}
-_LONGEST, _FEWEST_FILLED, _SHOWN = 1000, 0.05, 10
+_LONGEST_VALUE, _LEAST_FILLED, _FIGURES, _QUOTED = 1000, 0.05, 10, 80
 
 
 def frame(documents: Iterable[Document], settings: RetrievalSettings) -> "pd.DataFrame":
-    """One row an attribute; a column that ends in `_fault` says what is wrong with it, "" where nothing is.
+    """One row for each attribute; a column that ends in `_fault` says what is wrong with it, and is "" if nothing is.
 
-    `documents` counts those that carry it, `filled` is their share, `values` counts its distinct values and `named`
-    those that are looked for in queries.
+    `documents` counts the documents that carry the attribute and `filled` is their share. `values` counts its distinct
+    values, and `named` those that are looked for in queries.
     """
     everything = list(documents)
-    found = profile(everything)
-    named = detectable(found, settings, len(everything))
-    dates = date_attributes(found)
+    attributes = profile(everything)
+    named = detectable(attributes, settings, len(everything))
+    dates = date_attributes(attributes)
     alike = dict[str, list[str]]()
-    for name in found:
-        alike.setdefault(_plain(name), []).append(name)
+    for name in attributes:
+        alike.setdefault(_letters_of(name), []).append(name)
     rows = (
         {
-            **_row(name, found[name], named.get(name, {}), name in dates, len(everything)),
-            "twin_fault": next((f"there is {other!r} too" for other in alike[_plain(name)] if other != name), ""),
+            **_row(name, attributes[name], named.get(name, {}), name in dates, len(everything)),
+            "twin_fault": next((f"there is also {twin!r}" for twin in alike[_letters_of(name)] if twin != name), ""),
         }
-        for name in found
+        for name in attributes
     )
-    return frame_of(rows, {"attribute": "str", **_TYPES, **dict.fromkeys(_FAULTS, "str")})
+    return typed_frame(rows, {"attribute": "str", **_TYPES, **dict.fromkeys(_FAULTS, "str")})
 
 
-def _row(name: str, values: Mapping[str, int], named: Mapping[str, int], dated: bool, documents: int) -> dict[str, Any]:
-    carried = sum(values.values())
-    filtered = named and documents > 1 and len(values) == documents
+def _row(
+    name: str, values: Mapping[str, int], named: Mapping[str, int], has_dates: bool, documents: int
+) -> dict[str, Any]:
+    """The row of an attribute: its values and those looked for in queries, with the number of documents of each."""
+    carriers = sum(values.values())
+    identifies = named and documents > 1 and len(values) == documents
     return {
         "attribute": name,
-        "documents": carried,
-        "filled": carried / documents,
+        "documents": carriers,
+        "filled": carriers / documents,
         "values": len(values),
         "named": len(named),
         "name_fault": "" if name.strip() and "=" not in name else f"no filter can name {name!r}",
         "value_fault": next(_odd_values(values), ""),
-        "spelling_fault": "" if dated else _spelling(values),
-        "date_fault": next((f"no date: {_cut(value)!r}" for value in values if dated and not is_date(value)), ""),
-        "filter_fault": "every document has another value" if filtered else "",
+        "spelling_fault": "" if has_dates else _spelling_fault(values),
+        "date_fault": next(
+            (f"not a date: {_cut(value)!r}" for value in values if has_dates and not is_date(value)), ""
+        ),
+        "filter_fault": "every document has another value" if identifies else "",
     }
 
 
@@ -66,31 +71,31 @@ def _odd_values(values: Iterable[str]) -> Iterator[str]:
     for value in values:
         if not value.strip():
             yield "an empty value"
-        elif len(value) > _LONGEST:
+        elif len(value) > _LONGEST_VALUE:
             yield f"{len(value):,} characters: {_cut(value)!r}"
 
 
-def _spelling(values: Iterable[str]) -> str:
-    """Two values that differ in case or white space alone, each of which hides documents from a filter on the other."""
-    seen = dict[str, str]()
+def _spelling_fault(values: Iterable[str]) -> str:
+    """Two values that differ only in case or white space, so that a filter on one misses documents with the other."""
+    spellings = dict[str, str]()
     for value in values:
-        if not is_url(value) and (other := seen.setdefault(" ".join(value.casefold().split()), value)) != value:
-            return f"{_cut(other)!r} and {_cut(value)!r}"
+        if not is_url(value) and (first := spellings.setdefault(" ".join(value.casefold().split()), value)) != value:
+            return f"{_cut(first)!r} and {_cut(value)!r}"
     return ""
 
 
-def _plain(text: str) -> str:
-    """A name as somebody may have meant it: its letters and digits, in one case."""
-    return "".join(filter(str.isalnum, text.casefold())) or text
+def _letters_of(name: str) -> str:
+    """Letters and digits of a name in one case, or all of it if it has none."""
+    return "".join(filter(str.isalnum, name.casefold())) or name
 
 
 def _cut(value: str) -> str:
-    return value if len(value) <= 80 else value[:80] + "…"
+    return value if len(value) <= _QUOTED else value[:_QUOTED] + "…"
 
 
 def figures(frame: "pd.DataFrame") -> dict[str, float]:
-    """How many attributes there are and are looked for, and the share of documents that the commonest ones fill."""
-    commonest = frame.sort_values(["documents", "attribute"], ascending=[False, True])[:_SHOWN]
+    """The number of attributes, of those looked for in queries, and the share filled of the ten most common."""
+    commonest = frame.sort_values(["documents", "attribute"], ascending=[False, True])[:_FIGURES]
     filled = dict(zip(commonest["attribute"].tolist(), commonest["filled"].tolist(), strict=True))
     return {
         "attributes": len(frame),
@@ -100,26 +105,26 @@ def figures(frame: "pd.DataFrame") -> dict[str, float]:
 
 
 def suite() -> "ExpectationSuite":
-    """Expectations about `frame`."""
-    expect = library().expectations
+    """Expectations about `frame`, all of them warnings."""
+    expect = gx().expectations
     faults = {
         "name_fault": "every attribute can be named in a filter",
-        "twin_fault": "no two attributes are spelt alike",
-        "value_fault": f"every value has some characters, and at most {_LONGEST:,}",
-        "spelling_fault": "no two values of an attribute are spelt alike",
-        "date_fault": "an attribute that gives dates gives nothing else",
-        "filter_fault": "no attribute is looked for of which every document has a value of its own",
+        "twin_fault": "no two attribute names differ only in case or punctuation",
+        "value_fault": f"the values of every attribute have 1 to {_LONGEST_VALUE:,} characters",
+        "spelling_fault": "no two values of an attribute differ only in case or spaces",
+        "date_fault": "every value of a date attribute is a date",
+        "filter_fault": "no attribute that queries may name has a different value in every document",
     }
     return suite_of(
         "metadata",
         [
-            *(faultless(column, name, severity="warning") for column, name in faults.items()),
+            *(expect_no_fault(column, description, severity="warning") for column, description in faults.items()),
             expect.ExpectColumnValuesToBeBetween(
                 column="filled",
-                min_value=_FEWEST_FILLED,
+                min_value=_LEAST_FILLED,
                 severity="warning",
-                description=f"an attribute is filled in {_FEWEST_FILLED:.0%} of the documents or more",
+                description=f"every attribute is filled in at least {_LEAST_FILLED:.0%} of the documents",
             ),
         ],
-        empty="documents need no attributes",
+        may_be_empty="documents need no attributes",
     )

@@ -1,18 +1,19 @@
-"""What must hold of synthetic queries, whoever wrote them: what is taught wrong here is answered wrong later."""
+"""Expectations about synthetic queries, whoever wrote them: what is taught wrong here is answered wrong later."""
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from genret_ops.corpus.metadata import is_date
-from genret_ops.corpus.view import CorpusHead
+from genret_ops.corpus.view import CorpusView
 from genret_ops.synthesis.extractive import KINDS
 from genret_ops.synthesis.queries import SPLITS
-from validations.runner import faultless, frame_of, library, suite_of
+from genret_ops.text import plural
+from validations.runner import expect_no_fault, gx, suite_of, typed_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,149 +25,159 @@ _FAULTS = (
     *("constraint_fault", "unnamed_fault"),
 )
 _TYPES = {"words": "int64", "letters": "float64", "covered": "float64", **dict.fromkeys((*KEY, *_FAULTS), "str")}
-_TAUGHT = ("train", "hard")
+_TRAINED = ("train", "hard")
 _MOST_WORDS = 200
 _WORDS_OF = {"chunk": (3, 40), "sentence": (3, 40), "constraint": (4, 60), "multihop": (6, 100), "context": (1, 80)}
 """The fewest and the most words of a query that somebody would ask, by kind."""
-_COPIED = 30
-"""A passage of so many words or fewer may be its own query: it has no shorter one."""
-_ODD, _DISTINCT, _ENGLISH = 0.1, 0.8, 0.9
+_SHORT_PASSAGE = 30
+"""A passage of at most so many words may be its own query, since it contains no shorter one."""
+_ODD_SHARE, _DISTINCT_SHARE, _LATIN_LETTERS = 0.1, 0.8, 0.9
 _WORDS = re.compile(r"\w+")
 _LETTER, _LATIN = re.compile(r"[^\W\d_]"), re.compile(r"[A-Za-z\u00c0-\u024f]")
 
 
-def frame(queries: pa.Table, head: CorpusHead, heldout: np.ndarray, taught: np.ndarray) -> "pd.DataFrame":
-    """The queries of a build, one a row; a column that ends in `_fault` says what is wrong, "" where nothing is.
+def frame(queries: pa.Table, corpus: CorpusView, heldout: np.ndarray, taught: np.ndarray) -> "pd.DataFrame":
+    """One row for each query of a build; a column that ends in `_fault` says what is wrong, and is "" if nothing is.
 
-    `covered` is the same in every row: the share of the docids in `taught` that a training query asks for.
+    `words` counts the words of the query, and `letters` is the share of its letters that are Latin. `covered` is the
+    same in every row: the share of the docids in `taught` that a training query asks for.
 
     Args:
+        queries: queries of one delta, of all splits.
+        corpus: the corpus that they are about.
         heldout: mask of the docids that no training may ask for, shape (docids,).
         taught: mask of the docids that this training is to teach, shape (docids,).
     """
-    rows, facts = queries.to_pylist(), _Facts(head, heldout)
-    asked = {docid for row in rows if row["split"] == "train" for docid in facts.docids(row)}
+    records, checks = queries.to_pylist(), _QueryChecks(corpus, heldout)
+    trained = {docid for record in records if record["split"] == "train" for docid in checks.docids(record)}
     wanted: list[int] = np.flatnonzero(taught).tolist()
-    covered = float(np.mean([docid in asked for docid in wanted])) if wanted else 1.0
-    return frame_of(({**facts.row(row), "covered": covered} for row in rows), _TYPES)
+    covered = float(np.mean([docid in trained for docid in wanted])) if wanted else 1.0
+    return typed_frame(({**checks.row(record), "covered": covered} for record in records), _TYPES)
 
 
-class _Facts:
-    """What the queries are held against: the corpus head, and what of it is held out."""
+class _QueryChecks:
+    """Holds queries against the corpus and its held-out part."""
 
-    def __init__(self, head: CorpusHead, heldout: np.ndarray) -> None:
-        self._head = head
+    def __init__(self, corpus: CorpusView, heldout: np.ndarray) -> None:
+        self._corpus = corpus
         self._heldout: frozenset[int] = frozenset(np.flatnonzero(heldout).tolist())
-        self._docids = {passage.passage_id: docid for docid, passage in enumerate(head.passages) if head.live[docid]}
-        words = {docid: _words(head.passages[docid].text) for docid in self._docids.values()}
-        self._whole = {docid: found for docid, found in words.items() if len(found) > _COPIED}
+        self._docids = {
+            passage.passage_id: docid for docid, passage in enumerate(corpus.passages) if corpus.live[docid]
+        }
+        words = {docid: _words(corpus.passages[docid].text) for docid in self._docids.values()}
+        self._long_passages = {docid: row for docid, row in words.items() if len(row) > _SHORT_PASSAGE}
 
-    def row(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """A query's row of the frame."""
+    def row(self, query: Mapping[str, Any]) -> dict[str, Any]:
+        """The frame's row of a query."""
         return {
-            **{name: row[name] for name in KEY},
-            "words": len(row["text"].split()),
-            "letters": _letters(row["text"]),
-            "text_fault": "" if _words(row["text"]) else "no word",
-            "length_fault": _length(row),
-            "copy_fault": self._copy(row),
-            "positive_fault": self._positives(row),
-            "hops_fault": self._hops(row),
-            "leak_fault": self._leak(row),
-            "withheld_fault": self._withheld(row),
-            "constraint_fault": self._constraints(row),
-            "unnamed_fault": _unnamed(row),
+            **{name: query[name] for name in KEY},
+            "words": len(query["text"].split()),
+            "letters": _latin_share(query["text"]),
+            "text_fault": "" if _words(query["text"]) else "no word",
+            "length_fault": _length_fault(query),
+            "copy_fault": self._copy_fault(query),
+            "positive_fault": self._positive_fault(query),
+            "hops_fault": self._hops_fault(query),
+            "leak_fault": self._leak_fault(query),
+            "withheld_fault": self._withheld_fault(query),
+            "constraint_fault": self._constraint_fault(query),
+            "unnamed_fault": _unnamed_fault(query),
         }
 
-    def docids(self, row: Mapping[str, Any]) -> list[int]:
+    def docids(self, query: Mapping[str, Any]) -> list[int]:
         """The live docids among a query's positives."""
-        return [self._docids[positive] for positive in row["positives"] if positive in self._docids]
+        return [self._docids[positive] for positive in query["positives"] if positive in self._docids]
 
-    def _copy(self, row: Mapping[str, Any]) -> str:
-        """Context2ID aside, a query is to be what somebody would ask, not the passage itself."""
-        if row["kind"] == "context":
+    def _copy_fault(self, query: Mapping[str, Any]) -> str:
+        """A query is what somebody would ask and not the passage itself, except one of Context2ID."""
+        if query["kind"] == "context":
             return ""
-        words = _words(row["text"])
-        return "its whole passage" if any(words == self._whole.get(docid) for docid in self.docids(row)) else ""
+        words = _words(query["text"])
+        copied = any(words == self._long_passages.get(docid) for docid in self.docids(query))
+        return "its whole passage" if copied else ""
 
-    def _positives(self, row: Mapping[str, Any]) -> str:
-        gone = [positive for positive in row["positives"] if positive not in self._docids]
+    def _positive_fault(self, query: Mapping[str, Any]) -> str:
+        gone = [positive for positive in query["positives"] if positive not in self._docids]
         if gone:
             return f"no live passage {gone[0]!r}"
-        return "" if row["positives"] else "no positive"
+        return "" if query["positives"] else "no positive"
 
-    def _hops(self, row: Mapping[str, Any]) -> str:
+    def _hops_fault(self, query: Mapping[str, Any]) -> str:
         """A multi-hop query joins passages of different documents; every other one asks for one passage."""
-        found = self.docids(row)
-        if row["kind"] != "multihop":
-            return "" if len(found) < 2 else f"{len(found)} positives of a {row['kind']} query"
-        documents = [set(self._head.documents_of(docid)) for docid in found]
-        if len(documents) == 1 and len(row["positives"]) == 1:
+        docids = self.docids(query)
+        if query["kind"] != "multihop":
+            return "" if len(docids) < 2 else f"{len(docids)} positives of a {query['kind']} query"
+        documents = [set(self._corpus.documents_of(docid)) for docid in docids]
+        if len(documents) == 1 and len(query["positives"]) == 1:
             return "one positive"
         return "one document" if len(documents) > 1 and len(set.union(*documents)) < 2 else ""
 
-    def _leak(self, row: Mapping[str, Any]) -> str:
-        held = [docid in self._heldout for docid in self.docids(row)]
-        if row["split"] in _TAUGHT:
-            return "asks for what is held out" if any(held) else ""
-        return "" if all(held) else "asks for what is trained on"
+    def _leak_fault(self, query: Mapping[str, Any]) -> str:
+        heldout = [docid in self._heldout for docid in self.docids(query)]
+        if query["split"] in _TRAINED:
+            return "asks for a held-out passage" if any(heldout) else ""
+        return "" if all(heldout) else "asks for a passage that is trained on"
 
-    def _withheld(self, row: Mapping[str, Any]) -> str:
-        inside = {sentence for docid in self.docids(row) for sentence in self._head.passages[docid].sentences}
-        return next((f"in no positive: {sentence!r}" for sentence in row["withheld"] if sentence not in inside), "")
+    def _withheld_fault(self, query: Mapping[str, Any]) -> str:
+        inside = {sentence for docid in self.docids(query) for sentence in self._corpus.passages[docid].sentences}
+        return next((f"in no positive: {sentence!r}" for sentence in query["withheld"] if sentence not in inside), "")
 
-    def _constraints(self, row: Mapping[str, Any]) -> str:
-        named = _object(row["constraints"])
-        if isinstance(named, str):
-            return named
-        carried = [
-            self._head.document(doc_id).metadata
-            for docid in self.docids(row)
-            for doc_id in self._head.documents_of(docid)
+    def _constraint_fault(self, query: Mapping[str, Any]) -> str:
+        constraints = _json_object(query["constraints"])
+        if isinstance(constraints, str):
+            return constraints
+        documents = [
+            self._corpus.document(doc_id).metadata
+            for docid in self.docids(query)
+            for doc_id in self._corpus.documents_of(docid)
         ]
-        wrong = (name for name, value in named.items() if not any(own.get(name) == value for own in carried))
-        return next((f"{name!r} of no positive is {named[name]!r}" for name in wrong), "")
+        wrong = (
+            name
+            for name, value in constraints.items()
+            if not any(metadata.get(name) == value for metadata in documents)
+        )
+        return next((f"no positive has {name!r} {constraints[name]!r}" for name in wrong), "")
 
 
-def _object(constraints: str) -> dict[str, Any] | str:
-    """The constraints as they are stored, or what is wrong with them."""
+def _json_object(stored: str) -> dict[str, Any] | str:
+    """A JSON object as it is stored, or what is wrong with it."""
     try:
-        named = json.loads(constraints)
+        value = json.loads(stored)
     except ValueError as error:
-        return f"no JSON: {error}"
-    return named if isinstance(named, dict) else "no JSON object"
+        return f"not JSON: {error}"
+    return value if isinstance(value, dict) else "not a JSON object"
 
 
-def _unnamed(row: Mapping[str, Any]) -> str:
-    """The first constraint of a query that its words do not name; a date may be spoken in any way that has its year."""
-    named = _object(row["constraints"])
-    if isinstance(named, str):
+def _unnamed_fault(query: Mapping[str, Any]) -> str:
+    """The first constraint that the words of a query do not name; of a date, the year is enough."""
+    constraints = _json_object(query["constraints"])
+    if isinstance(constraints, str):
         return ""
-    said = row["text"].casefold()
-    spoken = {name: str(value)[:4] if is_date(str(value)) else str(value) for name, value in named.items()}
-    return next((f"{name!r} {value!r}" for name, value in spoken.items() if value.casefold() not in said), "")
+    text = query["text"].casefold()
+    spoken = {name: str(value)[:4] if is_date(str(value)) else str(value) for name, value in constraints.items()}
+    return next((f"{name!r} {value!r}" for name, value in spoken.items() if value.casefold() not in text), "")
 
 
-def _length(row: Mapping[str, Any]) -> str:
-    fewest, most = _WORDS_OF.get(row["kind"], (1, _MOST_WORDS))
-    words = len(row["text"].split())
-    return "" if fewest <= words <= most else f"{words} words in a {row['kind']} query"
+def _length_fault(query: Mapping[str, Any]) -> str:
+    fewest, most = _WORDS_OF.get(query["kind"], (1, _MOST_WORDS))
+    words = len(query["text"].split())
+    return "" if fewest <= words <= most else f"{plural(words, 'word')} in a {query['kind']} query"
 
 
-def _letters(text: str) -> float:
-    """The share of a text's letters that English has, with or without accents; 1 where it has no letters."""
+def _latin_share(text: str) -> float:
+    """The share of a text's letters that are Latin, with or without accents; 1 if it has no letters."""
     if text.isascii():
         return 1.0
     letters = _LETTER.findall(text)
     return sum(map(bool, map(_LATIN.match, letters))) / len(letters) if letters else 1.0
 
 
-def _words(text: str) -> Sequence[str]:
+def _words(text: str) -> list[str]:
     return _WORDS.findall(text.casefold())
 
 
 def figures(frame: "pd.DataFrame") -> dict[str, float]:
-    """How many queries there are, of which kinds, how many say something new, and how much they teach."""
+    """The number of queries and of each kind, their distinct share, their median length, and the share covered."""
     count = max(1, len(frame))
     return {
         "queries": len(frame),
@@ -179,52 +190,52 @@ def figures(frame: "pd.DataFrame") -> dict[str, float]:
 
 def suite() -> "ExpectationSuite":
     """Expectations about `frame`."""
-    expect = library().expectations
+    expect = gx().expectations
     return suite_of(
         "queries",
         [
-            faultless("text_fault", "every query has words"),
+            expect_no_fault("text_fault", "every query has words"),
             expect.ExpectColumnValuesToBeBetween(
-                column="words", max_value=_MOST_WORDS, description=f"a query has at most {_MOST_WORDS} words"
+                column="words", max_value=_MOST_WORDS, description=f"every query has at most {_MOST_WORDS} words"
             ),
             expect.ExpectColumnValuesToBeInSet(
-                column="kind", value_set=list(KINDS), description="every kind is a known one"
+                column="kind", value_set=list(KINDS), description="every query is of a known kind"
             ),
             expect.ExpectColumnValuesToBeInSet(
-                column="split", value_set=list(SPLITS), description="every split is a known one"
+                column="split", value_set=list(SPLITS), description="every query is in a known split"
             ),
-            faultless("copy_fault", "no query is a copy of its passage"),
-            faultless("positive_fault", "every positive is a live passage"),
-            faultless("hops_fault", "two documents answer a multi-hop query, one passage any other"),
-            faultless("leak_fault", "training asks for nothing held out, tuning and gate for nothing else"),
-            faultless("withheld_fault", "a withheld sentence is of a positive"),
-            faultless("constraint_fault", "a constraint holds for a document of a positive"),
-            faultless("unnamed_fault", "a query names its constraints", severity="warning"),
+            expect_no_fault("copy_fault", "no query is a copy of its passage"),
+            expect_no_fault("positive_fault", "every positive is a live passage"),
+            expect_no_fault("hops_fault", "every multi-hop query asks for two documents, every other for one passage"),
+            expect_no_fault("leak_fault", "training queries ask for no held-out passage, all others only for those"),
+            expect_no_fault("withheld_fault", "every withheld sentence is from a positive"),
+            expect_no_fault("constraint_fault", "every constraint is true of a document with a positive"),
+            expect_no_fault("unnamed_fault", "every query names its constraints", severity="warning"),
             expect.ExpectColumnValuesToBeInSet(
                 column="length_fault",
                 value_set=[""],
-                mostly=1 - _ODD,
+                mostly=1 - _ODD_SHARE,
                 severity="warning",
-                description=f"at most {_ODD:.0%} of the queries are shorter or longer than their kind should be",
+                description=f"at most {_ODD_SHARE:.0%} of the queries are too short or too long for their kind",
             ),
             expect.ExpectColumnValuesToBeBetween(
                 column="letters",
-                min_value=_ENGLISH,
-                mostly=1 - _ODD,
+                min_value=_LATIN_LETTERS,
+                mostly=1 - _ODD_SHARE,
                 severity="warning",
-                description=f"at most {_ODD:.0%} of the queries are written in letters that English has not",
+                description=f"at most {_ODD_SHARE:.0%} of the queries are written in letters that are not Latin",
             ),
             expect.ExpectColumnProportionOfUniqueValuesToBeBetween(
                 column="text",
-                min_value=_DISTINCT,
+                min_value=_DISTINCT_SHARE,
                 severity="warning",
-                description=f"at least {_DISTINCT:.0%} of the queries are there once",
+                description=f"at least {_DISTINCT_SHARE:.0%} of the queries are distinct",
             ),
             expect.ExpectColumnMinToBeBetween(
                 column="covered",
                 min_value=1.0,
                 severity="warning",
-                description="share of what is to be learned that a training query asks for",
+                description="training queries ask for every passage that is to be learned",
             ),
         ],
     )
