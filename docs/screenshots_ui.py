@@ -33,8 +33,8 @@ def main(home: Path, ui: str) -> None:
         shown(page, f"{ui}/assets/passages?view=checks", "Latest execution", "ui-check-passed")
         shown(page, f"{ui}/assets/synthetic_queries?view=checks", "Latest execution", "ui-check-failed")
         launched(page, ui)
-        docs = next((home / "data_docs" / "validations" / "passages").rglob("*.html"))
-        shown(page, docs.absolute().as_uri(), "Overview", "data-docs")
+        docs = home / "data_docs" / "index.html"
+        shown(page, docs.absolute().as_uri(), "Data checks", "data-docs")
         browser.close()
 
 
