@@ -1,6 +1,7 @@
-"""How good a run is, how sure one can be of it, and the page that shows it.
+"""How good a release is, how sure that is, and the pages that show it.
 
-metrics.py scores one ranked list, significance.py compares two systems query by query, report.py writes what came
-out as a page, as JSON and as a table for a terminal. These three know neither a model nor a store: rankings and
-numbers go in, numbers and files come out.
+metrics.py scores ranked lists, significance.py compares two systems query by query, datasets.py reads benchmarks,
+baselines.py holds the systems that a benchmark compares, fusion_tuning.py fits fusion and picks the default mode,
+model_metrics.py measures what the gate asks, benchmark.py and continual_summary.py make the results of a run, and
+reports/ shows them. Nothing here knows the registry.
 """

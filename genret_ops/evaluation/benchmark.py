@@ -1,6 +1,6 @@
-"""A benchmark of one release: every system on every query, scores, paired intervals, timings.
+"""A benchmark of one release: every system on every query, with scores, paired intervals and timings.
 
-The result is the JSON of `genret bench`; per-query results lie beside it.
+The result is the JSON of `genret bench`; the scores of each query are written beside it.
 """
 
 import json
@@ -21,7 +21,7 @@ from genret_ops.retrieval.retriever import Retriever
 from genret_ops.storage.files import write_atomically
 
 PerQuery = dict[str, dict[str, dict[str, float]]]
-"""System to query id to metric to score."""
+"""System -> query id -> metric -> score."""
 
 
 def evaluate(
@@ -30,30 +30,37 @@ def evaluate(
     systems: Baselines,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[PerQuery, PerQuery]:
-    """(headline scores, textbook scores) by system and query; equal where the protocol is textbook."""
-    headline, books = PerQuery(), PerQuery()
-    found = systems.run([query.text for query in benchmark.queries])
-    for number, (query, runs) in enumerate(zip(benchmark.queries, found, strict=True), 1):
+    """Run every system on every query.
+
+    Args:
+        benchmark: the queries.
+        head: the corpus head that the systems search.
+        systems: the systems.
+        progress: called with (queries done, all queries).
+
+    Returns:
+        (headline scores, textbook scores) by system and query; the same if the protocol is textbook.
+    """
+    headline, textbook_scores = PerQuery(), PerQuery()
+    answers = systems.run([query.text for query in benchmark.queries])
+    for number, (query, runs) in enumerate(zip(benchmark.queries, answers, strict=True), 1):
         for system, run in runs.items():
-            book = _textbook(query, run, head)
-            books.setdefault(system, {})[query.query_id] = book
-            score = (
-                official_multihop([head.passages[d].text for d in run[:11]], query.facts)
-                if benchmark.official
-                else book
-            )
-            headline.setdefault(system, {})[query.query_id] = score
+            scores = _textbook(query, run, head)
+            textbook_scores.setdefault(system, {})[query.query_id] = scores
+            if benchmark.official:
+                scores = official_multihop([head.passages[docid].text for docid in run[:11]], query.facts)
+            headline.setdefault(system, {})[query.query_id] = scores
         progress(number, len(benchmark.queries))
-    return headline, books
+    return headline, textbook_scores
 
 
 def _textbook(query: BenchQuery, run: Sequence[int], head: CorpusView) -> dict[str, float]:
-    """Passages rolled up to documents; gold documents that the corpus lost to quarantine still count."""
+    """Scores of passages rolled up to documents; gold documents that the corpus lost to quarantine still count."""
     return textbook(roll_up(doc_id for docid in run for doc_id in head.documents_of(docid)), query.relevant)
 
 
 def paired(scores: PerQuery, seed: int) -> dict[str, dict[str, list[float]]]:
-    """Hybrid against every other system: (difference, low, high) of the mean, 95 % bootstrap over queries."""
+    """Hybrid minus every other system: (difference, low, high) of each metric, 95 % bootstrap over queries."""
     ours = scores["hybrid"]
     metrics = list(next(iter(ours.values())))
     others = (system for system in scores if system != "hybrid")
@@ -61,17 +68,17 @@ def paired(scores: PerQuery, seed: int) -> dict[str, dict[str, list[float]]]:
 
 
 def by_type(benchmark: Benchmark, scores: PerQuery) -> dict[str, dict[str, dict[str, float]]]:
-    """Mean scores of each question type and system, where queries have a type."""
+    """Mean scores by question type and system; empty if queries have no type."""
     kinds = sorted({query.kind for query in benchmark.queries if query.kind})
     ids = {kind: [query.query_id for query in benchmark.queries if query.kind == kind] for kind in kinds}
     return {
-        kind: {system: mean({query: found[query] for query in ids[kind]}) for system, found in scores.items()}
+        kind: {system: mean({query: by_query[query] for query in ids[kind]}) for system, by_query in scores.items()}
         for kind in kinds
     }
 
 
 def latency(retriever: Retriever, queries: Sequence[str], mode: str) -> dict[str, float]:
-    """Median seconds of one search in process on one core, and the encoder's part of it."""
+    """Median seconds of one search in this process on one core, and the encoder's part of them."""
     import torch
     from threadpoolctl import threadpool_limits
 
@@ -83,16 +90,24 @@ def latency(retriever: Retriever, queries: Sequence[str], mode: str) -> dict[str
     finally:
         torch.set_num_threads(threads)
     return {
-        "median_seconds": statistics.median(one["total"] for one in seconds),
-        "median_encoder_seconds": statistics.median(one["encoder"] for one in seconds),
+        "median_seconds": statistics.median(search["total"] for search in seconds),
+        "median_encoder_seconds": statistics.median(search["encoder"] for search in seconds),
     }
 
 
 def report(
     benchmark: Benchmark, head: CorpusView, scores: tuple[PerQuery, PerQuery], facts: Mapping[str, Any], seed: int
 ) -> dict[str, Any]:
-    """The benchmark's result as JSON; `facts` are added as they are (seed, steps, build_seconds, fusion ...)."""
-    headline, books = scores
+    """The benchmark's result as JSON.
+
+    Args:
+        benchmark: the queries.
+        head: the corpus head that was searched.
+        scores: headline and textbook scores, as `evaluate` returns them.
+        facts: what else the result says as it is, such as seed, steps, build_seconds and fusion.
+        seed: seed of the bootstrap.
+    """
+    headline, textbook_scores = scores
     result: dict[str, Any] = {
         "dataset": benchmark.name,
         "queries": len(benchmark.queries),
@@ -100,25 +115,26 @@ def report(
         **facts,
         "peak_memory_mb": peak_memory_mb(),
         "protocol": "official" if benchmark.official else "textbook",
-        "systems": {system: mean(found) for system, found in headline.items()},
+        "systems": {system: mean(by_query) for system, by_query in headline.items()},
         "paired": paired(headline, seed) if len(benchmark.queries) > 1 else {},
         "by_type": by_type(benchmark, headline),
     }
     if benchmark.official:
-        result["textbook"] = {system: mean(found) for system, found in books.items()}
+        result["textbook"] = {system: mean(by_query) for system, by_query in textbook_scores.items()}
     return result
 
 
 def peak_memory_mb() -> int:
-    """Largest resident set of this process or of one of its children, in MB."""
-    both = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return round(max(both) / 1024)
+    """The largest resident set of this process or of one of its children, in MB."""
+    peaks = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return round(max(peaks) / 1024)
 
 
 def write_per_query(scores: PerQuery, path: Path) -> None:
-    """One JSON line a query: its scores under every system."""
+    """Write one JSON line a query: its scores under every system."""
     queries = next(iter(scores.values()))
     lines = (
-        json.dumps({"query": query, **{name: found[query] for name, found in scores.items()}}) for query in queries
+        json.dumps({"query": query, **{name: by_query[query] for name, by_query in scores.items()}})
+        for query in queries
     )
     write_atomically(path, ("\n".join(lines) + "\n").encode())

@@ -1,9 +1,9 @@
-"""A corpus replayed delta by delta under several strategies: the stored cells of a run, and what they say together.
+"""The summary of a corpus that was replayed delta by delta under several strategies.
 
-A cell is what one strategy reached after one delta: `scores` (system -> query id -> metric -> score, for every query
-that has arrived by then), `seconds` (searchable, learned, training; None where the run was stopped meanwhile), `steps`,
-`heldout` and counts of the corpus.
-This module computes; assets/continual.py makes the cells.
+A cell is what one strategy reached after one delta: `scores` (system -> query id -> metric -> score, of every query
+that has arrived by then), `seconds` (searchable, learned, training; None if the run was interrupted meanwhile),
+`steps`, `heldout` and counts of the corpus. This module only computes; assets/lib/continual_benchmark.py makes the
+cells.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ STRATEGIES = {
     "without_replay": "trained on what is new alone",
 }
 WORDS = "bm25_metadata"
-"""The system that no strategy touches."""
+"""The system that is the same under every strategy."""
 SYSTEMS = ("hybrid_without_model", "generative", "hybrid")
 LEARNED = ("generative", "hybrid")
 REFERENCE = "retraining"
@@ -32,42 +32,49 @@ PAIRS = (
     ("hybrid replay", "hybrid_without_model replay"),
     ("hybrid replay", WORDS),
 )
-"""Rows that are compared: (ours, theirs)."""
+"""The rows that are compared, (ours, theirs); a row is a system under a strategy."""
 TIMED = "fast"
-"""The strategy that encodes what is new, and takes the time for it; the others find it encoded."""
+"""The strategy whose time to searchable counts: it runs first and encodes what is new, which the others reuse."""
 
 Cell = Mapping[str, Any]
 Parts = Sequence[Sequence[str]]
-"""Query ids by the delta that they arrive with."""
+"""The ids of the queries that arrive with each delta."""
 
 
 def by_query(cells: Sequence[Cell], parts: Parts, system: str, metric: str) -> list[list[np.ndarray]]:
     """Scores on the queries of delta i after delta t, shape (queries of i,); a row for each t that brought queries.
 
-    The last row stands after the last delta, whether that brought queries or not.
+    The last row is taken after the last delta, whether that brought queries or not.
 
     Raises:
         ValueError: no delta brought a query.
     """
-    told = [number for number, own in enumerate(parts) if own]
-    if not told:
+    asking = [number for number, queries in enumerate(parts) if queries]
+    if not asking:
         raise ValueError("no query has all of its gold documents in the corpus")
-    stands = [*told[:-1], len(parts) - 1]
+    after = [*asking[:-1], len(parts) - 1]
     return [
         [
-            np.array([cells[stand]["scores"][system][query][metric] for query in parts[part]])
-            for part in told[: place + 1]
+            np.array([cells[delta]["scores"][system][query][metric] for query in parts[part]])
+            for part in asking[: row + 1]
         ]
-        for place, stand in enumerate(stands)
+        for row, delta in enumerate(after)
     ]
 
 
 def summary(
     cells: Mapping[str, Sequence[Cell]], parts: Parts, facts: Mapping[str, Any], seed: int = 0
 ) -> dict[str, Any]:
-    """AP, BWT and FWT of every system and strategy, differences after the last delta, and what each cost.
+    """AP, BWT and FWT of every system and strategy, differences after the last delta, and costs, as JSON.
 
-    `searchable_seconds` is the median of the deltas.
+    Args:
+        cells: the cells of each strategy, delta by delta.
+        parts: the ids of the queries that arrive with each delta.
+        facts: what else the summary says as it is, such as dataset, seed and steps.
+        seed: seed of the bootstrap.
+
+    Returns:
+        The summary; `searchable_seconds` and the seconds in `cost` are medians over the deltas.
     """
     metrics = list(next(iter(cells[REFERENCE][-1]["scores"][WORDS].values())))
     rows = {WORDS: (REFERENCE, WORDS)}
@@ -76,17 +83,21 @@ def summary(
         name: {metric: by_query(cells[strategy], parts, system, metric) for metric in metrics}
         for name, (strategy, system) in rows.items()
     }
-    means = {name: {metric: _means(found) for metric, found in own.items()} for name, own in scores.items()}
+    means = {name: {metric: _means(row) for metric, row in by_metric.items()} for name, by_metric in scores.items()}
     last = {name: cells[strategy][-1]["scores"][system] for name, (strategy, system) in rows.items()}
     pairs = {f"{ours}-{theirs}": (ours, theirs) for ours, theirs in PAIRS} if len(last[WORDS]) > 1 else {}
     return {
         **facts,
         "deltas": [
-            {"delta": place, "queries": len(own), **cells[REFERENCE][place]["corpus"]}
-            for place, own in enumerate(parts)
+            {"delta": delta, "queries": len(queries), **cells[REFERENCE][delta]["corpus"]}
+            for delta, queries in enumerate(parts)
         ],
-        "rows": {name: {metric: _measures(found) for metric, found in own.items()} for name, own in means.items()},
-        "curves": {name: {metric: _curve(found) for metric, found in own.items()} for name, own in means.items()},
+        "rows": {
+            name: {metric: _measures(row) for metric, row in by_metric.items()} for name, by_metric in means.items()
+        },
+        "curves": {
+            name: {metric: _curve(row) for metric, row in by_metric.items()} for name, by_metric in means.items()
+        },
         "paired": {
             name: paired_by_metric(last[ours], last[theirs], metrics, seed) for name, (ours, theirs) in pairs.items()
         },
@@ -97,13 +108,13 @@ def summary(
             for name, (ours, theirs) in pairs.items()
         },
         "searchable_seconds": _median([cell["seconds"] for cell in cells[TIMED][1:]], "searchable"),
-        "cost": {strategy: _cost(found) for strategy, found in cells.items()},
+        "cost": {strategy: _cost(reached) for strategy, reached in cells.items()},
     }
 
 
 def _means(scores: Sequence[Sequence[np.ndarray]]) -> list[list[float]]:
-    """P_{t,i}."""
-    return [[float(own.mean()) for own in row] for row in scores]
+    """P_{t,i} of every delta t and i <= t."""
+    return [[float(part.mean()) for part in row] for row in scores]
 
 
 def _measures(scores: Sequence[Sequence[float]]) -> dict[str, float]:
@@ -112,11 +123,11 @@ def _measures(scores: Sequence[Sequence[float]]) -> dict[str, float]:
 
 def _curve(scores: Sequence[Sequence[float]]) -> list[float]:
     """AP after each delta."""
-    return [average_performance(scores[: place + 1]) for place in range(len(scores))]
+    return [average_performance(scores[: delta + 1]) for delta in range(len(scores))]
 
 
 def _cost(cells: Sequence[Cell]) -> dict[str, float | None]:
-    """Median seconds of one delta, and steps of all of them; the first corpus is not counted."""
+    """Median seconds of a delta, and the steps of all deltas; the first corpus does not count."""
     updates = cells[1:]
     return {
         "learned_seconds": _median([cell["seconds"] for cell in updates], "learned"),
@@ -126,6 +137,6 @@ def _cost(cells: Sequence[Cell]) -> dict[str, float | None]:
 
 
 def _median(seconds: Sequence[Mapping[str, float] | None], name: str) -> float | None:
-    """Of the cells that were made without a stop; None where none was."""
-    whole = [own[name] for own in seconds if own]
-    return median(whole) if whole else None
+    """The median over the cells that were made without interruption; None if there is none."""
+    measured = [cell[name] for cell in seconds if cell]
+    return median(measured) if measured else None

@@ -1,8 +1,8 @@
 """Fusion weights and the default mode, learned on held-out synthetic queries.
 
-A tuning query must not be trivial for word matching, so the sentence that it was made from is withheld: from the
-lexical text, and from the rows, which are encoded again without it. Half of the queries are withheld so; the other
-half see the whole passage, as a user's query does whose words are partly the text's own.
+A tuning query must not be trivial for word matching. For every second query the sentence that it was made from is
+withheld: from the lexical text, and from the rows, which are encoded again without it. The other half of the queries
+see the whole passage, like users' queries that share words with the text.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,26 +13,36 @@ import numpy as np
 
 from genret_ops.corpus.view import CorpusView
 from genret_ops.errors import GenretError
+from genret_ops.evaluation.metrics import reciprocal_rank
+from genret_ops.evaluation.model_metrics import DEPTH
 from genret_ops.evaluation.significance import paired_bootstrap
 from genret_ops.modeling.docid_head import RowScorer
 from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import Encoder
-from genret_ops.records import SyntheticQuery
+from genret_ops.records import Mode, SyntheticQuery
+from genret_ops.retrieval.artifacts import Model
 from genret_ops.retrieval.features import FEATURES, LEXICAL
 from genret_ops.retrieval.fusion import Fusion, fit
-from genret_ops.retrieval.index import Index, Model, build_lexical
-from genret_ops.retrieval.ranking import ClauseCandidates, candidates
-from genret_ops.retrieval.retriever import Retriever
+from genret_ops.retrieval.index import Index, build_lexical
+from genret_ops.retrieval.ranking import ClauseCandidates, candidates_of_plans
+from genret_ops.retrieval.retriever import CLAUSE_MODES, Retriever
 from genret_ops.settings import RetrievalSettings
-from genret_ops.synthesis.queries import FEWEST
+from genret_ops.synthesis.queries import MIN_GATE_DOCUMENTS
 
-_USUAL = "hybrid"
-_MODES = (_USUAL, "generative", "lexical")
+_USUAL: Mode = "hybrid"
 
 
 @dataclass(frozen=True, slots=True)
 class FusionTuning:
-    """What tuning found; `mrr` is MRR@10 by mode on the half of the queries that weights were not fitted on."""
+    """What tuning chose and measured.
+
+    Attributes:
+        fusion: weights of all features, fitted on all queries.
+        lexical_fusion: weights of the features of words alone, fitted on all queries.
+        default_mode: the mode for searches that name none.
+        mrr: by mode, MRR@10 on one half of the queries with weights fitted on the other half.
+        queries: number of queries.
+    """
 
     fusion: Fusion
     lexical_fusion: Fusion
@@ -44,16 +54,16 @@ class FusionTuning:
 def withheld_sentences(
     head: CorpusView, queries: Sequence[SyntheticQuery], docid_of: Mapping[str, int]
 ) -> dict[int, frozenset[str]]:
-    """Sentences to withhold by docid: those of every second query, where the passage has others left."""
-    found = dict[int, set[str]]()
+    """Sentences to withhold by docid: those of every second query, as long as the passage has others left."""
+    withheld = dict[int, set[str]]()
     for query in queries[::2]:
         for positive in query.positives:
             docid = docid_of[positive]
-            own = set(head.passages[docid].sentences)
-            taken = found.get(docid, set()) | (own & set(query.withheld))
-            if taken and len(taken) < len(own):
-                found[docid] = taken
-    return {docid: frozenset(sentences) for docid, sentences in found.items()}
+            sentences = set(head.passages[docid].sentences)
+            taken = withheld.get(docid, set()) | (sentences & set(query.withheld))
+            if taken and len(taken) < len(sentences):
+                withheld[docid] = taken
+    return {docid: frozenset(taken) for docid, taken in withheld.items()}
 
 
 def tune(
@@ -67,31 +77,37 @@ def tune(
     """Fit both fusions and choose the default mode.
 
     Args:
-        queries: the held-out ones.
+        head: the corpus head.
+        queries: the held-out queries of the tuning split.
         encoder: the trained query encoder.
-        rows_without: finished rows of every docid with these sentences withheld.
+        rows_without: gives the finished rows of every docid, encoded without the sentences to withhold by docid.
+        scale: scale of the logits.
+        settings: settings of retrieval.
+
+    Raises:
+        GenretError: there are no queries, or none has its passage among its candidates.
     """
     if not queries:
         raise GenretError("no held-out query could be made: the corpus is too small to tune on; add documents")
-    docid_of = {passage.passage_id: docid for docid, passage in enumerate(head.passages)}
+    docid_of = head.docid_of
     without = withheld_sentences(head, queries, docid_of)
     index = Index(head, settings, build_lexical(head, without))
     scorer = RowScorer(rows_without(without), scale)
     lists = _lists(index, queries, encoder, scorer)
     gold = [{docid_of[positive] for positive in query.positives} for query in queries]
-    fitted, held = _halves(queries)
-    model = Model(
-        encoder, scorer, _fitted(lists, gold, fitted, FEATURES), _fitted(lists, gold, fitted, LEXICAL), "", frozenset()
-    )
-    retriever = Retriever(index, model)
-    ranks = {mode: _reciprocal_ranks(lists, gold, held, retriever, mode) for mode in _MODES}
-    of = [head.first_document(min(gold[number])).doc_id for number in held]
+    fitting, measuring = _halves(queries)
+    fusion, lexical = (_fitted(lists, gold, fitting, names) for names in (FEATURES, LEXICAL))
+    retriever = Retriever(index, Model(encoder, scorer, fusion, lexical, "", frozenset()))
+    ranks: dict[str, list[float]] = {
+        mode: _reciprocal_ranks(lists, gold, measuring, retriever, mode) for mode in CLAUSE_MODES
+    }
+    documents = [head.first_document(min(gold[number])).doc_id for number in measuring]
     everything = list(range(len(queries)))
     return FusionTuning(
         fusion=_fitted(lists, gold, everything, FEATURES),
         lexical_fusion=_fitted(lists, gold, everything, LEXICAL),
-        default_mode=default_mode(ranks, of),
-        mrr={mode: mean(own) for mode, own in ranks.items()},
+        default_mode=default_mode(ranks, documents),
+        mrr={mode: mean(by_query) for mode, by_query in ranks.items()},
         queries=len(queries),
     )
 
@@ -99,20 +115,14 @@ def tune(
 def _lists(
     index: Index, queries: Sequence[SyntheticQuery], encoder: Encoder, scorer: RowScorer
 ) -> list[list[ClauseCandidates]]:
-    """Candidates of every query's clauses; all texts are encoded together, like lengths in one batch."""
+    """The candidates of every query's clauses."""
     plans = [index.planner.plan(query.text) for query in queries]
-    texts = [[plan.text, *(clause.text for clause in plan.clauses)] for plan in plans]
-    vectors = encoder.encode([text for own in texts for text in own])
-    logits = scorer.logits_in_turn(vectors, [len(own) for own in texts])
-    found = list[list[ClauseCandidates]]()
-    for plan, own, rows in zip(plans, texts, logits, strict=True):
-        scores = index.scores(own, rows)
-        found.append(candidates(index, plan, scores[0], scores[1:], index.head.live, index.pool))
-    return found
+    vectors = encoder.encode([text for plan in plans for text in plan.texts])
+    return list(candidates_of_plans(index, plans, vectors, scorer, index.pool))
 
 
 def _halves(queries: Sequence[SyntheticQuery]) -> tuple[list[int], list[int]]:
-    """Two halves by passage, so that no passage is on both sides."""
+    """Numbers of the queries in two halves, divided by passage: no passage is in both."""
     sides = [int(query.positives[0][:8], 16) % 2 for query in queries]
     first = [number for number, side in enumerate(sides) if side == 0]
     second = [number for number, side in enumerate(sides) if side == 1]
@@ -122,23 +132,25 @@ def _halves(queries: Sequence[SyntheticQuery]) -> tuple[list[int], list[int]]:
 def _fitted(
     lists: Sequence[Sequence[ClauseCandidates]], gold: Sequence[set[int]], chosen: Sequence[int], names: Sequence[str]
 ) -> Fusion:
-    clauses = [(_seen(clause, names), gold[number]) for number in chosen for clause in lists[number]]
-    right = [np.isin(clause.docids, list(found)) for clause, found in clauses]
+    """A fusion of the features in `names`, fitted on the queries with the numbers `chosen`."""
+    clauses = [
+        (clause.without_model() if names is LEXICAL else clause, gold[number])
+        for number in chosen
+        for clause in lists[number]
+    ]
+    right = [np.isin(clause.docids, list(docids)) for clause, docids in clauses]
     return fit([clause.matrix for clause, _ in clauses], right, names)
-
-
-def _seen(clause: ClauseCandidates, names: Sequence[str]) -> ClauseCandidates:
-    return clause.without_model() if names is LEXICAL else clause
 
 
 def default_mode(ranks: Mapping[str, Sequence[float]], documents: Sequence[str]) -> str:
     """`hybrid`, unless another mode is surely better: a difference that may be chance switches no ranker off.
 
     Args:
-        ranks: reciprocal rank of each query by mode; `documents`: the document that each query is about, which is
-            resampled as a whole. Questions about fewer than `FEWEST` of them prove nothing.
+        ranks: by mode the reciprocal rank of each query, shape (queries,).
+        documents: id of the document that each query is about; whole documents are resampled. Fewer than
+            `MIN_GATE_DOCUMENTS` prove nothing.
     """
-    if len(set(documents)) < FEWEST:
+    if len(set(documents)) < MIN_GATE_DOCUMENTS:
         return _USUAL
     better = [mode for mode in ranks if paired_bootstrap(ranks[mode], ranks[_USUAL], documents)[1] > 0]
     return max(better, key=lambda mode: mean(ranks[mode]), default=_USUAL)
@@ -151,8 +163,6 @@ def _reciprocal_ranks(
     retriever: Retriever,
     mode: str,
 ) -> list[float]:
-    found = list[float]()
-    for number in chosen:
-        ranked = enumerate(retriever.ranked(lists[number], mode, 10), 1)
-        found.append(next((1 / rank for rank, item in ranked if item.docid in gold[number]), 0.0))
-    return found
+    """Reciprocal rank, within ten, of each of the queries with the numbers `chosen`."""
+    runs = ([item.docid for item in retriever.ranked(lists[number], mode, DEPTH)] for number in chosen)
+    return [reciprocal_rank(run, gold[number]) for number, run in zip(chosen, runs, strict=True)]

@@ -1,42 +1,63 @@
-"""Scores of one ranked list: textbook (trec_eval's terms) and official MultiHop-RAG.
+"""Scores of one ranked list: textbook measures, in the terms of trec_eval, and the official ones of MultiHop-RAG.
 
-Every score is a fraction in [0, 1] of one query; `mean` averages over queries. Nothing here knows where a list
-came from.
+Every score is that of one query, a fraction in [0, 1]; `mean` averages over queries. This module does not know where a
+list came from.
 """
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 TEXTBOOK = ("HIT@1", "HIT@4", "HIT@10", "MRR@10", "MAP@10", "nDCG@10", "Recall@4", "Recall@10", "Recall@100")
 OFFICIAL = ("HIT@4", "HIT@10", "MAP@10", "MRR@10")
 
 _OFFICIAL_MAP_RANKS = 11
+_Item = TypeVar("_Item", int, str)
 
 
-def roll_up(passage_hits: Iterable[str]) -> list[str]:
-    """Documents of a ranked list of passages: each at the rank of its best passage, once.
+def reciprocal_rank(run: Iterable[_Item], relevant: Collection[_Item]) -> float:
+    """1 / rank of the first relevant item of a ranked list, 0 without any.
+
+    Example:
+        >>> reciprocal_rank(["a", "b", "c"], {"c", "b"})
+        0.5
+    """
+    return next((1 / rank for rank, item in enumerate(run, start=1) if item in relevant), 0.0)
+
+
+def roll_up(doc_ids: Iterable[str]) -> list[str]:
+    """The documents of a ranked list of passages: each once, in the order of their best passages.
 
     Args:
-        passage_hits: the document id of each passage, best first.
+        doc_ids: the document id of each passage, best first.
+
+    Example:
+        >>> roll_up(["b", "a", "b", "c"])
+        ['b', 'a', 'c']
     """
-    return list(dict.fromkeys(passage_hits))
+    return list(dict.fromkeys(doc_ids))
 
 
 def textbook(run: Sequence[str], relevant: Mapping[str, int] | Collection[str]) -> dict[str, float]:
     """Scores of one query's ranked documents, under the keys of `TEXTBOOK`.
 
-    The terms are trec_eval's: HIT@k is success_k, MRR@10 recip_rank of the first ten, Recall@k recall_k,
-    MAP@10 map_cut_10 and nDCG@10 ndcg_cut_10. MAP@10 divides by the number of relevant documents, however many
-    there are, so that a query with more than ten cannot reach 1. nDCG@10 takes the grade itself as gain, discounted
-    by log2(rank + 1), over the ideal order of all judged documents.
+    In the terms of trec_eval, HIT@k is success_k, MRR@10 is recip_rank of the first ten, Recall@k is recall_k,
+    MAP@10 is map_cut_10 and nDCG@10 is ndcg_cut_10. MAP@10 divides by the number of relevant documents, however many
+    there are: a query with more than ten cannot reach 1. In nDCG@10 the gain is the grade itself, discounted by
+    log2(rank + 1), over the ideal order of all judged documents.
 
     Args:
         run: document ids, best first, without duplicates (see `roll_up`).
-        relevant: grade by document id; grades of 0 and below mean judged and not relevant. A plain collection of
-            ids counts as grade 1 each.
+        relevant: grade by document id; a grade of 0 or below means judged and not relevant. In a plain collection
+            of ids each has grade 1.
 
     Raises:
-        ValueError: `run` holds a document twice, or nothing is relevant, so that no score is defined.
+        ValueError: `run` holds a document twice, or no document is relevant, so that no score is defined.
+
+    Example:
+        >>> scores = textbook(["b", "a", "c"], {"a"})
+        >>> scores["HIT@1"], scores["MRR@10"], scores["Recall@4"]
+        (0.0, 0.5, 1.0)
     """
     if len(set(run)) != len(run):
         raise ValueError("the ranked list holds a document twice: roll passages up to documents first")
@@ -46,35 +67,36 @@ def textbook(run: Sequence[str], relevant: Mapping[str, int] | Collection[str]) 
         raise ValueError("a query without a relevant document has no score: leave it out before scoring")
     ranks = [rank for rank, doc_id in enumerate(run, start=1) if doc_id in grades]
 
-    def found(k: int) -> int:
+    def hits(k: int) -> int:
         return sum(rank <= k for rank in ranks)
 
-    scores = {f"HIT@{k}": float(found(k) > 0) for k in (1, 4, 10)}
-    scores["MRR@10"] = 1 / ranks[0] if found(10) else 0.0
+    scores = {f"HIT@{k}": float(hits(k) > 0) for k in (1, 4, 10)}
+    scores["MRR@10"] = 1 / ranks[0] if hits(10) else 0.0
     scores["MAP@10"] = sum(nth / rank for nth, rank in enumerate(ranks, start=1) if rank <= 10) / len(grades)
     ideal = sorted(grades.values(), reverse=True)
     scores["nDCG@10"] = _dcg([grades.get(doc_id, 0) for doc_id in run[:10]]) / _dcg(ideal[:10])
-    return scores | {f"Recall@{k}": found(k) / len(grades) for k in (4, 10, 100)}
+    return scores | {f"Recall@{k}": hits(k) / len(grades) for k in (4, 10, 100)}
 
 
 def official_multihop(texts: Sequence[str], facts: Sequence[str]) -> dict[str, float]:
     """Official MultiHop-RAG scores of one query, under the keys of `OFFICIAL`.
 
-    A retrieved text is a hit where any gold fact is contained in it, spaces and newlines removed from both. HIT@k is
-    1 with a hit among the first k, MRR@10 is 1 / rank of the first hit within ten. "MAP@10" adds, over the first 11
-    ranks, (facts not found before) / rank and divides by min(number of facts, 10): it is not average precision, and
-    as several facts may be found at rank 1 it counts facts, not hits. A fact listed twice is found once and
-    divided by twice.
+    A retrieved text is a hit if it contains any gold fact, spaces and newlines removed from both. HIT@k is 1 with a
+    hit among the first k, MRR@10 is 1 / rank of the first hit within ten. "MAP@10" is not average precision: over the
+    first 11 ranks it adds (facts that no earlier text contains) / rank, and divides by min(number of facts, 10). It
+    counts facts, not hits, since several may be in the text at rank 1. A fact that is listed twice counts once above
+    the line and twice below.
 
     Args:
         texts: text of each retrieved passage, best first; more than 11 are not read.
         facts: the query's gold facts.
 
     Raises:
-        ValueError: no facts (a null query, which the benchmark leaves out), or a blank one, which every text contains.
+        ValueError: there are no facts (a null query, which the benchmark leaves out), or one is blank, which every
+            text contains.
 
-    Source: Tang and Yang, "MultiHop-RAG" (arXiv 2401.15391), and its public evaluation script, whose loop also runs
-    over 11 ranks but adds to MAP within the first ten only.
+    Source: Tang and Yang, "MultiHop-RAG" (arXiv 2401.15391), and its public evaluation script. That loop runs over 11
+    ranks too, but adds to MAP within the first ten only.
     """
     gold = [_squeeze(fact) for fact in facts]
     if not gold or not all(gold):
@@ -95,10 +117,13 @@ def official_multihop(texts: Sequence[str], facts: Sequence[str]) -> dict[str, f
 
 
 def mean(per_query: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """Mean of each metric over queries (query id -> metric -> score).
+    """Mean of each metric over queries.
+
+    Args:
+        per_query: query id -> metric -> score.
 
     Raises:
-        ValueError: no queries, or two of them were scored with different metrics.
+        ValueError: there are no queries, or two were scored with different metrics.
     """
     if not per_query:
         raise ValueError("no queries to average over")

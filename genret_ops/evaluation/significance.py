@@ -1,4 +1,4 @@
-"""How sure a difference between two systems is: the paired bootstrap, over queries or whole groups of them."""
+"""How sure a difference between two systems is: the paired bootstrap, over queries or over whole groups of them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,24 +14,31 @@ def paired_bootstrap(
     samples: int = 2000,
     seed: int = 0,
 ) -> tuple[float, float, float]:
-    """Mean of a - b over queries, with its 95 % percentile interval (difference, low, high).
+    """The mean of a - b over queries, with its 95 % percentile interval.
 
     Args:
         a: score of each query under the first system, shape (queries,).
-        b: score of the same queries, in the same order, under the second.
-        groups: group of each query, such as its gold document; whole groups are resampled (cluster bootstrap), since
-            queries of one document are not independent. None: every query stands for itself.
-        samples: bootstrap resamples.
+        b: score of the same queries, in the same order, under the second system.
+        groups: group of each query, such as its gold document. Whole groups are resampled (cluster bootstrap), since
+            queries about one document are not independent. None: every query is resampled by itself.
+        samples: number of resamples.
         seed: the same seed gives the same interval.
+
+    Returns:
+        (difference, low, high), in the unit of the scores.
 
     Raises:
         ValueError: lengths differ, a score is not finite, or there are fewer than two queries or groups to resample.
+
+    Example:
+        >>> paired_bootstrap([1.0, 0.5, 1.0, 1.0], [0.5, 0.5, 1.0, 0.5])
+        (0.25, 0.0, 0.5)
 
     Source: Efron and Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13; for groups, Field and Welsh,
     "Bootstrapping clustered data" (JRSS B, 2007).
     """
     if len(a) != len(b) or (groups is not None and len(groups) != len(a)):
-        raise ValueError("scores and groups must be given for the same queries")
+        raise ValueError("scores and groups must be of the same queries")
     difference = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
     if not np.isfinite(difference).all():
         raise ValueError("a score is not finite")
@@ -48,7 +55,14 @@ def paired_by_metric(
     metrics: Sequence[str],
     seed: int,
 ) -> dict[str, list[float]]:
-    """[difference, low, high] of each metric over the queries of `ours` (query id -> metric -> score)."""
+    """[difference, low, high] of each metric, ours minus theirs.
+
+    Args:
+        ours: query id -> metric -> score.
+        theirs: the same of the other system, for at least these queries.
+        metrics: the metrics to compare.
+        seed: seed of the bootstrap.
+    """
     return {
         metric: list(
             paired_bootstrap(

@@ -1,8 +1,9 @@
-"""A model release as files: what `Model` needs, written by training and read by search.
+"""The learned side of a search, and its files in the folder of a release.
 
-`adapter/` (LoRA), `head.safetensors` (map A and residuals), `rows.npy` + `starts.npy` (finished rows), `docids.json`
-(passage ids by docid) and `search.json` (encoder, scale, fusion, default mode). Docids that came after the training
-have their rows in `fresh-rows.npy` + `fresh-starts.npy`, their numbers in `fresh-docids.npy`.
+`adapter/` holds LoRA, `head.safetensors` the map A and the residuals, `rows.npy` and `starts.npy` the finished rows,
+`docids.json` the passage id of each docid, and `search.json` what the release fixes for every search
+(`SearchSettings`). Docids that came after the training have their rows in `fresh-rows.npy` and `fresh-starts.npy`,
+their numbers in `fresh-docids.npy`. This module does not know the registry, which seals such a folder.
 """
 
 import json
@@ -21,13 +22,33 @@ from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import Encoder, encoder_hash
 from genret_ops.records import canonical_json
 from genret_ops.retrieval.fusion import Fusion
-from genret_ops.retrieval.index import Model
 from genret_ops.storage.files import file_hash, link
 
 SEARCH_FILE = "search.json"
 HEAD = "head.safetensors"
 _LEARNED = (HEAD, "rows.npy", "starts.npy", SEARCH_FILE)
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+
+
+@dataclass(frozen=True)
+class Model:
+    """The learned side of a search: from queries to logits of every docid.
+
+    Attributes:
+        encoder: the query encoder, with the adapter in it.
+        scorer: the finished rows.
+        fusion: weights of every feature.
+        lexical_fusion: weights of the features of words alone.
+        default_mode: the mode that did best on held-out queries.
+        known: the docids that the training knew; all others are fresh.
+    """
+
+    encoder: Encoder
+    scorer: RowScorer
+    fusion: Fusion
+    lexical_fusion: Fusion
+    default_mode: str
+    known: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +78,15 @@ class SearchSettings:
 
 
 def write_model(trained: Path, folder: Path, rows: Rows, passage_ids: Sequence[str], search: SearchSettings) -> None:
-    """Lay out a model release in `folder` from a training output (adapter and head) and finished rows."""
+    """Lay out a trained model as the files of a release.
+
+    Args:
+        trained: folder of the training's output, with adapter and head.
+        folder: the new folder.
+        rows: the finished rows of all docids.
+        passage_ids: the passage id of each docid.
+        search: what the release fixes for every search.
+    """
     folder.mkdir(parents=True)
     (folder / "adapter").mkdir()
     shutil.copyfile(trained / HEAD, folder / HEAD)
@@ -71,10 +100,14 @@ def write_model(trained: Path, folder: Path, rows: Rows, passage_ids: Sequence[s
 
 
 def extend_model(parent: Path, folder: Path, fresh: Rows, docids: Sequence[int], passage_ids: Sequence[str]) -> None:
-    """Lay out in `folder` the model release in `parent` with more docids; what it learned is shared, not copied.
+    """Lay out the model of another release with more docids; what it learned is shared by hard links.
 
-    `fresh` are the finished rows of `docids`, every live one that `parent` did not learn; `passage_ids` are those of
-    all docids.
+    Args:
+        parent: folder of the other release.
+        folder: the new folder.
+        fresh: finished rows of `docids`.
+        docids: every live docid that `parent` did not learn.
+        passage_ids: the passage id of each docid, learned or not.
     """
     folder.mkdir(parents=True)
     for name in ("adapter", *_LEARNED):
@@ -112,7 +145,7 @@ def _read(folder: Path, name: str) -> Any:
 
 @dataclass(frozen=True)
 class _Adapter:
-    """An adapter's files, the same wherever they lie."""
+    """An adapter's files; two with equal digests are equal, wherever they lie."""
 
     digest: str
     folder: Path = field(compare=False)
@@ -120,24 +153,28 @@ class _Adapter:
 
 @lru_cache(maxsize=2)
 def _adapted(name: str, weights: str, tokens: int, adapter: _Adapter) -> Encoder:
-    """An encoder with an adapter in it; the patches of a release share one. `weights` is the encoder's hash."""
+    """An encoder with an adapter in it; a release and its patches share one. `weights` is the encoder's hash."""
     encoder = Encoder.load(name, tokens)
     encoder.add_adapter(adapter.folder)
     return encoder
 
 
 def load_model(folder: Path, encoder: str | None = None) -> Model:
-    """The model of a release folder, on the encoder that it names or on the same one in another place.
+    """The model of a release folder.
+
+    Args:
+        folder: the folder.
+        encoder: name or path of the encoder to load, if it lies elsewhere than the release says.
 
     Raises:
-        BrokenRelease: the encoder at hand is not the one that the release was trained on.
+        BrokenRelease: that encoder is not the one that the release was trained on, or a file is missing.
     """
     search = read_search(folder)
     name = encoder or search.encoder
     if encoder_hash(name) != search.encoder_hash:
         raise BrokenRelease(
-            f"{folder.name} was trained on other weights than those of {name}: "
-            "install the version in constraints.txt, or build again"
+            f"{folder.name} was trained on another version of {name}: "
+            "install the one in constraints.txt, or build again"
         )
     adapter = folder / "adapter"
     digest = file_hash(adapter / CONFIG) + file_hash(adapter / WEIGHTS)

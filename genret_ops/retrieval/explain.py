@@ -1,4 +1,4 @@
-"""An answer as JSON for a machine, with the account of every hit; and its passages as people read them."""
+"""Answers explained: as JSON with the account of every hit, plans in a line, passages as people read them."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,8 +9,8 @@ from typing import Any
 from genret_ops.corpus.chunking import is_heading
 from genret_ops.corpus.metadata import profile
 from genret_ops.lexical.bm25 import tokenize
-from genret_ops.retrieval.query_plan import QueryPlan
-from genret_ops.retrieval.retriever import Answer, Retriever, describe
+from genret_ops.retrieval.query_plan import Clause, QueryPlan
+from genret_ops.retrieval.retriever import Answer, Retriever
 
 _URL = r"\((?:<[^<>\n]*>|(?:[^()\s<>]|\([^()\s]*\))*)(?:\s+(?:\"[^\"]*\"|'[^']*'))?\)"
 _IMAGE = re.compile(rf"!\[([^\[\]]*)\]{_URL}")
@@ -50,27 +50,33 @@ _ROW = re.compile(r"\s*(?:\|\s.*\s\||\|?(?:\s*:?-{3,}:?\s*\|)+(?:\s*:?-{3,}:?)?)
 _CELL_RULE = re.compile(r":?-{3,}:?")
 
 
-def answer(release: int, retriever: Retriever, found: Answer) -> dict[str, Any]:
-    """An answer of a release, by its number, with its plan and the account of every hit; ranks count from 1."""
+def answer(release: int, retriever: Retriever, result: Answer) -> dict[str, Any]:
+    """An answer with its plan and the account of every hit, as JSON.
+
+    Args:
+        release: number of the release that answered.
+        retriever: the retriever that answered.
+        result: its answer.
+    """
     return {
-        "query": found.query,
+        "query": result.query,
         "release": f"r{release}",
-        "mode": found.mode,
-        "plan": describe(found.plan),
-        "seconds": dict(found.seconds),
-        "hits": hits(retriever, found),
+        "mode": result.mode,
+        "plan": describe_plan(result.plan),
+        "seconds": dict(result.seconds),
+        "hits": hits(retriever, result),
     }
 
 
 def instead(retriever: Retriever, filters: Mapping[str, str]) -> dict[str, list[str]]:
-    """By attribute, values to ask for instead of one that no document has: the likest, else the most frequent."""
+    """For each filter whose value no document has, up to five values that exist: similar ones, else frequent ones."""
     known = profile(retriever.index.head.documents.values())
     missed = {name: value for name, value in filters.items() if value not in known[name]}
     return {name: get_close_matches(value, known[name], 5) or list(known[name])[:5] for name, value in missed.items()}
 
 
 def reading(plan: QueryPlan) -> dict[str, Any]:
-    """How a query was read: what is searched under which constraints, and what it names without insisting."""
+    """A plan as JSON: what is searched under which constraints, and what the query mentions without a cue."""
     return {
         "clauses": [{"text": clause.text, "constraints": dict(clause.constraints)} for clause in plan.clauses],
         "mentioned": [{"name": name, "value": value} for name, value in plan.soft],
@@ -79,18 +85,48 @@ def reading(plan: QueryPlan) -> dict[str, Any]:
     }
 
 
-def hits(retriever: Retriever, found: Answer, evidence: bool = True) -> list[dict[str, Any]]:
-    """The hits of an answer, each with its account; without its best sentence where nobody wants `evidence`."""
-    head, best = retriever.index.head, _evidence(retriever, found) if evidence else {}
+def describe_plan(plan: QueryPlan) -> str:
+    """A plan in one line, for people.
+
+    Example:
+        >>> describe_plan(planner.plan("battery fires in 'Wired' on 5 October 2023"))
+        '[source=Wired] battery fires | dated 2023-10-05'
+    """
+    parts = [_describe_clause(clause) for clause in plan.clauses]
+    if plan.soft:
+        parts.append("also names " + ", ".join(f"{name}={value}" for name, value in plan.soft))
+    if plan.dates:
+        parts.append("dated " + ", ".join(plan.dates))
+    if plan.left_out:
+        parts.append(f"the query names too much: {plan.left_out} left out")
+    return " | ".join(parts)
+
+
+def _describe_clause(clause: Clause) -> str:
+    constraints = ", ".join(f"{name}={value}" for name, value in clause.constraints.items())
+    return f"[{constraints}] {clause.text}" if constraints else clause.text
+
+
+def hits(retriever: Retriever, result: Answer, evidence: bool = True) -> list[dict[str, Any]]:
+    """The hits of an answer as JSON, each with its account; ranks count from 1.
+
+    Args:
+        retriever: the retriever that answered.
+        result: its answer.
+        evidence: whether each hit shows the sentence of it that says most about the query.
+    """
+    head, sentences = retriever.index.head, _evidence(retriever, result) if evidence else {}
     return [
         {
             "rank": rank,
             "passage_id": hit.passage_id,
             "doc_id": hit.doc_id,
             "title": hit.title,
-            "section": next(place.section for place in head.occurrences[hit.docid] if place.doc_id == hit.doc_id),
+            "section": next(
+                occurrence.section for occurrence in head.occurrences[hit.docid] if occurrence.doc_id == hit.doc_id
+            ),
             "text": hit.text,
-            **({"evidence": best[hit.docid]} if evidence else {}),
+            **({"evidence": sentences[hit.docid]} if evidence else {}),
             "metadata": dict(hit.metadata),
             "docid": hit.docid,
             "label": hit.label,
@@ -99,24 +135,24 @@ def hits(retriever: Retriever, found: Answer, evidence: bool = True) -> list[dic
             "relaxed": list(hit.relaxed),
             "state": hit.state,
         }
-        for rank, hit in enumerate(found.hits, 1)
+        for rank, hit in enumerate(result.hits, 1)
     ]
 
 
-def _evidence(retriever: Retriever, found: Answer) -> dict[int, str]:
-    """By docid, the sentence of each hit that has most in common with the query, by BM25; the first where none has.
+def _evidence(retriever: Retriever, result: Answer) -> dict[int, str]:
+    """By docid, the sentence of each hit that shares most with the query, by BM25; the first if none shares a word.
 
-    A heading is evidence only where there is nothing else.
+    A heading is evidence only if there is nothing else.
     """
     lexical, passages = retriever.index.lexical, retriever.index.head.passages
-    scores, best = lexical.sentence_scores(tokenize([found.plan.text])[0]), dict[int, str]()
-    for docid in (hit.docid for hit in found.hits):
+    scores, evidence = lexical.sentence_scores(tokenize([result.plan.text])[0]), dict[int, str]()
+    for docid in (hit.docid for hit in result.hits):
         sentences, first = passages[docid].sentences, int(lexical.starts[docid])
         after = int([*lexical.starts[docid + 1 : docid + 2], len(scores)][0])
-        own = range(min(after - first, len(sentences)))
-        told = [place for place in own if not is_heading(sentences[place])] or own
-        best[docid] = sentences[max(told, key=lambda place: scores[first + place])]
-    return best
+        indexed = range(min(after - first, len(sentences)))
+        prose = [number for number in indexed if not is_heading(sentences[number])] or indexed
+        evidence[docid] = sentences[max(prose, key=lambda number: scores[first + number])]
+    return evidence
 
 
 def plain_text(text: str) -> str:

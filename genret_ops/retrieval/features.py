@@ -1,8 +1,9 @@
-"""What fusion sees of a candidate: how each ranker likes it, for the whole query and for its clause.
+"""What fusion knows of a candidate: the score of each ranker, for the whole query and for its clause.
 
-Lexical scores are shares of the best allowed score; generative ones the distance of the log probability from the
-best. `uncovered` (how little of the clause the best sentence holds) says when words will not do, and multiplies
-the model's part. The names in `MODEL` are the model's; the fusion of `hybrid_without_model` has none of them.
+Lexical scores are shares of the best allowed score; generative ones fall with the distance of the log probability
+from the best. One feature multiplies the model's score by how little of the clause the best sentence covers: where
+words fail, the model counts for more. Features in `MODEL` come from the model, and the fusion of the system
+`hybrid_without_model` uses none of them.
 """
 
 from collections.abc import Sequence
@@ -29,12 +30,19 @@ MODEL = (
 )
 FEATURES = LEXICAL + MODEL
 _REACH = 12.0
-"""Log probability below the best at which a candidate counts as not generated at all."""
+"""A candidate whose log probability is this much below the best counts as not generated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Every ranker's scores of every docid for one text, each of shape (docids,)."""
+    """Every ranker's scores for one text.
+
+    Attributes:
+        passage: BM25 of each docid's passage, shape (docids,).
+        sentence: BM25 of each docid's best sentence, shape (docids,).
+        generative: the model's logits, shape (docids,).
+        coverage: how much of the text's weight in words the best sentence of all carries, about 0 to 1.
+    """
 
     passage: np.ndarray
     sentence: np.ndarray
@@ -53,17 +61,23 @@ def _nearness(logits: np.ndarray, allowed: np.ndarray) -> np.ndarray:
 
 
 def _of_document(values: np.ndarray, documents: np.ndarray, allowed: np.ndarray) -> np.ndarray:
-    """The best allowed value in each docid's document."""
+    """The best allowed value in each docid's document, shape (docids,)."""
     best = np.zeros(int(documents.max()) + 1, dtype=values.dtype)
     np.maximum.at(best, documents[allowed], values[allowed])
     return np.asarray(best[documents])
 
 
 def pool(rankings: Sequence[np.ndarray], allowed: np.ndarray, size: int) -> np.ndarray:
-    """The union of the `size` best allowed docids of each ranking, in docid order."""
+    """The union of the `size` best allowed docids of each ranking, in docid order.
+
+    Args:
+        rankings: scores of every docid, each of shape (docids,).
+        allowed: boolean mask of shape (docids,), not empty.
+        size: how many docids each ranking proposes at most.
+    """
     inside = np.flatnonzero(allowed)
-    found = [inside[np.argpartition(-scores[inside], min(size, len(inside)) - 1)[:size]] for scores in rankings]
-    return np.unique(np.concatenate(found))
+    best = [inside[np.argpartition(-scores[inside], min(size, len(inside)) - 1)[:size]] for scores in rankings]
+    return np.unique(np.concatenate(best))
 
 
 def features(
@@ -75,14 +89,16 @@ def features(
     dated: np.ndarray,
     candidates: np.ndarray,
 ) -> np.ndarray:
-    """Feature matrix of shape (candidates, len(FEATURES)), float32.
+    """Feature matrix of shape (candidates, len(FEATURES)), float32, its columns in the order of `FEATURES`.
 
     Args:
+        whole: scores for the whole query.
+        clause: scores for the clause.
         allowed: boolean mask of shape (docids,).
         documents: each docid's document number, shape (docids,).
         named: share of the softly named values that each docid carries, shape (docids,).
-        dated: whether a docid's date is named, shape (docids,).
-        candidates: docids to describe.
+        dated: 1 for docids whose date the query names, else 0, shape (docids,).
+        candidates: the docids to describe, shape (candidates,).
     """
     passage = [_share(scores.passage, allowed) for scores in (whole, clause)]
     sentence = [_share(scores.sentence, allowed) for scores in (whole, clause)]

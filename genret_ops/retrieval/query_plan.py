@@ -1,8 +1,8 @@
-"""The query plan: which attribute values a query names, how firmly, and the clause that belongs to each.
+"""The query plan: which attribute values a query names, how firmly, and which part of it belongs to each.
 
-A named value is *firm* where its case is exact and a cue says that it is meant as an attribute ("according
-to", "in the ... module", quotes): The Age, Fortune and class are also words. Firm values become allowed sets;
-others, and dates, only count in fusion. Nothing here knows of an index or a model.
+A value is *firm* if the query writes it in its exact case and a cue shows that an attribute is meant ("according to",
+"in the ... module", quotes): The Age, Fortune and class are also words. Firm values become allowed sets of docids.
+Other values are *soft*: like dates, they only count in fusion. This module knows neither an index nor a model.
 """
 
 import re
@@ -58,16 +58,16 @@ _QUESTION_WORDS = re.compile(
     re.IGNORECASE,
 )
 _CUE_REACH = 100
-"""Characters beside a value in which a cue may stand."""
+"""How many characters beside a value may hold its cue."""
 _SHORT = 25
-"""So many characters of content before the first named value mean that content follows its attribution."""
-MOST_CLAUSES, MOST_SOFT = 8, 16
-"""Each clause costs a search, each soft value a look at every docid; no question of MultiHop-RAG names more than 4."""
+"""With fewer characters of content than this before the first named value, content follows its attribution."""
+MAX_CLAUSES, MAX_SOFT = 8, 16
+"""Each clause costs a search, each soft value a pass over all docids; no question of MultiHop-RAG names more than 4."""
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
-    """An attribute value found in a query at characters [start, end)."""
+class NamedValue:
+    """An attribute value that a query names, at its characters [start, end)."""
 
     attribute: str
     value: str
@@ -78,7 +78,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A part of a query that is searched by itself: its text, and the attribute values that its answer must have."""
+    """A part of a query that is searched by itself, and the attribute values that its answers must have."""
 
     text: str
     constraints: Mapping[str, str] = field(default_factory=dict)
@@ -86,10 +86,20 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class QueryPlan:
-    """What a query asks: its text stripped of named values, its clauses, and what it mentions without insisting.
+    """What a query asks for.
 
-    `clauses` has one entry for a query with at most one firm value, and one for each of several. Of a query that names
-    very many values the first are planned: `left_out` counts the clauses and soft values that are not.
+    Attributes:
+        query: the query as it was written.
+        text: its content, without named values, dates and the words that only make it a question.
+        clauses: one for each firm value; a single one if the query names at most one.
+        soft: (attribute, value) of the values that it mentions without a cue.
+        dates: the days that it names, as ISO dates.
+        left_out: clauses and soft values beyond the first `MAX_CLAUSES` and `MAX_SOFT`, which are not searched for.
+
+    Example:
+        >>> planner = Planner({"source": {"Wired": 20, "Fortune": 30}})
+        >>> planner.plan("What does the Wired article say about fires, while Fortune reports on yachts?").clauses[0]
+        Clause(text='say about fires', constraints={'source': 'Wired'})
     """
 
     query: str
@@ -99,12 +109,18 @@ class QueryPlan:
     dates: tuple[str, ...] = ()
     left_out: int = 0
 
+    @property
+    def texts(self) -> list[str]:
+        """The texts that rankers read: the whole query's first, then each clause's."""
+        return [self.text, *(clause.text for clause in self.clauses)]
+
 
 class Planner:
     """Plans queries against the attribute values of a corpus.
 
-    `values` maps an attribute to its values and how many documents carry each; a value of several
-    attributes is read as the one where it is most frequent.
+    Args:
+        values: for each attribute its values and how many documents carry each. A value of several attributes is
+            read as the one in which it is most frequent.
     """
 
     def __init__(self, values: Mapping[str, Mapping[str, int]]) -> None:
@@ -117,33 +133,40 @@ class Planner:
         self._pattern = re.compile(rf"(?<!\w)(?:{names})(?!\w)") if names else None
 
     def plan(self, query: str) -> QueryPlan:
-        """The plan of a query; deterministic, and never empty: its last resort is the query itself."""
-        named = self._named(query)
-        firm = [found for found in named if found.firm]
-        dates = tuple(dict.fromkeys(day for day in _days(query)))
-        soft = tuple(dict.fromkeys((found.attribute, found.value) for found in named if not found.firm))
-        clauses = _clauses(query, firm)
-        left_out = max(0, len(clauses) - MOST_CLAUSES) + max(0, len(soft) - MOST_SOFT)
-        return QueryPlan(query, _stripped(query, firm), clauses[:MOST_CLAUSES], soft[:MOST_SOFT], dates, left_out)
+        """The plan of a query. It is deterministic, and its texts are never empty: the query itself is the last resort.
 
-    def _named(self, query: str) -> list[Named]:
+        Example:
+            >>> Planner({"source": {"Wired": 20}}).plan("which battery caught fire, according to Wired").clauses
+            (Clause(text='battery caught fire', constraints={'source': 'Wired'}),)
+        """
+        named = self._named(query)
+        firm = [value for value in named if value.firm]
+        dates = tuple(dict.fromkeys(day for day in _days(query)))
+        soft = tuple(dict.fromkeys((value.attribute, value.value) for value in named if not value.firm))
+        clauses = _clauses(query, firm)
+        left_out = max(0, len(clauses) - MAX_CLAUSES) + max(0, len(soft) - MAX_SOFT)
+        return QueryPlan(query, _stripped(query, firm), clauses[:MAX_CLAUSES], soft[:MAX_SOFT], dates, left_out)
+
+    def _named(self, query: str) -> list[NamedValue]:
+        """The values in a query, in order; a value joined to a firm one by a comma or "and" is firm too."""
         if self._pattern is None:
             return []
-        found = [(match[0], match.start(), match.end()) for match in self._pattern.finditer(query)]
-        firm = [self._cued(query, value, start, end) for value, start, end in found]
+        matches = list(self._pattern.finditer(query))
+        firm = [self._has_cue(query, match) for match in matches]
         for step in (1, -1):
-            order = range(len(found)) if step == 1 else range(len(found) - 1, -1, -1)
-            for index in order:
-                near = index - step
-                if 0 <= near < len(found) and firm[near] and not firm[index]:
-                    left, right = sorted((index, near))
-                    firm[index] = bool(_JOINED.match(query[found[left][2] : found[right][1]]))
+            for position in range(len(matches))[::step]:
+                neighbour = position - step
+                if 0 <= neighbour < len(matches) and firm[neighbour] and not firm[position]:
+                    left, right = sorted((position, neighbour))
+                    firm[position] = bool(_JOINED.match(query[matches[left].end() : matches[right].start()]))
         return [
-            Named(self._attributes[value], value, start, end, sure)
-            for (value, start, end), sure in zip(found, firm, strict=True)
+            NamedValue(self._attributes[match[0]], match[0], match.start(), match.end(), is_firm)
+            for match, is_firm in zip(matches, firm, strict=True)
         ]
 
-    def _cued(self, query: str, value: str, start: int, end: int) -> bool:
+    def _has_cue(self, query: str, match: re.Match[str]) -> bool:
+        """Whether the words beside a value show that an attribute is meant."""
+        value, start, end = match[0], match.start(), match.end()
         before, after = query[max(0, start - _CUE_REACH) : start], query[end : end + _CUE_REACH]
         quoted = before[-1:] in "'\"‘“" and after[:1] in "'\"’”" and bool(before) and bool(after)
         attribute = re.escape(self._attributes[value].replace("_", " "))
@@ -168,53 +191,56 @@ def _month_number(name: str) -> int:
     return next(number for number, month in enumerate(_MONTHS, 1) if month.startswith(name.casefold()[:3]))
 
 
-def _stripped(text: str, named: Sequence[Named]) -> str:
-    """The content of a whole query; where it has none, the query without the named values, or as it is."""
+def _stripped(text: str, named: Sequence[NamedValue]) -> str:
+    """The content of a query; without any, the query without its named values, or else as it is."""
     return _content(text, named) or _without(text, named).strip() or text.strip()
 
 
-def _content(text: str, named: Sequence[Named], offset: int = 0) -> str:
-    """`text` without the named values, dates and the words that only make it a question; possibly nothing."""
+def _content(text: str, named: Sequence[NamedValue], offset: int = 0) -> str:
+    """`text` without named values, dates and the words that only make it a question; this may be empty.
+
+    `offset` is where `text` begins in the query in which the values are named.
+    """
     text = _without(text, named, offset)
     for pattern in _DATES:
         text = pattern.sub(" ", text)
     return re.sub(r"\s+", " ", _QUESTION_WORDS.sub(" ", text)).strip(" ,.;:?!'\"")
 
 
-def _without(text: str, named: Sequence[Named], offset: int = 0) -> str:
-    for found in reversed(named):
-        text = text[: max(0, found.start - offset)] + " " + text[max(0, found.end - offset) :]
+def _without(text: str, named: Sequence[NamedValue], offset: int = 0) -> str:
+    for value in reversed(named):
+        text = text[: max(0, value.start - offset)] + " " + text[max(0, value.end - offset) :]
     return text
 
 
-def _clauses(query: str, firm: Sequence[Named]) -> tuple[Clause, ...]:
+def _clauses(query: str, firm: Sequence[NamedValue]) -> tuple[Clause, ...]:
     """A clause for each value of an attribute of which several are named; an attribute's only value holds for all.
 
-    Values listed together share their text; a value named again opens a new clause.
+    Values that are listed together share their text. A value that is named again opens a new clause.
     """
-    whole = _stripped(query, firm)
+    text_of_all = _stripped(query, firm)
     values = dict[str, dict[str, None]]()
-    for found in firm:
-        values.setdefault(found.attribute, {})[found.value] = None
+    for named in firm:
+        values.setdefault(named.attribute, {})[named.value] = None
     common = {attribute: next(iter(only)) for attribute, only in values.items() if len(only) == 1}
-    parting = [found for found in firm if found.attribute not in common]
+    parting = [named for named in firm if named.attribute not in common]
     if not parting:
-        return (Clause(whole, common),)
+        return (Clause(text_of_all, common),)
     clauses = dict[tuple[str, str, str], Clause]()
-    for found, (start, end) in zip(parting, _spans(query, parting), strict=True):
+    for named, (start, end) in zip(parting, _spans(query, parting), strict=True):
         inside = [other for other in firm if start <= other.start and other.end <= end]
         text = _content(query[start:end], inside, start)
         if len(text.split()) < 3:
-            text = whole
-        clauses[found.attribute, found.value, text] = Clause(text, {found.attribute: found.value, **common})
+            text = text_of_all
+        clauses[named.attribute, named.value, text] = Clause(text, {named.attribute: named.value, **common})
     return tuple(clauses.values())
 
 
-def _spans(query: str, firm: Sequence[Named]) -> list[tuple[int, int]]:
-    """The part of the query that belongs to each named value.
+def _spans(query: str, firm: Sequence[NamedValue]) -> list[tuple[int, int]]:
+    """The part of the query that belongs to each named value, as characters [start, end).
 
-    Content either follows its attribution ("does X say A while Y says B") or precedes it ("A, according to X,
-    and B, as reported by Y"); how much is said before the first value tells which.
+    Content either follows its attribution ("does X say A while Y says B") or precedes it ("A, according to X, and B,
+    as reported by Y"); how much comes before the first value tells which.
     """
     follows = len(_content(query[: firm[0].start], [])) < _SHORT
     cuts = list[int]()
@@ -224,7 +250,6 @@ def _spans(query: str, firm: Sequence[Named]) -> list[tuple[int, int]]:
         if not breaks:
             cuts.append(left.end)
             continue
-        chosen = breaks[-1] if follows else breaks[0]
-        cuts.append(left.end + chosen.start())
+        cuts.append(left.end + breaks[-1 if follows else 0].start())
     edges = [0, *cuts, len(query)]
     return list(pairwise(edges))

@@ -1,29 +1,33 @@
-"""Ranking: one list from the clauses of a plan, in the mode asked for.
+"""Ranking: one list from the clauses of a plan.
 
-Every clause ranks its own allowed candidates and gives them probabilities (a softmax over the clause); clauses
-share the list by probability, so the clause that is surest comes first and each one gets its turn.
+Every clause ranks its own allowed candidates and gives them probabilities, a softmax over the clause. Clauses share
+the list by probability: the clause that is surest comes first, and each one gets its turn.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from genret_ops.modeling.docid_head import log_probabilities
+from genret_ops.modeling.docid_head import RowScorer, log_probabilities
 from genret_ops.retrieval.features import FEATURES, LEXICAL, MODEL, Scores, features, pool
 from genret_ops.retrieval.index import Index
 from genret_ops.retrieval.query_plan import QueryPlan
 
-MODES = ("hybrid", "generative", "lexical", "dense")
 _EXPLAINED = ("passage_whole", "sentence_clause", "generative_whole", "generative_clause")
 
 
 @dataclass(frozen=True, slots=True)
 class ClauseCandidates:
-    """A clause's candidates: docids of shape (n,), features (n, len(FEATURES)), log P of generation (n,).
+    """The candidates of one clause.
 
-    `by_words` (n,) marks those that a lexical ranker proposed and that share a word with the query; `by_model` (n,)
-    those that the model proposed.
+    Attributes:
+        docids: the candidates, shape (n,).
+        matrix: their features, shape (n, len(FEATURES)).
+        generated: log P of their generation among the allowed docids, shape (n,).
+        by_words: mask of those that a lexical ranker proposed and that share a word with the query, shape (n,).
+        by_model: mask of those that the model proposed, shape (n,).
+        relaxed: the constraints that were given up because no allowed docid meets them.
     """
 
     docids: np.ndarray
@@ -34,7 +38,7 @@ class ClauseCandidates:
     relaxed: tuple[str, ...]
 
     def without_model(self) -> "ClauseCandidates":
-        """The candidates as they would be if there were no model: its proposals gone, its features zero."""
+        """The candidates as they would be without a model: its proposals gone, its features zero."""
         kept, matrix = self.by_words, self.matrix[self.by_words]
         matrix[:, [FEATURES.index(name) for name in MODEL]] = 0
         return ClauseCandidates(
@@ -42,7 +46,7 @@ class ClauseCandidates:
         )
 
     def without_words(self) -> "ClauseCandidates":
-        """The candidates as they would be without words: those that the model proposed, their other features zero."""
+        """The candidates as they would be without words: only the model's proposals, all other features zero."""
         kept, matrix = self.by_model, self.matrix[self.by_model]
         matrix[:, [FEATURES.index(name) for name in LEXICAL]] = 0
         return ClauseCandidates(
@@ -52,7 +56,14 @@ class ClauseCandidates:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """A docid in the final list; `score` is its probability within its clause (dense: its cosine)."""
+    """A docid in the final list.
+
+    Attributes:
+        docid: the docid.
+        score: its probability within its clause; in the mode `dense` its cosine.
+        found_by: rank (from 0) and value under each ranker that an explanation shows.
+        relaxed: the constraints that its clause gave up.
+    """
 
     docid: int
     score: float
@@ -61,24 +72,50 @@ class Ranked:
 
 
 def candidates(
-    index: Index, plan: QueryPlan, whole: Scores, clauses: Sequence[Scores], filtered: np.ndarray, size: int
+    index: Index, plan: QueryPlan, scores: Sequence[Scores], filtered: np.ndarray, size: int
 ) -> list[ClauseCandidates]:
-    """Candidates of every clause of a plan, `size` of each ranker; none where the filters leave nothing."""
+    """The candidates of every clause of a plan; none if the filters leave no docid.
+
+    Args:
+        index: the corpus side.
+        plan: the plan.
+        scores: the scores of each of the plan's texts, the whole query's first.
+        filtered: mask of the docids that may be returned, shape (docids,).
+        size: how many candidates each ranker proposes.
+    """
     if not filtered.any():
         return []
+    whole, *by_clause = scores
     named, dated = index.named(plan.soft), index.dated(plan.dates)
-    found = list[ClauseCandidates]()
-    for clause, scores in zip(plan.clauses, clauses, strict=True):
+    lists = list[ClauseCandidates]()
+    for clause, part in zip(plan.clauses, by_clause, strict=True):
         allowed, relaxed = index.allowed(clause, filtered)
-        by_words = pool([*_word_rankings(whole), *_word_rankings(scores)], allowed, size)
-        by_words = by_words[sum(ranking[by_words] for text in (whole, scores) for ranking in _word_rankings(text)) > 0]
-        by_model = pool([whole.generative, scores.generative], allowed, size)
+        by_words = pool([*_word_rankings(whole), *_word_rankings(part)], allowed, size)
+        by_words = by_words[sum(ranking[by_words] for text in (whole, part) for ranking in _word_rankings(text)) > 0]
+        by_model = pool([whole.generative, part.generative], allowed, size)
         docids = np.union1d(by_words, by_model)
-        matrix = features(whole, scores, allowed, index.documents, named, dated, docids)
-        generated = log_probabilities((whole.generative + scores.generative) / 2, allowed)[docids]
+        matrix = features(whole, part, allowed, index.documents, named, dated, docids)
+        generated = log_probabilities((whole.generative + part.generative) / 2, allowed)[docids]
         origins = np.isin(docids, by_words), np.isin(docids, by_model)
-        found.append(ClauseCandidates(docids, matrix, generated, *origins, relaxed))
-    return found
+        lists.append(ClauseCandidates(docids, matrix, generated, *origins, relaxed))
+    return lists
+
+
+def candidates_of_plans(
+    index: Index, plans: Sequence[QueryPlan], vectors: np.ndarray, scorer: RowScorer, size: int
+) -> Iterator[list[ClauseCandidates]]:
+    """The candidates of many plans among all live docids, plan by plan; many plans share a pass over the rows.
+
+    Args:
+        index: the corpus side.
+        plans: the plans.
+        vectors: unit vectors of the texts of all plans, one after the other, shape (texts, dimension).
+        scorer: the rows that score them.
+        size: how many candidates each ranker proposes.
+    """
+    logits = scorer.logits_in_turn(vectors, [len(plan.texts) for plan in plans])
+    for plan, rows in zip(plans, logits, strict=True):
+        yield candidates(index, plan, index.scores(plan.texts, rows), index.head.live, size)
 
 
 def _word_rankings(scores: Scores) -> tuple[np.ndarray, np.ndarray]:
@@ -86,31 +123,37 @@ def _word_rankings(scores: Scores) -> tuple[np.ndarray, np.ndarray]:
 
 
 def merge(clauses: Iterable[ClauseCandidates], scores: Iterable[np.ndarray], k: int) -> list[Ranked]:
-    """The first `k` of all clauses' candidates by probability within their clause; ties by the model, then by docid."""
+    """The first `k` candidates of all clauses by probability within their clause; ties by the model, then by docid.
+
+    Args:
+        clauses: the candidates of each clause.
+        scores: the fused scores of each clause's candidates, each of shape (n,).
+        k: length of the list.
+    """
     items = list[tuple[float, float, int, dict[str, tuple[int, float]], tuple[str, ...]]]()
     for clause, values in zip(clauses, scores, strict=True):
         if not len(values):
             continue
         shares = log_probabilities(values.astype(np.float64), np.ones(len(values), dtype=bool))
         best = np.lexsort((clause.docids, -clause.generated, -shares))[:k]
-        for place, account in zip(best, _accounts(clause, best), strict=True):
-            order = -float(shares[place]), -float(clause.generated[place]), int(clause.docids[place])
+        for position, account in zip(best, _accounts(clause, best), strict=True):
+            order = -float(shares[position]), -float(clause.generated[position]), int(clause.docids[position])
             items.append((*order, account, clause.relaxed))
     items.sort(key=lambda item: item[:3])
-    found = dict[int, Ranked]()
+    ranked = dict[int, Ranked]()
     for cost, _, docid, account, relaxed in items:
-        if docid not in found and len(found) < k:
-            found[docid] = Ranked(docid, float(np.exp(-cost)), account, relaxed)
-    return list(found.values())
+        if docid not in ranked and len(ranked) < k:
+            ranked[docid] = Ranked(docid, float(np.exp(-cost)), account, relaxed)
+    return list(ranked.values())
 
 
-def _accounts(clause: ClauseCandidates, places: np.ndarray) -> list[dict[str, tuple[int, float]]]:
-    """Rank (from 0) and value of each of these candidates under the rankers that an explanation shows."""
-    accounts: list[dict[str, tuple[int, float]]] = [{} for _ in places]
+def _accounts(clause: ClauseCandidates, positions: np.ndarray) -> list[dict[str, tuple[int, float]]]:
+    """Rank (from 0) and value of the candidates at these positions under the rankers that an explanation shows."""
+    accounts: list[dict[str, tuple[int, float]]] = [{} for _ in positions]
     for name in _EXPLAINED:
         column = clause.matrix[:, FEATURES.index(name)]
-        above = len(column) - np.searchsorted(np.sort(column), column[places], side="right")
-        for account, rank, value in zip(accounts, above, column[places], strict=True):
+        above = len(column) - np.searchsorted(np.sort(column), column[positions], side="right")
+        for account, rank, value in zip(accounts, above, column[positions], strict=True):
             if value > 0:
                 account[name] = int(rank), round(float(value), 4)
     return accounts

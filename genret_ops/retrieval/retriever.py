@@ -1,4 +1,8 @@
-"""Search: query, plan, rankers, fusion, accounted hits."""
+"""Search: a query becomes a plan, the rankers score its texts, fusion ranks the candidates, and hits come out.
+
+A retriever knows one index and one model and changes neither. It does not know where they come from (registry/) or
+how an answer is shown (explain.py).
+"""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -6,20 +10,51 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from genret_ops.corpus.view import CorpusView
 from genret_ops.corpus.visibility import Visibility
 from genret_ops.errors import GenretError
-from genret_ops.records import Hit
-from genret_ops.retrieval.index import Index, Model
-from genret_ops.retrieval.query_plan import Clause, QueryPlan
-from genret_ops.retrieval.ranking import MODES, ClauseCandidates, Ranked, candidates, merge
+from genret_ops.records import MODES, Document, Hit, Mode
+from genret_ops.retrieval.artifacts import Model
+from genret_ops.retrieval.index import Index
+from genret_ops.retrieval.query_plan import QueryPlan
+from genret_ops.retrieval.ranking import ClauseCandidates, Ranked, candidates, merge
 
-GENERATING = ("hybrid", "generative")
-"""The modes in which the model's own scores count."""
+CLAUSE_MODES: tuple[Mode, ...] = tuple(mode for mode in MODES if mode != "dense")
+"""The modes that rank the clauses of a plan; `dense` ranks by the whole query alone."""
+_MODEL_MODES = tuple(mode for mode in CLAUSE_MODES if mode != "lexical")
+"""The modes in which the logits of the model count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A query that was checked and planned.
+
+    Attributes:
+        query: the query as it was written.
+        k: how many hits it wants at most.
+        mode: one of `MODES`.
+        filters: attribute values that every hit must have.
+        plan: its plan.
+    """
+
+    query: str
+    k: int
+    mode: str
+    filters: Mapping[str, str]
+    plan: QueryPlan
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Hits, best first, with the plan they follow, the mode, and seconds by stage."""
+    """What a search returns.
+
+    Attributes:
+        query: the query as it was written.
+        mode: the mode in which it was answered.
+        plan: the plan that the hits follow.
+        hits: at most `k` hits, best first.
+        seconds: `encoder` and `total`; a search in a batch waits for the whole batch.
+    """
 
     query: str
     mode: str
@@ -28,32 +63,19 @@ class Answer:
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
-    """A query that was checked and planned, and how it is to be answered."""
-
-    query: str
-    k: int
-    mode: str
-    filters: Mapping[str, str]
-    plan: QueryPlan
-
-    @property
-    def texts(self) -> list[str]:
-        """The texts that rankers read: the whole query's, then each clause's."""
-        return [self.plan.text, *(clause.text for clause in self.plan.clauses)]
-
-
 class Retriever:
-    """Searches one release on one corpus head.
+    """Searches one release on the corpus head that its index holds.
 
-    `live` gives the places that may be returned at the moment of a search; without it, all of the head may.
+    Args:
+        index: the corpus side: lexical scores, attributes, dates.
+        model: the learned side: encoder, rows, fusion.
+        live: returns what may be shown at the moment of a search; None: everything that the index holds.
     """
 
     def __init__(self, index: Index, model: Model, live: Callable[[], Visibility] | None = None) -> None:
         self.index = index
         self.model = model
-        everything = Visibility() if live else _everything(index)
+        everything = Visibility() if live else _everything(index.head)
         self.live = live or (lambda: everything)
 
     def search(
@@ -62,63 +84,63 @@ class Retriever:
         """The `k` best passages for a query.
 
         Args:
-            mode: one of `hybrid`, `generative`, `lexical`, `dense`; None: the release's own.
-            filters: attribute values that every hit has, also in the newest snapshot; where no passage has them, there
-                is no hit.
+            query: what to search for; attribute values that it names become constraints of their clause.
+            k: how many hits at most, 1 or more.
+            mode: `hybrid`, `generative`, `lexical` or `dense`; None: the one that the release does best in.
+            filters: attribute values that every hit must have, also in the newest snapshot. If no passage has them
+                all, the answer has no hits.
 
         Raises:
-            GenretError: an empty query, an unknown mode, an attribute that no document has, or k below 1.
+            GenretError: the query is empty, `k` is below 1, the mode is unknown, or no document has such an attribute.
+
+        Example:
+            >>> answer = retriever.search("copy a folder", k=3, filters={"module": "shutil"})
+            >>> [hit.doc_id for hit in answer.hits]
+            ['shutil.copytree', 'shutil.move', 'shutil.rmtree']
         """
         started = time.perf_counter()
         search = self.plan(query, k, mode, filters)
         planned = time.perf_counter() - started
-        (found,) = self.answer([search])
-        return replace(found, seconds={**found.seconds, "total": found.seconds["total"] + planned})
+        (answer,) = self.answer([search])
+        return replace(answer, seconds={**answer.seconds, "total": answer.seconds["total"] + planned})
 
     def plan(
         self, query: str, k: int = 10, mode: str | None = None, filters: Mapping[str, str] | None = None
     ) -> Search:
-        """What `search` is asked, checked and planned; raises what it raises."""
-        mode = mode or self.model.default_mode
-        self._check(query, k, mode, filters or {})
-        return Search(query, k, mode, filters or {}, self.index.planner.plan(query))
+        """Check and plan a search without running it; arguments and errors are those of `search`."""
+        search = Search(query, k, mode or self.model.default_mode, filters or {}, self.index.planner.plan(query))
+        self._check(search)
+        return search
 
     def answer(self, searches: Sequence[Search]) -> list[Answer]:
-        """The answers to several searches, whose texts are encoded and scored together.
+        """Run several searches, whose texts are encoded and scored together; each gets the hits that it gets alone.
 
-        Each waits for all: `seconds` holds the encoder's time for all of them, and as `total` the time that its answer
-        took to be there.
+        Returns:
+            The answers in the order of the searches. In `seconds`, `encoder` is the time for all texts of the batch,
+            and `total` runs from its start until the answer was ready.
         """
         started = time.perf_counter()
-        generated = dict.fromkeys(text for search in searches if search.mode in GENERATING for text in search.texts)
-        dense = dict.fromkeys(search.query for search in searches if search.mode == "dense")
-        vectors = self.model.encoder.encode([*generated, *dense])
+        with_model = [search for search in searches if search.mode in _MODEL_MODES]
+        texts = dict.fromkeys(text for search in with_model for text in search.plan.texts)
+        dense = dict.fromkeys(search.query for search in searches if search.mode not in CLAUSE_MODES)
+        vectors = self.model.encoder.encode([*texts, *dense])
         encoded = time.perf_counter() - started
-        logits = dict(zip(generated, self.model.scorer.logits(vectors[: len(generated)]), strict=True))
-        cosines = dict(zip(dense, self.model.scorer.bodies(vectors[len(generated) :]), strict=True))
-        live, found = self.live(), list[Answer]()
+        logits = dict(zip(texts, self.model.scorer.logits(vectors[: len(texts)]), strict=True))
+        cosines = dict(zip(dense, self.model.scorer.bodies(vectors[len(texts) :]), strict=True))
+        live, answers = self.live(), list[Answer]()
         for search in searches:
-            filtered = self.index.filtered(search.filters, live)
-            if search.mode == "dense":
-                ranked = self._dense(cosines[search.query], filtered, search.k)
+            allowed = self.index.filtered(search.filters, live)
+            if search.mode not in CLAUSE_MODES:
+                ranked = _nearest(cosines[search.query], allowed, search.k)
             else:
-                ranked = self._planned(search, logits, filtered)
+                ranked = self._ranked_by_plan(search, logits, allowed)
             hits = tuple(self._hit(item, search.filters, live) for item in ranked)
             seconds = {"encoder": encoded, "total": time.perf_counter() - started}
-            found.append(Answer(search.query, search.mode, search.plan, hits, seconds))
-        return found
-
-    def _planned(self, search: Search, logits: Mapping[str, np.ndarray], filtered: np.ndarray) -> list[Ranked]:
-        """The hits of a search whose mode has clauses; what that mode does not read is not computed."""
-        nothing, texts = np.zeros(len(self.index.head), dtype=np.float32), search.texts
-        rows = [logits[text] if search.mode in GENERATING else nothing for text in texts]
-        scores = self.index.scores(texts, rows, words=search.mode != "generative")
-        size = max(self.index.pool, search.k)
-        found = candidates(self.index, search.plan, scores[0], scores[1:], filtered, size)
-        return self.ranked(found, search.mode, search.k)
+            answers.append(Answer(search.query, search.mode, search.plan, hits, seconds))
+        return answers
 
     def ranked(self, clauses: Sequence[ClauseCandidates], mode: str, k: int) -> list[Ranked]:
-        """The `k` best of a plan's candidates in a mode that has clauses."""
+        """The `k` best of a plan's candidates, in a mode that ranks clauses."""
         if mode == "generative":
             clauses = [clause.without_words() for clause in clauses]
             return merge(clauses, [clause.generated for clause in clauses], k)
@@ -127,39 +149,39 @@ class Retriever:
         fusion = self.model.fusion if mode == "hybrid" else self.model.lexical_fusion
         return merge(clauses, [fusion.scores(clause.matrix) for clause in clauses], k)
 
-    def _dense(self, cosines: np.ndarray, filtered: np.ndarray, k: int) -> list[Ranked]:
-        similar = np.where(filtered, cosines, -np.inf)
-        best = np.lexsort((np.arange(len(similar)), -similar))[:k]
-        return [
-            Ranked(int(docid), float(similar[docid]), {"dense": (rank, round(float(similar[docid]), 4))}, ())
-            for rank, docid in enumerate(best)
-            if np.isfinite(similar[docid])
-        ]
+    def _ranked_by_plan(self, search: Search, logits: Mapping[str, np.ndarray], allowed: np.ndarray) -> list[Ranked]:
+        """The ranking of a search whose mode ranks clauses; scores that the mode does not read are not computed.
 
-    def _check(self, query: str, k: int, mode: str, filters: Mapping[str, str]) -> None:
-        if not query.strip():
+        Args:
+            search: the search.
+            logits: the model's logits of each text, of shape (docids,).
+            allowed: mask of the docids that may be returned, shape (docids,).
+        """
+        zeros, texts = np.zeros(len(self.index.head), dtype=np.float32), search.plan.texts
+        rows = [logits[text] if search.mode in _MODEL_MODES else zeros for text in texts]
+        scores = self.index.scores(texts, rows, words=search.mode != "generative")
+        clauses = candidates(self.index, search.plan, scores, allowed, max(self.index.pool, search.k))
+        return self.ranked(clauses, search.mode, search.k)
+
+    def _check(self, search: Search) -> None:
+        if not search.query.strip():
             raise GenretError("the query is empty: ask for something")
-        if k < 1:
-            raise GenretError(f"k is {k}: ask for at least one hit")
-        if mode not in MODES:
-            raise GenretError(f"no mode {mode!r}: there are {', '.join(MODES)}")
-        for name in filters:
+        if search.k < 1:
+            raise GenretError(f"k is {search.k}: ask for at least one hit")
+        if search.mode not in MODES:
+            raise GenretError(f"no mode {search.mode!r}: choose {', '.join(MODES[:-1])} or {MODES[-1]}")
+        for name in search.filters:
             if name not in self.index.attributes:
-                known = ", ".join(self.index.attributes) or "none"
-                raise GenretError(f"no document has an attribute {name!r}: there are {known}")
+                known = ", ".join(self.index.attributes)
+                raise GenretError(
+                    f"no document has an attribute {name!r}: "
+                    + (f"choose from {known}" if known else "these documents have none, so search without filters")
+                )
 
     def _hit(self, item: Ranked, filters: Mapping[str, str], live: Visibility) -> Hit:
-        """A hit, shown in the first of its live documents that has the filters' values."""
+        """A hit, attributed to the first live document that holds the passage and has the filters' values."""
         head = self.index.head
-        passage = head.passages[item.docid]
-        gone = self.index.redescribed(live) if filters else frozenset[str]()
-        document = next(
-            document
-            for document in map(head.document, head.documents_of(item.docid))
-            if (document.doc_id, passage.passage_id) in live
-            and document.doc_id not in gone
-            and all(document.metadata.get(name) == value for name, value in filters.items())
-        )
+        passage, document = head.passages[item.docid], self._document(item.docid, filters, live)
         return Hit(
             passage_id=passage.passage_id,
             doc_id=document.doc_id,
@@ -174,25 +196,30 @@ class Retriever:
             state="learned" if item.docid in self.model.known else "fresh",
         )
 
-
-def _everything(index: Index) -> Visibility:
-    """Every place of a head."""
-    held = frozenset((doc_id, own) for doc_id, passages in index.head.places().items() for own in passages)
-    return Visibility(held, {document.doc_id: document.metadata_hash for document in index.head.documents.values()})
-
-
-def describe(plan: QueryPlan) -> str:
-    """A plan in one line, for people."""
-    parts = [_clause(clause) for clause in plan.clauses]
-    if plan.soft:
-        parts.append("also names " + ", ".join(f"{name}={value}" for name, value in plan.soft))
-    if plan.dates:
-        parts.append("dated " + ", ".join(plan.dates))
-    if plan.left_out:
-        parts.append(f"too much is named: {plan.left_out} left out")
-    return " | ".join(parts)
+    def _document(self, docid: int, filters: Mapping[str, str], live: Visibility) -> Document:
+        head = self.index.head
+        redescribed = self.index.redescribed(live) if filters else frozenset[str]()
+        return next(
+            document
+            for document in map(head.document, head.documents_of(docid))
+            if (document.doc_id, head.passages[docid].passage_id) in live
+            and document.doc_id not in redescribed
+            and all(document.metadata.get(name) == value for name, value in filters.items())
+        )
 
 
-def _clause(clause: Clause) -> str:
-    named = ", ".join(f"{name}={value}" for name, value in clause.constraints.items())
-    return f"[{named}] {clause.text}" if named else clause.text
+def _nearest(cosines: np.ndarray, allowed: np.ndarray, k: int) -> list[Ranked]:
+    """The `k` allowed docids with the highest cosine, both arrays of shape (docids,); ties by docid."""
+    similar = np.where(allowed, cosines, -np.inf)
+    best = np.lexsort((np.arange(len(similar)), -similar))[:k]
+    return [
+        Ranked(int(docid), float(similar[docid]), {"dense": (rank, round(float(similar[docid]), 4))}, ())
+        for rank, docid in enumerate(best)
+        if np.isfinite(similar[docid])
+    ]
+
+
+def _everything(head: CorpusView) -> Visibility:
+    """All occurrences of a corpus head, and its documents as it describes them."""
+    occurrences = frozenset((doc_id, passage) for doc_id, passages in head.places().items() for passage in passages)
+    return Visibility(occurrences, {document.doc_id: document.metadata_hash for document in head.documents.values()})

@@ -11,9 +11,8 @@ from typer.testing import CliRunner
 from assets.lib.continual_benchmark import replay
 from genret_ops.cli import app
 from genret_ops.errors import GenretError
-from genret_ops.evaluation.arrivals import arrivals
 from genret_ops.evaluation.continual_summary import STRATEGIES, SYSTEMS, by_query, summary
-from genret_ops.evaluation.datasets import read_benchmark
+from genret_ops.evaluation.datasets import arrivals, read_benchmark
 from tests.support.small_corpus import TINY
 
 WORDS = (

@@ -99,7 +99,7 @@ def test_a_file_that_is_not_utf_8_is_named(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl", "qrels.tsv"])
 def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
     (folder(tmp_path, query(1), HEADER + "q1\td1\t1\n") / name).unlink()
-    with pytest.raises(GenretError, match=f"no BEIR folder: it has no {name}"):
+    with pytest.raises(GenretError, match=f"not a folder in BEIR layout: it has no {name}"):
         read_benchmark(tmp_path)
 
 

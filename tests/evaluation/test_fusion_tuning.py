@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from genret_ops.corpus.view import CorpusView
 from genret_ops.evaluation.fusion_tuning import FusionTuning, default_mode, tune, withheld_sentences
-from genret_ops.lexical.bm25 import tokens
+from genret_ops.lexical.bm25 import tokenize
 from genret_ops.modeling.embeddings import Rows, encode_rows
 from genret_ops.records import SyntheticQuery
 from genret_ops.retrieval.features import FEATURES, LEXICAL, MODEL
@@ -68,11 +68,11 @@ def test_withheld_sentences_are_in_no_text_that_is_searched(head: CorpusView) ->
         left = [sentence for sentence in head.passages[docid].sentences if sentence not in found]
         assert list(inputs[docid].sentences) == left and len(left) == 2
         assert not any(sentence in " ".join(inputs[docid].texts) for sentence in found)
-    words = tokens(["Lisbon"])[0]
+    words = tokenize(["Lisbon"])[0]
     assert lexical.passage_scores(words).max() == lexical.sentence_scores(words).max() == 0
     whole = build_lexical(head)
     assert whole.passage_scores(words).max() > 0 and whole.sentence_scores(words).max() > 0
-    dealers = tokens(["dealers"])[0]
+    dealers = tokenize(["dealers"])[0]
     assert (lexical.passage_scores(dealers) > 0).sum() == len(DOCUMENTS), "the other sentences are all there"
 
 

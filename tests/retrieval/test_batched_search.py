@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from genret_ops.lexical.index import LexicalIndex
 from genret_ops.modeling.encoder import Encoder
+from genret_ops.records import MODES
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
-from genret_ops.retrieval.ranking import MODES, candidates
+from genret_ops.retrieval.ranking import candidates
 from genret_ops.retrieval.retriever import Answer, Retriever, Search
-from genret_ops.storage.home import Home
 
 QUERIES = (
     "where do visitors park",
@@ -41,13 +42,13 @@ def same(ours: Answer, theirs: Answer) -> None:
 
 
 @settings(max_examples=20)
-@given(asked=st.lists(searches, min_size=1, max_size=6))
+@given(batch=st.lists(searches, min_size=1, max_size=6))
 def test_a_search_in_a_batch_is_answered_as_alone(
-    retriever: Retriever, asked: list[tuple[str, int, str, dict[str, str]]]
+    retriever: Retriever, batch: list[tuple[str, int, str, dict[str, str]]]
 ) -> None:
-    together = retriever.answer([retriever.plan(*one) for one in asked])
-    for one, answer in zip(asked, together, strict=True):
-        same(answer, retriever.search(*one))
+    together = retriever.answer([retriever.plan(*arguments) for arguments in batch])
+    for arguments, answer in zip(batch, together, strict=True):
+        same(answer, retriever.search(*arguments))
 
 
 @pytest.mark.parametrize("query", QUERIES)
@@ -55,11 +56,11 @@ def test_a_search_in_a_batch_is_answered_as_alone(
 def test_what_a_mode_does_not_read_changes_nothing(retriever: Retriever, mode: str, query: str) -> None:
     """The same candidates, made with all scores as hybrid makes them, are ranked the same."""
     search = retriever.plan(query, 10, mode)
-    logits = retriever.model.scorer.logits(retriever.model.encoder.encode(search.texts))
-    scores = retriever.index.scores(search.texts, logits)
+    logits = retriever.model.scorer.logits(retriever.model.encoder.encode(search.plan.texts))
+    scores = retriever.index.scores(search.plan.texts, logits)
     filtered = retriever.index.filtered({}, retriever.live())
-    found = candidates(retriever.index, search.plan, scores[0], scores[1:], filtered, retriever.index.pool)
-    full = retriever.ranked(found, mode, 10)
+    clauses = candidates(retriever.index, search.plan, scores, filtered, retriever.index.pool)
+    full = retriever.ranked(clauses, mode, 10)
     (answer,) = retriever.answer([search])
     assert [hit.docid for hit in answer.hits] == [item.docid for item in full]
     np.testing.assert_allclose([hit.score for hit in answer.hits], [item.score for item in full], atol=1e-5)

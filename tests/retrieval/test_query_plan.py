@@ -4,8 +4,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from genret_ops.retrieval.query_plan import MOST_CLAUSES, MOST_SOFT, Planner, QueryPlan
-from genret_ops.retrieval.retriever import describe
+from genret_ops.retrieval.explain import describe_plan
+from genret_ops.retrieval.query_plan import MAX_CLAUSES, MAX_SOFT, Planner, QueryPlan
 
 VALUES = {
     "source": {"The Age": 40, "Fortune": 30, "Wired": 20, "TechCrunch": 50, "The Verge": 45, "C++ Weekly": 3},
@@ -116,10 +116,10 @@ def test_a_query_that_names_hundreds_of_values_costs_what_a_few_do() -> None:
     names = [f"module{number}" for number in range(150)]
     planner = Planner({"module": dict.fromkeys(names, 2)})
     plan = planner.plan("according to " + ", ".join(names))
-    assert [clause.constraints["module"] for clause in plan.clauses] == names[:MOST_CLAUSES]
-    assert plan.left_out == 150 - MOST_CLAUSES and "too much is named: 142 left out" in describe(plan)
+    assert [clause.constraints["module"] for clause in plan.clauses] == names[:MAX_CLAUSES]
+    assert plan.left_out == 150 - MAX_CLAUSES and "the query names too much: 142 left out" in describe_plan(plan)
     plan = planner.plan("whatever . " + " . ".join(names))
-    assert plan.soft == tuple(("module", name) for name in names[:MOST_SOFT]) and plan.left_out == 150 - MOST_SOFT
+    assert plan.soft == tuple(("module", name) for name in names[:MAX_SOFT]) and plan.left_out == 150 - MAX_SOFT
     assert PLANNER.plan("according to Fortune, who won").left_out == 0
 
 

@@ -1,4 +1,4 @@
-"""Ranking: filters are guarantees, relaxing is told, clauses share the list, and lexical means lexical."""
+"""Ranking: filters are guarantees, relaxing is reported, clauses share the list, and lexical means lexical."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from genret_ops.errors import GenretError
 from genret_ops.modeling.docid_head import RowScorer
 from genret_ops.modeling.embeddings import encode_rows
+from genret_ops.records import MODES
+from genret_ops.retrieval.artifacts import Model
 from genret_ops.retrieval.features import FEATURES, LEXICAL
 from genret_ops.retrieval.fusion import Fusion
-from genret_ops.retrieval.index import Index, Model, build_lexical
+from genret_ops.retrieval.index import Index, build_lexical
 from genret_ops.retrieval.query_plan import QueryPlan
-from genret_ops.retrieval.ranking import MODES, ClauseCandidates, Ranked, candidates, merge
+from genret_ops.retrieval.ranking import ClauseCandidates, Ranked, candidates, merge
 from genret_ops.retrieval.retriever import Answer, Retriever
 from genret_ops.settings import RetrievalSettings
 from genret_ops.storage.encoding_cache import EncodingCache
@@ -54,12 +56,11 @@ def retriever(tmp_path_factory: pytest.TempPathFactory) -> Retriever:
     return Retriever(index, Model(minilm(), scorer, fusion, lexical, "hybrid", frozenset(range(40))))
 
 
-def found(retriever: Retriever, query: str, logits: np.ndarray) -> list[ClauseCandidates]:
-    """Candidates of a query with any logits in place of the model's, all docids allowed that are live."""
+def proposed(retriever: Retriever, query: str, logits: np.ndarray) -> list[ClauseCandidates]:
+    """Candidates of a query with any logits in place of the model's; all live docids are allowed."""
     plan = retriever.index.planner.plan(query)
-    texts = [plan.text, *(clause.text for clause in plan.clauses)]
-    scores = retriever.index.scores(texts, np.tile(logits, (len(texts), 1)))
-    return candidates(retriever.index, plan, scores[0], scores[1:], retriever.index.filtered({}), retriever.index.pool)
+    scores = retriever.index.scores(plan.texts, np.tile(logits, (len(plan.texts), 1)))
+    return candidates(retriever.index, plan, scores, retriever.index.filtered({}), retriever.index.pool)
 
 
 QUERIES = (
@@ -108,7 +109,7 @@ def test_a_detected_constraint_is_honoured_where_it_can_be(retriever: Retriever,
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "generative", "lexical"])
-def test_a_constraint_that_the_filters_leave_nothing_of_is_relaxed_and_told(retriever: Retriever, mode: str) -> None:
+def test_a_constraint_that_the_filters_rule_out_is_relaxed_and_reported(retriever: Retriever, mode: str) -> None:
     hits = retriever.search("Who saw the yacht, according to Fortune?", 5, mode, {"source": "The Age"}).hits
     assert hits and all(hit.relaxed == ("source=Fortune",) for hit in hits)
     assert {hit.metadata["source"] for hit in hits} == {"The Age"}
@@ -128,7 +129,7 @@ logits_of_docids = st.lists(st.floats(-60, 60, width=32), min_size=49, max_size=
 def test_a_lexical_list_does_not_depend_on_the_model_at_all(
     retriever: Retriever, query: str, first: np.ndarray, second: np.ndarray
 ) -> None:
-    lists = [retriever.ranked(found(retriever, query, logits), "lexical", 30) for logits in (first, second)]
+    lists = [retriever.ranked(proposed(retriever, query, logits), "lexical", 30) for logits in (first, second)]
     assert lists[0] == lists[1], "docids, scores or their accounts differ"
     assert not any("generative" in name for item in lists[0] for name in item.found_by)
 
@@ -138,12 +139,12 @@ def test_a_lexical_list_does_not_depend_on_the_model_at_all(
 def test_a_candidate_that_only_the_model_proposed_is_no_lexical_one(
     retriever: Retriever, query: str, logits: np.ndarray
 ) -> None:
-    for clause in found(retriever, query, logits):
+    for clause in proposed(retriever, query, logits):
         plain = clause.without_model()
         assert set(plain.docids) == set(clause.docids[clause.by_words]) and plain.by_words.all()
-    listed = {item.docid for item in retriever.ranked(found(retriever, query, logits), "lexical", 99)}
-    proposed = {docid for clause in found(retriever, query, logits) for docid in clause.docids[clause.by_words]}
-    assert listed == proposed
+    listed = {item.docid for item in retriever.ranked(proposed(retriever, query, logits), "lexical", 99)}
+    by_words = {docid for clause in proposed(retriever, query, logits) for docid in clause.docids[clause.by_words]}
+    assert listed == by_words
 
 
 def clause_of(docids: Sequence[int], relaxed: tuple[str, ...] = ()) -> ClauseCandidates:
@@ -202,7 +203,7 @@ def test_dense_ranks_by_the_cosine_of_bodies(retriever: Retriever) -> None:
     [
         ({"query": " \n"}, "query is empty"),
         ({"query": "yacht", "k": 0}, "at least one hit"),
-        ({"query": "yacht", "mode": "magic"}, "no mode 'magic': there are hybrid"),
+        ({"query": "yacht", "mode": "magic"}, "no mode 'magic': choose hybrid, generative, lexical or dense"),
         ({"query": "yacht", "filters": {"colour": "red"}}, "no document has an attribute 'colour'.*team"),
     ],
 )
@@ -215,5 +216,5 @@ def test_the_same_query_gives_the_same_answer(retriever: Retriever) -> None:
     first, second = (retriever.search(QUERIES[1], 20).hits for _ in range(2))
     assert first == second
     assert all(
-        isinstance(item, Ranked) for item in retriever.ranked(found(retriever, "lamp", np.zeros(49)), "hybrid", 3)
+        isinstance(item, Ranked) for item in retriever.ranked(proposed(retriever, "lamp", np.zeros(49)), "hybrid", 3)
     )
