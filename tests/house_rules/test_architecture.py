@@ -15,6 +15,10 @@ DOCUMENTS = [ROOT / name for name in ("README.md", "AGENTS.md", "CONTRIBUTING.md
 DOCUMENTS += sorted((ROOT / "docs").rglob("*.md"))
 MODULE = re.compile(r"(?<![\w/.-])((?:[\w-]+/)+[\w-]+\.py)\b")
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
+METHOD = ROOT / "docs" / "method.md"
+CITATION = re.compile(r"\bdocs/[\w/-]+\.md\b")
+SECTION = re.compile(r'docs/method\.md\)?((?:,? "[A-Z][^"]+"(?: and)?)+)')
+PACKAGES = ("genret_ops", "assets", "serving", "validations", "clients", "benchmarks", "examples")
 ROOT_OF_NAMES = (ROOT, ROOT / "genret_ops")
 """Documents name a module from the root of the project or, within the library, from its rooms."""
 
@@ -32,6 +36,14 @@ def architecture() -> ModuleType:
 def missing_modules(text: str) -> list[str]:
     """The modules that a text names and the project does not have."""
     return [name for name in MODULE.findall(text) if not any((base / name).exists() for base in ROOT_OF_NAMES)]
+
+
+def missing_citations(text: str) -> list[str]:
+    """The documents that a module cites and the project lacks, and the sections that docs/method.md lacks."""
+    text, sections = " ".join(text.split()), re.findall(r"^## (.+)$", METHOD.read_text("utf-8"), re.MULTILINE)
+    titles = [title for cited in SECTION.findall(text) for title in re.findall(r'"([^"]+)"', cited)]
+    missing = [name for name in CITATION.findall(text) if not (ROOT / name).exists()]
+    return missing + [title for title in titles if title not in sections]
 
 
 def broken_links(text: str, folder: Path) -> Iterator[str]:
@@ -96,6 +108,17 @@ def test_a_wrong_name_and_a_broken_link_are_seen() -> None:
     assert missing_modules("see `corpus/chunking.py` and `corpus/gone.py`") == ["corpus/gone.py"]
     text = "# A title\n[a](README.md) [b](nowhere.md) [c](#a-title) [d](#another) [e](docs/dependencies.md#telemetry)"
     assert list(broken_links(text, ROOT)) == ["nowhere.md", "#another"]
+
+
+def test_documents_that_modules_cite_exist() -> None:
+    paths = (path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+    missing = [f"{path}: {name}" for path in paths for name in missing_citations(path.read_text("utf-8"))]
+    assert not missing, "\n".join(missing)
+
+
+def test_a_wrong_citation_is_seen() -> None:
+    text = 'as in docs/gone.md; see docs/method.md, "Identifiers",\n"Stage 3: none".'
+    assert missing_citations(text) == ["docs/gone.md", "Stage 3: none"]
 
 
 def test_the_readme_is_short() -> None:
