@@ -132,10 +132,10 @@ def arrows(uses: Mapping[str, set[str]]) -> list[tuple[str, str]]:
 
 def depths(uses: Mapping[str, set[str]]) -> dict[str, int]:
     """The layer of each room, 0 the lowest: one above the highest that it imports from."""
-    found = dict[str, int]()
+    depth = dict[str, int]()
     for name in sorted(uses, key=lambda name: (len(below(uses, name)), name)):
-        found[name] = 1 + max((found[other] for other in uses[name]), default=-1)
-    return found
+        depth[name] = 1 + max((depth[other] for other in uses[name]), default=-1)
+    return depth
 
 
 class Layout:

@@ -35,8 +35,8 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> list[Document]:
 @pytest.mark.parametrize("query", EXPECTED)
 def test_words_find_it(query: str, library: list[Document]) -> None:
     scores = Bm25.build([f"{document.title}\n{document.text}" for document in library]).scores(tokenize([query])[0])
-    found = [library[position].doc_id for position in (-scores).argsort(kind="stable")[:10]]
-    assert EXPECTED[query] in found
+    hits = [library[position].doc_id for position in (-scores).argsort(kind="stable")[:10]]
+    assert EXPECTED[query] in hits
 
 
 def test_the_documents_show_no_query_that_was_not_tried() -> None:

@@ -33,6 +33,13 @@ def architecture() -> ModuleType:
     return module
 
 
+@pytest.fixture(scope="module")
+def uses(architecture: ModuleType) -> dict[str, set[str]]:
+    """Which rooms each room imports from."""
+    imports: dict[str, set[str]] = architecture.read_imports()
+    return imports
+
+
 def missing_modules(text: str) -> list[str]:
     """The modules that a text names and the project does not have."""
     return [name for name in MODULE.findall(text) if not any((base / name).exists() for base in ROOT_OF_NAMES)]
@@ -64,15 +71,15 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_the_picture_is_what_the_imports_say(architecture: ModuleType) -> None:
-    picture = architecture.draw(architecture.read_imports())
+def test_the_picture_is_what_the_imports_say(architecture: ModuleType, uses: dict[str, set[str]]) -> None:
+    picture = architecture.draw(uses)
     assert picture == architecture.PICTURE.read_text("utf-8"), "run python docs/architecture.py"
 
 
-def test_every_room_is_in_the_picture_with_its_caption(architecture: ModuleType) -> None:
+def test_every_room_is_in_the_picture_with_its_caption(architecture: ModuleType, uses: dict[str, set[str]]) -> None:
     rooms = {path.name for path in (ROOT / "genret_ops").iterdir() if (path / "__init__.py").exists()}
-    assert rooms | {"assets", "serving", "validations", "clients"} <= architecture.read_imports().keys()
-    assert architecture.read_imports().keys() == architecture.TEXTS.keys()
+    assert rooms | {"assets", "serving", "validations", "clients"} <= uses.keys()
+    assert uses.keys() == architecture.TEXTS.keys()
 
 
 def test_an_arrow_that_follows_from_others_is_left_out(architecture: ModuleType) -> None:
@@ -81,8 +88,8 @@ def test_an_arrow_that_follows_from_others_is_left_out(architecture: ModuleType)
     assert architecture.depths(uses) == {"c": 0, "b": 1, "a": 2}
 
 
-def test_nothing_overlaps(architecture: ModuleType) -> None:
-    layout = architecture.Layout(architecture.read_imports())
+def test_nothing_overlaps(architecture: ModuleType, uses: dict[str, set[str]]) -> None:
+    layout = architecture.Layout(uses)
     for layer in layout.layers:
         for left, right in pairwise(sorted(layer, key=layout.middle.__getitem__)):
             apart = layout.middle[right] - layout.middle[left]
