@@ -36,11 +36,11 @@ def job_of(home: Home) -> TrainingJob:
     return TrainingJob(home.work(DELTA) / "job")
 
 
-def tuned_as(home: Home, **found: Any) -> Any:
+def tuned_as(home: Home, **changes: Any) -> Any:
     """What tuning is to find from now on: as it did, but for this."""
     before = json.loads((job_of(home).folder / "evaluation.json").read_text())
     fusions = {name: Fusion(before[name]["weights"]) for name in ("fusion", "lexical_fusion")}
-    return lambda *_, **__: replace(fusion_tuning.FusionTuning(**{**before, **fusions}), **found)
+    return lambda *_, **__: replace(fusion_tuning.FusionTuning(**{**before, **fusions}), **changes)
 
 
 def test_checks_that_passed_in_other_runs_lead_to_a_release_and_to_a_champion(home: Home) -> None:
@@ -93,11 +93,11 @@ def test_pairs_that_fail_are_not_learned_from(home: Home) -> None:
 def test_an_evaluation_that_fails_releases_nothing(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     before = releases(home)
     monkeypatch.setattr(fusion_tuning, "tune", tuned_as(home, mrr={"hybrid": math.nan}))
-    materialise(home, DELTA, "evaluation")
+    materialise(home, DELTA, "fusion_weights")
     with pytest.raises(DataRefused, match="the data check of evaluation never saw"):
         materialise(home, DELTA, "model_release")
-    with pytest.raises(DagsterAssetCheckFailedError, match="evaluation"):
-        materialise(home, DELTA, "evaluation", checked=True)
+    with pytest.raises(DagsterAssetCheckFailedError, match="fusion_weights"):
+        materialise(home, DELTA, "fusion_weights", checked=True)
     with pytest.raises(DataRefused, match=r"every score is a number from 0 to 1: .*Nothing was released"):
         materialise(home, DELTA, "model_release")
     assert releases(home) == before and results_of(home.path, DELTA)[-1].refused

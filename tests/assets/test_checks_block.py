@@ -56,8 +56,8 @@ def as_before(home: Home) -> bool:
 def one_that_reads_a_rotten_document(monkeypatch: pytest.MonkeyPatch) -> None:
     plain: Callable[..., Iterator[Document | Quarantined]] = sources.quarantine_duplicates
 
-    def broken(*given: object) -> Iterable[Document | Quarantined]:
-        yield from plain(*given)
+    def broken(*arguments: object) -> Iterable[Document | Quarantined]:
+        yield from plain(*arguments)
         yield ROTTEN
 
     monkeypatch.setattr(sources, "quarantine_duplicates", broken)
@@ -65,8 +65,8 @@ def one_that_reads_a_rotten_document(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def one_that_loses_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(document: Document, *settings: object) -> list[tuple[Passage, Occurrence]]:
-        found = cut_document(document, *settings)  # type: ignore[arg-type]
-        return [(replace(passage, sentences=(*passage.sentences, "Never written.")), place) for passage, place in found]
+        pairs = cut_document(document, *settings)  # type: ignore[arg-type]
+        return [(replace(passage, sentences=(*passage.sentences, "Never written.")), place) for passage, place in pairs]
 
     monkeypatch.setattr(cut, "cut_document", broken)
 
@@ -79,7 +79,7 @@ def one_that_names_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("broken", "told"),
+    ("broken", "message"),
     [
         (one_that_reads_a_rotten_document, "every document has text: 1 of 64 rows fails, for example .* 'rotten.md'"),
         (
@@ -91,11 +91,11 @@ def one_that_names_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     ids=["documents", "passages", "docids"],
 )
 def test_a_snapshot_that_fails_is_not_committed(
-    home: Home, broken: Callable[[pytest.MonkeyPatch], None], told: str
+    home: Home, broken: Callable[[pytest.MonkeyPatch], None], message: str
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         broken(patch)
-        with pytest.raises(DataRefused, match=f"(?s){told}.*Nothing was committed"):
+        with pytest.raises(DataRefused, match=f"(?s){message}.*Nothing was committed"):
             ingest(home)
         with pytest.raises((DataRefused, DagsterAssetCheckFailedError)):
             materialise(home, "delta-00001", "docids")
@@ -119,8 +119,8 @@ def test_queries_that_fail_train_nothing(home: Home, monkeypatch: pytest.MonkeyP
         return [replace(row, constraints={"team": "Nobody"}) for row in rows]
 
     monkeypatch.setattr(ExtractiveGenerator, "epoch", epoch)
-    told = "every constraint is true of a document with a positive: .* rows fail, .*no positive has 'team' 'Nobody'"
-    with pytest.raises(DataRefused, match=f"(?s){told}.*Nothing was trained"):
+    message = "every constraint is true of a document with a positive: .* rows fail, .*no positive has 'team' 'Nobody'"
+    with pytest.raises(DataRefused, match=f"(?s){message}.*Nothing was trained"):
         runner.build(home, home.settings)
     with pytest.raises(DataRefused, match="a constraint holds"):
         materialise(home, "delta-00001", "sft_adapter")
@@ -157,9 +157,9 @@ def test_only_what_is_new_is_measured(home: Home) -> None:
 
 
 def test_a_warning_stops_nothing(small_home: Path) -> None:
-    """Eight steps cannot ask for every passage: that is told, and the release is there."""
-    found = checked(small_home, "synthetic_queries")
-    assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
-    assert "share of what is to be learned" in str(found.description)
+    """Eight steps cannot ask for every passage: that is a warning, and the release is there."""
+    check = checked(small_home, "synthetic_queries")
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "training queries ask for every passage that is to be learned" in str(check.description)
     assert Registry(small_home).alias("champion") == 1
     assert Home(small_home).store.committed("delta-00000")["checked"] == {stage: [] for stage in INGESTED}

@@ -149,9 +149,9 @@ OF_PASSAGES: list[tuple[str, list[Passage], list[Occurrence] | None]] = [
 def test_passages(name: str, rows: list[Passage], places: list[Occurrence] | None) -> None:
     if places is None:
         places = [Occurrence(passage.passage_id, "tea.md", number) for number, passage in enumerate(rows)]
-    found = failed(of_passages(rows, places))
-    assert found - {SENTENCES} == {name} - {SENTENCES}, "a passage without text has no sentence either"
-    assert name in found
+    names = failed(of_passages(rows, places))
+    assert names - {SENTENCES} == {name} - {SENTENCES}, "a passage without text has no sentence either"
+    assert name in names
 
 
 @given(st.text("ab Cd.!?\"')\n\t#=\u00a0\u200b\u2028é字", max_size=200))
@@ -195,9 +195,9 @@ OF_ATTRIBUTES: list[tuple[str, list[Mapping[str, str]], tuple[str, ...]]] = [
 
 @pytest.mark.parametrize(("name", "rows", "looked_for"), OF_ATTRIBUTES)
 def test_attributes(name: str, rows: list[Mapping[str, str]], looked_for: tuple[str, ...]) -> None:
-    found = of_attributes(rows, looked_for)
-    assert failed(found) == {name}
-    assert not any(finding.critical for finding in found if not finding.passed), "a text is found without them"
+    findings = of_attributes(rows, looked_for)
+    assert failed(findings) == {name}
+    assert not any(finding.critical for finding in findings if not finding.passed), "a text is found without them"
 
 
 def test_values_that_differ_in_more_than_case_are_others() -> None:
@@ -257,5 +257,5 @@ def test_every_expectation_is_broken_by_something() -> None:
 
 def test_figures_say_what_deltas_are_compared_by() -> None:
     frame = metadata.frame([Document("a", "", "", row) for row in ATTRIBUTES], RetrievalSettings())
-    found = metadata.figures(frame)
-    assert (found["attributes"], found["looked for in queries"], found["filled: team"]) == (4, 1, 1.0)
+    figures = metadata.figures(frame)
+    assert (figures["attributes"], figures["looked for in queries"], figures["filled: team"]) == (4, 1, 1.0)

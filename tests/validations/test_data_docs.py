@@ -33,7 +33,7 @@ from validations.dagster_checks import check_result
 from validations.data_docs import front_page, write_page
 
 Genret = Callable[..., subprocess.CompletedProcess[str]]
-STAGES = ("snapshot", "metadata", "passages", "docids", "synthetic_queries", "preference_pairs", "evaluation")
+STAGES = ("snapshot", "metadata", "passages", "docids", "synthetic_queries", "preference_pairs", "fusion_weights")
 COVERED = "training queries ask for every passage that is to be learned"
 SAMPLE = ({"doc_id": "salt.md", "text_fault": "empty"},)
 ROTTEN = Finding("every document has text", True, False, 2, 1, None, SAMPLE)
@@ -45,25 +45,29 @@ def quality(*findings: Finding, **figures: float) -> SuiteResult:
 
 
 def test_what_is_kept_is_what_the_ui_shows(small_home: Path) -> None:
-    found = results_of(small_home, "delta-00000")
-    assert tuple(one.suite for one in found) == SUITES
+    results = results_of(small_home, "delta-00000")
+    assert tuple(result.suite for result in results) == SUITES
     with instance_of(Home(small_home)) as instance:
-        for stage, one in zip(STAGES, found, strict=True):
+        for stage, result in zip(STAGES, results, strict=True):
             record = instance.get_latest_asset_check_evaluation_record(dg.AssetCheckKey(dg.AssetKey(stage), CHECK))
             assert record is not None and isinstance(record.evaluation, dg.AssetCheckEvaluation)
             shown = {name: entry.value for name, entry in record.evaluation.metadata.items()}
-            assert (shown["delta"], shown["version"], shown["warnings"]) == (one.delta, one.version, one.warnings)
-            assert {name: shown[name] for name in one.figures} == one.figures
-            assert record.evaluation.passed == (not one.failed)
+            assert (shown["delta"], shown["version"], shown["warnings"]) == (
+                result.delta,
+                result.version,
+                result.warnings,
+            )
+            assert {name: shown[name] for name in result.figures} == result.figures
+            assert record.evaluation.passed == (not result.failed)
             assert str(shown["data docs"]).endswith("data_docs/index.html")
 
 
-def test_the_command_tells_every_suite_and_what_fails(small_home: Path, genret: Genret) -> None:
-    told = json.loads(genret("quality", "--json", home=small_home).stdout)
-    assert (told["delta"], told["refused"], told["not asked"]) == ("delta-00000", False, [])
-    stands = {suite["suite"]: suite["stands"] for suite in told["suites"]}
-    assert tuple(stands) == SUITES and (stands["documents"], stands["queries"]) == ("holds", "warns")
-    (documents, *_) = told["suites"]
+def test_the_command_shows_every_suite_and_what_fails(small_home: Path, genret: Genret) -> None:
+    report = json.loads(genret("quality", "--json", home=small_home).stdout)
+    assert (report["delta"], report["refused"], report["not asked"]) == ("delta-00000", False, [])
+    verdicts = {suite["suite"]: suite["stands"] for suite in report["suites"]}
+    assert tuple(verdicts) == SUITES and (verdicts["documents"], verdicts["queries"]) == ("holds", "warns")
+    (documents, *_) = report["suites"]
     assert documents["figures"] == {"documents": 62, "titled": 1.0}
     shown = genret("quality", home=small_home).stdout
     assert (
@@ -72,7 +76,7 @@ def test_the_command_tells_every_suite_and_what_fails(small_home: Path, genret: 
     )
 
 
-def test_a_critical_failure_is_told_with_rows_and_an_exit_code(tmp_path: Path, genret: Genret) -> None:
+def test_a_critical_failure_is_shown_with_rows_and_an_exit_code(tmp_path: Path, genret: Genret) -> None:
     make_home(tmp_path)
     save_result(tmp_path, quality(ROTTEN, documents=2), "delta-00001", "documents@2")
     shown = genret("quality", home=tmp_path, code=1).stdout
@@ -89,15 +93,15 @@ def test_nothing_checked_yet(tmp_path: Path) -> None:
 def test_deltas_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     for number in (99999, 100000):
         save_result(tmp_path, quality(UNTITLED, documents=number), f"delta-{number:05d}", f"documents@{number}")
-    assert [one.figures["documents"] for one in recent_results(tmp_path, "documents", 2)] == [99999, 100000]
+    assert [result.figures["documents"] for result in recent_results(tmp_path, "documents", 2)] == [99999, 100000]
     assert data_checks(tmp_path)["delta"] == "delta-100000"
 
 
-def test_the_newest_delta_is_told_and_the_ones_before_are_its_trend(tmp_path: Path) -> None:
+def test_the_newest_delta_is_shown_and_the_ones_before_are_its_trend(tmp_path: Path) -> None:
     for number in range(12):
         save_result(tmp_path, quality(UNTITLED, documents=number), f"delta-{number:05d}", f"documents@{number}")
     assert data_checks(tmp_path)["suites"][0]["figures"] == {"documents": 11}
-    assert [one.figures["documents"] for one in recent_results(tmp_path, "documents", 3)] == [9, 10, 11]
+    assert [result.figures["documents"] for result in recent_results(tmp_path, "documents", 3)] == [9, 10, 11]
     result = check_result(tmp_path, quality(ROTTEN, documents=12, titled=0.5), "delta-00012", "documents@12", "Mend it")
     assert (result.passed, result.severity) == (False, dg.AssetCheckSeverity.ERROR)
     table = result.metadata["last deltas"]
@@ -111,10 +115,10 @@ def test_the_newest_delta_is_told_and_the_ones_before_are_its_trend(tmp_path: Pa
 
 
 def test_a_result_is_read_as_it_was_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = quality(ROTTEN, UNTITLED, documents=2)
-    save_result(tmp_path, found, "delta-00000", "documents@1")
+    result = quality(ROTTEN, UNTITLED, documents=2)
+    save_result(tmp_path, result, "delta-00000", "documents@1")
     (again,) = results_of(tmp_path, "delta-00000")
-    assert asdict(again) | {"delta": "", "version": "", "at": ""} == asdict(found)
+    assert asdict(again) | {"delta": "", "version": "", "at": ""} == asdict(result)
     checks(data_checks(tmp_path))
     assert capsys.readouterr().out.count("salt.md") == 2
 

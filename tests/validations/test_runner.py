@@ -1,4 +1,4 @@
-"""How a frame is held against a suite, and what a finding tells."""
+"""How a frame is validated against a suite, and what a finding says."""
 
 import pytest
 
@@ -18,11 +18,11 @@ def test_what_was_counted_or_measured_is_said_in_words() -> None:
     assert measured == ["5 found", "50% found", "99.99% found", "0 found", "1 found"]
 
 
-def test_a_finding_tells_which_rows() -> None:
+def test_a_finding_says_which_rows_fail() -> None:
     frame = documents.frame(to_arrow("documents", [TEA, SALT]))
-    found = validate(frame, documents.suite(), documents.KEY, {"documents": 2})
-    (finding,) = found.failed
-    assert found.refused and found.warnings == [] and found.figures == {"documents": 2}
+    result = validate(frame, documents.suite(), documents.KEY, {"documents": 2})
+    (finding,) = result.failed
+    assert result.refused and result.warnings == [] and result.figures == {"documents": 2}
     assert (finding.rows, finding.failing) == (2, 1)
     assert finding.sample == ({"doc_id": "salt.md", "source": "docs/salt.md", "text_fault": "empty"},)
     assert finding.message == (
@@ -31,16 +31,16 @@ def test_a_finding_tells_which_rows() -> None:
     )
 
 
-def test_an_expectation_that_cannot_be_tried_is_an_error() -> None:
+def test_an_expectation_that_cannot_be_evaluated_is_an_error() -> None:
     suite = gx().ExpectationSuite("broken", [expect_no_fault("no_such_column", "nothing is wrong")])
     with pytest.raises(RuntimeError, match="the check of 'nothing is wrong' could not be evaluated"):
-        validate(typed_frame([{"own": "x"}], {"own": "str"}), suite, ("own",), {})
+        validate(typed_frame([{"colour": "x"}], {"colour": "str"}), suite, ("colour",), {})
 
 
 @pytest.mark.parametrize(("empty", "holds"), [("", False), ("nobody needs one", True)])
 def test_a_table_without_rows_fails_unless_the_suite_says_when_it_may(empty: str, holds: bool) -> None:
-    suite = suite_of("hats", [expect_no_fault("own", "nothing is wrong")], may_be_empty=empty)
-    first, second = validate(typed_frame([], {"own": "str"}), suite, ("own",), {}).findings
+    suite = suite_of("hats", [expect_no_fault("colour", "nothing is wrong")], may_be_empty=empty)
+    first, second = validate(typed_frame([], {"colour": "str"}), suite, ("colour",), {}).findings
     assert (first.passed, first.observed, second.passed) == (holds, 0, True)
     assert first.name == (
         "the hats table may be empty, since nobody needs one" if empty else "the hats table is not empty"

@@ -219,10 +219,10 @@ FEW = "the questions are about at least 6 documents"
 
 
 def test_an_evaluation_needs_questions_of_both_kinds_and_about_enough_documents() -> None:
-    told = {finding.name: finding for finding in of_evaluation(ASKED[:6])}
-    assert failed(told.values()) == {SPLITS, FEW}
-    assert told[SPLITS].critical and not told[FEW].critical
-    assert (told[SPLITS].observed, told[FEW].observed) == (1, 3)
+    findings = {finding.name: finding for finding in of_evaluation(ASKED[:6])}
+    assert failed(findings.values()) == {SPLITS, FEW}
+    assert findings[SPLITS].critical and not findings[FEW].critical
+    assert (findings[SPLITS].observed, findings[FEW].observed) == (1, 3)
     assert failed(of_evaluation([*ASKED[:5], *ASKED[6:]])) == {FEW}
 
 
@@ -239,8 +239,8 @@ def test_every_expectation_is_broken_by_something() -> None:
 
 def test_a_passage_that_two_documents_share_may_be_joined_with_a_passage_of_one_of_them() -> None:
     head = head_of({"a.md": ("", {}, [["Both say this."]]), "b.md": ("", {}, [["Both say this."], ["One says that."]])})
-    shared, own = (passage.passage_id for passage in head.passages)
-    row = SyntheticQuery("what both say and what one says", "multihop", (shared, own), "train", "x", 0)
+    shared, single = (passage.passage_id for passage in head.passages)
+    row = SyntheticQuery("what both say and what one says", "multihop", (shared, single), "train", "x", 0)
     held = np.zeros(len(head), dtype=bool)
     frame = queries.frame(to_arrow("queries", [row], delta="delta-00000"), head, held, head.live)
     assert list(frame["hops_fault"]) == [""]
