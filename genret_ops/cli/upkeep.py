@@ -28,8 +28,8 @@ def erase(
     opened = open_home(home)
     with working("starting"):
         from assets.lib.erasure import erase as run
-        from assets.lib.erasure import looked_for
-    pending = looked_for(opened, document)
+        from assets.lib.erasure import erasure_of
+    pending = erasure_of(opened, document)
     if pending and not yes:
         question = f"Erase {document!r} for good, with every release that holds it, and train again if it was learned?"
         typer.confirm(question, abort=True, err=True)

@@ -30,7 +30,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     modules = {
         "assets.lib.runner": runner,
         "assets.lib.watcher": SimpleNamespace(watch=stopped),
-        "assets.lib.erasure": SimpleNamespace(erase=stopped, looked_for=lambda home, document: object()),
+        "assets.lib.erasure": SimpleNamespace(erase=stopped, erasure_of=lambda home, document: object()),
         "assets.lib.benchmark": SimpleNamespace(bench=stopped),
         "assets.lib.continual_benchmark": SimpleNamespace(replay=stopped),
         "serving.pack": SimpleNamespace(pack=stopped),

@@ -25,9 +25,11 @@ Genret = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @contextmanager
-def watching(home: Path, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
-    """A watcher, ended at the latest when the context is left."""
+def watching(home: Path, *arguments: str, background: bool = False) -> Iterator["subprocess.Popen[str]"]:
+    """A watcher, ended at the latest when the context is left; in the `background` as a shell starts it by `&`."""
     command = [sys.executable, "-m", "genret_ops.cli", "watch", *arguments, "--json", "--home", str(home)]
+    if background:
+        command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process
@@ -70,6 +72,20 @@ def test_it_takes_in_what_comes_and_ends_on_ctrl_c(home_copy: Path, folder: Path
         errors = process.stderr.read()
         assert "Stopped watching." in errors and "Traceback" not in errors
     assert searchable(home_copy) == on_disk(folder, home_copy)
+
+
+def test_in_the_background_it_ends_cleanly_on_sigterm(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide.")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "genret.toml").write_text(SOON.format(100000))
+    with watching(tmp_path / "home", str(tmp_path / "docs"), background=True) as process:
+        assert next(events(process))["delta"] == "delta-00000"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+        assert process.stderr is not None
+        first = f"Watching {tmp_path}/docs and the inbox every 0.5 s. Ctrl-C stops."
+        assert process.stderr.read().splitlines() == [first, "Stopped watching."]
 
 
 def test_once_takes_in_what_has_changed_learns_it_and_ends(home_copy: Path, folder: Path, genret: Genret) -> None:

@@ -70,11 +70,15 @@ def document(history: Mapping[str, Any]) -> None:
         retired = ", ".join(erased["retired"]) or "no release"
         say(f"Erased {moment(erased['asked'])}, {retired} retired; the trail names it by the hash {erased['key']}.")
     for snapshot in history["snapshots"]:
-        held = {True: f"held, text {snapshot['text_hash']}", False: "not held", None: "no longer kept, so not known"}
-        say(f"{snapshot['snapshot']}  {moment(snapshot['committed_at'])}  {held[snapshot['held']]}")
+        contents = {
+            True: f"held, text {snapshot['text_hash']}",
+            False: "not held",
+            None: "no longer kept, so not known",
+        }
+        say(f"{snapshot['snapshot']}  {moment(snapshot['committed_at'])}  {contents[snapshot['held']]}")
     for release in history["releases"]:
-        held_by = {True: "held it", False: "did not hold it", None: "not known whether it held it"}[release["held"]]
+        holding = {True: "held it", False: "did not hold it", None: "not known whether it held it"}[release["held"]]
         note = f" ({release['told']})" if release["told"] else ""
         spans = ", ".join(f"{moment(one['since'])} to {moment(one['until'] or 'now')}" for one in release["served"])
         served = f"champion {spans}" if spans else "never champion"
-        say(f"{release['release']} on {release['delta']}  {held_by}{note}; {served}")
+        say(f"{release['release']} on {release['delta']}  {holding}{note}; {served}")

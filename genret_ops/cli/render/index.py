@@ -53,12 +53,12 @@ def build(release: Mapping[str, Any], new: bool) -> None:
     say("Next: genret search 'your question'")
 
 
-def answer(found: Mapping[str, Any]) -> None:
+def answer(result: Mapping[str, Any]) -> None:
     """The hits of a search, each with its evidence and how it was found."""
-    seconds = found["seconds"]
+    seconds = result["seconds"]
     timing = f"{1000 * seconds['total']:.0f} ms, {1000 * seconds['encoder']:.0f} ms of it in the encoder"
-    say((f"{found['release']} · {found['mode']} · {timing} · plan: {found['plan']}", "dim"))
-    for hit in found["hits"]:
+    say((f"{result['release']} · {result['mode']} · {timing} · plan: {result['plan']}", "dim"))
+    for hit in result["hits"]:
         say("")
         say((f"{hit['rank']}. {hit['title']}", "bold"), (f"  {hit['doc_id']}", "dim"))
         short = (f"{name}: {value}" for name, value in hit["metadata"].items() if len(value) < _SHORT)
