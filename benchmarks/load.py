@@ -3,9 +3,9 @@
     python benchmarks/load.py HOME QUERIES.jsonl --seconds 300 --concurrency 32 --workers 2
 
 The client is this process, the service another, both on the same cores. Before and after, the bare encoder is
-measured, in as many processes as the service has workers, and the better of the two counts. Each mode is asked alone
-for a quarter of the time; then all of them for the whole of it, while a promotion and a rollback happen. Every answer
-is compared with the library's own for the release that it names.
+measured, in as many processes as the service has workers, and the better rate counts. Each mode is searched alone for a
+quarter of the time; then all of them for the full time, while a promotion and a rollback happen. Every answer is
+compared with the library's for the release that it names.
 """
 
 import argparse
@@ -27,11 +27,12 @@ from typing import Any
 
 import numpy as np
 
+from genret_ops.records import MODES
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import Registry
 from genret_ops.retrieval.retriever import Retriever
 from genret_ops.storage import jsonl
-from genret_ops.storage.home import Home
 
 PORT = 18499
 K = 10
@@ -40,9 +41,12 @@ TOLERANCE = 1e-5
 
 @dataclass
 class Load:
-    """What came back: (mode, query, release, [(passage, score)], seconds, when it was asked) of each answer.
+    """What came back.
 
-    `failed` is what failed, `moves` (when, the release that is champion from then on).
+    Attributes:
+        answers: (mode, query, release, [(passage, score)], seconds, when it was sent) of each answer.
+        failed: the messages of the requests that failed.
+        moves: (when, the release that is champion from then on).
     """
 
     answers: list[tuple[str, str, str, list[tuple[str, float]], float, float]] = field(default_factory=list)
@@ -51,7 +55,7 @@ class Load:
 
 
 def encode(home: str, release: str, queries: Sequence[str], seconds: float, barrier: Any, done: Any) -> None:
-    """Encode queries in batches of 32 on one thread for so long; puts queries a second."""
+    """Encode queries in batches of 32 on one thread for `seconds`, and put the queries a second into `done`."""
     import torch
 
     torch.set_num_threads(1)
@@ -68,7 +72,7 @@ def encode(home: str, release: str, queries: Sequence[str], seconds: float, barr
 
 
 def bare(home: Path, queries: Sequence[str], seconds: float, processes: int) -> float:
-    """Queries a second of the bare encoder in so many processes."""
+    """Queries a second of the bare encoder in `processes` processes."""
     context = get_context("spawn")
     barrier, done = context.Barrier(processes), context.Queue()
     arguments = (str(home), "champion", list(queries), seconds, barrier, done)
@@ -83,14 +87,14 @@ def bare(home: Path, queries: Sequence[str], seconds: float, processes: int) -> 
 
 @contextmanager
 def served(home: Path, workers: int) -> Iterator[None]:
-    """`genret serve` in a process of its own, until it can answer."""
+    """Run `genret serve` in a process of its own; ready to answer on entry."""
     command = [sys.executable, "-m", "genret_ops.cli", "serve", "--home", str(home), "--port", str(PORT)]
     environment = {**os.environ, "GENRET_SERVING__PER_SECOND": "100000"}
     process = subprocess.Popen([*command, "--workers", str(workers)], env=environment, stderr=subprocess.DEVNULL)
     try:
         while not ready():
             time.sleep(0.2)
-        time.sleep(5)  # until the other workers are there too
+        time.sleep(5)  # until the other workers are ready too
         yield
     finally:
         process.terminate()
@@ -98,6 +102,7 @@ def served(home: Path, workers: int) -> Iterator[None]:
 
 
 def ready() -> bool:
+    """Whether the service says that it can answer."""
     connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=30)
     try:
         connection.request("GET", "/readyz")
@@ -109,10 +114,10 @@ def ready() -> bool:
 
 
 def load(queries: Sequence[str], modes: Sequence[str], seconds: float, concurrency: int) -> Load:
-    """Ask from so many threads, each over one connection, for so long."""
-    found, numbers, until = Load(), count(), time.perf_counter() + seconds
+    """Search from `concurrency` threads, each over one connection, for `seconds`."""
+    result, numbers, until = Load(), count(), time.perf_counter() + seconds
 
-    def ask() -> None:
+    def send() -> None:
         connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
         while time.perf_counter() < until:
             number = next(numbers)
@@ -121,28 +126,28 @@ def load(queries: Sequence[str], modes: Sequence[str], seconds: float, concurren
             begun = time.perf_counter()
             try:
                 connection.request("POST", "/v1/search", body)
-                answer = connection.getresponse()
-                told = json.loads(answer.read())
+                response = connection.getresponse()
+                answer = json.loads(response.read())
             except (OSError, http.client.HTTPException, ValueError) as error:
-                found.failed.append(repr(error))
+                result.failed.append(repr(error))
                 connection.close()
                 continue
-            if answer.status != 200:
-                found.failed.append(str(told))
+            if response.status != 200:
+                result.failed.append(str(answer))
                 continue
-            hits = [(hit["passage_id"], hit["score"]) for hit in told["hits"]]
-            found.answers.append((mode, query, told["release"], hits, time.perf_counter() - begun, begun))
+            hits = [(hit["passage_id"], hit["score"]) for hit in answer["hits"]]
+            result.answers.append((mode, query, answer["release"], hits, time.perf_counter() - begun, begun))
 
-    threads = [threading.Thread(target=ask) for _ in range(concurrency)]
+    threads = [threading.Thread(target=send) for _ in range(concurrency)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return found
+    return result
 
 
 def wrong(home: Path, answers: Load) -> int:
-    """How many answers differ from the library's own for the release that they name."""
+    """How many answers differ from the library's for the release that they name."""
     retrievers = dict[str, Retriever]()
     known = dict[tuple[str, str, str], list[tuple[str, float]]]()
     differing = 0
@@ -150,14 +155,14 @@ def wrong(home: Path, answers: Load) -> int:
         if release not in retrievers:
             retrievers[release] = open_release(Home(home), release)[1]
         if (mode, query, release) not in known:
-            own = retrievers[release].search(query, K, mode).hits
-            known[mode, query, release] = [(hit.passage_id, hit.score) for hit in own]
+            expected = retrievers[release].search(query, K, mode).hits
+            known[mode, query, release] = [(hit.passage_id, hit.score) for hit in expected]
         differing += not same(hits, known[mode, query, release])
     return differing
 
 
 def same(ours: Sequence[tuple[str, float]], theirs: Sequence[tuple[str, float]]) -> bool:
-    """Whether two lists of hits agree; hits may change places where their scores are equal within the tolerance."""
+    """Whether two lists of hits agree; hits whose scores are equal within the tolerance may change places."""
     if len(ours) != len(theirs):
         return False
     scores = dict(theirs)
@@ -168,19 +173,20 @@ def same(ours: Sequence[tuple[str, float]], theirs: Sequence[tuple[str, float]])
     )
 
 
-def told(found: Load, seconds: float) -> dict[str, Any]:
-    spent = 1000 * np.array([answer[4] for answer in found.answers])
+def figures(load: Load, seconds: float) -> dict[str, Any]:
+    """Throughput, latency in milliseconds, and counts."""
+    spent = 1000 * np.array([answer[4] for answer in load.answers])
     return {
-        "answers_a_second": round(len(found.answers) / seconds, 1),
+        "answers_a_second": round(len(load.answers) / seconds, 1),
         "p50_ms": round(float(np.percentile(spent, 50)), 1),
         "p99_ms": round(float(np.percentile(spent, 99)), 1),
-        "answers": len(found.answers),
-        "failed": len(found.failed),
+        "answers": len(load.answers),
+        "failed": len(load.failed),
     }
 
 
 def move(home: Path, seconds: float, moves: list[tuple[float, str]]) -> None:
-    """Promote `previous` after a third of the time and go back after two."""
+    """Promote `previous` after a third of the time and go back after two thirds."""
     registry = Registry(home)
     champion, previous = registry.alias("champion"), registry.alias("previous")
     assert champion and previous
@@ -190,47 +196,50 @@ def move(home: Path, seconds: float, moves: list[tuple[float, str]]) -> None:
         moves.append((time.perf_counter(), f"r{to}"))
 
 
-def followed(found: Load) -> float:
-    """Seconds from a move to the last request that was still answered by the release before it; the longer of two."""
-    (first, to), (second, back) = found.moves
-    late = [asked - first for *_, release, _, _, asked in found.answers if first < asked < second and release != to]
-    late += [asked - second for *_, release, _, _, asked in found.answers if asked > second and release != back]
+def followed(load: Load) -> float:
+    """Seconds from a move to the last request that the release before it still answered; the longer of the two."""
+    (first, to), (second, back) = load.moves
+    late = [sent - first for *_, release, _, _, sent in load.answers if first < sent < second and release != to]
+    late += [sent - second for *_, release, _, _, sent in load.answers if sent > second and release != back]
     return round(max(late, default=0.0), 2)
 
 
 def main() -> Mapping[str, Any]:
-    parser = argparse.ArgumentParser()
+    """Measure, and return all figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("home", type=Path)
     parser.add_argument("queries", type=Path)
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--count", type=int, default=200, help="different queries")
-    parser.add_argument("--modes", nargs="+", default=["generative", "hybrid", "lexical", "dense"])
-    given = parser.parse_args()
-    home = given.home.absolute()
-    queries = [row["text"] for row in jsonl.read(given.queries)][: given.count]
-    result: dict[str, Any] = {"workers": given.workers, "concurrency": given.concurrency}
-    encoder = [bare(home, queries, given.seconds / 16, given.workers)]
+    parser.add_argument("--modes", nargs="+", default=MODES)
+    arguments = parser.parse_args()
+    home = arguments.home.absolute()
+    queries = [row["text"] for row in jsonl.read(arguments.queries)][: arguments.count]
+    result: dict[str, Any] = {"workers": arguments.workers, "concurrency": arguments.concurrency}
+    encoder = [bare(home, queries, arguments.seconds / 16, arguments.workers)]
     runs = dict[str, Load]()
-    with served(home, given.workers):
-        for mode in given.modes:
-            load(queries, [mode], 2, given.concurrency)
-            runs[mode] = load(queries, [mode], given.seconds / 4, given.concurrency)
+    with served(home, arguments.workers):
+        for mode in arguments.modes:
+            load(queries, [mode], 2, arguments.concurrency)
+            runs[mode] = load(queries, [mode], arguments.seconds / 4, arguments.concurrency)
         moves = list[tuple[float, str]]()
-        mover = threading.Thread(target=move, args=(home, given.seconds, moves))
+        mover = threading.Thread(target=move, args=(home, arguments.seconds, moves))
         mover.start()
-        swapped = runs["promotion and rollback"] = load(queries, given.modes, given.seconds, given.concurrency)
+        swapped = runs["promotion and rollback"] = load(
+            queries, arguments.modes, arguments.seconds, arguments.concurrency
+        )
         mover.join()
         swapped.moves = moves
         result["followed_seconds"] = followed(swapped)
-    encoder.append(bare(home, queries, given.seconds / 16, given.workers))
+    encoder.append(bare(home, queries, arguments.seconds / 16, arguments.workers))
     result["bare_encoder"] = round(max(encoder), 1)
-    for name, found in runs.items():
-        by_release = Counter(answer[2] for answer in found.answers)
-        seconds = given.seconds if found.moves else given.seconds / 4
-        result[name] = {**told(found, seconds), "wrong": wrong(home, found), "releases": by_release}
-    if "generative" in given.modes:
+    for name, run in runs.items():
+        by_release = Counter(answer[2] for answer in run.answers)
+        seconds = arguments.seconds if run.moves else arguments.seconds / 4
+        result[name] = {**figures(run, seconds), "wrong": wrong(home, run), "releases": by_release}
+    if "generative" in arguments.modes:
         result["generative_of_bare"] = round(result["generative"]["answers_a_second"] / result["bare_encoder"], 2)
     return result
 

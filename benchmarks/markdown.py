@@ -13,7 +13,7 @@ METRICS = {"official": ("HIT@4", "HIT@10", "MAP@10", "MRR@10"), "textbook": ("MR
 
 
 def lines(result: Mapping[str, Any]) -> Iterator[str]:
-    """One result: the table of systems, the paired differences, the weights, and what it took."""
+    """One result: the table of systems, the paired differences, the weights, and the cost."""
     metrics = METRICS[result["protocol"]]
     counts = (
         ", ".join(f"{result[name]} {name}" for name in ("queries", "passages", "steps")) + f", seed {result['seed']}"
@@ -23,12 +23,12 @@ def lines(result: Mapping[str, Any]) -> Iterator[str]:
     for system, scores in result["systems"].items():
         yield f"| {system} | {' | '.join(f'{100 * scores[metric]:.1f}' for metric in metrics)} |"
     yield ""
-    for pair, found in result["paired"].items():
-        told = ", ".join(
+    for pair, differences in result["paired"].items():
+        intervals = ", ".join(
             f"{metric} {100 * mean:+.2f} [{100 * low:.2f}, {100 * high:.2f}]"
-            for metric, (mean, low, high) in ((metric, found[metric]) for metric in metrics)
+            for metric, (mean, low, high) in ((metric, differences[metric]) for metric in metrics)
         )
-        yield f"- {pair.replace('-', ' minus ', 1)}: {told}"
+        yield f"- {pair.replace('-', ' minus ', 1)}: {intervals}"
     weights = ", ".join(f"{name} {weight:.2f}" for name, weight in result["fusion"].items() if weight)
     yield f"- weights of fusion: {weights}"
     mode, latency = result["release"]["default_mode"], result["latency"]

@@ -1,8 +1,9 @@
-"""How local an edit stays: share of new passages against share of new sentences over a changing folder.
+"""How local an edit stays: the share of new passages beside the share of new sentences in a folder that changes.
 
     python benchmarks/passage_stability.py BASE_FOLDER DELTAS_FOLDER
 
-`DELTAS_FOLDER/DATE/` holds the files added or changed by a date and `removed.txt` those removed.
+`DELTAS_FOLDER/DATE/` holds the files that were added or changed by a date, and `removed.txt` names those that were
+removed.
 """
 
 import sys
@@ -15,6 +16,7 @@ from genret_ops.settings import Settings
 
 
 def main(base: Path, deltas: Path) -> None:
+    """Apply the deltas, and print the shares."""
     settings = Settings()
     count = token_count(settings.model.encoder)
 
@@ -36,7 +38,7 @@ def main(base: Path, deltas: Path) -> None:
                     total[kind] += len(after[kind])
                     fresh[kind] += len(after[kind] - files[path.name][kind])
             files[path.name] = after
-    print(f"passages in the last snapshot: {sum(len(found[0]) for found in files.values())}")
+    print(f"passages in the last snapshot: {sum(len(passages) for passages, _ in files.values())}")
     print(f"in changed files: {fresh[1] / total[1]:.1%} of sentences new, {fresh[0] / total[0]:.1%} of passages new")
 
 

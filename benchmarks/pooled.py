@@ -2,8 +2,8 @@
 
     python benchmarks/pooled.py .bench/multihop-rag --seeds 0 1 2
 
-Every score of a query is its mean over the seeds, and AP, BWT, FWT and differences are computed from these means; the
-95 % bootstrap intervals are over queries, so how seeds vary is in none of them: what each seed says alone stands below.
+Every score of a query is its mean over the seeds; AP, BWT, FWT and differences are computed from these means. The 95 %
+bootstrap intervals are over queries and do not show how seeds vary: the last lines show what each seed says alone.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def _cells(home: Path) -> list[Cell]:
 
 
 def parts_of(cells: Sequence[Cell]) -> Parts:
-    """Query ids by the delta that they arrived with."""
+    """The ids of the queries that arrived with each delta."""
     parts, known = list[list[str]](), set[str]()
     for cell in cells:
         parts.append([query for query in cell["scores"][WORDS] if query not in known])
@@ -43,15 +43,15 @@ def pooled(cells: Sequence[Cell]) -> Cell:
     """One cell of the same strategy and delta under several seeds: the mean of each score.
 
     Raises:
-        SystemExit: they are of different corpora.
+        SystemExit: the cells are of different corpora.
     """
     first, *others = cells
     if any(other["corpus"] != first["corpus"] for other in others):
         raise SystemExit(f"these are cells of different corpora: {[cell['corpus'] for cell in cells]}")
     scores = {
         system: {
-            query: {metric: mean(cell["scores"][system][query][metric] for cell in cells) for metric in own}
-            for query, own in queries.items()
+            query: {metric: mean(cell["scores"][system][query][metric] for cell in cells) for metric in metrics}
+            for query, metrics in queries.items()
         }
         for system, queries in first["scores"].items()
     }
@@ -60,13 +60,13 @@ def pooled(cells: Sequence[Cell]) -> Cell:
 
 
 def of_seed(seed: int, result: Mapping[str, Any]) -> str:
-    """What one seed says alone of replay against retraining."""
-    told = [f"seed {seed}"]
+    """What one seed alone says of replay against retraining."""
+    parts = [f"seed {seed}"]
     for system in ("hybrid", "generative"):
         pair = f"{system} replay-{system} {REFERENCE}"
-        told += [f"{system} {metric} {interval(result['paired'][pair][metric])}" for metric in METRICS]
-        told += [f"BWT {metric} {interval(result['forgotten'][pair][metric])}" for metric in METRICS]
-    return ", ".join(told)
+        parts += [f"{system} {metric} {interval(result['paired'][pair][metric])}" for metric in METRICS]
+        parts += [f"BWT {metric} {interval(result['forgotten'][pair][metric])}" for metric in METRICS]
+    return ", ".join(parts)
 
 
 def main() -> None:
@@ -74,15 +74,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("home", type=Path, help="the home of a `genret bench --deltas` that has ended")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    given = parser.parse_args()
-    runs = [stored(given.home, seed) for seed in given.seeds]
+    arguments = parser.parse_args()
+    runs = [stored(arguments.home, seed) for seed in arguments.seeds]
     parts = parts_of(runs[0][REFERENCE])
     means = {
         strategy: [pooled(cells) for cells in zip(*(run[strategy] for run in runs), strict=True)]
         for strategy in STRATEGIES
     }
     print(text(summary(means, parts, {})))
-    print("\n".join(of_seed(seed, summary(run, parts, {})) for seed, run in zip(given.seeds, runs, strict=True)))
+    print("\n".join(of_seed(seed, summary(run, parts, {})) for seed, run in zip(arguments.seeds, runs, strict=True)))
 
 
 if __name__ == "__main__":

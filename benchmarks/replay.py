@@ -1,10 +1,11 @@
-"""A folder that changes month by month, replayed with the fast path: what can be found has to be what lies there.
+"""A folder that changes month by month, replayed on the fast path: a search can find what lies there, and only that.
 
     python benchmarks/replay.py BASE_FOLDER DELTAS_FOLDER --home .bench/replay --steps 10
 
-`DELTAS_FOLDER/DATE/` holds the files added or changed by a date and `removed.txt` those removed. After the last date
-follow a deletion, a rename, and the undoing of both. After every step the passages that a search can return are
-compared with those cut from the files on disk, and the first that is too many or too few ends the run.
+`DELTAS_FOLDER/DATE/` holds the files that were added or changed by a date, and `removed.txt` names those that were
+removed. After the last date one file is deleted, one is renamed, and both are undone. After every step the passages
+that a search can return are compared with those cut from the files; the first that is missing or left over ends the
+run.
 """
 
 import argparse
@@ -15,22 +16,24 @@ from pathlib import Path
 
 from assets.lib import runner
 from genret_ops.corpus.chunking import cut_document
-from genret_ops.ingestion.readers import quarantine_duplicates, read_source
+from genret_ops.ingestion.deduplication import quarantine_duplicates
+from genret_ops.ingestion.readers import read_source
 from genret_ops.modeling.encoder import token_count
 from genret_ops.records import Document
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
-from genret_ops.storage.home import Home, make_home
+from genret_ops.storage.home import make_home
 
 
 def on_disk(folder: Path, home: Home) -> set[tuple[str, str]]:
     """(document id, passage id) of everything that the files hold."""
-    settings, found = home.settings, set[tuple[str, str]]()
+    settings, passages = home.settings, set[tuple[str, str]]()
     count = token_count(settings.model.encoder)
     for item in quarantine_duplicates(read_source(str(folder))):
         if isinstance(item, Document):
             cuts = cut_document(item, settings.corpus, count)
-            found |= {(item.doc_id, passage.passage_id) for passage, _ in cuts}
-    return found
+            passages |= {(item.doc_id, passage.passage_id) for passage, _ in cuts}
+    return passages
 
 
 def searchable(home: Home) -> set[tuple[str, str]]:
@@ -42,7 +45,7 @@ def searchable(home: Home) -> set[tuple[str, str]]:
 
 
 def steps(folder: Path, deltas: Path) -> Iterator[str]:
-    """Change the folder step by step; yields what was done."""
+    """Change the folder step by step, and yield what each step did."""
     for date in sorted(path for path in deltas.iterdir() if path.is_dir()):
         removed = date / "removed.txt"
         for name in removed.read_text().split() if removed.exists() else ():
@@ -63,36 +66,36 @@ def steps(folder: Path, deltas: Path) -> Iterator[str]:
 
 
 def main() -> None:
-    """Replay, and tell what each step changed and cost."""
+    """Replay, and print what each step changed and cost."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("base", type=Path)
     parser.add_argument("deltas", type=Path)
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=10, help="SFT steps of the one build at the beginning")
-    given = parser.parse_args()
-    if given.home.exists():
-        parser.error(f"{given.home} exists: the replay begins with a new home")
-    make_home(given.home)
-    home, folder = Home(given.home.absolute()), given.home.absolute() / "folder"
-    shutil.copytree(given.base, folder)
+    arguments = parser.parse_args()
+    if arguments.home.exists():
+        parser.error(f"{arguments.home} exists: the replay begins with a new home")
+    make_home(arguments.home)
+    home, folder = Home(arguments.home.absolute()), arguments.home.absolute() / "folder"
+    shutil.copytree(arguments.base, folder)
     runner.ingest(home, [str(folder)])
-    training = home.settings.training.model_copy(update={"steps": given.steps, "rpo_steps": 0})
+    training = home.settings.training.model_copy(update={"steps": arguments.steps, "rpo_steps": 0})
     runner.build(
         home, home.settings.model_copy(update={"training": training}), waiver="a replay trains next to nothing"
     )
     print(f"{'step':28s} {'added':>6s} {'changed':>8s} {'removed':>8s} {'passages':>9s} {'new':>6s} {'seconds':>8s}")
-    docids = home.store.committed(home.store.snapshots()[-1])["docids"]
-    for step in steps(folder, given.deltas):
+    docids = home.store.committed(home.store.snapshots()[-1]).docids
+    for step in steps(folder, arguments.deltas):
         started = time.perf_counter()
-        found = runner.ingest(home)
+        ingested = runner.ingest(home)
         seconds = time.perf_counter() - started
         there, here = searchable(home), on_disk(folder, home)
         assert there == here, (step, sorted(there - here)[:3], sorted(here - there)[:3])
-        changes, record = found.record["changes"], found.record
-        new, docids = record["docids"] - docids, record["docids"]
-        counts = (changes["added"], changes["changed"], changes["removed"], record["passages"], new)
+        changes, record = ingested.record.changes, ingested.record
+        new, docids = record.docids - docids, record.docids
+        counts = (changes["added"], changes["changed"], changes["removed"], record.passages, new)
         print(f"{step:28s} {counts[0]:6d} {counts[1]:8d} {counts[2]:8d} {counts[3]:9d} {counts[4]:6d} {seconds:8.1f}")
-    print("after every step, what can be found was what lay in the folder")
+    print("after every step, a search could find what lay in the folder, and only that")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""Time to searchable: 100 new passages on a large index, against the bare time that the encoder needs for them.
+"""Time to searchable: 100 new passages on a large index, beside the time that the bare encoder needs for them.
 
     python benchmarks/searchable.py ../shared/data/multihop-rag --home .bench/searchable --rounds 3
 
 The corpus without its last documents is built once, with next to no training, since the fast path does not depend on
-it. Then parts of about 100 passages arrive, each ingested in this process and, one more, by `genret ingest` in a fresh
-one. After each, the bare encoder reads the same texts again in this process, as this project runs it (each core takes
-batches of its own) and as Sentence-Transformers does; only ratios count. `searchable` is when the release that finds
-the passages became champion, `seconds` when the command had ended.
+it. Then parts of about 100 passages arrive. All but the last are ingested in this process, the last by `genret ingest`
+in a fresh one. After each, the bare encoder reads the same texts in this process, as this project runs it (each core
+takes batches of its own) and as Sentence-Transformers does. Only ratios count. `searchable` is the time until the
+release that finds the passages became champion, `seconds` the time until the command had ended.
 """
 
 import argparse
@@ -22,25 +22,26 @@ from sentence_transformers import SentenceTransformer
 
 from assets.lib import runner
 from assets.lib.execution import instance_of
-from genret_ops.corpus.view import CorpusHead
+from genret_ops.corpus.view import CorpusView
 from genret_ops.modeling.encoder import encoder_path
-from genret_ops.registry.store import CHAMPION, Registry
-from genret_ops.storage.home import Home, make_home
+from genret_ops.registry.home import Home
+from genret_ops.registry.store import CHAMPION
+from genret_ops.storage.home import make_home
 from genret_ops.training.dataset import passage_encoder, passage_inputs
 
 _PASSAGES = 100
 
 
-def head_of(home: Home) -> CorpusHead:
+def head_of(home: Home) -> CorpusView:
     """The newest corpus head."""
-    return CorpusHead.load(home.store, home.store.committed(home.store.snapshots()[-1]))
+    return CorpusView.load(home.store, home.store.committed(home.store.snapshots()[-1]).tables)
 
 
 def bare(home: Home, docids: int) -> tuple[float, float, int, int]:
-    """(seconds, Sentence-Transformers' seconds, texts, passages) of the bare encoder on what came after `docids`."""
+    """(seconds, seconds of Sentence-Transformers, texts, passages) of the bare encoder on docids from `docids` on."""
     inputs = passage_inputs(head_of(home))
-    known = {text for one in inputs[:docids] for text in one.texts}
-    texts = sorted({text for one in inputs[docids:] for text in one.texts} - known)
+    known = {text for passage in inputs[:docids] for text in passage.texts}
+    texts = sorted({text for passage in inputs[docids:] for text in passage.texts} - known)
     encoder = passage_encoder(home.settings)
     other = SentenceTransformer(encoder_path(home.settings.model.encoder), device="cpu")
     other.max_seq_length = encoder.limit
@@ -57,41 +58,41 @@ def grow(source: Path, lines: list[str], count: int) -> None:
 
 
 def part(home: Home) -> int:
-    """How many documents make about 100 passages, going by the mean of what is there."""
+    """How many documents make about 100 passages, by the mean of those that are there."""
     record = home.store.committed(home.store.snapshots()[-1])
-    return max(1, round(_PASSAGES * int(record["documents"]) / int(record["passages"])))
+    return max(1, round(_PASSAGES * int(record.documents) / int(record.passages)))
 
 
 def main() -> None:
     """Build once, then measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="a BEIR folder; only its corpus.jsonl is read")
+    parser.add_argument("folder", type=Path, help="a folder in BEIR layout; only its corpus.jsonl is read")
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--left", type=int, default=60, help="documents that are not in the first corpus")
-    given = parser.parse_args()
-    lines = [line for line in (given.folder / "corpus.jsonl").read_text("utf-8").split("\n") if line.strip()]
-    make_home(given.home)
-    home, source = Home(given.home.absolute()), given.home.absolute() / "source.jsonl"
-    count = len(lines) - given.left
+    parser.add_argument("--left", type=int, default=60, help="documents that the first corpus leaves out")
+    arguments = parser.parse_args()
+    lines = [line for line in (arguments.folder / "corpus.jsonl").read_text("utf-8").split("\n") if line.strip()]
+    make_home(arguments.home)
+    home, source = Home(arguments.home.absolute()), arguments.home.absolute() / "source.jsonl"
+    count = len(lines) - arguments.left
     grow(source, lines, count)
     runner.ingest(home, [str(source)], only=True)
     settings = home.settings.with_training(steps=8, rpo_steps=0)
     runner.build(home, settings, waiver="the fast path does not depend on training")
-    print(f"{home.store.committed(home.store.snapshots()[-1])['passages']} passages to begin with")
-    for name in [*(f"warm {number}" for number in range(given.rounds + 1)), "cold"]:
+    print(f"{home.store.committed(home.store.snapshots()[-1]).passages} passages to begin with")
+    for name in [*(f"warm {number}" for number in range(arguments.rounds + 1)), "cold"]:
         docids = len(head_of(home))
         count += part(home)
         grow(source, lines, count)
         started, clock = time.perf_counter(), time.time()
         if name == "cold":
-            command = [sys.executable, "-m", "genret_ops.cli", "ingest", "--home", str(given.home)]
+            command = [sys.executable, "-m", "genret_ops.cli", "ingest", "--home", str(arguments.home)]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         else:
             runner.ingest(home)
         seconds = time.perf_counter() - started
         alone, library, texts, passages = bare(home, docids)
-        registry = Registry(home.path)
+        registry = home.registry
         release, promoted = registry.release(CHAMPION), registry.events("promoted")[-1]
         searchable = datetime.fromisoformat(promoted.at).timestamp() - clock
         with instance_of(home) as instance:

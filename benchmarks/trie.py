@@ -1,7 +1,7 @@
 """What the flat trie costs beside a trie of Python dictionaries: `python benchmarks/trie.py`.
 
-Both hold the same 100,000 random identifiers of four tokens (256 tokens in each place); a step is what one
-position of a beam search asks for: advance 80 beams by a token, then a mask over the vocabulary.
+Both hold the same 100,000 random identifiers of four tokens (256 tokens in each position); a step is what a
+position of a beam search needs: advance 80 beams by a token, then a mask over the vocabulary.
 """
 
 import json

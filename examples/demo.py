@@ -1,7 +1,7 @@
-"""`make demo`: an index of the running interpreter's standard library, compared with BM25, and searched.
+"""`make demo`: index the standard library of this Python, compare the index with BM25, and search it.
 
-Everything lies in `.demo`; a second run finds what the first one made and only prints the table again. The queries
-(stdlib_queries.jsonl) were written by hand and never reach training or tuning.
+Everything lies in `.demo`; a second run uses what the first one made and only prints the table again. The queries in
+stdlib_queries.jsonl were written by hand; neither training nor tuning ever sees them.
 """
 
 import os
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def genret(*arguments: str) -> None:
-    """Run a command as a user would type it, and stop where it fails."""
+    """Run a command as a user would type it; if it fails, stop."""
     print(f"\n$ genret {' '.join(word if ' ' not in word else repr(word) for word in arguments)}", flush=True)
     code = subprocess.run([sys.executable, "-m", "genret_ops.cli", *arguments], check=False).returncode
     if code != 0:
@@ -56,7 +56,7 @@ def genret(*arguments: str) -> None:
 
 
 def compare(build_seconds: float) -> None:
-    """The table of every system on the hand-written queries, and where the full report lies."""
+    """Print the table of every system on the hand-written queries, and where the full report lies."""
     print("\ncomparing on hand-written queries ...", flush=True)
     from genret_ops.evaluation.datasets import Benchmark, BenchQuery
     from genret_ops.evaluation.reports.benchmark_report import text_table
@@ -76,7 +76,7 @@ def compare(build_seconds: float) -> None:
     with progress_of_many() as progress:
         result = measure(home, release, benchmark, home.settings, build_seconds, progress, dense=False)
     print(text_table(result))
-    print(f"\nwhole report: {report_path(home, benchmark, home.settings)}")
+    print(f"\nfull report: {report_path(home, benchmark, home.settings)}")
 
 
 if __name__ == "__main__":

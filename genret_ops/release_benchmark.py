@@ -1,6 +1,6 @@
-"""What `genret bench` measures once a home is built: every system on a benchmark's queries.
+"""What `genret bench` measures once a home is built: every system on the queries of a benchmark.
 
-Sits above the registry because it opens a release, and below the command line, which builds the home first.
+It opens a release, so it is above the registry; the command builds the home first, so it is below the command line.
 """
 
 from collections.abc import Callable
@@ -18,17 +18,16 @@ from genret_ops.evaluation.reports.benchmark_report import write_json, write_rep
 from genret_ops.modeling.docid_head import RowScorer
 from genret_ops.modeling.embeddings import PassageInput, encode_rows
 from genret_ops.modeling.encoder import Encoder, encoder_hash
-from genret_ops.registry.artifacts import read_manifest
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import Release
 from genret_ops.settings import Settings
 from genret_ops.storage.encoding_cache import EncodingCache
 from genret_ops.storage.files import file_hash
-from genret_ops.storage.home import Home
 from genret_ops.training.dataset import passage_encoder, passage_inputs
 
 Progress = Callable[[str, int, int], None]
-"""Called with (what is being done, done, in all)."""
+"""Called with (what is being done, how much is done, how much there is)."""
 _TIMED_QUERIES = 50
 _FOLLOWED = ("bm25_metadata", "hybrid_without_model", "generative", "hybrid")
 
@@ -42,9 +41,21 @@ def measure(
     progress: Progress,
     dense: bool,
 ) -> dict[str, Any]:
-    """The benchmark's result; also written to `home/bench/`: JSON, HTML report, per-query scores.
+    """Measure a release on a benchmark.
 
-    `dense` says whether `dense` and `dense_adapted` are among the systems; each costs encoding every passage once more.
+    The result is also written into `bench/` of the home: as JSON, as an HTML report, and with the scores of each query.
+
+    Args:
+        home: the home of the release.
+        release: the release.
+        benchmark: the benchmark.
+        settings: the settings with which the release was built.
+        build_seconds: how long that took.
+        progress: learns what is being done, and how much of it.
+        dense: whether `dense` and `dense_adapted` are among the systems; each encodes every passage once more.
+
+    Returns:
+        The result as JSON (`evaluation/benchmark.py`).
     """
     _, retriever = open_release(home, release.number)
     head = retriever.index.head
@@ -55,7 +66,7 @@ def measure(
         rewritten = _adapted(home, release, settings, head, partial(progress, "encoding for dense_adapted"))
     systems = Baselines(retriever.index, retriever.model, untrained, rewritten)
     scores = evaluate(benchmark, head, systems, partial(progress, "evaluating"))
-    manifest = read_manifest(release.folder)
+    manifest = release.manifest()
     facts = {
         "seed": settings.training.seed,
         "steps": settings.training.steps,
@@ -67,8 +78,8 @@ def measure(
         "latency": latency(
             retriever, [query.text for query in benchmark.queries[:_TIMED_QUERIES]], retriever.model.default_mode
         ),
-        "loss_curve": manifest["loss"]["sft"],
-        "versions": manifest["versions"],
+        "loss_curve": manifest.loss["sft"],
+        "versions": manifest.versions,
     }
     result = report(benchmark, head, scores, facts, settings.training.seed)
     page = report_path(home, benchmark, settings)
@@ -82,7 +93,7 @@ def measure(
 def measure_arrived(
     home: Home, release: Release, benchmark: Benchmark, progress: Callable[[int, int], None]
 ) -> PerQuery:
-    """Scores of the systems that are compared while a corpus grows, by system and query."""
+    """Scores by system and query of the systems that are compared while a corpus grows."""
     _, retriever = open_release(home, release.number)
     systems = Baselines(retriever.index, retriever.model, None, None, _FOLLOWED)
     scores, _ = evaluate(benchmark, retriever.index.head, systems, progress)
@@ -90,16 +101,16 @@ def measure_arrived(
 
 
 def report_path(home: Home, benchmark: Benchmark, settings: Settings) -> Path:
-    """Where the HTML report of a measurement lies."""
+    """Where the HTML report of a benchmark lies."""
     return home.path / "bench" / f"{benchmark.name}-seed{settings.training.seed}-steps{settings.training.steps}.html"
 
 
 def _whole_passages(
     home: Home, settings: Settings, head: CorpusView, progress: Callable[[int, int], None]
 ) -> np.ndarray:
-    """Unit vectors of heading and body read in one pass by the untrained encoder, as dense retrieval does it.
+    """Unit vectors of all passages, shape (docids, dimension): heading and body in one pass of the untrained encoder.
 
-    Shape (docids, dimension); cached apart from the rows, whose texts are sentences.
+    They are cached apart from the rows, whose texts are sentences.
     """
     encoder = Encoder.load(settings.model.encoder, settings.corpus.max_tokens)
     cache = EncodingCache(home.path, "whole" + encoder_hash(settings.model.encoder), encoder.dimension)
@@ -111,7 +122,7 @@ def _whole_passages(
 def _adapted(
     home: Home, release: Release, settings: Settings, head: CorpusView, progress: Callable[[int, int], None]
 ) -> RowScorer:
-    """Rows as the trained encoder writes them: the same passages, read again by the adapted weights."""
+    """Rows as the trained encoder writes them: the same passages, encoded again with the adapter."""
     adapter = release.folder / "adapter"
     encoder = passage_encoder(settings)
     encoder.add_adapter(adapter)

@@ -11,6 +11,7 @@ from typing import TypeVar
 TEXTBOOK = ("HIT@1", "HIT@4", "HIT@10", "MRR@10", "MAP@10", "nDCG@10", "Recall@4", "Recall@10", "Recall@100")
 OFFICIAL = ("HIT@4", "HIT@10", "MAP@10", "MRR@10")
 
+_DISPLAY_NAMES = {"heldout MRR@10": "tuning MRR@10", "held out": "gate questions"}
 _OFFICIAL_MAP_RANKS = 11
 _Item = TypeVar("_Item", int, str)
 
@@ -131,6 +132,22 @@ def mean(per_query: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
     if any(query.keys() != scores[0].keys() for query in scores):
         raise ValueError("queries were scored with different metrics")
     return {metric: math.fsum(query[metric] for query in scores) / len(scores) for metric in scores[0]}
+
+
+def display_name(stored: str) -> str:
+    """What people read for the stored name of a measure: each measure has one name wherever it is shown.
+
+    "tuning MRR@10" is that of tuning, on the half of the tuning queries on which its weights were not fitted. Questions
+    of the gate split tuned nothing: they are the "gate questions", and MRR@10 on them is the "gate MRR@10".
+
+    Example:
+        >>> display_name("heldout MRR@10 hybrid"), display_name("held out"), display_name("labels")
+        ('tuning MRR@10 hybrid', 'gate questions', 'labels')
+    """
+    for name, shown in _DISPLAY_NAMES.items():
+        if stored == name or stored.startswith(f"{name} "):
+            return shown + stored.removeprefix(name)
+    return stored
 
 
 def _dcg(gains: Iterable[int]) -> float:

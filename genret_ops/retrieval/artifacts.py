@@ -55,8 +55,18 @@ class Model:
 class SearchSettings:
     """What a release fixes for every search: stored as `search.json`, part of the content hash.
 
-    `trained_on` is the snapshot of the training, `learned` how many docids there were then, and `absent` which of them
-    had no live passage.
+    Attributes:
+        encoder: name or path of the encoder.
+        encoder_hash: hash of its weights.
+        query_tokens: how many tokens of a query it reads.
+        scale: scale of the logits.
+        fusion: weights of every feature.
+        lexical_fusion: weights of the features of words alone.
+        default_mode: the mode for searches that name none.
+        trained_on: the snapshot of the training.
+        learned: how many docids there were at the training.
+        absent: which of them had no live passage then.
+        retrieval: the settings of retrieval.
     """
 
     encoder: str
@@ -124,10 +134,10 @@ def read_search(folder: Path) -> SearchSettings:
     Raises:
         BrokenRelease: another version of this software wrote it, or its files are gone.
     """
-    found = _read(folder, SEARCH_FILE)
-    if found.keys() != set(SearchSettings.__slots__):
+    stored = _read(folder, SEARCH_FILE)
+    if stored.keys() != set(SearchSettings.__slots__):
         raise BrokenRelease(f"{folder.name} was sealed by another version of genret-ops: build again")
-    return SearchSettings(**found)
+    return SearchSettings(**stored)
 
 
 def learned_passages(folder: Path) -> frozenset[str]:

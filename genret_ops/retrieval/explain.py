@@ -131,7 +131,7 @@ def hits(retriever: Retriever, result: Answer, evidence: bool = True) -> list[di
             "docid": hit.docid,
             "label": hit.label,
             "score": hit.score,
-            "found_by": {name: {"rank": place + 1, "score": value} for name, (place, value) in hit.found_by.items()},
+            "found_by": {name: {"rank": above + 1, "score": value} for name, (above, value) in hit.found_by.items()},
             "relaxed": list(hit.relaxed),
             "state": hit.state,
         }

@@ -81,7 +81,7 @@ def pool(rankings: Sequence[np.ndarray], allowed: np.ndarray, size: int) -> np.n
 
 
 def features(
-    whole: Scores,
+    query: Scores,
     clause: Scores,
     allowed: np.ndarray,
     documents: np.ndarray,
@@ -92,7 +92,7 @@ def features(
     """Feature matrix of shape (candidates, len(FEATURES)), float32, its columns in the order of `FEATURES`.
 
     Args:
-        whole: scores for the whole query.
+        query: scores for the whole query.
         clause: scores for the clause.
         allowed: boolean mask of shape (docids,).
         documents: each docid's document number, shape (docids,).
@@ -100,11 +100,11 @@ def features(
         dated: 1 for docids whose date the query names, else 0, shape (docids,).
         candidates: the docids to describe, shape (candidates,).
     """
-    passage = [_share(scores.passage, allowed) for scores in (whole, clause)]
-    sentence = [_share(scores.sentence, allowed) for scores in (whole, clause)]
-    generative = [_nearness(scores.generative, allowed) for scores in (whole, clause)]
+    passage = [_share(scores.passage, allowed) for scores in (query, clause)]
+    sentence = [_share(scores.sentence, allowed) for scores in (query, clause)]
+    generative = [_nearness(scores.generative, allowed) for scores in (query, clause)]
     mean = (generative[0] + generative[1]) / 2
-    uncovered = 1.0 - min(1.0, max(whole.coverage, clause.coverage))
+    uncovered = 1.0 - min(1.0, max(query.coverage, clause.coverage))
     columns = [
         *passage,
         *sentence,

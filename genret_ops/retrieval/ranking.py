@@ -85,17 +85,17 @@ def candidates(
     """
     if not filtered.any():
         return []
-    whole, *by_clause = scores
+    query, *by_clause = scores
     named, dated = index.named(plan.soft), index.dated(plan.dates)
     lists = list[ClauseCandidates]()
     for clause, part in zip(plan.clauses, by_clause, strict=True):
         allowed, relaxed = index.allowed(clause, filtered)
-        by_words = pool([*_word_rankings(whole), *_word_rankings(part)], allowed, size)
-        by_words = by_words[sum(ranking[by_words] for text in (whole, part) for ranking in _word_rankings(text)) > 0]
-        by_model = pool([whole.generative, part.generative], allowed, size)
+        by_words = pool([*_word_rankings(query), *_word_rankings(part)], allowed, size)
+        by_words = by_words[sum(ranking[by_words] for text in (query, part) for ranking in _word_rankings(text)) > 0]
+        by_model = pool([query.generative, part.generative], allowed, size)
         docids = np.union1d(by_words, by_model)
-        matrix = features(whole, part, allowed, index.documents, named, dated, docids)
-        generated = log_probabilities((whole.generative + part.generative) / 2, allowed)[docids]
+        matrix = features(query, part, allowed, index.documents, named, dated, docids)
+        generated = log_probabilities((query.generative + part.generative) / 2, allowed)[docids]
         origins = np.isin(docids, by_words), np.isin(docids, by_model)
         lists.append(ClauseCandidates(docids, matrix, generated, *origins, relaxed))
     return lists

@@ -8,7 +8,16 @@ import pytrec_eval
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genret_ops.evaluation.metrics import OFFICIAL, TEXTBOOK, mean, official_multihop, roll_up, textbook
+from genret_ops.evaluation.metrics import (
+    OFFICIAL,
+    TEXTBOOK,
+    display_name,
+    mean,
+    official_multihop,
+    reciprocal_rank,
+    roll_up,
+    textbook,
+)
 
 DOCUMENTS = [f"d{number:03d}" for number in range(130)]
 TERMS = {
@@ -86,6 +95,28 @@ def test_a_query_without_gold_is_refused(relevant: dict[str, int]) -> None:
 def test_a_document_ranked_twice_is_refused() -> None:
     with pytest.raises(ValueError, match="twice"):
         textbook(["a", "b", "a"], {"a"})
+
+
+@given(run=runs, relevant=st.sets(st.sampled_from(DOCUMENTS)))
+def test_the_reciprocal_rank_is_that_of_the_first_relevant_item(run: list[str], relevant: set[str]) -> None:
+    ranks = [rank for rank, doc_id in enumerate(run, 1) if doc_id in relevant]
+    assert reciprocal_rank(run, relevant) == (1 / min(ranks) if ranks else 0.0)
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ("heldout MRR@10 hybrid", "tuning MRR@10 hybrid"),
+        ("heldout MRR@10", "tuning MRR@10"),
+        ("held out", "gate questions"),
+        ("labels", "labels"),
+        ("held outside", "held outside"),
+        ("MRR@10", "MRR@10"),
+    ],
+)
+def test_each_measure_has_one_name_for_people(stored: str, shown: str) -> None:
+    assert display_name(stored) == shown
+    assert display_name(shown) == shown
 
 
 def test_roll_up_keeps_the_best_rank_of_each_document() -> None:

@@ -123,6 +123,12 @@ def test_a_query_that_names_hundreds_of_values_costs_what_a_few_do() -> None:
     assert PLANNER.plan("according to Fortune, who won").left_out == 0
 
 
+def test_the_texts_of_a_plan_are_the_whole_query_and_each_clause() -> None:
+    plan = PLANNER.plan("What does the Fortune article say about yachts, while The Age reports on football?")
+    assert len(plan.clauses) == 2
+    assert plan.texts == [plan.text, plan.clauses[0].text, plan.clauses[1].text]
+
+
 def test_a_value_named_twice_in_one_breath_is_one_clause() -> None:
     plan = PLANNER.plan("according to Fortune, what did the Fortune article say of yachts")
     assert len(plan.clauses) == 1 and firm(plan) == [("source", "Fortune")]

@@ -16,7 +16,7 @@ from genret_ops.retrieval.features import FEATURES, LEXICAL
 from genret_ops.retrieval.fusion import Fusion
 from genret_ops.retrieval.index import Index, build_lexical
 from genret_ops.retrieval.query_plan import QueryPlan
-from genret_ops.retrieval.ranking import ClauseCandidates, Ranked, candidates, merge
+from genret_ops.retrieval.ranking import ClauseCandidates, Ranked, candidates, candidates_of_plans, merge
 from genret_ops.retrieval.retriever import Answer, Retriever
 from genret_ops.settings import RetrievalSettings
 from genret_ops.storage.encoding_cache import EncodingCache
@@ -218,3 +218,18 @@ def test_the_same_query_gives_the_same_answer(retriever: Retriever) -> None:
     assert all(
         isinstance(item, Ranked) for item in retriever.ranked(proposed(retriever, "lamp", np.zeros(49)), "hybrid", 3)
     )
+
+
+def test_candidates_of_many_plans_are_those_of_each_alone(retriever: Retriever) -> None:
+    index, scorer = retriever.index, retriever.model.scorer
+    plans = [index.planner.plan(query) for query in QUERIES]
+    vectors = minilm().encode([text for plan in plans for text in plan.texts])
+    together = list(candidates_of_plans(index, plans, vectors, scorer, index.pool))
+    assert len(together) == len(plans)
+    for plan, clauses in zip(plans, together, strict=True):
+        assert len(clauses) == len(plan.clauses)
+        scores = index.scores(plan.texts, scorer.logits(minilm().encode(plan.texts)))
+        alone = candidates(index, plan, scores, index.head.live, index.pool)
+        for ours, theirs in zip(clauses, alone, strict=True):
+            assert ours.docids.tolist() == theirs.docids.tolist() and ours.relaxed == theirs.relaxed
+            np.testing.assert_allclose(ours.matrix, theirs.matrix, atol=1e-5)

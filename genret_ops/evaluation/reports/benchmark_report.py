@@ -1,10 +1,10 @@
 """A benchmark result as one self-contained HTML page, as JSON, and as a table for a terminal.
 
-`result` is the mapping that `genret bench --json` prints. `systems` (name -> metric -> score) and `paired`
-("a-b" -> metric -> (difference, low, high)) are required; every other section appears where it is present:
-`textbook`, `by_type` (type -> system -> metric -> score), `loss_curve` ([step, loss] pairs), `fusion`
-(feature -> weight), `latency`, `settings`, `versions` (mappings, nested as may be) and `notes` (sentences).
-Scores and differences are fractions in `result`; a reader sees percentages and percentage points.
+`result` is the mapping that `genret bench --json` prints. It must have `systems` (name -> metric -> score) and `paired`
+("a-b" -> metric -> (difference, low, high)). These sections are shown if they are there: `textbook`, `by_type`
+(type -> system -> metric -> score), `loss_curve` ([step, loss] pairs), `fusion` (feature -> weight), `latency`,
+`settings` and `versions` (mappings, nested or not) and `notes` (sentences). Scores and differences are fractions in
+`result`; readers see percentages and percentage points.
 
 This module knows no model and measures nothing: what is not in `result` is not on the page.
 """
@@ -25,11 +25,14 @@ SYSTEMS = {
     "bm25": ("BM25", "passage text alone"),
     "bm25_metadata": ("BM25 with metadata", "title and attributes in front of each passage"),
     "bm25_constraints": ("BM25, constraints", "restricted to the attribute values that the query names"),
-    "hybrid_without_model": ("Hybrid without model", "the same plan, constraints and fusion, no generative part"),
-    "dense": ("Dense", "the encoder as it came"),
-    "dense_adapted": ("Dense, adapted", "trained on the same data for as many steps, rows encoded again"),
-    "generative": ("Generative", "the model alone, constraints honoured, no lexical part"),
-    "hybrid": ("Hybrid", "all of it, fused by learned weights"),
+    "hybrid_without_model": (
+        "Hybrid without model",
+        "the same plan, constraints and fusion, without the generative part",
+    ),
+    "dense": ("Dense", "the encoder before training"),
+    "dense_adapted": ("Dense, adapted", "trained on the same data for as many steps; rows encoded again"),
+    "generative": ("Generative", "the model alone, with constraints, without the lexical part"),
+    "hybrid": ("Hybrid", "everything, fused by learned weights"),
 }
 _MAIN = {"official": OFFICIAL, "textbook": ("HIT@1", "HIT@4", "MRR@10", "nDCG@10", "Recall@10", "Recall@100")}
 _LEAD = ("MRR@10", "nDCG@10")
@@ -40,7 +43,7 @@ def write_json(result: Result, path: Path) -> None:
     """Write `result` as indented JSON.
 
     Raises:
-        ValueError: a number is not finite; JSON has no such number.
+        ValueError: a number is not finite, which JSON cannot say.
         TypeError: a value is not a JSON value.
     """
     text = json.dumps(result, indent=2, ensure_ascii=False, allow_nan=False)
@@ -48,7 +51,7 @@ def write_json(result: Result, path: Path) -> None:
 
 
 def write_report(result: Result, path: Path) -> None:
-    """Write `result` as one HTML page: style and plots inside, nothing fetched, no script.
+    """Write `result` as one HTML page with its style and plots inside; it runs no script and loads nothing.
 
     Equal results give equal bytes.
 
@@ -59,9 +62,9 @@ def write_report(result: Result, path: Path) -> None:
 
 
 def text_table(result: Result) -> str:
-    """One row a system with the main metrics in percent, then hybrid minus each other system with its 95 % interval.
+    """A row for each system with the main metrics in percent, then hybrid minus each other system with its interval.
 
-    Plain text of at most 90 columns for the systems known here; a score that is not there shows as "-".
+    This is plain text, at most 90 columns wide for the systems that are known here. A missing score is a "-".
 
     Raises:
         KeyError: `systems` or `paired` is missing.
@@ -79,8 +82,8 @@ def text_table(result: Result) -> str:
 
 
 def _ordered(names: Iterable[str]) -> list[str]:
-    """The fixed order of the systems known here, others after them as they came."""
-    rank = {name: place for place, name in enumerate(SYSTEMS)}
+    """Systems that are known here in their fixed order, then the others in the order of `names`."""
+    rank = {name: number for number, name in enumerate(SYSTEMS)}
     return sorted(names, key=lambda name: rank.get(name, len(rank)))
 
 
@@ -89,10 +92,11 @@ def _label(name: str) -> str:
 
 
 def _pairs(result: Result) -> list[tuple[str, str]]:
-    """The compared pairs, each first system's opponents in the fixed order."""
+    """The compared pairs, those of hybrid first, opponents in the fixed order."""
     pairs = [(first, second) for first, _, second in (key.partition("-") for key in result["paired"])]
-    place = {name: i for i, name in enumerate(_ordered([*result["systems"], *(second for _, second in pairs)]))}
-    return sorted(pairs, key=lambda pair: (pair[0] != "hybrid", pair[0], place[pair[1]]))
+    order = _ordered([*result["systems"], *(second for _, second in pairs)])
+    rank = {name: number for number, name in enumerate(order)}
+    return sorted(pairs, key=lambda pair: (pair[0] != "hybrid", pair[0], rank[pair[1]]))
 
 
 def _all_metrics(systems: Mapping[str, Mapping[str, float]]) -> list[str]:
@@ -101,13 +105,13 @@ def _all_metrics(systems: Mapping[str, Mapping[str, float]]) -> list[str]:
 
 
 def _main_metrics(result: Result) -> list[str]:
-    """The metrics that the protocol is judged by; all there are where none of those is there."""
+    """The metrics by which the protocol judges; all metrics of `result` if it has none of those."""
     every = _all_metrics(result["systems"])
     return [m for m in _MAIN[result.get("protocol", "textbook")] if m in every] or every
 
 
 def _page(result: Result) -> dict[str, Any]:
-    """What the template shows, section by section; an empty one is left out there."""
+    """What the template shows, section by section; it leaves empty sections out."""
     systems, metrics = result["systems"], _main_metrics(result)
     lead = next((m for m in _LEAD if m in metrics), metrics[0] if metrics else "")
     every = _all_metrics(systems)
@@ -158,7 +162,7 @@ def _flat(values: Mapping[str, Any], above: str = "") -> list[tuple[str, str]]:
 
 
 def _strip(result: Result, metrics: Sequence[str]) -> list[dict[str, Any]]:
-    """The figures at the head of the page: hybrid, and what the model adds to it."""
+    """The figures at the top of the page: hybrid, and what the model adds to it."""
     if "hybrid" not in result["systems"]:
         return []
     gains = result["paired"].get("hybrid-hybrid_without_model", {})
@@ -177,7 +181,7 @@ def _strip(result: Result, metrics: Sequence[str]) -> list[dict[str, Any]]:
 def _score_table(
     systems: Mapping[str, Mapping[str, float]], metrics: Sequence[str], describe: bool = False
 ) -> dict[str, Any]:
-    """Columns and rows of percentages; the best of a column is marked, and all that equal it at one decimal."""
+    """Columns and rows of percentages; the best of a column is marked, with all that equal it at one decimal."""
     names = _ordered(systems)
     best = {m: max((points(systems[n][m]) for n in names if m in systems[n]), default=None) for m in metrics}
     rows = []
@@ -206,7 +210,7 @@ def _paired_table(result: Result, metrics: Sequence[str]) -> dict[str, Any]:
 
 
 def _forests(result: Result, metrics: Sequence[str]) -> list[dict[str, Any]]:
-    """A forest plot a metric of hybrid's differences, all on one scale."""
+    """A forest plot of hybrid's differences for each metric, all on one scale."""
     paired = {name: result["paired"][f"hybrid-{name}"] for first, name in _pairs(result) if first == "hybrid"}
     ends = [0.0, *(points(end) for triples in paired.values() for m in metrics for end in triples.get(m, ()))]
     plots = []
@@ -223,7 +227,7 @@ def _forests(result: Result, metrics: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _type_plot(name: str, systems: Mapping[str, Mapping[str, float]], lead: str) -> dict[str, Any]:
-    """A dot plot of every system's lead metric on one question type."""
+    """A dot plot of every system's first metric on one question type."""
     caption = name.replace("_", " ")
     values = {n: points(systems[n][lead]) for n in _ordered(systems)}
     dots = [Dot(_label(n), v, v, v, f"{v:.1f}", "above" if n == "hybrid" else "open") for n, v in values.items()]

@@ -1,4 +1,7 @@
-"""A replayed corpus for people: AP, BWT and FWT of every strategy, what they cost, and the curves, as page and text."""
+"""A corpus that was replayed, as an HTML page and as text: AP, BWT and FWT of every strategy, costs and curves.
+
+`result` is what `continual_summary.summary` returns; nothing here measures.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +14,7 @@ from genret_ops.evaluation.reports.plots import Dot, dot_plot, line_plot, typese
 _LEAD = ("MRR@10", "HIT@4")
 _MEASURES = ("AP", "BWT", "FWT")
 _COST = {
-    "learned_seconds": "to learned, s",
+    "learned_seconds": "until learned, s",
     "training_seconds": "training, s",
     "steps": "steps in all",
 }
@@ -19,7 +22,7 @@ _FACTS = ("protocol", "by", "first", "seed", "steps", "update_steps", "searchabl
 
 
 def write_page(result: Mapping[str, Any], path: Path) -> None:
-    """Write the HTML page of `timeline.summary`'s result."""
+    """Write the HTML page of a summary."""
     tables = [{"caption": metric, **_measured(result, metric)} for metric in _LEAD]
     curves = [_curves(result, system, metric) for metric in _LEAD for system in LEARNED]
     values = {
@@ -38,12 +41,14 @@ def write_page(result: Mapping[str, Any], path: Path) -> None:
 
 
 def text(result: Mapping[str, Any]) -> str:
-    """The same as plain text of at most 90 columns."""
+    """A summary as plain text of at most 90 columns."""
     blocks = [aligned([[f"{metric} after the last delta", *_MEASURES], *_rows(result, metric)]) for metric in _LEAD]
-    for told, found in (("difference", "paired"), ("difference in BWT", "forgotten")):
-        pairs = [[_minus(name), *(interval(own[metric]) for metric in _LEAD)] for name, own in result[found].items()]
-        blocks += [aligned([[told, *_LEAD], *pairs])] if pairs else []
-    cost = [[name.replace("_", " "), *own] for name, own in _costs(result)]
+    for title, section in (("difference", "paired"), ("difference in BWT", "forgotten")):
+        pairs = [
+            [_minus(name), *(interval(pair[metric]) for metric in _LEAD)] for name, pair in result[section].items()
+        ]
+        blocks += [aligned([[title, *_LEAD], *pairs])] if pairs else []
+    cost = [[name.replace("_", " "), *cells] for name, cells in _costs(result)]
     return "\n\n".join([*blocks, aligned([["cost", *_COST.values()], *cost])]) + "\n"
 
 
@@ -53,8 +58,8 @@ def _minus(pair: str) -> str:
 
 def _rows(result: Mapping[str, Any], metric: str) -> list[list[str]]:
     return [
-        [name.replace("_", " "), *(f"{points(own[metric][measure]):.1f}" for measure in _MEASURES)]
-        for name, own in result["rows"].items()
+        [name.replace("_", " "), *(f"{points(row[metric][measure]):.1f}" for measure in _MEASURES)]
+        for name, row in result["rows"].items()
     ]
 
 
@@ -72,10 +77,12 @@ def _curves(result: Mapping[str, Any], system: str, metric: str) -> dict[str, st
 
 
 def _forest(result: Mapping[str, Any], metric: str) -> dict[str, str]:
-    against = {name: own for name, own in result["paired"].items() if name.endswith(f" {REFERENCE}")}
-    found = {name.rpartition("-")[0].replace("_", " "): own[metric] for name, own in against.items()}
-    ends = {name: [points(value) for value in own] for name, own in found.items()}
-    dots = [Dot(name, d, low, high, f"{d:+.1f}", verdict(found[name])) for name, (d, low, high) in ends.items()]
+    against = {name: pair[metric] for name, pair in result["paired"].items() if name.endswith(f" {REFERENCE}")}
+    triples = {name.rpartition("-")[0].replace("_", " "): triple for name, triple in against.items()}
+    dots = list[Dot]()
+    for name, triple in triples.items():
+        value, low, high = map(points, triple)
+        dots.append(Dot(name, value, low, high, f"{value:+.1f}", verdict(triple)))
     limits = min(0.0, *(dot.low for dot in dots)), max(0.0, *(dot.high for dot in dots))
     title = f"{metric} after the last delta, minus that of the same system trained again on everything, points"
     return {"caption": f"Minus full retraining, {metric}", "svg": dot_plot(f"paired-{metric}", dots, limits, title)}
@@ -85,28 +92,29 @@ def _paired(result: Mapping[str, Any]) -> dict[str, Any]:
     rows = [
         {
             "label": _minus(name),
-            "cells": [{"text": typeset(interval(own[metric])), "verdict": verdict(own[metric])} for metric in _LEAD],
+            "cells": [{"text": typeset(interval(pair[metric])), "verdict": verdict(pair[metric])} for metric in _LEAD],
         }
-        for name, own in result["paired"].items()
+        for name, pair in result["paired"].items()
     ]
     return {"columns": list(_LEAD), "rows": rows}
 
 
 def _forgotten(result: Mapping[str, Any]) -> dict[str, Any]:
     rows = [
-        {"label": _minus(name), "cells": [typeset(interval(own[metric])) for metric in _LEAD]}
-        for name, own in result["forgotten"].items()
+        {"label": _minus(name), "cells": [typeset(interval(pair[metric])) for metric in _LEAD]}
+        for name, pair in result["forgotten"].items()
     ]
     return {"columns": list(_LEAD), "rows": rows}
 
 
 def _costs(result: Mapping[str, Any]) -> Sequence[tuple[str, list[str]]]:
-    return [(name, [_cost_of(own[column]) for column in _COST]) for name, own in result["cost"].items()]
+    """The name of each strategy with the cells of its costs."""
+    return [(name, [_seconds(cost[column]) for column in _COST]) for name, cost in result["cost"].items()]
 
 
-def _cost_of(value: float | None) -> str:
+def _seconds(value: float | None) -> str:
     return "-" if value is None else f"{value:,.1f}"
 
 
 def _cost(result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [{"label": STRATEGIES[name], "cells": own} for name, own in _costs(result)]
+    return [{"label": STRATEGIES[name], "cells": cells} for name, cells in _costs(result)]

@@ -1,4 +1,4 @@
-"""What every page and table of figures shares: percentages, intervals, columns of text, and the HTML around them."""
+"""What all pages and tables of figures share: percentages, intervals, columns of text, and the HTML around them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +10,14 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(template: str, values: Mapping[str, Any], path: Path, templates: Path = _TEMPLATES) -> None:
-    """Write one self-contained HTML page from a template in the folder `templates`; equal values give equal bytes."""
+    """Write one self-contained HTML page; equal values give equal bytes.
+
+    Args:
+        template: file name of the template.
+        values: what it shows; a name that it uses and that is missing here is an error.
+        path: the file to write.
+        templates: folder of the template; it may extend those of the reports.
+    """
     import jinja2
 
     loader = jinja2.FileSystemLoader([templates, _TEMPLATES])
@@ -19,24 +26,43 @@ def render(template: str, values: Mapping[str, Any], path: Path, templates: Path
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Rows as text in columns: the first to the left, the others to the right."""
+    """Rows as text in columns: the first column to the left, the others to the right.
+
+    Example:
+        >>> print(aligned([["system", "MRR@10"], ["bm25", "61.0"]]))
+        system  MRR@10
+        bm25      61.0
+    """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))] for row in rows)
+    lines = (
+        [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        for row in rows
+    )
     return "\n".join("  ".join(line) for line in lines)
 
 
 def points(value: float) -> float:
-    """A fraction in hundredths at one decimal, without a negative zero."""
+    """A fraction in percentage points, rounded to one decimal, never a negative zero.
+
+    Example:
+        >>> points(0.4567)
+        45.7
+    """
     return round(100 * value, 1) + 0.0
 
 
 def percent(value: float | None) -> str:
-    """A fraction in percent, "-" where there is none."""
+    """A fraction in percent; "-" if there is none."""
     return "-" if value is None else f"{points(value):.1f}"
 
 
 def interval(triple: Sequence[float] | None) -> str:
-    """A difference with the ends of its interval, in points; "-" where there is none."""
+    """(difference, low, high) in percentage points; "-" if there is none.
+
+    Example:
+        >>> interval((0.031, 0.012, 0.05))
+        '+3.1 [1.2, 5.0]'
+    """
     if triple is None:
         return "-"
     difference, low, high = map(points, triple)
@@ -44,5 +70,5 @@ def interval(triple: Sequence[float] | None) -> str:
 
 
 def verdict(triple: Sequence[float]) -> str:
-    """Where the interval lies: wholly "above" zero, wholly "below", or "open"."""
+    """Where the interval of (difference, low, high) lies: wholly "above" zero, wholly "below" it, or "open"."""
     return "above" if triple[1] > 0 else "below" if triple[2] < 0 else "open"

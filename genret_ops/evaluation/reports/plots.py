@@ -1,7 +1,7 @@
-"""Plots as SVG inside a page: drawn by matplotlib without pyplot, so that nothing global is touched.
+"""Plots as SVG for inside a page, drawn by matplotlib without pyplot, which keeps global state.
 
-Their width still reads on a phone; stand-in colours become the page's CSS variables, so one drawing serves light
-and dark.
+They are narrow enough for a phone. Their colours become the page's CSS variables, so that one drawing serves a light
+and a dark page.
 """
 
 import html
@@ -18,7 +18,16 @@ _OF_VERDICT = {"above": "accent", "below": "warn", "open": "muted"}
 
 
 class Dot(NamedTuple):
-    """A dot at `value` on a bar from `low` to `high`, filled unless its verdict is "open"."""
+    """A row of a dot plot: a dot at `value` on a bar from `low` to `high`, filled unless its verdict is "open".
+
+    Attributes:
+        label: what stands on its left.
+        value: where the dot is.
+        low: where the bar begins.
+        high: where the bar ends.
+        text: what stands on its right.
+        verdict: "above", "below" or "open" (`layout.verdict`).
+    """
 
     label: str
     value: float
@@ -29,12 +38,19 @@ class Dot(NamedTuple):
 
 
 def typeset(text: str) -> str:
-    """Hyphens before digits as minus signs, a missing score as a dash."""
+    """A figure as a page shows it: with minus signs for hyphens, and a dash for a missing score."""
     return "–" if text == "-" else text.replace("-", "−")
 
 
 def dot_plot(name: str, dots: Sequence[Dot], limits: tuple[float, float], title: str) -> str:
-    """Rows of dots on one scale, label on the left and text on the right; `name` is unique on the page."""
+    """Rows of dots on one scale, with labels on the left and figures on the right.
+
+    Args:
+        name: name of the plot, unique on the page.
+        dots: the rows, from top to bottom.
+        limits: ends of the scale.
+        title: title of the plot, for readers who cannot see it.
+    """
     left, right = 20 + 6 * max(len(dot.label) for dot in dots), 48
     inner = _WIDTH - left - right
     figure, axes = _canvas(_ROW * len(dots), left, right)
@@ -51,12 +67,12 @@ def dot_plot(name: str, dots: Sequence[Dot], limits: tuple[float, float], title:
         for x, text in ((-8 / inner, dot.label), (1 + (right - 4) / inner, typeset(dot.text))):
             axes.text(x, y, text, color=_COLOURS["ink"], parse_math=False, **write)
     ranges = (f", {dot.low:.1f} to {dot.high:.1f}" if dot.low < dot.value < dot.high else "" for dot in dots)
-    told = "; ".join(f"{dot.label}: {dot.text}{span}" for dot, span in zip(dots, ranges, strict=True))
-    return _svg(figure, name, title, told)
+    description = "; ".join(f"{dot.label}: {dot.text}{span}" for dot, span in zip(dots, ranges, strict=True))
+    return _svg(figure, name, title, description)
 
 
 def loss_plot(curve: Sequence[tuple[float, float]]) -> str:
-    """Loss by step: every point faint, over it the centred moving mean that a reader follows."""
+    """Loss by step: every point, faint, and over them their centred moving mean."""
     figure, axes = _canvas(190, left=40, right=12)
     steps, losses = zip(*curve, strict=True)
     reach = len(losses) // 25
@@ -67,12 +83,18 @@ def loss_plot(curve: Sequence[tuple[float, float]]) -> str:
     axes.grid(axis="y", color=_COLOURS["rule"], linewidth=0.6)
     axes.set(xmargin=0, ylim=(min(0.0, *losses), None))
     axes.tick_params(axis="y", length=0, labelcolor=_COLOURS["muted"], labelsize=10)
-    told = f"From {losses[0]:.3g} at step {steps[0]:g} to {losses[-1]:.3g} at step {steps[-1]:g}."
-    return _svg(figure, "loss", "Training loss by step", told)
+    description = f"From {losses[0]:.3g} at step {steps[0]:g} to {losses[-1]:.3g} at step {steps[-1]:g}."
+    return _svg(figure, "loss", "Training loss by step", description)
 
 
 def line_plot(name: str, lines: Mapping[str, Sequence[float]], title: str) -> str:
-    """Lines over 0, 1, 2 ..., each named at its end; at most as many as there are ways to draw one."""
+    """Lines over 0, 1, 2 ..., each named at its end; at most six of them.
+
+    Args:
+        name: name of the plot, unique on the page.
+        lines: the values of each line, by its label.
+        title: title of the plot, for readers who cannot see it.
+    """
     longest = max(map(len, lines.values()))
     right = 20 + 6 * max(map(len, lines))
     figure, axes = _canvas(240, left=40, right=right)
@@ -92,21 +114,21 @@ def line_plot(name: str, lines: Mapping[str, Sequence[float]], title: str) -> st
     axes.grid(axis="y", color=_COLOURS["rule"], linewidth=0.6)
     axes.set(xmargin=0, ylim=(min(low, *ends) - 1, max(high, *ends) + 1))
     axes.tick_params(axis="y", length=0, labelcolor=_COLOURS["muted"], labelsize=10)
-    told = "; ".join(f"{label}: {values[0]:.1f} to {values[-1]:.1f}" for label, values in lines.items())
-    return _svg(figure, name, title, told)
+    description = "; ".join(f"{label}: {values[0]:.1f} to {values[-1]:.1f}" for label, values in lines.items())
+    return _svg(figure, name, title, description)
 
 
 def _apart(values: Sequence[float], share: float) -> list[float]:
-    """The same values, moved up where needed so that labels at them do not overlap."""
+    """The same values, moved up as far as needed for labels beside them not to overlap."""
     gap = share * max(10.0, max(values) - min(values))
-    found, last = list(values), -math.inf
-    for place in sorted(range(len(values)), key=lambda one: values[one]):
-        last = found[place] = max(values[place], last + gap)
-    return found
+    moved, last = list(values), -math.inf
+    for line in sorted(range(len(values)), key=lambda line: values[line]):
+        last = moved[line] = max(values[line], last + gap)
+    return moved
 
 
 def _canvas(height: int, left: int, right: int) -> tuple[Any, Any]:
-    """A figure with one bare axes of `height` points, and room under it for the scale."""
+    """A figure with one bare pair of axes, `height` points high, with room under them for the scale."""
     from matplotlib.figure import Figure
 
     total = height + 30
@@ -119,8 +141,8 @@ def _canvas(height: int, left: int, right: int) -> tuple[Any, Any]:
     return figure, axes
 
 
-def _svg(figure: Any, name: str, title: str, told: str) -> str:
-    """The figure as SVG for inside a page: ids of its own, the page's colours, a title and a description."""
+def _svg(figure: Any, name: str, title: str, description: str) -> str:
+    """The figure as SVG for inside a page, with ids of its own, the page's colours, a title and a description."""
     import matplotlib
 
     buffer = io.StringIO()
@@ -134,5 +156,7 @@ def _svg(figure: Any, name: str, title: str, told: str) -> str:
         drawn = drawn.replace(stand_in, f"var(--{colour})")
     width, height = (72 * inches for inches in figure.get_size_inches())
     head = f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-labelledby="{unique}-t {unique}-d"'
-    names = f'<title id="{unique}-t">{html.escape(title)}</title><desc id="{unique}-d">{html.escape(told)}</desc>'
+    names = (
+        f'<title id="{unique}-t">{html.escape(title)}</title><desc id="{unique}-d">{html.escape(description)}</desc>'
+    )
     return f"{head}>{names}{drawn}"
