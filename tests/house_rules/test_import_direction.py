@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 ORDER = (
     "errors",
     "text",
+    "progress",
     "records",
     "settings",
     "storage",
@@ -145,7 +146,7 @@ def test_the_modules_were_found() -> None:
         ("assets.checks", "def late():\n    import great_expectations"),
         ("validations.runner", "import great_expectations"),
         ("validations.suites.documents", "def late():\n    import dagster"),
-        ("validations.dagster_checks", "from assets.lib.resources import tables_of"),
+        ("validations.dagster_checks", "from assets.lib.handover import tables_of"),
         ("serving.service", "def late():\n    import dagster"),
         ("serving.app", "from clients.models import Mode"),
         ("clients.client", "from genret_ops.records import Hit"),
