@@ -2,6 +2,7 @@
 
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 from itertools import pairwise
@@ -126,6 +127,18 @@ def test_documents_that_modules_cite_exist() -> None:
 def test_a_wrong_citation_is_seen() -> None:
     text = 'as in docs/gone.md; see docs/method.md, "Identifiers",\n"Stage 3: none".'
     assert missing_citations(text) == ["docs/gone.md", "Stage 3: none"]
+
+
+def test_every_dependency_has_its_line() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = [
+        *project["dependencies"],
+        *(name for names in project["optional-dependencies"].values() for name in names),
+    ]
+    names = {re.split(r"[\[<>=]", requirement)[0] for requirement in wanted} - {"genret-ops"}
+    lines = [line for line in (ROOT / "docs" / "dependencies.md").read_text("utf-8").splitlines() if line[:1] == "|"]
+    assert names
+    assert not [name for name in sorted(names) if not any(re.search(rf"[ ,]{re.escape(name)}[ ,\[]", x) for x in lines)]
 
 
 def test_the_readme_is_short() -> None:
