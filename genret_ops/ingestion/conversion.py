@@ -28,6 +28,8 @@ _EXTRA_MISSING = "to read this format, run: pip install 'genret-ops[documents]'"
 _NEVER_CONTENT = ("script", "style", "template", "nav", "footer")
 _CONTENT_INSIDE_ARTICLES = ("header", "aside")
 _ROLES_OF_NAVIGATION = frozenset({"navigation", "banner", "contentinfo"})
+_PERMALINK_MARKS = frozenset({"#", "\u00b6", "\u00a7", "\U0001f517"})
+"""What is shown for a heading's link to itself."""
 _MOST_OF_THE_TEXT = 0.5
 _META_NAMES: Mapping[str, Sequence[str]] = {
     "author": ("author", "article:author", "dc.creator"),
@@ -158,8 +160,10 @@ def _convert_html(page: str) -> ConvertedFile:
     if not text.strip():
         text = _markdown(page.encode(), ".html")
         content_heading = page_heading
-    # A page's title may stand in its banner, and the first heading of its content be that of a section.
-    heading = first_heading(text, "md") if content_heading or not page_heading else as_title(page_heading)
+    # The heading in a banner is either the page's title or the name of the site.
+    is_page_title = not declared or declared.casefold().startswith(page_heading.casefold())
+    heading = page_heading if is_page_title and not content_heading else ""
+    heading = as_title(heading) or first_heading(text, "md")
     return ConvertedFile(text, heading or declared, attributes)
 
 
@@ -184,6 +188,8 @@ def _is_boilerplate(element: Any) -> bool:
         return False
     if str(element.get("role", "")).strip().lower() in _ROLES_OF_NAVIGATION:
         return True
+    if element.name == "a":
+        return str(element.get("href", "")).startswith("#") and element.get_text().strip() in _PERMALINK_MARKS
     return element.name in _CONTENT_INSIDE_ARTICLES and element.find_parent(("main", "article")) is None
 
 

@@ -13,7 +13,7 @@ from genret_ops.cli import app
 from genret_ops.errors import GenretError, UnreadableSource
 from genret_ops.ingestion.inbox import Inbox
 from genret_ops.records import Document
-from genret_ops.storage.home import Home
+from genret_ops.registry.home import Home
 from tests.support.small_corpus import BROKEN, KNOWN
 
 Genret = Callable[..., CompletedProcess[str]]
@@ -78,8 +78,8 @@ def test_a_source_that_was_read_and_is_not_there_is_named_and_keeps_its_document
     told("ingest", str(extra), home=home)
     shutil.rmtree(extra)
     lines = CliRunner().invoke(app, ["ingest", "--home", str(home)]).stdout
-    why = "nothing is found there: `genret ingest OTHERS --only` lets it go, with its documents"
-    assert f"cannot be reached, and counts as before: {extra} ({why})" in lines
+    why = "nothing is there: `genret ingest OTHERS --only` drops this source and its documents"
+    assert f"cannot be reached, so the last known state stays: {extra} ({why})" in lines
     ticket = Inbox(Home(home)).post(Document("tides.md", "Tides", "They come and go."), "ann")
     found = told("ingest", home=home)
     assert found["changes"] == {"added": 1, "changed": 0, "removed": 0, "redescribed": 0}

@@ -89,11 +89,25 @@ def test_a_page_that_is_nothing_but_its_frame_is_read_whole() -> None:
         convert(b" ", ".html")
 
 
+def test_a_headings_link_to_itself_is_left_out_and_other_links_stay() -> None:
+    page = convert(
+        '<h1>Air<a href="#air" title="Permalink">\u00b6</a></h1><p><a href="#a">See</a></p>'.encode(), ".html"
+    )
+    assert (page.title, page.text) == ("Air", "# Air\n\n[See](#a)")
+
+
 def test_a_title_in_the_banner_stays_the_title() -> None:
     page = convert(f"<body><header><h1>Towers</h1></header><h2>Air</h2><p>{STORY}</p></body>".encode(), ".html")
     assert (page.title, page.text) == ("Towers", f"## Air\n\n{STORY}")
-    page = convert(f"<body><header><h1>Site</h1></header><h1>Towers</h1><p>{STORY}</p></body>".encode(), ".html")
-    assert page.title == "Towers"
+    banner = "<header><h1>Notes</h1></header>"
+    for head, content, title in (
+        ("<title>Notes on towers</title>", "<h2>Air</h2>", "Notes"),
+        ("<title>Towers | Notes</title>", "<h2>Towers</h2>", "Towers"),
+        ("<title>Towers | Notes</title>", "", "Towers | Notes"),
+        ("", "<h1>Towers</h1>", "Towers"),
+    ):
+        page = convert(f"{head}<body>{banner}{content}<p>{STORY}</p></body>".encode(), ".html")
+        assert page.title == title
 
 
 def test_odd_pages_are_read_in_moments_and_without_a_warning() -> None:

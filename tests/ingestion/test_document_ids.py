@@ -6,7 +6,7 @@ from genret_ops.corpus.erased import Erased, Erasure
 from genret_ops.corpus.visibility import withdraw
 from genret_ops.ingestion.inbox import Inbox
 from genret_ops.records import Document
-from genret_ops.storage.home import Home
+from genret_ops.registry.home import Home
 from tests.support.homes import committed, read
 
 

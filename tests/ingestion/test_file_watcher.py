@@ -1,5 +1,6 @@
 """What a watcher finds in the sources by listing them: what has changed, what is still written, and when it is due."""
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -120,6 +121,28 @@ def test_a_look_goes_on_where_it_was_broken_off(tmp_path: Path) -> None:
     assert looks == 12 and watch.listed == whole.listed and watch.changes.added == 12
 
 
+def test_a_watch_is_stored_under_the_keys_that_it_always_had() -> None:
+    """Cursors in Dagster's database outlive the version that wrote them."""
+    stored = {
+        "taken": {"a": "1"},
+        "found": {"a": "2"},
+        "left": [["docs", "docs/deep"]],
+        "away": ["b"],
+        "waiting": 3,
+        "feeds": {"c": 5.0},
+        "restless": ["d"],
+        "since": 6.0,
+        "tried": "hash",
+        "failures": 2,
+        "again": 7.0,
+    }
+    watch = Watch.of(json.dumps(stored))
+    assert json.loads(watch.as_json()) == stored and Watch.of(watch.as_json()) == watch
+    assert (watch.ingested, watch.listed, watch.folders_left) == ({"a": "1"}, {"a": "2"}, (("docs", "docs/deep"),))
+    assert (watch.unreachable, watch.still_written, watch.retry_at) == (("b",), 3, 7.0)
+    assert Watch.of("") == Watch.of("{}") == Watch()
+
+
 def test_object_stores_are_watched_by_size_and_time(tmp_path: Path) -> None:
     store = fsspec.filesystem("memory")
     store.pipe("/watched/a.txt", b"one")
@@ -228,10 +251,7 @@ def test_what_failed_is_tried_again_after_a_while_or_when_something_changes() ->
             .reason_to_wait(SETTLE, seconds)
         )
 
-    assert (
-        after(59, *found)
-        == "the last update did not take everything in: next try in 1 s, or when something changes"
-    )
+    assert after(59, *found) == "the last update did not take everything in: next try in 1 s, or when something changes"
     assert after(60, *found) is None
     assert after(1, *found, ListedFile("b", "1", None)) is None
     assert watch.after_success().failures == 0

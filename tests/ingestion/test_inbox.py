@@ -12,10 +12,10 @@ from assets.lib.erasure import erase
 from genret_ops.corpus.visibility import VisibilityReader
 from genret_ops.errors import DocumentRefused, UnknownDocument
 from genret_ops.ingestion.inbox import Inbox, postings
-from genret_ops.ingestion.sources import read_all
-from genret_ops.records import Document, Quarantined
+from genret_ops.ingestion.sources import read_sources
+from genret_ops.records import Document, SnapshotRecord
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
-from genret_ops.storage.home import Home
 from tests.support.homes import read
 from tests.support.places import searchable
 
@@ -44,7 +44,7 @@ def test_from_posting_to_withdrawal_and_back(home: Home) -> None:
     ticket = inbox.post(FERRY, "ann")
     assert inbox.state(ticket, served(home)) == "waiting" and "ferry" not in found(home)
     taken = runner.ingest(home)
-    assert taken.record["changes"]["added"] == 1 and [*taken.record["posted"].values()] == [ticket.ticket]
+    assert taken.record.changes["added"] == 1 and [*taken.record.posted.values()] == [ticket.ticket]
     assert inbox.state(ticket, served(home)) == "searchable" and inbox.ticket(ticket.ticket) == ticket
     hit = open_release(home)[1].search("when does the ferry leave", 1, "generative", {"team": "Blue Team"}).hits[0]
     assert (hit.doc_id, hit.title, hit.state) == ("ferry", "The pier", "fresh")
@@ -64,7 +64,7 @@ def test_a_posting_has_the_last_word_on_its_id(home: Home) -> None:
     inbox = Inbox(home)
     inbox.post(Document("coffee.md", "", "The espresso machine is gone; there is tea."), "ann")
     taken = runner.ingest(home)
-    assert taken.quarantined["replaced"] == 1 and taken.record["changes"]["changed"] == 1
+    assert taken.quarantined["replaced"] == 1 and taken.record.changes["changed"] == 1
     texts = {
         hit.text for hit in open_release(home)[1].search("espresso", 100, "dense").hits if hit.doc_id == "coffee.md"
     }
@@ -136,9 +136,9 @@ def test_a_damaged_posting_is_quarantined_and_the_rest_goes_on(tmp_path: Path) -
     inbox.post(FERRY, "ann")
     for name, text in (("a", "{"), ("b", "[]"), ("c", '{"ticket": "t", "document": {"id": "x"}}')):
         (tmp_path / "inbox" / f"{name}.json").write_text(text)
-    read = list(read_all(tmp_path, []))
-    assert [item.doc_id for item in read if isinstance(item, Document)] == ["ferry"]
-    assert [item.reason for item in read if isinstance(item, Quarantined)] == ["unreadable"] * 3
+    reading = read_sources(Home(tmp_path), [])
+    assert [document.doc_id for document in reading.documents] == ["ferry"]
+    assert [item.reason for item in reading.refused] == ["unreadable"] * 3
 
 
 STEPS = st.lists(st.sampled_from(["post", "withdraw", "read", "commit", "ingest"]), max_size=25)
@@ -166,7 +166,7 @@ def test_nothing_that_was_withdrawn_comes_back_by_itself(
             reading = [item for item in inbox.documents() if isinstance(item, Document)]
         if step in {"commit", "ingest"}:
             places = {document.doc_id: ["p"] for document in reading}
-            home.store.commit(f"delta-{number:05d}", {}, places, {}, posted=postings(reading))
+            home.store.commit(SnapshotRecord(f"delta-{number:05d}", posted=postings(reading)), places, {})
             number += 1
         live = bool(VisibilityReader(home.path)())
         assert not live or wanted

@@ -6,20 +6,21 @@ from typing import Any
 import pytest
 
 from assets.lib import runner
+from assets.lib.resources import SourceReader, StageResource
 from genret_ops.corpus.snapshot import read_documents
-from genret_ops.ingestion.sources import read_all, read_once
-from genret_ops.records import Document
-from genret_ops.storage.home import Home, make_home
+from genret_ops.ingestion.sources import read_sources
+from genret_ops.registry.home import Home
+from genret_ops.storage.home import make_home
 
 
-def test_what_was_read_is_given_again_until_the_context_ends(tmp_path: Path) -> None:
-    note, given = tmp_path / "note.md", [str(tmp_path / "note.md")]
+def test_a_reading_that_is_handed_over_stays_as_it_was(tmp_path: Path) -> None:
+    note, given, stage = tmp_path / "note.md", [str(tmp_path / "note.md")], StageResource(path=str(tmp_path))
     note.write_text("# Tea\n\nLeaves and water.")
-    with read_once(tmp_path, given) as found:
-        note.write_text("# Tea\n\nLeaves alone.")
-        assert list(read_all(tmp_path, given)) == found
-        assert list(read_all(tmp_path, given, 1e6)) != found, "another reading is one"
-    assert [item.text for item in read_all(tmp_path, given) if isinstance(item, Document)] == ["# Tea\n\nLeaves alone."]
+    reading = read_sources(Home(tmp_path), given)
+    note.write_text("# Tea\n\nLeaves alone.")
+    assert SourceReader(reading).read(stage, given) == reading
+    assert read_sources(Home(tmp_path), given, 1e6) != reading, "another reading is another"
+    assert [document.text for document in SourceReader().read(stage, given).documents] == ["# Tea\n\nLeaves alone."]
 
 
 def test_a_file_that_changes_during_an_ingest_is_as_it_was_and_the_next_takes_the_change_in(
@@ -30,7 +31,7 @@ def test_a_file_that_changes_during_an_ingest_is_as_it_was_and_the_next_takes_th
     note.write_text("# Tea\n\nLeaves and water.")
 
     def texts() -> list[str]:
-        version = home.store.committed(home.store.snapshots()[-1])["tables"]["documents"]
+        version = home.store.committed(home.store.snapshots()[-1]).tables["documents"]
         return [document.text for document in read_documents(home.store, version)]
 
     def materialise(*given: Any) -> None:
@@ -49,6 +50,7 @@ def test_a_home_is_the_same_however_its_path_is_written(tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     note, given = tmp_path / "note.md", [str(tmp_path / "note.md")]
     note.write_text("# Tea\n\nLeaves and water.")
-    with read_once(Path("home"), given) as found:
-        note.unlink()
-        assert list(read_all(tmp_path / "home", given)) == found
+    reading = read_sources(Home(Path("home")), given)
+    note.unlink()
+    assert reading.documents
+    assert SourceReader(reading).read(StageResource(path=str(tmp_path / "home")), given) == reading

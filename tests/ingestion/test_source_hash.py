@@ -15,10 +15,10 @@ import pytest
 from genret_ops.corpus.delta import diff
 from genret_ops.errors import UnreadableSource
 from genret_ops.ingestion.inbox import Inbox
-from genret_ops.ingestion.readers import hash_now, read_source
+from genret_ops.ingestion.readers import current_hash, read_source
 from genret_ops.ingestion.stdlib import read_stdlib, stdlib_root
 from genret_ops.records import Document, table_hash, to_arrow
-from genret_ops.storage.home import Home
+from genret_ops.registry.home import Home
 
 ROWS = [{"_id": str(number), "title": "T", "text": f"Text {number}."} for number in range(3)]
 LINES = "".join(json.dumps(row) + "\n" for row in ROWS).encode()
@@ -40,12 +40,12 @@ def test_the_hash_is_that_of_the_bytes_on_the_disk(name: str, tmp_path: Path) ->
     digest = hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
     assert {item.source_hash for item in found} == {digest}
     assert len(found) == {"rows.csv": 2}.get(name, 3 if name.startswith("rows") else 1)
-    assert {hash_now(item.source) for item in found} == {digest}
+    assert {current_hash(item.source) for item in found} == {digest}
     (tmp_path / name).write_bytes(b"another")
-    assert hash_now(found[0].source) == hashlib.sha256(b"another").hexdigest()
+    assert current_hash(found[0].source) == hashlib.sha256(b"another").hexdigest()
     (tmp_path / name).unlink()
     with pytest.raises(UnreadableSource, match="cannot be read: FileNotFoundError"):
-        hash_now(found[0].source)
+        current_hash(found[0].source)
 
 
 def test_a_document_of_the_standard_library_and_one_that_was_posted(tmp_path: Path) -> None:
@@ -53,11 +53,11 @@ def test_a_document_of_the_standard_library_and_one_that_was_posted(tmp_path: Pa
     (tmp_path / "heapq.py").write_bytes(heap)
     for item in read_stdlib(tmp_path):
         assert isinstance(item, Document)
-        assert item.source_hash == hash_now(item.source) == hashlib.sha256(heap).hexdigest()
+        assert item.source_hash == current_hash(item.source) == hashlib.sha256(heap).hexdigest()
     inbox = Inbox(Home(tmp_path))
     inbox.post(Document("tea", "Tea", "Leaves."), "ann")
     (posted,) = inbox.documents()
-    assert isinstance(posted, Document) and posted.source_hash == hash_now(str(inbox.file("tea")))
+    assert isinstance(posted, Document) and posted.source_hash == current_hash(str(inbox.file("tea")))
 
 
 def test_other_bytes_of_its_file_alone_make_no_other_document() -> None:
