@@ -1,17 +1,17 @@
 """The data checks: what was written is looked at before anything is built on it.
 
-A check that fails stops its run, and `require_checked` (home.py) any later one. Docids, which commit a snapshot, check
-themselves before they do (corpus.py).
+A check that fails stops its run, and `require_checked` (lib/handover.py) any later one. Docids, which commit a snapshot,
+check themselves before they do (corpus.py).
 """
 
 import json
 
 import dagster as dg
 
-from assets.lib.resources import CHECK, NOT_COMMITTED, TABLES, HomeResource, tables_of, version_of
-from assets.release import EVALUATION
-from genret_ops.storage.check_results import Quality
-from genret_ops.storage.commits import delta_number
+from assets.lib.handover import CHECK, NOT_COMMITTED, tables_of, version_of
+from assets.lib.resources import StageResource
+from assets.release import FUSION_WEIGHTS
+from genret_ops.storage.check_results import SuiteResult
 from validations.dagster_checks import check_result
 
 _NOT_TRAINED = "Nothing was trained, and what answers stays as it is"
@@ -20,19 +20,19 @@ _NOT_RELEASED = "Nothing was released, and what answers stays as it is"
 
 
 @dg.asset_check(asset="snapshot", name=CHECK, blocking=True)
-def documents_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResource) -> dg.AssetCheckResult:
+def documents_are_sound(context: dg.AssetCheckExecutionContext, home: StageResource) -> dg.AssetCheckResult:
     """Ids, titles, texts and metadata of the documents."""
     from validations.runner import validate
     from validations.suites import documents
 
     rows = home.home.store.read("documents", tables_of(context, "snapshot")["documents"])
     frame = documents.frame(rows)
-    found = validate(frame, documents.suite(), documents.KEY, documents.figures(frame))
-    return _told(context, home, "snapshot", found, NOT_COMMITTED)
+    report = validate(frame, documents.suite(), documents.KEY, documents.figures(frame))
+    return _check(context, home, "snapshot", report, NOT_COMMITTED)
 
 
 @dg.asset_check(asset="metadata", name=CHECK, blocking=True)
-def attributes_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResource) -> dg.AssetCheckResult:
+def attributes_are_sound(context: dg.AssetCheckExecutionContext, home: StageResource) -> dg.AssetCheckResult:
     """Names, values, dates and fill of the attributes; nothing of it stops a run."""
     from genret_ops.corpus.snapshot import read_documents
     from validations.runner import validate
@@ -40,12 +40,12 @@ def attributes_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResou
 
     documents = read_documents(home.home.store, tables_of(context, "snapshot")["documents"])
     frame = metadata.frame(documents, home.settings.retrieval)
-    found = validate(frame, metadata.suite(), metadata.KEY, metadata.figures(frame))
-    return _told(context, home, "metadata", found, NOT_COMMITTED)
+    report = validate(frame, metadata.suite(), metadata.KEY, metadata.figures(frame))
+    return _check(context, home, "metadata", report, NOT_COMMITTED)
 
 
 @dg.asset_check(asset="passages", name=CHECK, blocking=True)
-def passages_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResource) -> dg.AssetCheckResult:
+def passages_are_sound(context: dg.AssetCheckExecutionContext, home: StageResource) -> dg.AssetCheckResult:
     """Texts, ids and places of the passages; sentences and lengths of those alone that came with this delta."""
     from genret_ops.modeling.encoder import token_count
     from validations.runner import validate
@@ -61,22 +61,23 @@ def passages_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResourc
         token_count(settings.model.encoder),
         _measured(home, context.partition_key),
     )
-    found = validate(frame, passages.suite(settings.corpus), passages.KEY, passages.figures(frame))
-    return _told(context, home, "passages", found, NOT_COMMITTED)
+    report = validate(frame, passages.suite(settings.corpus), passages.KEY, passages.figures(frame))
+    return _check(context, home, "passages", report, NOT_COMMITTED)
 
 
-def _measured(home: HomeResource, delta: str) -> set[str]:
+def _measured(home: StageResource, delta: str) -> set[str]:
     """Ids of the passages of the snapshot before, if it was checked and cut under the same settings."""
-    from genret_ops.ingestion.sources import cut_of
+    from genret_ops.ingestion.sources import cut_settings
 
     store = home.home.store
-    before = [store.committed(name) for name in store.snapshots() if delta_number(name) < delta_number(delta)][-1:]
-    known = [record[TABLES] for record in before if "checked" in record and record["cut"] == cut_of(home.settings)]
-    return {one for tables in known for one in store.read("passages", tables["passages"])["passage_id"].to_pylist()}
+    before = store.before(delta)
+    if before is None or not before.checked or before.cut != cut_settings(home.settings):
+        return set()
+    return set(store.read("passages", before.tables["passages"])["passage_id"].to_pylist())
 
 
 @dg.asset_check(asset="synthetic_queries", name=CHECK, blocking=True)
-def queries_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResource) -> dg.AssetCheckResult:
+def queries_are_sound(context: dg.AssetCheckExecutionContext, home: StageResource) -> dg.AssetCheckResult:
     """Texts, positives and splits of the synthetic queries, and what of the corpus they teach."""
     import numpy as np
     import pyarrow.compute as pc
@@ -92,12 +93,12 @@ def queries_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResource
     taught = head.live & ~heldout & ~np.isin(np.arange(len(head)), list(home.known or ()))
     rows = home.home.store.read("queries", tables["queries"]).filter(pc.field("delta") == context.partition_key)
     frame = queries.frame(rows, head, heldout, taught)
-    found = validate(frame, queries.suite(), queries.KEY, queries.figures(frame))
-    return _told(context, home, "synthetic_queries", found, _NOT_TRAINED)
+    report = validate(frame, queries.suite(), queries.KEY, queries.figures(frame))
+    return _check(context, home, "synthetic_queries", report, _NOT_TRAINED)
 
 
 @dg.asset_check(asset="preference_pairs", name=CHECK, blocking=True)
-def pairs_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResource) -> dg.AssetCheckResult:
+def pairs_are_sound(context: dg.AssetCheckExecutionContext, home: StageResource) -> dg.AssetCheckResult:
     """Whether what is taught to be wrong is wrong: no answer of the query, none of its documents, no near-duplicate."""
     import numpy as np
     import pyarrow.compute as pc
@@ -112,12 +113,12 @@ def pairs_are_sound(context: dg.AssetCheckExecutionContext, home: HomeResource) 
     rows = home.job(delta).rows
     bodies = np.asarray(rows.vectors[rows.starts[:-1]])
     frame = preferences.frame(pairs, asked, home.head(delta), bodies)
-    found = validate(frame, preferences.suite(), preferences.KEY, preferences.figures(frame))
-    return _told(context, home, "preference_pairs", found, _NOT_PREFERRED)
+    report = validate(frame, preferences.suite(), preferences.KEY, preferences.figures(frame))
+    return _check(context, home, "preference_pairs", report, _NOT_PREFERRED)
 
 
-@dg.asset_check(asset="evaluation", name=CHECK, blocking=True)
-def evaluation_is_sound(context: dg.AssetCheckExecutionContext, home: HomeResource) -> dg.AssetCheckResult:
+@dg.asset_check(asset="fusion_weights", name=CHECK, blocking=True)
+def evaluation_is_sound(context: dg.AssetCheckExecutionContext, home: StageResource) -> dg.AssetCheckResult:
     """Whether the questions that tune and judge were kept from training, and the scores are scores."""
     from genret_ops.synthesis.queries import heldout_docids, read_queries
     from validations.runner import validate
@@ -127,13 +128,13 @@ def evaluation_is_sound(context: dg.AssetCheckExecutionContext, home: HomeResour
     job, head = home.job(delta), home.head(delta)
     tuned, judged = heldout_docids(head, job.settings)
     asked = read_queries(home.home.store, delta, tables_of(context, "sft_adapter")["queries"])
-    reached = json.loads((job.folder / EVALUATION).read_text())
+    reached = json.loads((job.folder / FUSION_WEIGHTS).read_text())
     frame = evaluation.frame(asked, head, tuned | judged, reached)
-    found = validate(frame, evaluation.suite(), evaluation.KEY, evaluation.figures(frame, reached))
-    return _told(context, home, "evaluation", found, _NOT_RELEASED)
+    report = validate(frame, evaluation.suite(), evaluation.KEY, evaluation.figures(frame, reached))
+    return _check(context, home, "fusion_weights", report, _NOT_RELEASED)
 
 
-def _told(
-    context: dg.AssetCheckExecutionContext, home: HomeResource, stage: str, found: Quality, remedy: str
+def _check(
+    context: dg.AssetCheckExecutionContext, home: StageResource, stage: str, report: SuiteResult, remedy: str
 ) -> dg.AssetCheckResult:
-    return check_result(home.home.path, found, context.partition_key, version_of(context, stage), remedy)
+    return check_result(home.home.path, report, context.partition_key, version_of(context, stage), remedy)

@@ -1,9 +1,17 @@
-"""Everything Dagster sees of the home that GENRET_HOME names: the stages, the doors to them, and what opens doors."""
+"""Everything Dagster sees of the home that GENRET_HOME names: stages, jobs, sensors, schedules and resources."""
 
 import dagster as dg
 
-from assets import stage_jobs
-from assets.jobs import doors
+from assets.jobs import jobs
 from assets.sensors import schedules, sensors
+from assets.stage_jobs import assets, data_checks, resources, stage_jobs
 
-defs = dg.Definitions.merge(stage_jobs.stages, dg.Definitions(jobs=doors, sensors=sensors, schedules=schedules))
+defs = dg.Definitions(
+    assets=assets,
+    asset_checks=data_checks,
+    jobs=[*stage_jobs, *jobs],
+    sensors=sensors,
+    schedules=schedules,
+    resources=resources,
+    executor=dg.in_process_executor,
+)

@@ -6,21 +6,23 @@ from typing import Any
 import dagster as dg
 
 from assets.fast_update import patch_release
-from assets.lib.metadata_views import markdown_table, progress_bar
-from assets.lib.resources import HomeResource, deltas
+from assets.lib.metadata_views import table
+from assets.lib.resources import StageResource
+from assets.partitions import deltas
 from assets.release import champion
+from genret_ops.progress import progress
 from genret_ops.records import canonical_json, text_hash
 
 
 @dg.asset(partitions_def=deltas, group_name="evaluation", code_version="1", deps=[champion], kinds={"json"})
-def champion_report(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
+def champion_report(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
     """How well the champion answers now: users' labels, held-out queries, and a benchmark if one is set."""
-    from genret_ops.promotion.champion_evaluation import examine
-    from genret_ops.registry.store import CHAMPION, Registry
+    from genret_ops.promotion.champion_evaluation import evaluate_champion
+    from genret_ops.registry.store import CHAMPION
     from genret_ops.storage.files import write_atomically
 
-    release = Registry(home.home.path).release(CHAMPION)
-    found = examine(home.home, release)
+    release = home.home.registry.release(CHAMPION)
+    found = evaluate_champion(home.home, release)
     if folder := home.benchmark or home.home.settings.updates.benchmark:
         found["benchmark"] = _benchmark(home, release, folder)
     path = home.home.reports / f"{release.delta}-r{release.number}.json"
@@ -30,7 +32,7 @@ def champion_report(context: dg.AssetExecutionContext, home: HomeResource) -> dg
         metadata={
             "report": dg.MetadataValue.path(path),
             "release": release.number,
-            "MRR@10": markdown_table(("questions", "mode", "MRR@10"), scores),
+            "MRR@10": table(("questions", "mode", "MRR@10"), scores),
             **{f"MRR@10 {name}": own[found["mode"]] for name, own in found["MRR@10"].items() if own},
             "reachable": found["reachable"],
             "benchmark": found.get("benchmark", "none: updates.benchmark names a BEIR folder"),
@@ -40,13 +42,13 @@ def champion_report(context: dg.AssetExecutionContext, home: HomeResource) -> dg
 
 
 @dg.asset_check(asset=champion, additional_deps=[patch_release])
-def learned_in_time(home: HomeResource) -> dg.AssetCheckResult:
+def learned_in_time(home: StageResource) -> dg.AssetCheckResult:
     """Whether no passage has been live for longer than updates.stale_hours without being learned; a warning."""
     from datetime import UTC, datetime
 
-    from genret_ops.promotion.freshness import freshness
+    from genret_ops.promotion.retrain_policy import measure_freshness
 
-    found, bound = freshness(home.home.path), home.home.settings.updates.stale_hours
+    found, bound = measure_freshness(home.home), home.home.settings.updates.stale_hours
     hours = found.hours(datetime.now(UTC))
     return dg.AssetCheckResult(
         passed=hours <= bound,
@@ -58,15 +60,15 @@ def learned_in_time(home: HomeResource) -> dg.AssetCheckResult:
     )
 
 
-def _benchmark(home: HomeResource, release: Any, folder: str) -> dict[str, Any]:
+def _benchmark(home: StageResource, release: Any, folder: str) -> dict[str, Any]:
     """Means of every metric by system."""
     from genret_ops.evaluation.datasets import read_benchmark
     from genret_ops.evaluation.metrics import mean
     from genret_ops.release_benchmark import measure_arrived
 
     benchmark = read_benchmark(home.home.path / folder)
-    with progress_bar("asking the benchmark's queries") as shown:
-        scores = measure_arrived(home.home, release, benchmark, shown)
+    with progress("asking the benchmark's queries") as report:
+        scores = measure_arrived(home.home, release, benchmark, report)
     return {
         "name": benchmark.name,
         "queries": len(benchmark.queries),

@@ -6,7 +6,8 @@ import dagster as dg
 
 from assets.corpus import docids
 from assets.lib.metadata_views import criteria
-from assets.lib.resources import HomeResource, deltas
+from assets.lib.resources import StageResource
+from assets.partitions import deltas
 from genret_ops.storage.home import actor
 
 Made = Iterator[dg.MaterializeResult[None]]
@@ -20,27 +21,30 @@ Made = Iterator[dg.MaterializeResult[None]]
     kinds={"numpy"},
     output_required=False,
 )
-def patch_release(context: dg.AssetExecutionContext, home: HomeResource) -> Made:
+def patch_release(context: dg.AssetExecutionContext, home: StageResource) -> Made:
     """The champion's model on the newest corpus head, with rows for what is new: judged lightly, promoted at once.
 
     Before the first build there is no model, and nothing is made.
     """
     from genret_ops.promotion.rebase import rebase
-    from genret_ops.registry.store import CHAMPION, Registry
 
-    registry = Registry.existing(home.home.path)
-    champion = registry.alias(CHAMPION) if registry else None
-    if registry is None or (champion is None and not home.parent):
-        context.log.info("nothing was built yet, so no model is put on this snapshot: `genret build` makes the first")
+    registry = home.home.registry
+    champion = registry.champion()
+    if champion is None and not home.parent:
+        context.log.info(
+            "nothing was built yet, so there is no model to put on this snapshot: `genret build` makes the first"
+        )
         return
-    on = registry.release(home.parent or CHAMPION)
+    patched = registry.release(home.parent) if home.parent else champion
+    assert patched is not None
     record = home.home.store.committed(context.partition_key)
-    release, verdict, encoded = rebase(home.home, registry, on, record, context.run.run_id, actor())
-    registry.promote(release.number, actor(), home.reason, expected=champion, waiver=home.waiver or None)
+    expected = champion.number if champion else None
+    release, verdict, encoded = rebase(home.home, patched, record, context.run.run_id, actor())
+    registry.promote(release.number, actor(), home.reason, expected=expected, waiver=home.waiver or None)
     yield dg.MaterializeResult(
         metadata={
             "release": release.number,
-            "on": f"r{on.number}",
+            "on": patched.name,
             "texts encoded": encoded,
             "gate": criteria(verdict),
             "content hash": release.content_hash,

@@ -8,22 +8,25 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from assets.lib.metadata_views import criteria, markdown_table, progress_bar
-from assets.lib.resources import HomeResource, deltas, left_by, require_checked, table_version, tables_of, version_of
+from assets.lib.handover import require_checked, stage_metadata, table_version, tables_of, version_of
+from assets.lib.metadata_views import criteria, table
+from assets.lib.resources import StageResource
+from assets.partitions import deltas
 from assets.training import rpo_adapter
 from genret_ops.errors import AliasMoved, GenretError
+from genret_ops.progress import progress
 from genret_ops.records import canonical_json, text_hash
 from genret_ops.storage.home import actor
 
 if TYPE_CHECKING:
     from genret_ops.evaluation.fusion_tuning import FusionTuning
 
-EVALUATION = "evaluation.json"
+FUSION_WEIGHTS = "evaluation.json"
 _NUMBER, _AGAINST = "release", "judged against release"
 
 
 @dg.asset(partitions_def=deltas, group_name="release", code_version="1", deps=[rpo_adapter])
-def evaluation(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
+def fusion_weights(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
     """Fusion weights and the default mode, from held-out queries whose source sentence is withheld."""
     from genret_ops.evaluation.fusion_tuning import tune
     from genret_ops.modeling.embeddings import Rows
@@ -36,15 +39,15 @@ def evaluation(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mate
     encoder, docid_head = job.learned("rpo")
 
     def rows_without(withheld: Mapping[int, frozenset[str]]) -> Rows:
-        with progress_bar("encoding with sentences withheld") as shown:
-            rows, _ = dataset.genesis_rows(home.home.path, head, job.settings, withheld, shown)
+        with progress("encoding with sentences withheld") as report:
+            rows, _ = dataset.genesis_rows(home.home.path, head, job.settings, withheld, report)
         docid_head.rows = rows
         return docid_head.finished()
 
     version = tables_of(context, "sft_adapter")["queries"]
     queries = read_queries(home.home.store, delta, version, ("tuning",))
     tuned = tune(head, queries, encoder, rows_without, job.settings.model.scale, job.settings.retrieval)
-    path = job.folder / EVALUATION
+    path = job.folder / FUSION_WEIGHTS
     write_atomically(path, json.dumps(asdict(tuned), indent=1, sort_keys=True).encode())
     weights = [(name, f"{weight:.3f}") for name, weight in tuned.fusion.weights.items()]
     return dg.MaterializeResult(
@@ -53,14 +56,14 @@ def evaluation(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mate
             "queries": tuned.queries,
             "default mode": tuned.default_mode,
             **{f"MRR@10 {mode}": value for mode, value in tuned.mrr.items()},
-            "fusion": markdown_table(("feature", "weight"), weights),
+            "fusion": table(("feature", "weight"), weights),
         },
         data_version=dg.DataVersion(file_hash(path)[:32]),
     )
 
 
-@dg.asset(partitions_def=deltas, group_name="release", code_version="1", deps=[evaluation])
-def model_release(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
+@dg.asset(partitions_def=deltas, group_name="release", code_version="1", deps=[fusion_weights])
+def model_release(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
     """The model on its corpus head: sealed by content and registered, a candidate."""
     from genret_ops.registry.publish import publish
 
@@ -68,8 +71,8 @@ def model_release(context: dg.AssetExecutionContext, home: HomeResource) -> dg.M
     job, head = home.job(delta), home.head(delta)
     queries, pairs = tables_of(context, "sft_adapter"), tables_of(context, "rpo_adapter")
     learned_from = {"synthetic_queries": table_version(queries), "preference_pairs": table_version(pairs)}
-    require_checked(context, "evaluation", **{stage: str(version.value) for stage, version in learned_from.items()})
-    tuned = _read_tuned(job.folder / EVALUATION, version_of(context, "evaluation"))
+    require_checked(context, "fusion_weights", **{stage: str(version.value) for stage, version in learned_from.items()})
+    tuned = _read_tuned(job.folder / FUSION_WEIGHTS, version_of(context, "fusion_weights"))
     record = home.home.store.committed(delta)
     rows = job.learned("rpo")[1].finished()
     run, parent = context.run.run_id, home.parent or None
@@ -88,20 +91,19 @@ def model_release(context: dg.AssetExecutionContext, home: HomeResource) -> dg.M
 
 
 @dg.asset(partitions_def=deltas, group_name="release", code_version="1", deps=[model_release])
-def gate(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
-    """What the release must hold to become champion: measured, and the verdict stored with its hash."""
+def gate(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
+    """What the release must meet to become champion: measured, and the verdict stored with its hash."""
     from genret_ops.promotion.gate import judge_release
-    from genret_ops.registry.store import CHAMPION, Registry
 
-    registry = Registry(home.home.path)
-    release = registry.release(left_by(context, "model_release")[_NUMBER])
-    against = registry.alias(CHAMPION)
-    verdict = judge_release(home.home, registry, release, home.settings.gate)
+    registry = home.home.registry
+    release = registry.release(stage_metadata(context, "model_release")[_NUMBER])
+    opponent = registry.champion()
+    verdict = judge_release(home.home, release, home.settings.gate)
     registry.record_verdict(release.number, verdict, actor())
     return dg.MaterializeResult(
         metadata={
             _NUMBER: release.number,
-            _AGAINST: against or 0,
+            _AGAINST: opponent.number if opponent else 0,
             "files": dg.MetadataValue.path(release.folder),
             "refusals": len(verdict.refusals),
             "criteria": criteria(verdict),
@@ -111,24 +113,27 @@ def gate(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materializ
 
 
 @dg.asset(partitions_def=deltas, group_name="release", code_version="1", deps=[gate])
-def champion(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
-    """The release that answers from now on, brought to the head of now; none where the gate refuses it."""
+def champion(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
+    """The release that answers from now on, put on the newest corpus head; unchanged if the gate refuses the new."""
     from genret_ops.promotion.rebase import rebase
-    from genret_ops.registry.store import CHAMPION, Registry
 
-    registry, waiver = Registry(home.home.path), home.waiver or None
-    judged = left_by(context, "gate")
-    release = registry.release(judged[_NUMBER])
-    with home.home.alone("corpus", wait=True):
-        now, models = registry.alias(CHAMPION), {one.number: one.model for one in registry.releases()}
-        if now is not None and models[now] not in (models.get(judged[_AGAINST]), release.model):
-            told = f"r{now} is champion, and not what r{release.number} was judged against"
-            raise AliasMoved(f"{told}: `genret promote r{release.number}` compares the two")
-        newest = home.home.store.committed(home.home.store.snapshots()[-1])
-        if newest["snapshot"] != release.delta:
+    registry, waiver = home.home.registry, home.waiver or None
+    verdict = stage_metadata(context, "gate")
+    release = registry.release(verdict[_NUMBER])
+    with home.home.lock("corpus", wait=True):
+        current, models = registry.champion(), {other.number: other.model for other in registry.releases()}
+        if current is not None and current.model not in (models.get(verdict[_AGAINST]), release.model):
+            raise AliasMoved(
+                f"{current.name} is champion by now, and {release.name} was not judged against it: `genret promote "
+                f"{release.name}` compares the two"
+            )
+        newest = home.home.store.newest()
+        assert newest is not None
+        if newest.snapshot != release.delta:
             registry.admit(release.number, waiver)
-            release, _, _ = rebase(home.home, registry, release, newest, context.run.run_id, actor())
-        registry.promote(release.number, actor(), home.reason, expected=now, waiver=waiver)
+            release, _, _ = rebase(home.home, release, newest, context.run.run_id, actor())
+        expected = current.number if current else None
+        registry.promote(release.number, actor(), home.reason, expected=expected, waiver=waiver)
     return dg.MaterializeResult(
         metadata={
             _NUMBER: release.number,
@@ -140,7 +145,7 @@ def champion(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Materi
 
 
 def _read_tuned(path: Path, version: str) -> "FusionTuning":
-    """What tuning found, as the evaluation of this data version left it.
+    """What tuning found, as the stage `fusion_weights` of this data version left it.
 
     Raises:
         GenretError: a training has begun since.
@@ -150,7 +155,9 @@ def _read_tuned(path: Path, version: str) -> "FusionTuning":
     from genret_ops.storage.files import file_hash
 
     if not path.exists() or file_hash(path)[:32] != version:
-        raise GenretError("the model is another since it was evaluated: materialise evaluation with its check again")
-    found = json.loads(path.read_text())
-    fusions = {name: Fusion(found[name]["weights"]) for name in ("fusion", "lexical_fusion")}
-    return FusionTuning(**{**found, **fusions})
+        raise GenretError(
+            "the model has changed since its weights were tuned: materialise fusion_weights with its check again"
+        )
+    stored = json.loads(path.read_text())
+    fusions = {name: Fusion(stored[name]["weights"]) for name in ("fusion", "lexical_fusion")}
+    return FusionTuning(**{**stored, **fusions})

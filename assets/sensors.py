@@ -11,12 +11,13 @@ from uuid import uuid4
 
 import dagster as dg
 
-from assets.jobs import CONSOLIDATE, ERASE, EVALUATE, LEARN, UNREACHED, UPDATE, unfinished
-from assets.lib.resources import HomeResource, home_of_environment
+from assets.lib.resources import StageResource, home_of_environment
+from assets.lib.runs import BUILD, CONSOLIDATE, ERASE, EVALUATE, UNREACHED, UPDATE, unfinished
 from genret_ops.errors import GenretError
-from genret_ops.ingestion.file_watcher import Watch, look
-from genret_ops.ingestion.sources import known
-from genret_ops.storage.home import Home
+from genret_ops.ingestion.file_watcher import Watch, scan
+from genret_ops.ingestion.sources import known_sources
+from genret_ops.registry.home import Home
+from genret_ops.text import plural
 
 _SLICE = 20.0
 """Seconds of listing in one tick, of the 60 that Dagster gives it."""
@@ -27,7 +28,7 @@ _poll = max(1, round(_updates.poll_seconds))
 
 
 @dg.sensor(job_name=UPDATE, minimum_interval_seconds=_poll, default_status=dg.DefaultSensorStatus.RUNNING)
-def sources_changed(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.SensorResult:
+def sources_changed(context: dg.SensorEvaluationContext, home: StageResource) -> dg.SensorResult:
     """Launches `update` when files of the sources or posted documents have changed and are no longer being written."""
     opened, now = home.home, time.time()
     if busy := _at_work(opened, context.instance, (UPDATE, ERASE), "corpus"):
@@ -36,45 +37,43 @@ def sources_changed(context: dg.SensorEvaluationContext, home: HomeResource) -> 
     watch = _after(context.instance, Watch.of(state["watch"]), state["launch"], now)
     settle = opened.settings.updates.settle_seconds
     try:
-        sources = known(opened)
-        watch = look(watch, opened.path, sources, settle, _SLICE, now)
+        sources = known_sources(opened)
+        watch = scan(watch, opened.path, sources, settle, _SLICE, now)
     except GenretError as error:
         return dg.SensorResult(skip_reason=str(error), cursor=_cursor(watch, ""))
-    if why_not := watch.why_not(settle, now):
-        if away := watch.unseen(sources):
-            why_not += f"; cannot be reached, and counts as before: {', '.join(away)}"
-        return dg.SensorResult(skip_reason=why_not, cursor=_cursor(watch, ""))
+    if reason := watch.reason_to_wait(settle, now):
+        if unreachable := watch.unreachable_sources(sources):
+            reason += f"; cannot be reached, so the last known state stays: {', '.join(unreachable)}"
+        return dg.SensorResult(skip_reason=reason, cursor=_cursor(watch, ""))
     launch = uuid4().hex
-    changes = f"files in the sources: {watch.changes}"
-    config = {"settle_seconds": settle, "restless": watch.to_read(sources), "reason": changes}
+    reason = "the sensor sources_changed"
+    config = {"settle_seconds": settle, "restless": watch.restless_sources(sources), "reason": reason}
     run_config = {"ops": {"update_sources": {"config": config}}}
     request = dg.RunRequest(run_config=run_config, tags={_LAUNCH: launch, "genret/changes": str(watch.changes)})
-    return dg.SensorResult([request], cursor=_cursor(watch.took(), launch))
+    return dg.SensorResult([request], cursor=_cursor(watch.after_update(), launch))
 
 
-@dg.sensor(job_name=LEARN, minimum_interval_seconds=_poll, default_status=dg.DefaultSensorStatus.RUNNING)
-def learning_is_due(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.SensorResult:
+@dg.sensor(job_name=BUILD, minimum_interval_seconds=_poll, default_status=dg.DefaultSensorStatus.RUNNING)
+def learning_is_due(context: dg.SensorEvaluationContext, home: StageResource) -> dg.SensorResult:
     """Launches `build` when enough passages are unlearned, or one of them has been so for long enough."""
-    from genret_ops.promotion.freshness import Learned, freshness
+    from genret_ops.promotion.retrain_policy import LastBuild, measure_freshness
 
     opened, now = home.home, time.time()
-    if busy := _at_work(opened, context.instance, (LEARN, CONSOLIDATE, ERASE), "training"):
+    if busy := _at_work(opened, context.instance, (BUILD, CONSOLIDATE, ERASE), "training"):
         return dg.SensorResult(skip_reason=busy)
-    last, found = Learned(**json.loads(context.cursor or "{}")), freshness(opened.path)
-    if why_not := last.why_not(found, opened.settings.updates, now):
-        return dg.SensorResult(skip_reason=why_not)
-    config = {"ops": {"learn_what_is_pending": {"config": {"reason": f"{found.unlearned} passages were unlearned"}}}}
-    cursor = json.dumps(asdict(Learned(now, found.unlearned)))
+    last, freshness = LastBuild(**json.loads(context.cursor or "{}")), measure_freshness(opened)
+    if waits := last.reason_to_wait(freshness, opened.settings.updates, now):
+        return dg.SensorResult(skip_reason=waits)
+    reason = plural(freshness.unlearned, "unlearned passage")
+    config = {"ops": {"learn_what_is_pending": {"config": {"reason": reason}}}}
+    cursor = json.dumps(asdict(LastBuild(now, freshness.unlearned)))
     return dg.SensorResult([dg.RunRequest(run_config=config)], cursor=cursor)
 
 
 @dg.schedule(job_name=EVALUATE, cron_schedule=_updates.evaluate_at, default_status=dg.DefaultScheduleStatus.RUNNING)
-def nightly_evaluation(home: HomeResource) -> dg.RunRequest | dg.SkipReason:
+def nightly_evaluation(home: StageResource) -> dg.RunRequest | dg.SkipReason:
     """Launches `evaluate` once a night (updates.evaluate_at), in UTC."""
-    from genret_ops.registry.store import CHAMPION, Registry
-
-    registry = Registry.existing(home.home.path)
-    if registry is None or registry.alias(CHAMPION) is None:
+    if home.home.registry.champion() is None:
         return dg.SkipReason("nothing was built yet: launch `build`, or run `genret build`")
     return dg.RunRequest()
 
@@ -88,7 +87,7 @@ def _at_work(home: Home, instance: dg.DagsterInstance, jobs: tuple[str, ...], lo
     for job in jobs:
         if run := unfinished(home, instance, job, lock):
             return f"a run of {job} is {run.status.value.lower()} already: {run.run_id[:8]}"
-    return f"a command is at work on the {lock}: looking again when it has ended" if home.busy(lock) else None
+    return f"a command is at work on the {lock}: looking again when it has ended" if home.is_locked(lock) else None
 
 
 def _after(instance: dg.DagsterInstance, watch: Watch, launch: str, now: float) -> Watch:
@@ -97,8 +96,8 @@ def _after(instance: dg.DagsterInstance, watch: Watch, launch: str, now: float) 
         return watch
     runs = instance.get_runs(dg.RunsFilter(tags={_LAUNCH: launch}), limit=1)
     if not runs or runs[0].status != dg.DagsterRunStatus.SUCCESS:
-        return watch.failed(now)
-    return watch.unreached(now) if UNREACHED in runs[0].tags else watch.succeeded()
+        return watch.after_failure(now)
+    return watch.after_partial_success(now) if UNREACHED in runs[0].tags else watch.after_success()
 
 
 def _cursor(watch: Watch, launch: str) -> str:

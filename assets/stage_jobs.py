@@ -1,58 +1,60 @@
-"""The chain of assets and the jobs that share it out: one run takes one delta through one job.
+"""The chain of stages, and the jobs that divide it: a run takes one delta through one job.
 
-Whoever starts such a run, it holds the lock that its tag names for as long as it lasts (home.py).
+Whoever starts such a run, it holds the lock that its tag names for as long as it lasts (lib/resources.py).
 """
 
 import dagster as dg
 
 from assets import checks, corpus, evaluation, fast_update, release, training
 from assets.lib.openlineage import HOOKS
-from assets.lib.resources import LOCKS, HomeResource, home_of_environment
+from assets.lib.resources import LOCKS, SourceReader, StageResource, home_of_environment
 
 _loaded = dg.load_assets_from_modules([corpus, fast_update, training, release, evaluation])
 # Stages carry the hooks themselves, for runs of a selection in the UI; the jobs add those of the checks.
-assets = [one.with_hooks(HOOKS) for one in _loaded if isinstance(one, dg.AssetsDefinition)]
-data_checks = dg.load_asset_checks_from_modules([checks])
-_in_time = dg.AssetSelection.checks(evaluation.learned_in_time)
-_found = dg.AssetSelection.groups("corpus")
-_served = dg.AssetSelection.groups("fast_update")
-_measured = dg.AssetSelection.groups("evaluation")
-_learned = dg.AssetSelection.groups("training", "release")
+assets = [asset.with_hooks(HOOKS) for asset in _loaded if isinstance(asset, dg.AssetsDefinition)]
+data_checks = [*dg.load_asset_checks_from_modules([checks]), evaluation.learned_in_time]
+resources = {"home": StageResource(path=str(home_of_environment().path)), "reader": SourceReader()}
 
-jobs = [
+_corpus = dg.AssetSelection.groups("corpus")
+_fast_update = dg.AssetSelection.groups("fast_update")
+_learning = dg.AssetSelection.groups("training", "release")
+_evaluation = dg.AssetSelection.groups("evaluation")
+_freshness = dg.AssetSelection.checks(evaluation.learned_in_time)
+
+stage_jobs = [
     dg.define_asset_job(
         "update_stages",
-        _found | _served | _in_time,
+        _corpus | _fast_update | _freshness,
         description="The stages of `update`: read the sources, commit a delta, make it searchable.",
         tags={LOCKS: "corpus"},
         hooks=HOOKS,
     ),
     dg.define_asset_job(
         "patch_stages",
-        _served,
-        description="The last stage of `update` alone: put a model on a snapshot that is committed, without training.",
+        _fast_update,
+        description="The last stage of `update` alone: put a model on a committed snapshot, without training.",
         tags={LOCKS: "corpus"},
         hooks=HOOKS,
     ),
     dg.define_asset_job(
         "build_stages",
-        _learned,
+        _learning,
         description="The stages of `build`, `consolidate` and `erase`: train on a committed delta, judge, promote.",
         tags={LOCKS: "training"},
         hooks=HOOKS,
     ),
     dg.define_asset_job(
         "evaluate_stages",
-        _measured | _in_time,
-        description="The stage of `evaluate`: ask the champion every question whose answer is known.",
+        _evaluation | _freshness,
+        description="The stage of `evaluate`: ask the champion every question with a known answer.",
         tags={LOCKS: "evaluation"},
         hooks=HOOKS,
     ),
 ]
 stages = dg.Definitions(
     assets=assets,
-    asset_checks=[*data_checks, evaluation.learned_in_time],
-    jobs=jobs,
-    resources={"home": HomeResource(path=str(home_of_environment().path))},
+    asset_checks=data_checks,
+    jobs=stage_jobs,
+    resources=resources,
     executor=dg.in_process_executor,
 )

@@ -10,21 +10,24 @@ from typing import Any
 import dagster as dg
 
 from assets.corpus import docids
-from assets.lib.metadata_views import loss_curve, markdown_table, progress_bar
-from assets.lib.resources import TABLES, HomeResource, deltas, require_checked, table_links, table_version, tables_of
+from assets.lib.handover import TABLES, require_checked, table_links, table_version, tables_of
+from assets.lib.metadata_views import loss_curve, table
+from assets.lib.resources import StageResource
+from assets.partitions import deltas
+from genret_ops.progress import progress
 
 _SHOWN = 10
 
 
 @dg.asset(partitions_def=deltas, group_name="training", code_version="1", deps=[docids], kinds={"numpy"})
-def genesis_rows(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
+def genesis_rows(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
     """Frozen encodings of every passage's body and sentences; each text is encoded once ever."""
     from genret_ops.storage.files import file_hash
     from genret_ops.training import dataset
 
     delta = context.partition_key
-    with progress_bar("encoding passages") as shown:
-        rows, encoded = dataset.genesis_rows(home.home.path, home.head(delta), home.settings, progress=shown)
+    with progress("encoding passages") as report:
+        rows, encoded = dataset.genesis_rows(home.home.path, home.head(delta), home.settings, progress=report)
     folder = home.home.work(delta) / "genesis"
     folder.mkdir(parents=True, exist_ok=True)
     rows.save(folder)
@@ -41,18 +44,18 @@ def genesis_rows(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Ma
 
 
 @dg.asset(partitions_def=deltas, group_name="training", code_version="1", deps=[docids], kinds={"lancedb"})
-def synthetic_queries(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
+def synthetic_queries(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
     """Queries made from the corpus itself: to train on, to mine hard negatives with, and held out for tuning."""
     import numpy as np
 
     from genret_ops.records import to_arrow
-    from genret_ops.retrieval.index import Index
-    from genret_ops.synthesis.queries import neighbours, write_queries
+    from genret_ops.retrieval.index_cache import open_index
+    from genret_ops.synthesis.queries import lexical_neighbours, write_queries
 
     delta, settings = context.partition_key, home.settings
-    index = Index.open(home.home, home.home.store.committed(delta), settings.retrieval)
-    with progress_bar("finding lexical neighbours") as shown:
-        near = neighbours(index.head, index.lexical, shown)
+    index = open_index(home.home, home.home.store.committed(delta), settings.retrieval)
+    with progress("finding lexical neighbours") as report:
+        near = lexical_neighbours(index.head, index.lexical, report)
     queries = write_queries(index.head, near, settings, home.known)
     home.home.work(delta).mkdir(parents=True, exist_ok=True)
     np.save(home.home.work(delta) / "neighbours.npy", near)
@@ -66,8 +69,8 @@ def synthetic_queries(context: dg.AssetExecutionContext, home: HomeResource) -> 
             **table_links(home, tables),
             "queries": len(queries),
             "seed": settings.training.seed,
-            "by kind": markdown_table(("split", "kind", "queries"), [(*key, n) for key, n in sorted(counts.items())]),
-            "samples": markdown_table(("split", "kind", "text"), samples),
+            "by kind": table(("split", "kind", "queries"), [(*key, n) for key, n in sorted(counts.items())]),
+            "samples": table(("split", "kind", "text"), samples),
         },
         data_version=table_version(tables),
     )
@@ -80,7 +83,7 @@ def synthetic_queries(context: dg.AssetExecutionContext, home: HomeResource) -> 
     deps=[genesis_rows, synthetic_queries],
     kinds={"pytorch"},
 )
-def sft_adapter(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
+def sft_adapter(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
     """Stage 1: the model learns to write docids, on Context2ID and Query2ID interleaved."""
     import numpy as np
 
@@ -108,7 +111,7 @@ def sft_adapter(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mat
 
 
 @dg.asset(partitions_def=deltas, group_name="training", code_version="1", deps=[sft_adapter], kinds={"lancedb"})
-def preference_pairs(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
+def preference_pairs(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
     """Hard negatives: wrong passages that the SFT model ranks above the right one, as preference pairs."""
     from genret_ops.records import PreferencePair, to_arrow
     from genret_ops.training.launcher import run_stage
@@ -137,14 +140,14 @@ def preference_pairs(context: dg.AssetExecutionContext, home: HomeResource) -> d
             "queries": asked,
             "pairs": len(pairs),
             "queries with a wrong passage first": len({pair.query for pair in pairs}),
-            "samples": markdown_table(("query", "chosen", "rejected"), samples),
+            "samples": table(("query", "chosen", "rejected"), samples),
         },
         data_version=table_version(tables),
     )
 
 
 @dg.asset(partitions_def=deltas, group_name="training", code_version="1", deps=[preference_pairs], kinds={"pytorch"})
-def rpo_adapter(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult[None]:
+def rpo_adapter(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
     """Stage 2: preference optimisation on the pairs, with a likelihood term that keeps what stage 1 learned."""
     from genret_ops.training.launcher import run_stage
 
@@ -153,7 +156,7 @@ def rpo_adapter(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mat
     return _trained(home, context.partition_key, "rpo", tables_of(context, "preference_pairs"))
 
 
-def _trained(home: HomeResource, delta: str, stage: str, tables: Mapping[str, int]) -> dg.MaterializeResult[None]:
+def _trained(home: StageResource, delta: str, stage: str, tables: Mapping[str, int]) -> dg.MaterializeResult[None]:
     """What a stage learned, and the `tables` that it learned from."""
     from genret_ops.storage.files import file_hash
 

@@ -1,13 +1,13 @@
-"""What passes between stages: small frozen dataclasses and the Arrow schemas they are stored under.
+"""What passes between stages: small frozen dataclasses, and the Arrow schemas under which their tables are stored.
 
-This module knows nothing of where the tables live (store.py) or of who makes them.
+This module does not know where tables and records lie (storage/) or who makes them.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,11 @@ def text_hash(text: str) -> str:
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys and no spaces: equal values give equal bytes."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+Mode = Literal["hybrid", "generative", "lexical", "dense"]
+"""How a search ranks: model and words fused, the model alone, words alone, or cosine with the body rows."""
+MODES: tuple[Mode, ...] = get_args(Mode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +132,62 @@ class Hit:
     state: str = "learned"
 
 
-def _schema(**fields: pa.DataType) -> pa.Schema:
-    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in fields.items()])
+@dataclass(frozen=True, slots=True)
+class SnapshotRecord:
+    """The committed record of a snapshot, written last: a snapshot exists once its record does.
+
+    Attributes:
+        snapshot: its name, such as `delta-00042`.
+        tables: version of each table that belongs to it.
+        hashes: SHA-256 of the rows of each of those versions (`table_hash`).
+        committed_at: when it was committed, UTC in ISO 8601.
+        statistics: the snapshot whose word statistics its lexical index uses: itself or an earlier one.
+        sources: where its documents were read from.
+        cut: the settings on which the cuts of its passages depend.
+        checked: warnings of each stage's data check, by stage.
+        erased: keys of the documents that had been erased by then (corpus/erased.py).
+        posted: ticket of each document that was posted, by the document's key.
+        documents: number of documents.
+        passages: number of live passages.
+        docids: number of docids ever given.
+        reasons: number of refused inputs by reason.
+        changes: number of documents that were added, changed, removed and redescribed since the snapshot before.
+    """
+
+    snapshot: str
+    tables: Mapping[str, int] = field(default_factory=dict)
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    committed_at: str = ""
+    statistics: str = ""
+    sources: Sequence[str] = ()
+    cut: Mapping[str, Any] = field(default_factory=dict)
+    checked: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    erased: Sequence[str] = ()
+    posted: Mapping[str, str] = field(default_factory=dict)
+    documents: int = 0
+    passages: int = 0
+    docids: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    changes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def hash(self) -> str:
+        """Identity of the record: what a lineage quotes and an audit computes again."""
+        return text_hash(canonical_json(self.as_json()))
+
+    def as_json(self) -> dict[str, Any]:
+        """The record as it is stored; `from_json` reads it."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """A stored record; a field that this version does not know is passed over."""
+        known = {each.name for each in fields(cls)}
+        return cls(**{name: value for name, value in stored.items() if name in known})
+
+
+def _schema(**columns: pa.DataType) -> pa.Schema:
+    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns.items()])
 
 
 _text, _number, _texts = pa.string(), pa.int64(), pa.list_(pa.string())

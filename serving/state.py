@@ -1,4 +1,4 @@
-"""What a worker answers from: one complete release, opened from a home or from a packed folder, never changed."""
+"""What a worker answers from: one complete release, opened from a home or a packed folder, and never changed."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -9,15 +9,15 @@ from typing import Any, Protocol
 from genret_ops import summaries
 from genret_ops.corpus.visibility import Visibility
 from genret_ops.records import Document
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
-from genret_ops.registry.store import CANDIDATE, CHAMPION, Registry
+from genret_ops.registry.store import CANDIDATE, CHAMPION
 from genret_ops.retrieval.retriever import Retriever
-from genret_ops.storage.home import Home
 
 
 @dataclass(frozen=True)
 class State:
-    """A release and the retriever over it; whoever has begun with one ends with it. `delta` is its corpus head."""
+    """A release with its retriever. A request uses one state from beginning to end. `delta` is its corpus head."""
 
     number: int
     content_hash: str
@@ -33,32 +33,34 @@ class State:
     def docids(self) -> Mapping[str, list[int]]:
         """The docids of each document, in the order of its passages."""
         head = self.retriever.index.head
-        found = dict[str, list[tuple[int, int]]]()
+        passages = dict[str, list[tuple[int, int]]]()
         for docid in range(len(head)):
             for place in head.occurrences[docid]:
-                found.setdefault(place.doc_id, []).append((place.ordinal, docid))
-        return {doc_id: [docid for _, docid in sorted(places)] for doc_id, places in found.items()}
+                passages.setdefault(place.doc_id, []).append((place.ordinal, docid))
+        return {doc_id: [docid for _, docid in sorted(ordered)] for doc_id, ordered in passages.items()}
 
     def attributes(self, filters: Mapping[str, str]) -> Mapping[str, Counter[str]]:
-        """How many of the live documents that have the filters' values have each value of each attribute."""
-        found: Mapping[str, Counter[str]] = self._counted(self.retriever.live(), tuple(sorted(filters.items())))
-        return found
+        """How many live documents have each value of each attribute, among those that pass the filters."""
+        counts: Mapping[str, Counter[str]] = self._counted(self.retriever.live(), tuple(sorted(filters.items())))
+        return counts
 
     @cached_property
     def _counted(self) -> Any:
         return lru_cache(maxsize=16)(self._count)
 
     def _count(self, live: Visibility, filters: tuple[tuple[str, str], ...]) -> dict[str, Counter[str]]:
-        found = dict[str, Counter[str]]()
+        counts = dict[str, Counter[str]]()
         gone = self.retriever.index.redescribed(live) if filters else frozenset[str]()
-        for document in self._standing(live):
+        for document in self.live_documents(live):
             if document.doc_id not in gone and all(document.metadata.get(name) == value for name, value in filters):
                 for name, value in document.metadata.items():
-                    found.setdefault(name, Counter())[value] += 1
-        return found
+                    counts.setdefault(name, Counter())[value] += 1
+        return counts
 
-    def _standing(self, live: Visibility) -> Iterator[Document]:
+    def live_documents(self, live: Visibility | None = None) -> Iterator[Document]:
+        """Documents of which a passage may be returned, under a visibility: that of now unless one is given."""
         head = self.retriever.index.head
+        live = self.retriever.live() if live is None else live
         for doc_id, docids in self.docids.items():
             if any((doc_id, head.passages[docid].passage_id) in live for docid in docids):
                 yield head.document(doc_id)
@@ -68,16 +70,16 @@ class Source(Protocol):
     """Where releases come from. Every method reads files or a database: call it in a thread."""
 
     def champion(self) -> int | None:
-        """Number of the release that should answer; None where there is none yet."""
+        """Number of the release that should answer; None if there is none yet."""
 
     def candidate(self) -> int | None:
-        """Number of the release that is to be compared with it; None where there is none."""
+        """Number of the release to compare with it; None if there is none."""
 
     def open(self, number: int, beside: State | None) -> State:
-        """A release, verified; what it has in common with the state `beside` is shared."""
+        """A verified release; it shares with the state `beside` what both have."""
 
     def releases(self) -> list[dict[str, Any]]:
-        """Every release there is, by number."""
+        """Every release, by number."""
 
 
 class HomeSource:
@@ -85,7 +87,6 @@ class HomeSource:
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        self._registry: Registry | None = None
 
     def champion(self) -> int | None:
         return self._aliases().get(CHAMPION)
@@ -94,8 +95,7 @@ class HomeSource:
         return self._aliases().get(CANDIDATE)
 
     def _aliases(self) -> Mapping[str, int]:
-        self._registry = self._registry or Registry.existing(self._home.path)
-        return self._registry.aliases() if self._registry else {}
+        return self._home.registry.aliases()
 
     def open(self, number: int, beside: State | None) -> State:
         release, retriever = open_release(self._home, number, beside.retriever.index if beside else None)

@@ -7,10 +7,11 @@ from typing import Any
 from assets.lib import runner
 from genret_ops.corpus.view import CorpusView
 from genret_ops.evaluation.datasets import Benchmark
+from genret_ops.registry.home import Home
 from genret_ops.release_benchmark import Progress, measure, report_path
 from genret_ops.settings import Settings
 from genret_ops.storage.files import write_atomically
-from genret_ops.storage.home import Home, make_home
+from genret_ops.storage.home import make_home
 from genret_ops.training.calibration import steps_for
 
 _WAIVER = "a benchmark measures whatever it built"
@@ -46,7 +47,7 @@ def bench(
 def _settings(home: Home, steps: int | None, budget_minutes: float | None, seed: int | None) -> Settings:
     settings = home.settings
     if budget_minutes is not None:
-        head = CorpusView.load(home.store, home.store.committed(home.store.snapshots()[-1]))
+        head = CorpusView.load(home.store, home.store.committed(home.store.snapshots()[-1]).tables)
         sentences = [sentence for passage in head.passages for sentence in passage.sentences]
         steps = steps_for(budget_minutes, settings, sentences, home.path / "calibration.json")
     return settings.with_training(steps=steps, seed=seed)

@@ -15,18 +15,17 @@ from typing import Any
 from assets.lib import runner
 from assets.lib.execution import instance_of
 from genret_ops.errors import GenretError
-from genret_ops.evaluation.arrivals import Arrival, arrivals
 from genret_ops.evaluation.continual_summary import REFERENCE, STRATEGIES, TIMED, summary
-from genret_ops.evaluation.datasets import Benchmark
+from genret_ops.evaluation.datasets import Arrival, Benchmark, arrivals
 from genret_ops.evaluation.reports.continual_report import write_page
 from genret_ops.records import canonical_json, text_hash
-from genret_ops.registry.artifacts import read_manifest
+from genret_ops.registry.home import Home
 from genret_ops.registry.store import Release
 from genret_ops.release_benchmark import Progress, measure_arrived
 from genret_ops.settings import SETTINGS_FILE, Settings
 from genret_ops.storage.encoding_cache import ENCODINGS
 from genret_ops.storage.files import write_atomically
-from genret_ops.storage.home import Home, make_home
+from genret_ops.storage.home import make_home
 
 _WAIVER = "a benchmark measures whatever it built"
 _TAUGHT = ("sft_adapter", "preference_pairs", "rpo_adapter")
@@ -63,17 +62,17 @@ def replay(
         home = path / f"{strategy}-seed{seed}"
         if not home.exists():
             copy_home(genesis, home, path / f"{TIMED}-seed{seed}")
-        own = of_strategy(settings, strategy)
+        adapted = of_strategy(settings, strategy)
         after = range(1, len(arrived))
         cells[strategy] = [
             first,
-            *(cell_of(home, benchmark, arrived, delta, strategy, own, progress) for delta in after),
+            *(cell_of(home, benchmark, arrived, delta, strategy, adapted, progress) for delta in after),
         ]
     parts = [[query.query_id for query in part.queries] for part in arrived]
     facts = {"dataset": benchmark.name, "seed": seed, "protocol": "official" if benchmark.official else "textbook"}
     facts |= {"by": order[0], "first": order[1], "settings_hash": settings.hash()}
     facts |= {"steps": settings.training.steps, "update_steps": settings.training.update_steps}
-    facts["revisions"] = sorted({str(cell["revision"]) for own in cells.values() for cell in own})
+    facts["revisions"] = sorted({str(cell["revision"]) for rows in cells.values() for cell in rows})
     result = summary(cells, parts, facts, seed)
     page = path / f"{benchmark.name}-deltas{len(arrived) - 1}-seed{seed}.html"
     write_atomically(page.with_suffix(".json"), json.dumps(result, indent=1).encode())
@@ -113,9 +112,9 @@ def cell_of(
     home = Home(path)
     write_atomically(path / _CORPUS, ("\n".join(lines) + "\n").encode())
     started = time.perf_counter()
-    found = runner.ingest(home, [str(path / _CORPUS)], only=True)
+    ingested = runner.ingest(home, [str(path / _CORPUS)], only=True)
     searchable = time.perf_counter() - started
-    release, learned = found.release, 0.0
+    release, learned = ingested.release, 0.0
     if release is None or strategy != "fast":
         release = runner.build(home, settings, consolidate=strategy == REFERENCE, waiver=_WAIVER).release
         learned = time.perf_counter() - started
@@ -127,10 +126,10 @@ def cell_of(
     }
     cell = {
         "of": key,
-        "corpus": {name: found.record[name] for name in ("documents", "passages")},
+        "corpus": {"documents": ingested.record.documents, "passages": ingested.record.passages},
         "seconds": seconds if whole else None,
         "steps": _steps(trained),
-        "revision": read_manifest(release.folder)["git_revision"],
+        "revision": release.manifest().git_revision,
         "heldout": dict(release.metrics),
         "scores": measure_arrived(home, release, asked, lambda done, total: progress(kept.stem, done, total)),
     }
@@ -145,13 +144,13 @@ def _with_steps(settings: Settings, steps: int | None) -> Settings:
 
 def of_strategy(settings: Settings, strategy: str) -> Settings:
     """The settings of a strategy; a chain is never cut short, since consolidation would hide what it forgets."""
-    own = settings.with_training(chain=10_000, replay=0.0 if strategy == "without_replay" else None)
-    return own.model_copy(update={"gate": own.gate.model_copy(update={"forgetting": _ANY})})
+    adapted = settings.with_training(chain=10_000, replay=0.0 if strategy == "without_replay" else None)
+    return adapted.model_copy(update={"gate": adapted.gate.model_copy(update={"forgetting": _ANY})})
 
 
 def _steps(release: Release | None) -> int:
     """Steps of SFT and RPO that a training took."""
-    return sum(map(len, read_manifest(release.folder)["loss"].values())) if release else 0
+    return sum(map(len, release.manifest().loss.values())) if release else 0
 
 
 def _training(home: Home, release: Release | None) -> float:
@@ -159,8 +158,8 @@ def _training(home: Home, release: Release | None) -> float:
     if release is None:
         return 0.0
     with instance_of(home) as instance:
-        stages = instance.get_run_step_stats(read_manifest(release.folder)["run_id"])
-    return sum((one.end_time or 0.0) - (one.start_time or 0.0) for one in stages if one.step_key in _TAUGHT)
+        stages = instance.get_run_step_stats(release.manifest().run_id)
+    return sum((step.end_time or 0.0) - (step.start_time or 0.0) for step in stages if step.step_key in _TAUGHT)
 
 
 def copy_home(source: Path, target: Path, encoded: Path) -> None:

@@ -15,22 +15,21 @@ import dagster as dg
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
-from assets.jobs import ERASE, UPDATE, names
 from assets.lib import runner
 from assets.lib.execution import instance_of
-from assets.lib.resources import deltas
+from assets.lib.runs import ERASE, UPDATE, mentions
+from assets.partitions import deltas
 from genret_ops.corpus.erased import Erased, Erasure, document_key
 from genret_ops.corpus.visibility import lift, withdraw
 from genret_ops.errors import GenretError
 from genret_ops.ingestion.inbox import Inbox
 from genret_ops.maintenance.erasure_scan import Traces, describe
-from genret_ops.maintenance.sweep import present, remove, sweep
-from genret_ops.promotion.feedback import remove_feedback
-from genret_ops.promotion.labels import remove_labels
+from genret_ops.maintenance.garbage_collection import remove, sweep
+from genret_ops.promotion.judgments import remove_feedback, remove_labels
 from genret_ops.registry.ancestry import learned_from
+from genret_ops.registry.home import Home
 from genret_ops.registry.retirement import ERASED
-from genret_ops.registry.store import CHAMPION, Registry
-from genret_ops.storage.home import Home, actor
+from genret_ops.storage.home import actor
 from validations.data_docs import FOLDER as DATA_DOCS
 
 _REASON = "genret erase"
@@ -40,35 +39,39 @@ _HARMLESS = (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.QUEUED, dg.Dagster
 
 
 def erase(home: Home, doc_id: str) -> dict[str, Any]:
-    """Erase a document for good; returns the report, as JSON: every place, what was removed, and where traces are left.
+    """Erase a document for good.
+
+    Returns:
+        The report, as JSON: every place, what was removed, and where traces are left.
 
     Raises:
-        GenretError: no snapshot holds it, or another erasure is unfinished. Withdrawn, but not yet erased, it is where
-            another command is at work, a source that was never read cannot be, or too few documents remain to train on.
+        GenretError: no snapshot holds it, or another erasure is unfinished; or, with the document withdrawn but not yet
+            erased, another command is at work, a source that was never read cannot be, or too few documents are left
+            to train on.
     """
-    if looked_for(home, doc_id) is None:
+    if erasure_of(home, doc_id) is None:
         asked = Erased.of(home.path).asked[document_key(doc_id)]
         return {"document": doc_id, "asked": asked, "already": True, "left": []}
     if Erasure.under_way(home.path) is None:
         withdraw(home.path, doc_id)
-    with home.alone("corpus"):
-        if (erasure := looked_for(home, doc_id)) is not None:  # again: an ingest may have ended since
+    with home.lock("corpus"):
+        if (erasure := erasure_of(home, doc_id)) is not None:  # again: an ingest may have ended since
             erasure.begin(home.path)
-    found = runner.ingest(home, waiver=_WAIVER)
+    ingested = runner.ingest(home, reason=_REASON, waiver=_WAIVER)
     refusals = _consolidate(home)
-    with home.still():
+    with home.lock_everything():
         report = _purge(home)
     return {
         "document": doc_id,
         "asked": Erased.of(home.path).asked[document_key(doc_id)],
         "already": False,
-        "snapshot": found.record["snapshot"],
+        "snapshot": ingested.record.snapshot,
         "refusals": refusals,
         **report,
     }
 
 
-def looked_for(home: Home, doc_id: str) -> Erasure | None:
+def erasure_of(home: Home, doc_id: str) -> Erasure | None:
     """What an erasure of a document looks for: as it was begun, or as it would be; None where it was erased before.
 
     Raises:
@@ -83,25 +86,22 @@ def looked_for(home: Home, doc_id: str) -> Erasure | None:
 
 
 def _consolidate(home: Home) -> list[str]:
-    """Train again from genesis where the champion's weights have seen the document; what the gate said to it."""
-    if not present(home) or (number := Registry(home.path).alias(CHAMPION)) is None:
+    """Train again from genesis if the champion's weights have seen the document; returns what the gate refused."""
+    if (champion := home.registry.champion()) is None:
         return []
-    if number in _tainted(home, _traces(home).in_snapshots()):
-        number = runner.build(home, home.settings, consolidate=True, waiver=_WAIVER, reason=_REASON).release.number
-    verdict = Registry(home.path).verdict(number)
+    if champion.number in _tainted(home, _traces(home).in_snapshots()):
+        champion = runner.build(home, home.settings, consolidate=True, waiver=_WAIVER, reason=_REASON).release
+    verdict = home.registry.verdict(champion.number)
     return verdict.refusals if verdict else []
 
 
 def _tainted(home: Home, snapshots: Sequence[str]) -> list[int]:
     """The releases that need one of these snapshots: they stand on it, use its word statistics, or learned from it."""
-    releases = present(home)
-    if not releases:
-        return []
-    registry = Registry(home.path)
+    registry = home.registry
     return [
         release.number
-        for release in releases
-        if not {release.delta, release.head["statistics"], *learned_from(registry, [release])}.isdisjoint(snapshots)
+        for release in registry.present()
+        if not {release.delta, release.head.statistics, *learned_from(registry, [release])}.isdisjoint(snapshots)
     ]
 
 
@@ -117,10 +117,10 @@ def _purge(home: Home) -> dict[str, Any]:
     traces = _traces(home)
     snapshots = traces.in_snapshots()
     retired, key = _tainted(home, snapshots), document_key(traces.document)
-    if present(home):
-        registry = Registry(home.path)
-        known = any(event.facts["document"] == key for event in registry.events(ERASED))
-        if retired or not known:
+    registry = home.registry
+    if registry.present():
+        recorded = any(event.facts["document"] == key for event in registry.events(ERASED))
+        if retired or not recorded:
             registry.retire(ERASED, retired, actor(), reason=_REASON, document=key)
     bench = [path for path in sorted((home.path / "bench").glob("*")) if traces.in_file(path)]
     for path in (*bench, home.path / "work", home.path / DATA_DOCS):
@@ -134,15 +134,15 @@ def _purge(home: Home) -> dict[str, Any]:
     }
     Inbox(home).forget(traces.document)
     lift(home.path, traces.document)
-    found = traces.search()
-    if not found.removable and (erasure := Erasure.under_way(home.path)):
+    left = traces.search()
+    if not left.removable and (erasure := Erasure.under_way(home.path)):
         erasure.end(home.path)
-    searched = {name: getattr(found, name) for name in ("files", "bytes", "database_rows", "table_rows")}
+    searched = {name: getattr(left, name) for name in ("files", "bytes", "database_rows", "table_rows")}
     return {
         "retired": [f"r{number}" for number in retired],
         "removed": removed,
         "searched": {**searched, "pieces": len(traces.needles), "id_everywhere": traces.by_name},
-        "left": list(found.left),
+        "left": list(left.left),
     }
 
 
@@ -154,15 +154,15 @@ def _forget_runs(home: Home, snapshots: Sequence[str], document: str) -> int:
     stay and are empty.
     """
     with instance_of(home) as instance:
-        launched = [one for job in (UPDATE, ERASE) for one in instance.get_runs(dg.RunsFilter(job_name=job))]
-        launched = [one for one in launched if names(one.run_config, document)]
+        launched = [run for job in (UPDATE, ERASE) for run in instance.get_runs(dg.RunsFilter(job_name=job))]
+        launched = [run for run in launched if mentions(run.run_config, document)]
         kept = home.store.snapshots()
         after = [later for name, later in pairwise(kept[:-1]) if name in snapshots[-1:]]
         for name in (*snapshots, *after):
             launched += instance.get_runs(dg.RunsFilter(tags={"dagster/partition": name}))
         tried = instance.get_runs(dg.RunsFilter(tags={"dagster/partition": kept[-1]}))
-        launched += [one for one in tried if one.status not in _HARMLESS]
-        forgotten = {one.run_id: one for one in launched}
+        launched += [run for run in tried if run.status not in _HARMLESS]
+        forgotten = {run.run_id: run for run in launched}
         for run_id in forgotten:
             instance.delete_run(run_id)
         with cast(SqlEventLogStorage, instance.event_log_storage).index_connection() as connection:
@@ -173,9 +173,9 @@ def _forget_runs(home: Home, snapshots: Sequence[str], document: str) -> int:
         records = instance.get_asset_records()
         keys = [record.asset_entry.asset_key for record in records if record.asset_entry.last_run_id in forgotten]
         instance.wipe_assets(keys)
-    for run_id, one in forgotten.items():
+    for run_id, run in forgotten.items():
         logs, rows = home.dagster / "storage" / run_id, (home.dagster / "history" / "runs").glob(f"{run_id}.db*")
-        if one.is_finished or one.job_name != ERASE:
+        if run.is_finished or run.job_name != ERASE:
             for path in (*rows, logs):
                 remove(path)
         else:

@@ -17,12 +17,14 @@ from dagster._serdes import ConfigurableClassData
 from sqlalchemy.exc import DBAPIError
 
 from assets.lib.dagster_storage import OpenStorage
+from assets.lib.handover import refused
 from assets.lib.openlineage import telling_failures
-from assets.lib.resources import deltas, refused
+from assets.lib.resources import SourceReader
+from assets.partitions import deltas
 from assets.stage_jobs import stages
 from genret_ops.errors import DataRefused, GenretError
+from genret_ops.registry.home import Home
 from genret_ops.settings import Settings
-from genret_ops.storage.home import Home
 
 _TAG = "genret/command"
 _UNCAPTURED = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
@@ -56,8 +58,18 @@ def instance_of(home: Home) -> dg.DagsterInstance:
     return dg.DagsterInstance.from_ref(reference)
 
 
-def materialise(home: Home, job: str, delta: str, config: dict[str, Any], settings: Settings) -> None:
-    """Run the stages of a job for a delta; `config` is the home resource's.
+def materialise(
+    home: Home, job: str, delta: str, config: dict[str, Any], settings: Settings, reader: SourceReader | None = None
+) -> None:
+    """Run the stages of a job for a delta.
+
+    Args:
+        home: the home.
+        job: name of the job, as in stage_jobs.py.
+        delta: the delta.
+        config: configuration of the resource `home`, beside its path.
+        settings: settings of the run, whose hash its tag shows.
+        reader: gives the documents; None: the sources are read by the stage itself.
 
     Raises:
         DataRefused: a data check refused what a stage wrote.
@@ -79,6 +91,7 @@ def materialise(home: Home, job: str, delta: str, config: dict[str, Any], settin
                         "resources": {"home": {"config": {"path": str(home.path), **config}}},
                         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                     },
+                    resources={"reader": reader} if reader else None,
                 )
         except DagsterExecutionInterruptedError as error:
             raise KeyboardInterrupt from error

@@ -19,7 +19,7 @@ from uuid import UUID, uuid5
 import dagster as dg
 from dagster._core.execution.stats import StepEventStatus
 
-from assets.lib.resources import TABLES
+from assets.lib.handover import TABLES
 from genret_ops import __version__
 from genret_ops.errors import GenretError
 from genret_ops.ingestion.readers import without_credentials
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from openlineage.client.event_v2 import RunEvent
     from openlineage.client.generated.parent_run import ParentRunFacet
 
-    from genret_ops.storage.home import Home
+    from genret_ops.registry.home import Home
 
 _PRODUCER = f"urn:genret-ops:{__version__}"
 _SECONDS = 5.0

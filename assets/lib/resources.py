@@ -1,59 +1,46 @@
-"""The partitions, the home as a Dagster resource, and what one stage may know of another.
-
-What passes between stages is a version: a stage leaves the table versions that it wrote in its materialization
-under `tables`, and the next stage of the same delta reads them there.
-"""
+"""The home as a Dagster resource, and the reader of its sources."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import dagster as dg
-from dagster._core.definitions.data_version import DATA_VERSION_TAG
 from pydantic import Field
 
-from genret_ops.errors import DataRefused, GenretError
 from genret_ops.settings import Settings
-from genret_ops.storage.tables import FOLDER
 
 if TYPE_CHECKING:
     from genret_ops.corpus.view import CorpusView
-    from genret_ops.storage.home import Home
-    from genret_ops.training.job import Job
+    from genret_ops.ingestion.sources import Reading
+    from genret_ops.registry.home import Home
+    from genret_ops.training.job import TrainingJob
 
-deltas = dg.DynamicPartitionsDefinition(name="deltas")
-TABLES = "tables"
 LOCKS = "genret/locks"
-"""Tag of a job: which of the home's locks a run of it holds, a key of `_LOCKS_OF`."""
-_LOCKS_OF: dict[str, tuple[str, ...]] = {
-    **{one: (one,) for one in ("corpus", "training", "evaluation")},
+"""Tag of a job: which of the home's locks a run of it holds, a key of `_LOCKS`."""
+_LOCKS: dict[str, tuple[str, ...]] = {
+    **{name: (name,) for name in ("corpus", "training", "evaluation")},
     "both": ("corpus", "training"),
 }
-CHECK = "data"
-"""The check of a stage that writes data; one a stage."""
-NOT_COMMITTED = "Nothing was committed, and what answers stays as it is: correct the sources, and `genret ingest` again"
-_CHECKS = 100
-"""So many of a stage's checks are looked through, newest first, for the one of the versions in question."""
 
 
-class HomeFolder(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Where everything lies."""
+class HomeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The home folder."""
 
     path: str = Field(description="the home folder")
 
     @cached_property
     def home(self) -> "Home":
-        """The home's paths and its store."""
-        from genret_ops.storage.home import Home
+        """The home: paths, settings, tables, registry."""
+        from genret_ops.registry.home import Home
 
         return Home(Path(self.path).absolute())
 
 
-class HomeResource(HomeFolder):
-    """Where everything lies, and what the stages of this run are told."""
+class StageResource(HomeResource):
+    """The home folder, and what this run asks of its stages."""
 
     settings_json: str = Field(default="", description="settings of this run; empty: genret.toml and the environment")
     parent: int = Field(default=0, description="release that the adapter grows from; 0: it starts from genesis")
@@ -68,12 +55,12 @@ class HomeResource(HomeFolder):
     benchmark: str = Field(default="", description="BEIR folder to evaluate on as well; empty: updates.benchmark")
 
     @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["HomeResource"]:
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["StageResource"]:
         """Hold the locks that the run's tag names as long as the run lasts; both where stages are run by hand."""
-        locks = _LOCKS_OF[context.run.tags.get(LOCKS, "both")] if context.run else ()
-        with ExitStack() as held:
-            for what in locks:
-                held.enter_context(self.home.alone(what))
+        names = _LOCKS[context.run.tags.get(LOCKS, "both")] if context.run else ()
+        with ExitStack() as locks:
+            for name in names:
+                locks.enter_context(self.home.lock(name))
             yield self
 
     @cached_property
@@ -85,14 +72,12 @@ class HomeResource(HomeFolder):
         """The committed corpus head of a delta."""
         from genret_ops.corpus.view import CorpusView
 
-        return CorpusView.load(self.home.store, self.home.store.committed(delta))
+        return CorpusView.load(self.home.store, self.home.store.committed(delta).tables)
 
     @property
     def parent_folder(self) -> Path | None:
-        """The release that the adapter grows from; None where it starts from genesis."""
-        from genret_ops.registry.store import Registry
-
-        return Registry(self.home.path).release(self.parent).folder if self.parent else None
+        """Folder of the release that the adapter grows from; None if it starts from genesis."""
+        return self.home.registry.release(self.parent).folder if self.parent else None
 
     @property
     def known(self) -> frozenset[int] | None:
@@ -101,107 +86,28 @@ class HomeResource(HomeFolder):
 
         return read_search(self.parent_folder).known if self.parent_folder else None
 
-    def job(self, delta: str) -> "Job":
+    def job(self, delta: str) -> "TrainingJob":
         """The training job of a delta."""
-        from genret_ops.training.job import Job
+        from genret_ops.training.job import TrainingJob
 
-        return Job(self.home.work(delta) / "job")
+        return TrainingJob(self.home.work(delta) / "job")
+
+
+class SourceReader:
+    """Reads the sources of a home; a command that has read them already hands its reading over."""
+
+    def __init__(self, reading: "Reading | None" = None) -> None:
+        self._reading = reading
+
+    def read(self, home: StageResource, sources: list[str]) -> "Reading":
+        """One reading of the sources."""
+        from genret_ops.ingestion.sources import read_sources
+
+        return self._reading or read_sources(home.home, sources, home.settle, home.restless)
 
 
 def home_of_environment() -> "Home":
     """The home that GENRET_HOME names; `.genret` in the current folder where it names none."""
-    from genret_ops.storage.home import Home
+    from genret_ops.registry.home import Home
 
     return Home(Path(os.environ.get("GENRET_HOME", ".genret")).absolute())
-
-
-def open_delta(context: dg.AssetExecutionContext, home: HomeResource) -> str:
-    """The run's delta, which must be the next one: a committed one never changes, and none is left out.
-
-    Raises:
-        GenretError: it is another.
-    """
-    from genret_ops.corpus.delta import next_delta_name
-
-    name, names = str(context.partition_key), home.home.store.snapshots()
-    if name in names:
-        raise GenretError(f"{name} is committed and never changes: `genret ingest` or the job `update` makes the next")
-    if name != (due := next_delta_name(names)):
-        raise GenretError(f"{name} would leave a gap, {due} is next: `genret ingest` or the job `update` makes it")
-    return name
-
-
-def left_by(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, stage: str) -> Mapping[str, Any]:
-    """Metadata of the latest materialization of another stage for the run's delta, by name.
-
-    Raises:
-        GenretError: that stage has not run for this delta.
-    """
-    return {name: entry.value for name, entry in _latest(context, stage).metadata.items()}
-
-
-def _latest(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, stage: str) -> dg.AssetMaterialization:
-    wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(stage), asset_partitions=[context.partition_key])
-    records = context.instance.fetch_materializations(wanted, limit=1).records
-    event: dg.AssetMaterialization | None = records[0].asset_materialization if records else None
-    if event is None:
-        raise GenretError(f"{stage} of {context.partition_key} was never materialised: materialise it first")
-    return event
-
-
-def tables_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, stage: str) -> dict[str, int]:
-    """The table versions that another stage of this delta wrote."""
-    return {name: int(version) for name, version in left_by(context, stage)[TABLES].items()}
-
-
-def version_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, stage: str) -> str:
-    """The data version of what another stage of this delta wrote last.
-
-    Raises:
-        GenretError: that stage has not run for this delta.
-    """
-    return str((_latest(context, stage).tags or {})[DATA_VERSION_TAG])
-
-
-def require_checked(context: dg.AssetExecutionContext, *stages: str, **versions: str) -> dict[str, list[str]]:
-    """The warnings of each stage's data check, which has passed on the very version that the stage wrote last, or on
-    the one that `versions` names; they quote no data.
-
-    A blocking check stops only the run that it is part of; this holds in whatever run.
-
-    Raises:
-        DataRefused: a critical expectation failed, or this version was never checked.
-    """
-    found = {stage: _checked(context, stage, version_of(context, stage)) for stage in stages}
-    return found | {stage: _checked(context, stage, version) for stage, version in versions.items()}
-
-
-def _checked(context: dg.AssetExecutionContext, stage: str, version: str) -> list[str]:
-    key = dg.AssetCheckKey(dg.AssetKey(stage), CHECK)
-    records = context.instance.event_log_storage.get_asset_check_execution_history(key, limit=_CHECKS)
-    done = [record.evaluation for record in records if isinstance(record.evaluation, dg.AssetCheckEvaluation)]
-    wanted = [context.partition_key, version]
-    found = next((one for one in done if [one.metadata[name].value for name in ("delta", "version")] == wanted), None)
-    if found is None:
-        raise DataRefused(f"the data check of {stage} never saw what is there now: materialise {stage} with its check")
-    if refused(found):
-        raise DataRefused(str(found.description))
-    return list(map(str, cast("list[str]", found.metadata["warnings"].value)))
-
-
-def refused(found: dg.AssetCheckEvaluation) -> bool:
-    """Whether a check found that a critical expectation fails."""
-    return not found.passed and found.severity == dg.AssetCheckSeverity.ERROR
-
-
-def table_links(home: HomeResource, tables: Mapping[str, int]) -> dict[str, dg.PathMetadataValue]:
-    """Where each table lies, by `name@version`."""
-    return {
-        f"{name}@{version}": dg.MetadataValue.path(home.home.path / FOLDER / f"{name}.lance")
-        for name, version in tables.items()
-    }
-
-
-def table_version(tables: Mapping[str, int]) -> dg.DataVersion:
-    """Data version of a stage that wrote tables: `name@version` of each."""
-    return dg.DataVersion(", ".join(f"{name}@{version}" for name, version in sorted(tables.items())))

@@ -5,54 +5,90 @@ after a kill sees to it.
 """
 
 import json
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from assets.lib.execution import materialise, uncollected
-from genret_ops import summaries
+from assets.lib.resources import SourceReader
 from genret_ops.corpus.delta import Delta, diff, next_delta_name
 from genret_ops.corpus.erased import Erased
-from genret_ops.corpus.snapshot import read_documents, refused_for
+from genret_ops.corpus.snapshot import read_documents
 from genret_ops.errors import BrokenRelease, GenretError
 from genret_ops.ingestion.inbox import postings
-from genret_ops.ingestion.sources import cut_of, read_once, wanted
-from genret_ops.ingestion.text_encoding import UNREACHED
-from genret_ops.promotion.freshness import freshness
-from genret_ops.promotion.gate import judge_release, outdated
-from genret_ops.promotion.retrain_policy import from_genesis
-from genret_ops.records import Document, Quarantined
+from genret_ops.ingestion.sources import Reading, cut_settings, read_sources, remembered_sources, resolve_sources
+from genret_ops.promotion.gate import is_outdated, judge_release
+from genret_ops.promotion.retrain_policy import measure_freshness, reason_for_genesis
+from genret_ops.records import SnapshotRecord
 from genret_ops.registry.ancestry import answered_before, trained_in
-from genret_ops.registry.artifacts import read_manifest, verify
+from genret_ops.registry.artifacts import verify
+from genret_ops.registry.home import Home
 from genret_ops.registry.store import CHAMPION, Registry, Release
 from genret_ops.retrieval.artifacts import read_search
 from genret_ops.settings import Settings
-from genret_ops.storage.home import Home, actor
+from genret_ops.storage.home import actor
+from genret_ops.text import plural
 from genret_ops.training.dataset import passage_encoder
 from genret_ops.training.prefetch import encoding_ahead
 
 
 @dataclass(frozen=True, slots=True)
 class Ingested:
-    """What an ingest found.
+    """What an ingest did.
 
-    `delta` is the one it made, None where nothing is new; `record` the newest committed; `release` what serves it,
-    None before the first build. `unreached` are the places that could not be reached and count as they were before,
-    each with the reason.
+    Attributes:
+        delta: the one it made; None if nothing is new.
+        record: record of the newest snapshot.
+        quarantined: number of refused inputs by reason.
+        unreached: the places that could not be reached and count as they were before, each with the cause.
+        release: what serves the snapshot; None before the first build.
     """
 
     delta: str | None
-    record: dict[str, Any]
-    quarantined: dict[str, int]
-    unreached: dict[str, str]
+    record: SnapshotRecord
+    quarantined: Mapping[str, int]
+    unreached: Mapping[str, str]
     release: Release | None
 
 
 @dataclass(frozen=True, slots=True)
+class BuildPlan:
+    """What a build of the newest snapshot would do.
+
+    Attributes:
+        release: the release that is there already; None if a model has to be trained.
+        parent: the release that the adapter grows from; None if the training starts from genesis.
+        genesis: why it starts from genesis, where it does.
+        unlearned: number of live passages that the champion has not learned.
+        steps: number of SFT steps at most.
+    """
+
+    release: Release | None
+    parent: Release | None
+    genesis: str
+    unlearned: int
+    steps: int
+
+    @property
+    def text(self) -> str:
+        """The plan in a sentence."""
+        if self.release is not None:
+            return f"Nothing to learn: {self.release.name} has learned everything."
+        passages, steps = plural(self.unlearned, "new passage"), plural(self.steps, "step")
+        if self.parent is not None:
+            return f"Growing from {self.parent.name}: {passages}, at most {steps}."
+        return f"Training from genesis, at most {steps}: {self.genesis}."
+
+
+@dataclass(frozen=True, slots=True)
 class Built:
-    """The release of the newest delta under these settings; `new` says whether this build made it."""
+    """What a build did.
+
+    Attributes:
+        release: the release of the newest snapshot under the settings of the build.
+        new: whether this build made it.
+    """
 
     release: Release
     new: bool
@@ -69,40 +105,56 @@ def ingest(
 ) -> Ingested:
     """Read the sources and, where a document differs from the last snapshot, commit the next delta and serve it.
 
-    `given` join the sources of earlier ingests, or with `only` take their place. A file that changed less than `settle`
-    seconds ago is taken as it was before, but for `restless` sources. A `waiver` says why it is served though the light
-    gate should refuse that.
+    Args:
+        home: the home that takes the documents in.
+        given: sources that join those of earlier ingests.
+        only: whether they take the place of those instead.
+        settle: a file that changed less than so many seconds ago is taken as it was before.
+        restless: sources for which `settle` does not count.
+        reason: why, for the audit trail; what has changed is added to it.
+        waiver: why the snapshot is served even if the light gate refuses that.
 
     Raises:
         GenretError: no source is known, one that was never read cannot be, or no document is left.
     """
-    with home.alone("corpus"), uncollected():
-        store, settings = home.store, home.settings
-        names = store.snapshots()
-        last = store.committed(names[-1]) if names else None
-        remembered = last["sources"] if last and not only else ()
-        sources = wanted(settings.sources, home.path, remembered, given)
-        erased = Erased.of(home.path)
-        with read_once(home.path, sources, settle, restless) as found:
-            documents, changed = [item for item in found if isinstance(item, Document)], Delta()
-            if last:
-                refused = Counter(item.reason for item in found if isinstance(item, Quarantined))
-                same = (last["cut"], last["sources"]) == (cut_of(settings), list(sources))
-                same = same and (last["erased"], last["posted"]) == (erased.keys, postings(documents))
-                changed = _changes(home, last, documents)
-                if same and changed.empty:
-                    release = _patched(home, names[-1], settings, reason, waiver)
-                    away = (one for one in found if isinstance(one, Quarantined) and one.reason == UNREACHED)
-                    missed = {one.source: one.detail for one in away}
-                    return Ingested(None, last, dict(refused.most_common()), missed, release)
-            name = next_delta_name(names)
-            config = {"sources": list(sources), "settle": settle, "restless": list(restless)}
-            config |= {"reason": reason, "waiver": waiver}
-            with _encoding(home, documents, changed):
-                materialise(home, "update_stages", name, config, settings)
-        record = store.committed(name)
-        missed = refused_for(store, record["tables"]["quarantine"], UNREACHED)
-        return Ingested(name, record, record["reasons"], missed, _patched(home, name, settings, reason, waiver))
+    with home.lock("corpus"), uncollected():
+        sources = resolve_sources(home, () if only else remembered_sources(home.path), given)
+        reading = read_sources(home, sources, settle, restless)
+        last = home.store.newest()
+        changes = diff(read_documents(home.store, last.tables["documents"]) if last else (), reading.documents)
+        if last is not None and changes.empty and _same_inputs(home, last, sources, reading):
+            release = _serve(home, last, reason, waiver)
+            return Ingested(None, last, reading.reasons, reading.unreached, release)
+        name = next_delta_name(home.store.snapshots())
+        reason = f"{reason}: {changes.text}"
+        config = {"sources": list(sources), "settle": settle, "restless": list(restless)}
+        config |= {"reason": reason, "waiver": waiver}
+        with _encoding(home, reading, changes):
+            materialise(home, "update_stages", name, config, home.settings, reader=SourceReader(reading))
+        record = home.store.committed(name)
+        release = _serve(home, record, reason, waiver)
+        return Ingested(name, record, reading.reasons, reading.unreached, release)
+
+
+def plan_build(home: Home, settings: Settings, consolidate: bool = False) -> BuildPlan:
+    """What a build would do now.
+
+    Raises:
+        GenretError: fewer than two documents were ingested.
+    """
+    newest = home.store.newest()
+    if newest is None:
+        raise GenretError(f"{home.path} holds no documents yet: run `genret ingest SOURCE` first")
+    if newest.documents < 2:
+        raise GenretError("a part of the documents is held out from training: ingest at least two that have text")
+    unlearned, training = measure_freshness(home).unlearned, settings.training
+    if not consolidate and (release := _released(home.registry, newest.snapshot, settings)) is not None:
+        return BuildPlan(release, None, "", unlearned, 0)
+    parent, genesis = (None, "a consolidation learns everything again") if consolidate else _parent(home, settings)
+    if parent is None:
+        return BuildPlan(None, None, genesis, newest.passages, training.steps)
+    same_retrieval = dict(read_search(parent.folder).retrieval) == settings.retrieval.model_dump(mode="json")
+    return BuildPlan(parent if not unlearned and same_retrieval else None, parent, "", unlearned, training.update_steps)
 
 
 def build(
@@ -110,59 +162,44 @@ def build(
 ) -> Built:
     """Learn the newest snapshot and release it, unless that was done under the same settings.
 
-    The adapter grows from the champion's and learns what is pending. It starts from genesis where there is no champion,
-    where it learned under other settings, where its chain is as long or its forgetting greater than settings allow,
-    and to `consolidate`. A `waiver` says why the release may become champion though the gate should refuse it.
+    The adapter grows from the champion's and learns what is new. It starts from genesis if there is no champion, if
+    that learned under other settings, or if its chain is as long or its forgetting greater than the settings allow.
+
+    Args:
+        home: the home.
+        settings: how to train.
+        consolidate: whether to start from genesis in any case.
+        waiver: why the release may become champion even if the gate refuses it.
+        reason: why, for the audit trail.
 
     Raises:
-        GateRefused: the release is there, a candidate, and the champion is another still.
-        GenretError: nothing was ingested, or a stage failed.
+        GateRefused: the release is there, a candidate, and the champion is still another.
+        GenretError: fewer than two documents were ingested, or a stage failed.
     """
-    with home.alone("training"):
-        names = home.store.snapshots()
-        if not names:
-            raise GenretError(f"{home.path} holds no documents yet: run `genret ingest SOURCE` first")
-        if home.store.committed(names[-1])["documents"] < 2:
-            raise GenretError("a part of the documents is held out from training: ingest at least two that have text")
-        registry = Registry(home.path)
-        if not consolidate and (release := _released(home, names[-1], settings)) is not None:
-            return Built(release, False)
-        parent, why = (None, reason) if consolidate else _parent(registry, settings)
-        if parent is not None and not _pending(home, parent, settings):
-            return Built(parent, False)
+    with home.lock("training"):
+        plan = plan_build(home, settings, consolidate)
+        if plan.release is not None:
+            return Built(plan.release, False)
         config = {
             "settings_json": settings.model_dump_json(),
-            "parent": parent.number if parent else 0,
-            "genesis": why,
+            "parent": plan.parent.number if plan.parent else 0,
+            "genesis": reason if consolidate else plan.genesis,
             "reason": reason,
             "waiver": waiver,
         }
-        materialise(home, "build_stages", names[-1], config, settings)
-        return Built(registry.release(CHAMPION), True)
-
-
-def _encoding(home: Home, documents: Sequence[Document], delta: Delta) -> AbstractContextManager[None]:
-    """Encode what has changed beside the stages, for the champion if there is one."""
-    registry = Registry.existing(home.path)
-    if registry is None or registry.alias(CHAMPION) is None:
-        return nullcontext()
-    settings = Settings.model_validate(read_manifest(registry.release(CHAMPION).folder)["settings"])
-    by_id = {document.doc_id: document for document in documents}
-    changed, redescribed = (
-        [by_id[doc_id] for doc_id in ids] for ids in ((*delta.added, *delta.changed), delta.redescribed)
-    )
-    return encoding_ahead(home.path, settings, passage_encoder(settings), changed, redescribed)
+        materialise(home, "build_stages", home.store.snapshots()[-1], config, settings)
+        return Built(home.registry.release(CHAMPION), True)
 
 
 def promote(home: Home, name: str, reason: str, waiver: str | None = None) -> Release:
-    """Make a release champion, brought to the newest snapshot first; the gate stands in the door.
+    """Make a release champion, brought to the newest snapshot first, if the gate or a waiver lets it pass.
 
     Raises:
         GateRefused: the gate refused it, and there is no waiver.
         GenretError: there is no such release, or it is retired.
     """
-    with home.alone("corpus"):
-        return _promoted(home, Registry(home.path).release(name), reason, waiver)
+    with home.lock("corpus"):
+        return _promote(home, home.registry.release(name), reason, waiver)
 
 
 def evaluate(home: Home, benchmark: str = "") -> dict[str, Any]:
@@ -172,8 +209,8 @@ def evaluate(home: Home, benchmark: str = "") -> dict[str, Any]:
         NothingToSearch: nothing was ever released.
         GenretError: the `benchmark`, a BEIR folder, cannot be read.
     """
-    with home.alone("evaluation"):
-        champion = summaries.registry(home).release(CHAMPION)
+    with home.lock("evaluation"):
+        champion = home.registry.release(CHAMPION)
         materialise(home, "evaluate_stages", champion.delta, {"benchmark": benchmark}, home.settings)
         newest = max(home.reports.iterdir(), key=lambda path: path.stat().st_mtime_ns)
         return dict(json.loads(newest.read_text("utf-8")))
@@ -185,22 +222,22 @@ def rollback(home: Home, reason: str) -> Release:
     Raises:
         GenretError: no model that answered before the champion's is left.
     """
-    with home.alone("corpus"):
-        registry = Registry(home.path)
-        champion = registry.release(CHAMPION)
-        if (before := answered_before(registry)) is None:
-            told = f"no model that answered before that of r{champion.number} is left: there is nothing to go back to"
-            raise GenretError(f"{told}, and `genret promote` brings another forward")
-        return _promoted(home, before, reason, f"it answered before: {reason}")
+    with home.lock("corpus"):
+        champion = home.registry.release(CHAMPION)
+        if (before := answered_before(home.registry)) is None:
+            raise GenretError(
+                f"no model that answered before that of {champion.name} is left, so there is nothing to go back to; "
+                "`genret promote` brings another release forward"
+            )
+        return _promote(home, before, reason, f"it answered before: {reason}")
 
 
-def _promoted(home: Home, release: Release, reason: str, waiver: str | None) -> Release:
-    """Make a release champion on the newest snapshot; nobody else changes corpus or champion meanwhile."""
-    registry, newest = Registry(home.path), home.store.snapshots()[-1]
+def _promote(home: Home, release: Release, reason: str, waiver: str | None) -> Release:
+    """Make a release champion on the newest snapshot; the caller holds the lock of the corpus."""
+    registry, newest = home.registry, home.store.snapshots()[-1]
     trained = registry.release(trained_in(registry, release))
-    if waiver is None and outdated(registry, trained):
-        registry.verify(trained)
-        registry.record_verdict(trained.number, judge_release(home, registry, trained, home.settings.gate), actor())
+    if waiver is None and is_outdated(registry, trained):
+        registry.record_verdict(trained.number, judge_release(home, trained, home.settings.gate), actor())
     if release.delta == newest:
         registry.promote(release.number, actor(), reason, waiver=waiver)
     else:
@@ -211,8 +248,48 @@ def _promoted(home: Home, release: Release, reason: str, waiver: str | None) -> 
     return registry.release(CHAMPION)
 
 
-def _whole(release: Release) -> bool:
-    """Whether every byte of a release is as it was sealed; a build does not count on one that is not."""
+def _same_inputs(home: Home, last: SnapshotRecord, sources: Sequence[str], reading: Reading) -> bool:
+    """Whether all that a snapshot depends on beside its documents is as it was."""
+    return (
+        last.cut == cut_settings(home.settings)
+        and list(last.sources) == list(sources)
+        and list(last.erased) == Erased.of(home.path).keys
+        and last.posted == postings(reading.documents)
+    )
+
+
+def _encoding(home: Home, reading: Reading, changes: Delta) -> AbstractContextManager[None]:
+    """Encode what has changed beside the stages, if there is a champion to search it."""
+    if (champion := home.registry.champion()) is None:
+        return nullcontext()
+    settings = champion.manifest().trained_under()
+    by_id = {document.doc_id: document for document in reading.documents}
+    changed = [by_id[doc_id] for doc_id in (*changes.added, *changes.changed)]
+    redescribed = [by_id[doc_id] for doc_id in changes.redescribed]
+    return encoding_ahead(home.path, settings, passage_encoder(settings), changed, redescribed)
+
+
+def _serve(home: Home, record: SnapshotRecord, reason: str, waiver: str) -> Release | None:
+    """The champion on a snapshot: as it is, or made so by the fast path; None before the first build."""
+    champion = home.registry.champion()
+    if champion is None or champion.delta == record.snapshot:
+        return champion
+    materialise(home, "patch_stages", record.snapshot, {"reason": reason, "waiver": waiver}, home.settings)
+    return home.registry.champion()
+
+
+def _parent(home: Home, settings: Settings) -> tuple[Release | None, str]:
+    """The champion, if an adapter may grow from it; else None and why the training has to start from genesis."""
+    if (champion := home.registry.champion()) is None:
+        return None, "nothing was trained yet"
+    if not _is_whole(champion):
+        return None, f"{champion.name} is damaged"
+    genesis = reason_for_genesis(home.registry, champion, settings)
+    return (None, genesis) if genesis else (champion, "")
+
+
+def _is_whole(release: Release) -> bool:
+    """Whether every byte of a release is as it was sealed."""
     try:
         verify(release.folder)
     except BrokenRelease:
@@ -220,49 +297,18 @@ def _whole(release: Release) -> bool:
     return True
 
 
-def _pending(home: Home, champion: Release, settings: Settings) -> bool:
-    """Whether there is anything to learn: live passages that the champion has not, or other settings of retrieval."""
-    searched = dict(read_search(champion.folder).retrieval)
-    return freshness(home.path).unlearned > 0 or searched != settings.retrieval.model_dump(mode="json")
-
-
-def _parent(registry: Registry, settings: Settings) -> tuple[Release | None, str]:
-    """The champion, where an adapter may grow from it; else None and why the training has to start from genesis."""
-    if registry.alias(CHAMPION) is None:
-        return None, "nothing was trained yet"
-    champion = registry.release(CHAMPION)
-    if not _whole(champion):
-        return None, f"r{champion.number} is damaged"
-    why = from_genesis(registry, champion, settings)
-    return (None, why) if why else (champion, "")
-
-
-def _patched(home: Home, delta: str, settings: Settings, reason: str, waiver: str) -> Release | None:
-    """The champion on the newest snapshot: as it is, or made so by the fast path; None where nothing was built."""
-    registry = Registry.existing(home.path)
-    if registry is None or registry.alias(CHAMPION) is None:
-        return None
-    if registry.release(CHAMPION).delta != delta:
-        materialise(home, "patch_stages", delta, {"reason": reason, "waiver": waiver}, settings)
-    return registry.release(CHAMPION)
-
-
-def _changes(home: Home, last: dict[str, Any], documents: Sequence[Document]) -> Delta:
-    return diff(read_documents(home.store, last["tables"]["documents"]), documents)
-
-
-def _released(home: Home, delta: str, settings: Settings) -> Release | None:
+def _released(registry: Registry, delta: str, settings: Settings) -> Release | None:
     """The latest release of a delta under these settings that was promoted, as a build's last step does."""
-    registry = Registry(home.path)
     promoted = {event.release for event in registry.events("promoted")}
-    made = ((r, read_manifest(r.folder)) for r in reversed(registry.releases()) if r.delta == delta and _whole(r))
     return next(
         (
             release
-            for release, manifest in made
-            if release.number in promoted
+            for release in reversed(registry.releases())
+            if release.delta == delta
+            and release.number in promoted
+            and _is_whole(release)
             and trained_in(registry, release) == release.number
-            and manifest["settings_hash"] == settings.hash()
+            and release.manifest().settings_hash == settings.hash()
         ),
         None,
     )

@@ -5,7 +5,7 @@ import sys
 from typing import NoReturn
 
 from assets.lib.execution import prepare_instance
-from genret_ops.storage.home import Home
+from genret_ops.registry.home import Home
 
 
 def serve(home: Home, host: str, port: int) -> NoReturn:

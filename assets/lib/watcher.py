@@ -10,10 +10,10 @@ from typing import Any
 from assets.lib import runner
 from genret_ops import summaries
 from genret_ops.errors import GenretError
-from genret_ops.ingestion.file_watcher import Watch, look
-from genret_ops.ingestion.sources import known
-from genret_ops.promotion.freshness import Learned, freshness
-from genret_ops.storage.home import Home
+from genret_ops.ingestion.file_watcher import Watch, scan
+from genret_ops.ingestion.sources import known_sources
+from genret_ops.promotion.retrain_policy import LastBuild, measure_freshness
+from genret_ops.registry.home import Home
 
 Tell = Callable[[dict[str, Any]], None]
 """Called with each thing that was done: `at`, `done`, and what it gave."""
@@ -29,7 +29,7 @@ class Watcher:
 
     def __init__(self, home: Home, tell: Tell, given: Sequence[str] = ()) -> None:
         self._home, self._tell, self._given = home, tell, tuple(given)
-        self._watch, self._learned = Watch(), Learned()
+        self._watch, self._learned = Watch(), LastBuild()
         self._build: subprocess.Popen[bytes] | None = None
         self._began, self._error = False, ""
         self._away = list[str]()
@@ -54,20 +54,21 @@ class Watcher:
         return done
 
     def _look(self, now: float) -> bool:
-        settings, sources = self._home.settings.updates, known(self._home, self._given)
+        settings, sources = self._home.settings.updates, known_sources(self._home, self._given)
         settle = settings.settle_seconds
-        self._watch = look(self._watch, self._home.path, sources, settle, settings.poll_seconds, now)
-        self._tell_away(self._watch.unseen(sources))
-        due = self._watch.why_not(settle, now) is None
-        due = due or bool(self._given and not self._watch.left and not self._watch.waiting)
-        if due and not self._home.busy("corpus"):
-            self._take_in(settle, self._watch.to_read(sources))
+        self._watch = scan(self._watch, self._home.path, sources, settle, settings.poll_seconds, now)
+        self._tell_away(self._watch.unreachable_sources(sources))
+        due = self._watch.reason_to_wait(settle, now) is None
+        due = due or bool(self._given and not self._watch.folders_left and not self._watch.still_written)
+        if due and not self._home.is_locked("corpus"):
+            self._take_in(settle, self._watch.restless_sources(sources))
         self._learn(now)
-        return not (self._watch.left or self._watch.changes or self._watch.waiting or self._build or self._given)
+        watch = self._watch
+        return not (watch.folders_left or watch.changes or watch.still_written or self._build or self._given)
 
     def _tell_away(self, sources: list[str]) -> None:
         """Name the sources that cannot be reached, each time that others are away than before."""
-        if self._watch.left:
+        if self._watch.folders_left:
             return
         if sources and sources != self._away:
             self._told("away", unreached=dict.fromkeys(sources, ""))
@@ -80,32 +81,34 @@ class Watcher:
             self._build.wait()
 
     def _take_in(self, settle: float, restless: Sequence[str]) -> None:
-        changes, self._watch = self._watch.changes, self._watch.took()
-        reason = f"{_REASON}, files in the sources: {changes}"
+        self._watch = self._watch.after_update()
         try:
-            found = runner.ingest(self._home, self._given, settle=settle, restless=restless, reason=reason)
+            ingested = runner.ingest(self._home, self._given, settle=settle, restless=restless, reason=_REASON)
         except GenretError as error:
-            if self._given and not self._watch.waiting:
+            if self._given and not self._watch.still_written:
                 raise
-            self._watch = self._watch.failed(time.time())
+            self._watch = self._watch.after_failure(time.time())
             self._told("failed", error=str(error))
         else:
             self._given = ()
-            self._watch = self._watch.unreached(time.time()) if found.unreached else self._watch.succeeded()
-            self._told("update", **summaries.ingested(found))
+            if ingested.unreached:
+                self._watch = self._watch.after_partial_success(time.time())
+            else:
+                self._watch = self._watch.after_success()
+            self._told("update", **summaries.ingested(ingested))
 
     def _learn(self, now: float) -> None:
         if self._build is not None and (code := self._build.poll()) is not None:
             self._build = None
             self._told("learned" if code == 0 else "not learned", code=code)
-        found = freshness(self._home.path)
-        due = self._learned.why_not(found, self._home.settings.updates, now) is None
-        if self._build is None and due and not self._home.busy("training"):
-            self._learned = Learned(now, found.unlearned)
+        freshness = measure_freshness(self._home)
+        due = self._learned.reason_to_wait(freshness, self._home.settings.updates, now) is None
+        if self._build is None and due and not self._home.is_locked("training"):
+            self._learned = LastBuild(now, freshness.unlearned)
             # -P: a user's own queue.py in the current folder is not the standard library's
             command = [sys.executable, "-P", "-m", "genret_ops.cli", "build", "--home", str(self._home.path)]
             self._build = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-            self._told("learning", passages=found.unlearned)
+            self._told("learning", passages=freshness.unlearned)
 
     def _told(self, done: str, **what: Any) -> None:
         self._tell({"at": datetime.now(UTC).isoformat(timespec="seconds"), "done": done, **what})

@@ -7,12 +7,15 @@ and the cuts further on fall back into step. Measured by benchmarks/passage_stab
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from genret_ops.records import Document, Occurrence, Passage, text_hash
+from genret_ops.corpus.snapshot import read_documents
+from genret_ops.corpus.view import occurrences_of, passages_of
+from genret_ops.records import Document, Occurrence, Passage, text_hash, to_arrow
 from genret_ops.settings import CorpusSettings
+from genret_ops.storage.tables import TableStore
 
 TokenCount = Callable[[str], int]
 """A tokenizer seen from here: the number of tokens of a text."""
@@ -69,18 +72,18 @@ def _heading(line: str, following: str) -> str:
 
 def sentences(text: str) -> list[tuple[str, bool]]:
     """(sentence, whether it opens a paragraph), in order; white space inside is kept as it stands."""
-    found = list[tuple[str, bool]]()
+    all_pieces = list[tuple[str, bool]]()
     for paragraph in _PARAGRAPH_END.split(text):
         ends = [match.end() for match in _SENTENCE_END.finditer(paragraph)]
         pieces = (paragraph[start:end].strip() for start, end in pairwise([0, *ends, len(paragraph)]))
-        found.extend((piece, position == 0) for position, piece in enumerate(piece for piece in pieces if piece))
-    return found
+        all_pieces.extend((piece, position == 0) for position, piece in enumerate(piece for piece in pieces if piece))
+    return all_pieces
 
 
 def _measured(text: str, limit: int, count: TokenCount) -> Iterator[_Sentence]:
     """Sentences with their token counts; one longer than `limit` tokens is cut at white space as passages are."""
-    for found, opens in sentences(text):
-        sentence = _LONG_WORD.sub(lambda match: " ".join(re.findall(r".{1,200}", match[0])), found)
+    for raw, opens in sentences(text):
+        sentence = _LONG_WORD.sub(lambda match: " ".join(re.findall(r".{1,200}", match[0])), raw)
         tokens = count(sentence)
         if tokens <= limit:
             yield _Sentence(sentence, tokens, opens)
@@ -133,10 +136,103 @@ def cut_document(document: Document, settings: CorpusSettings, count: TokenCount
     A body that occurs twice in the document is one passage with two occurrences.
     """
     limit = min(settings.max_sentence_tokens, settings.max_tokens)
-    found = list[tuple[Passage, Occurrence]]()
+    passages = list[tuple[Passage, Occurrence]]()
     for heading, body in sections(document.text):
         for run in _cut(list(_measured(body, limit, count)), settings.max_tokens):
             text = run[0].text + "".join(("\n\n" if s.opens_paragraph else " ") + s.text for s in run[1:])
             passage = Passage(text_hash(text), text, tuple(s.text for s in run))
-            found.append((passage, Occurrence(passage.passage_id, document.doc_id, len(found), heading)))
-    return found
+            passages.append((passage, Occurrence(passage.passage_id, document.doc_id, len(passages), heading)))
+    return passages
+
+
+@dataclass(frozen=True, slots=True)
+class CutSnapshot:
+    """What cutting a snapshot gave.
+
+    Attributes:
+        documents: number of documents.
+        passages: number of passages.
+        occurrences: number of their occurrences.
+        new: passages that are not in the snapshot before or, if that was cut otherwise, not in the table.
+        without_passages: documents with no text to retrieve.
+        tables: version of each table that was written.
+    """
+
+    documents: int
+    passages: int
+    occurrences: int
+    new: int
+    without_passages: int
+    tables: Mapping[str, int]
+
+
+def cut_snapshot(
+    store: TableStore,
+    settings: CorpusSettings,
+    count: TokenCount,
+    documents_version: int,
+    before: Mapping[str, int] | None = None,
+) -> CutSnapshot:
+    """Make the passages of a version of `documents` the whole tables `passages` and `occurrences`.
+
+    Occurrences are ordered by document id and place; a passage has one row, where it first occurs.
+
+    Args:
+        store: where the tables are.
+        settings: how documents are cut.
+        count: number of tokens of a text.
+        documents_version: the version of `documents`.
+        before: table versions of a snapshot that was cut under the same settings. A text that it holds, in whatever
+            document, is not cut again.
+    """
+    documents = read_documents(store, documents_version)
+    known_cuts = _cuts(store, before) if before else {}
+    passages, occurrences, cut = dict[str, Passage](), list[Occurrence](), 0
+    for document in documents:
+        pieces = known_cuts.get(document.text)
+        if pieces is None:
+            pieces = cut_document(document, settings, count)
+        else:
+            pieces = [
+                (passage, place if place.doc_id == document.doc_id else replace(place, doc_id=document.doc_id))
+                for passage, place in pieces
+            ]
+        cut += bool(pieces)
+        for passage, occurrence in pieces:
+            passages.setdefault(passage.passage_id, passage)
+            occurrences.append(occurrence)
+    known = set(store.read("passages", before["passages"] if before else None)["passage_id"].to_pylist())
+    tables = {
+        "passages": store.replace("passages", to_arrow("passages", passages.values())),
+        "occurrences": store.replace("occurrences", to_arrow("occurrences", occurrences)),
+    }
+    new = len(passages.keys() - known)
+    return CutSnapshot(len(documents), len(passages), len(occurrences), new, len(documents) - cut, tables)
+
+
+def _cuts(store: TableStore, tables: Mapping[str, int]) -> dict[str, list[tuple[Passage, Occurrence]]]:
+    """What an earlier snapshot's documents were cut into, by text; documents without passages too."""
+    passages = passages_of(store.read("passages", tables["passages"]))
+    places = occurrences_of(store.read("occurrences", tables["occurrences"]))
+    documents = store.read("documents", tables["documents"])
+    by_document = dict[str, list[tuple[Passage, Occurrence]]]()
+    for of_passage in places.values():
+        for place in of_passage:
+            by_document.setdefault(place.doc_id, []).append((passages[place.passage_id], place))
+    texts = zip(documents["doc_id"].to_pylist(), documents["text"].to_pylist(), strict=True)
+    return {text: sorted(by_document.get(doc_id, []), key=lambda pair: pair[1].ordinal) for doc_id, text in texts}
+
+
+def titled_passages(store: TableStore, tables: Mapping[str, int]) -> list[tuple[str, str, str]]:
+    """(passage id, text, title of the first document in which it occurs), in the order that `cut_snapshot` gave."""
+    documents = store.read("documents", tables["documents"])
+    titles = dict(zip(documents["doc_id"].to_pylist(), documents["title"].to_pylist(), strict=True))
+    occurrences = store.read("occurrences", tables["occurrences"])
+    first = dict[str, str]()
+    for passage_id, doc_id in zip(
+        occurrences["passage_id"].to_pylist(), occurrences["doc_id"].to_pylist(), strict=True
+    ):
+        first.setdefault(passage_id, doc_id)
+    passages = store.read("passages", tables["passages"])
+    ids, texts = passages["passage_id"].to_pylist(), passages["text"].to_pylist()
+    return [(passage_id, text, titles[first[passage_id]]) for passage_id, text in zip(ids, texts, strict=True)]

@@ -11,6 +11,7 @@ from genret_ops.corpus.snapshot import read_documents
 from genret_ops.records import Document
 from genret_ops.storage.commits import delta_number
 from genret_ops.storage.tables import TableStore
+from genret_ops.text import plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,18 @@ class Delta:
     def empty(self) -> bool:
         """Whether the two snapshots are equal."""
         return not (self.added or self.changed or self.removed or self.redescribed)
+
+    @property
+    def text(self) -> str:
+        """How much has changed, in words.
+
+        Example:
+            >>> Delta(added=("a.md", "b.md"), removed=("c.md",)).text
+            '2 documents added, 1 removed'
+        """
+        counts = [(kind, len(getattr(self, kind))) for kind in ("added", "changed", "removed", "redescribed")]
+        (kind, count), *others = [pair for pair in counts if pair[1]] or [("changed", 0)]
+        return ", ".join([f"{plural(count, 'document')} {kind}", *(f"{count} {kind}" for kind, count in others)])
 
 
 def diff(before: Iterable[Document], after: Iterable[Document]) -> Delta:
@@ -57,7 +70,7 @@ def between(store: TableStore, before: str | None, documents_version: int) -> De
     after = read_documents(store, documents_version)
     if before is None:
         return diff((), after)
-    return diff(read_documents(store, store.committed(before)["tables"]["documents"]), after)
+    return diff(read_documents(store, store.committed(before).tables["documents"]), after)
 
 
 def next_delta_name(names: Sequence[str]) -> str:
@@ -70,8 +83,8 @@ def next_delta_name(names: Sequence[str]) -> str:
 
 
 def _by_id(documents: Iterable[Document]) -> dict[str, Document]:
-    found = dict[str, Document]()
+    by_id = dict[str, Document]()
     for document in documents:
-        if found.setdefault(document.doc_id, document) is not document:
+        if by_id.setdefault(document.doc_id, document) is not document:
             raise ValueError(f"document id {document.doc_id!r} occurs twice in a snapshot")
-    return found
+    return by_id

@@ -77,7 +77,7 @@ def documents_of(rows: pa.Table) -> list[Document]:
 
 def version_in(store: TableStore, snapshot: str, doc_id: str) -> tuple[str, str] | None:
     """(text hash, metadata hash) of a document in a committed snapshot, None where that has none of this id."""
-    rows = store.read("documents", store.committed(snapshot)["tables"]["documents"])
+    rows = store.read("documents", store.committed(snapshot).tables["documents"])
     found = rows.filter(pc.field("doc_id") == doc_id).select(["text_hash", "metadata_hash"]).to_pylist()
     return (found[0]["text_hash"], found[0]["metadata_hash"]) if found else None
 

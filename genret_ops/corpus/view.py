@@ -5,9 +5,10 @@ in a table; how they are given is identifiers' business, what is searched retrie
 """
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -46,13 +47,13 @@ class CorpusView:
         self._documents = documents
 
     @classmethod
-    def load(cls, store: "TableStore", record: Mapping[str, Any]) -> "CorpusView":
-        """The head of a committed snapshot; `record` is what `Store.committed` gives.
+    def load(cls, store: "TableStore", versions: Mapping[str, int]) -> "CorpusView":
+        """The view of a snapshot, from the versions of its tables.
 
         Raises:
-            GenretError: the record lacks a table, or its tables do not belong together.
+            GenretError: a table is missing, or the tables do not belong together.
         """
-        return cls.of(read_tables(store, record))
+        return cls.of(read_tables(store, versions))
 
     @classmethod
     def of(cls, tables: Mapping[str, pa.Table]) -> "CorpusView":
@@ -79,6 +80,11 @@ class CorpusView:
     def __len__(self) -> int:
         """Number of docids, live or not."""
         return len(self.passages)
+
+    @cached_property
+    def docid_of(self) -> Mapping[str, int]:
+        """The docid of each passage, by passage id, live or not."""
+        return {passage.passage_id: docid for docid, passage in enumerate(self.passages)}
 
     @property
     def documents(self) -> Mapping[str, Document]:
@@ -150,16 +156,16 @@ def heading(document: Document) -> str:
     return ". ".join(filter(None, (document.title, next(named, ""))))
 
 
-def read_tables(store: "TableStore", record: Mapping[str, Any]) -> dict[str, pa.Table]:
-    """The four tables of a committed snapshot's head.
+def read_tables(store: "TableStore", versions: Mapping[str, int]) -> dict[str, pa.Table]:
+    """The four tables of a snapshot that make its corpus view, at these versions.
 
     Raises:
-        GenretError: the record lacks one.
+        GenretError: the snapshot has not all of them.
     """
-    missing = [name for name in _TABLES if name not in record["tables"]]
+    missing = [name for name in _TABLES if name not in versions]
     if missing:
         raise GenretError(f"the snapshot has no {', '.join(missing)}: run `genret build` to complete it")
-    return {name: store.read(name, record["tables"][name]) for name in _TABLES}
+    return {name: store.read(name, versions[name]) for name in _TABLES}
 
 
 def write_files(tables: Mapping[str, pa.Table], folder: Path) -> None:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from genret_ops.corpus.erased import document_key
-from genret_ops.storage.commits import places_path, read_record, snapshots
+from genret_ops.storage.commits import newest_snapshot, places_path, read_record
 from genret_ops.storage.files import write_atomically
-from genret_ops.storage.home import Home
+from genret_ops.storage.home import HomeFolder
 
 WITHDRAWN = "withdrawn.json"
 _Stamp = tuple[str, tuple[int, ...]]
@@ -74,12 +74,6 @@ def _places(home: Path, newest: str) -> Visibility:
     )
 
 
-def newest_snapshot(home: Path) -> str:
-    """Name of the newest committed snapshot; "" where there is none."""
-    known = snapshots(home)
-    return known[-1] if known else ""
-
-
 def withdrawn(home: Path) -> frozenset[str]:
     """Ids of the documents that were withdrawn by hand, and not posted anew in the newest snapshot."""
     return _withdrawn(home, newest_snapshot(home))
@@ -87,7 +81,7 @@ def withdrawn(home: Path) -> frozenset[str]:
 
 def _withdrawn(home: Path, newest: str) -> frozenset[str]:
     found = _read(home)
-    posted: dict[str, str] = read_record(home, newest)["posted"] if found and newest else {}
+    posted: dict[str, str] = read_record(home, newest).posted if found and newest else {}
     return frozenset(doc for doc, since in found.items() if since is None or posted.get(document_key(doc)) not in since)
 
 
@@ -97,7 +91,7 @@ def withdraw(home: Path, doc_id: str, until_posted: bool = False) -> None:
     With `until_posted` it comes back with a snapshot that holds a posting which was admitted from now on: whatever was
     posted before stays away, also what a running ingest has read already.
     """
-    with Home(home).alone("withdrawn", wait=True):
+    with HomeFolder(home).lock("withdrawn", wait=True):
         known = _read(home)
         for_good = not until_posted or known.get(doc_id, []) is None
         _write(home, {**known, doc_id: None if for_good else []})
@@ -105,7 +99,7 @@ def withdraw(home: Path, doc_id: str, until_posted: bool = False) -> None:
 
 def admit(home: Path, doc_id: str, posting: str) -> None:
     """Let a posting bring a document back that was withdrawn until it is posted; call it before it can be read."""
-    with Home(home).alone("withdrawn", wait=True):
+    with HomeFolder(home).lock("withdrawn", wait=True):
         known = _read(home)
         since = known.get(doc_id)
         if since is not None:
@@ -116,7 +110,7 @@ def admit(home: Path, doc_id: str, posting: str) -> None:
 
 def lift(home: Path, doc_id: str) -> None:
     """Forget that a document was withdrawn, once no snapshot and no source brings it back."""
-    with Home(home).alone("withdrawn", wait=True):
+    with HomeFolder(home).lock("withdrawn", wait=True):
         if doc_id in (known := _read(home)):
             _write(home, {name: hidden for name, hidden in known.items() if name != doc_id})
 

@@ -12,10 +12,10 @@ from genret_ops.errors import GenretError
 from genret_ops.ingestion.inbox import Inbox, posting_of
 from genret_ops.lineage.lineage import of_release, origin
 from genret_ops.records import Document, Hit, canonical_json, text_hash
-from genret_ops.registry.store import Registry, Release
+from genret_ops.registry.home import Home
+from genret_ops.registry.store import Release
 from genret_ops.retrieval.retriever import Answer, Retriever
 from genret_ops.storage.commits import delta_number
-from genret_ops.storage.home import Home
 from genret_ops.storage.tables import TableStore
 
 _SAMPLES = 3
@@ -39,7 +39,7 @@ def why(home: Home, release: Release, retriever: Retriever, found: Answer, rank:
         raise GenretError(f"no answer of rank {rank}: the query {told}")
     hit, head = found.hits[rank - 1], retriever.index.head
     document = _document(home.store, release, hit.doc_id)
-    common = of_release(home, Registry(home.path), release)
+    common = of_release(home, release)
     places = head.occurrences[hit.docid]
     return {
         "query": found.query,
@@ -74,7 +74,7 @@ def rows_about(store: TableStore, training: Mapping[str, Any], passage: str) -> 
 
 
 def _document(store: TableStore, release: Release, doc_id: str) -> Document:
-    rows = store.read("documents", release.head["tables"]["documents"]).filter(pc.field("doc_id") == doc_id)
+    rows = store.read("documents", release.head.tables["documents"]).filter(pc.field("doc_id") == doc_id)
     (document,) = documents_of(rows)
     return document
 
@@ -108,7 +108,7 @@ def _brought(store: TableStore, release: Release, document: Document) -> dict[st
     change = "added" if before is None else "changed" if before[0] != document.text_hash else "redescribed"
     return {
         "delta": first,
-        "committed_at": store.committed(first)["committed_at"],
+        "committed_at": store.committed(first).committed_at,
         "change": change if sure else None,
         "sure": sure,
     }
@@ -116,7 +116,7 @@ def _brought(store: TableStore, release: Release, document: Document) -> dict[st
 
 def _given(store: TableStore, release: Release, docid: int) -> str:
     """The delta in which a passage got its docid; a body that comes back keeps the one it had."""
-    rows = store.read("docids", release.head["tables"]["docids"]).filter(pc.field("docid") == docid)
+    rows = store.read("docids", release.head.tables["docids"]).filter(pc.field("docid") == docid)
     return str(rows["delta"][0].as_py())
 
 

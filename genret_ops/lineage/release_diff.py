@@ -6,14 +6,14 @@ from typing import Any
 from genret_ops.corpus.delta import diff
 from genret_ops.corpus.snapshot import read_documents
 from genret_ops.evaluation.model_metrics import questions, reciprocal_ranks
-from genret_ops.promotion.labels import labelled, read_labels
+from genret_ops.promotion.judgments import label_questions, read_labels
 from genret_ops.records import SyntheticQuery
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import model_on
 from genret_ops.registry.store import Release
 from genret_ops.retrieval.artifacts import read_search
-from genret_ops.retrieval.index import Index
+from genret_ops.retrieval.index_cache import open_index
 from genret_ops.settings import RetrievalSettings
-from genret_ops.storage.home import Home
 
 _SHOWN = 20
 
@@ -24,9 +24,9 @@ def difference(home: Home, old: Release, new: Release, queries: Sequence[Synthet
     Both models are asked on the corpus head of `new`, each in its own default mode: labels of users, then held-out
     `queries`. Ranks count from 1; null means that no right passage is among the first ten.
     """
-    changes = diff(*(read_documents(home.store, one.head["tables"]["documents"]) for one in (old, new)))
-    index = Index.open(home, new.head, RetrievalSettings(**read_search(new.folder).retrieval))
-    asked = labelled(index.head, read_labels(home.path))
+    changes = diff(*(read_documents(home.store, one.head.tables["documents"]) for one in (old, new)))
+    index = open_index(home, new.head, RetrievalSettings(**read_search(new.folder).retrieval))
+    asked = label_questions(index.head, read_labels(home.path))
     asked += questions(index.head, queries, home.settings.gate.questions)
     found = list[list[float]]()
     for release in (old, new):

@@ -3,11 +3,10 @@
 from typing import Any
 
 from genret_ops.registry.ancestry import ancestors
-from genret_ops.registry.artifacts import read_manifest
-from genret_ops.registry.retirement import told
+from genret_ops.registry.retirement import describe
 from genret_ops.registry.store import Registry, Release
 from genret_ops.retrieval.artifacts import read_search
-from genret_ops.training.dataset import PARENT
+from genret_ops.training.dataset import PARENT_FILES
 
 _KEPT = ("trained_on", "steps", "seeds", "settings_hash", "git_revision", "run_id", "versions")
 
@@ -31,22 +30,22 @@ def trainings(registry: Registry, number: int) -> list[dict[str, Any]]:
             "generation": trained.generation,
             "model": model,
             "ended_at": trained.created_at.isoformat(timespec="seconds"),
-            "gone": None if present else told(trained.number, gone[trained.number]),
+            "gone": None if present else describe(trained.number, gone[trained.number]),
         }
         found.append(entry | (_facts(present[0]) if present else {}))
     return found
 
 
 def _facts(release: Release) -> dict[str, Any]:
-    manifest, search = read_manifest(release.folder), read_search(release.folder)
-    versions, hashes = manifest["training_tables"], manifest["training_hashes"]
-    losses = {stage: [curve[0][1], curve[-1][1]] if curve else [] for stage, curve in manifest["loss"].items()}
+    manifest, search = release.manifest(), read_search(release.folder)
+    versions, hashes = manifest.training_tables, manifest.training_hashes
+    losses = {stage: [curve[0][1], curve[-1][1]] if curve else [] for stage, curve in manifest.loss.items()}
     return {
         "read_from": f"r{release.number}",
-        **{name: manifest[name] for name in _KEPT},
+        **{name: getattr(manifest, name) for name in _KEPT},
         "tables": {name: {"version": versions[name], "hash": hashes[name]} for name in versions},
         "loss": losses,
-        "files": {name: manifest["files"][name] for name in PARENT},
+        "files": {name: manifest.files[name] for name in PARENT_FILES},
         "encoder": search.encoder,
         "encoder_hash": search.encoder_hash,
     }

@@ -15,16 +15,16 @@ import pyarrow.compute as pc
 
 from genret_ops.corpus.snapshot import documents_of
 from genret_ops.errors import BrokenRelease, ReleaseRetired, UnreadableSource
-from genret_ops.ingestion.readers import hash_now
+from genret_ops.ingestion.readers import current_hash
 from genret_ops.lineage.answer import rows_about
 from genret_ops.modeling.encoder import encoder_hash
 from genret_ops.records import canonical_json, table_hash, text_hash
 from genret_ops.registry.artifacts import MANIFEST, content_hash, model_hash, read_manifest
-from genret_ops.registry.events import event_hash
-from genret_ops.registry.retirement import retired, told
-from genret_ops.registry.store import Registry, Release
+from genret_ops.registry.audit_trail import event_hash
+from genret_ops.registry.home import Home
+from genret_ops.registry.retirement import describe, retired
+from genret_ops.registry.store import Release
 from genret_ops.storage.files import file_hash
-from genret_ops.storage.home import Home
 
 SAME, DIFFERS, CHANGED, GONE = "same", "differs", "changed since", "gone"
 Told = Mapping[str, Any]
@@ -44,7 +44,7 @@ class _Checker:
 
     def __init__(self, home: Home, lineage: Told) -> None:
         self._home, self._store, self._lineage = home, home.store, lineage
-        self._registry = Registry(home.path)
+        self._registry = home.registry
         self._trail = self._registry.events()
         self._gone = retired(self._trail)
         self._release = self._registry.release(lineage["release"]["release"])
@@ -95,7 +95,7 @@ class _Checker:
         """A file that was posted lies in the home; every other is named by an absolute path or an address."""
         file = source["file"]
         place = str(self._home.path / file) if file.startswith("inbox/") else file
-        found = _one(f"source {file}", source["hash"], hash_now, place)
+        found = _one(f"source {file}", source["hash"], current_hash, place)
         return {**found, "state": CHANGED} if found["state"] == DIFFERS else found
 
     def _taught(self) -> Iterator[dict[str, Any]]:
@@ -132,7 +132,7 @@ class _Checker:
 
     def _record(self, snapshot: str) -> str:
         self._kept(snapshot)
-        return text_hash(canonical_json(self._store.committed(snapshot)))
+        return self._store.committed(snapshot).hash
 
     def _table_of_snapshot(self, snapshot: str, table: str, version: int) -> str:
         self._kept(snapshot)
@@ -172,14 +172,14 @@ class _Checker:
             what = f"event {one['event']}, {one['kind']} {one['release'] or ''}".strip()
             yield _one(what, one["hash"], now.get, one["event"], "no such event")
         whole = f"a chain of {len(self._trail)} events, which say what the tables say"
-        yield _one("the trail", whole, "; ".join, self._registry.verify_chain() or [whole])
+        yield _one("the trail", whole, "; ".join, self._registry.problems() or [whole])
 
     def _carrier(self, training: Told) -> Release:
         return self._registry.release(training["read_from"])
 
     def _folder(self, release: Release) -> Path:
         if event := self._gone.get(release.number):
-            raise ReleaseRetired(told(release.number, event))
+            raise ReleaseRetired(describe(release.number, event))
         return release.folder
 
     def _file(self, release: Release, name: str) -> str:
@@ -193,7 +193,7 @@ class _Checker:
         return model_hash(read_manifest(self._folder(release)))
 
     def _settings(self, release: Release) -> str:
-        return text_hash(canonical_json(read_manifest(self._folder(release))["settings"]))
+        return text_hash(canonical_json(dict(read_manifest(self._folder(release)).settings)))
 
 
 def _one(what: str, expected: str, compute: Callable[..., Any], *given: Any) -> dict[str, Any]:

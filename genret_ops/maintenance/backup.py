@@ -17,10 +17,10 @@ from typing import Any
 from genret_ops.errors import BrokenRelease, GenretError
 from genret_ops.registry import export, location
 from genret_ops.registry.artifacts import MANIFEST, check
-from genret_ops.registry.events import Event
+from genret_ops.registry.audit_trail import Event
+from genret_ops.registry.home import Home
 from genret_ops.registry.retirement import retired
 from genret_ops.storage.files import half_written
-from genret_ops.storage.home import Home
 
 _LEFT_OUT = {"cache", "work", "bench", "data_docs", location.FILE, location.ID}
 _PASSING = (".lock", "-wal", "-shm", "-journal")
@@ -46,7 +46,7 @@ def backup(home: Home, target: Path) -> Mapping[str, Any]:
 
 
 def _write(home: Home, target: Path) -> Mapping[str, Any]:
-    with home.still(), tempfile.TemporaryDirectory(dir=target.parent) as made:
+    with home.lock_everything(), tempfile.TemporaryDirectory(dir=target.parent) as made:
         scratch = Path(made)
         found = export.dump(home.path)
         facts = {"snapshots": home.store.snapshots(), "releases": len(found["releases"]) if found else 0}

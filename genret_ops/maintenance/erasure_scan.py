@@ -20,7 +20,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from sqlalchemy import select
 
 from genret_ops.corpus.erased import ERASING, Erasure, content_key
 from genret_ops.corpus.snapshot import documents_of, read_documents
@@ -28,14 +27,11 @@ from genret_ops.corpus.view import CorpusView, heading
 from genret_ops.corpus.visibility import withdrawn
 from genret_ops.errors import GenretError
 from genret_ops.ingestion.inbox import Inbox
-from genret_ops.promotion.feedback import read_feedback
-from genret_ops.promotion.labels import read_labels
+from genret_ops.promotion.judgments import read_feedback, read_labels
 from genret_ops.records import Document, text_hash
-from genret_ops.registry import database
-from genret_ops.registry.location import FILE, open_registry
-from genret_ops.registry.store import Registry
+from genret_ops.registry.home import Home
+from genret_ops.registry.location import FILE
 from genret_ops.storage.encoding_cache import ENCODINGS
-from genret_ops.storage.home import Home
 from genret_ops.storage.tables import FOLDER, every_version
 from genret_ops.training.dataset import encoded_texts
 
@@ -78,7 +74,7 @@ def describe(home: Home, doc_id: str) -> Erasure:
     store, phrases, passages, encoded = home.store, dict[str, None](), dict[str, None](), dict[str, None]()
     texts = dict[str, None]()
     for name in store.snapshots():
-        versions = store.committed(name)["tables"]
+        versions = store.committed(name).tables
         rows = store.read("documents", versions["documents"])
         for document in documents_of(rows.filter(pc.field("doc_id") == doc_id)):
             texts[document.text] = None
@@ -92,8 +88,8 @@ def describe(home: Home, doc_id: str) -> Erasure:
                     encoded |= dict.fromkeys(map(text_hash, row["sentences"]))
     if not texts:
         raise GenretError(f"no snapshot of {home.path} holds a document {doc_id!r}: see the ids that a search shows")
-    newest = store.committed(store.snapshots()[-1])["tables"]["documents"]
-    shared = {one.text for one in read_documents(store, newest) if one.doc_id != doc_id}
+    newest = store.committed(store.snapshots()[-1]).tables["documents"]
+    shared = {document.text for document in read_documents(store, newest) if document.doc_id != doc_id}
     asked, alone = datetime.now(UTC).isoformat(timespec="seconds"), map(content_key, texts.keys() - shared)
     return Erasure(doc_id, asked, tuple(alone), tuple(phrases), tuple(passages), tuple(encoded))
 
@@ -106,9 +102,9 @@ class Traces:
         self.document = erasure.document
         store = home.store
         record = store.committed(store.snapshots()[-1])
-        head = CorpusView.load(store, record)
+        head = CorpusView.load(store, record.tables)
         kept = [document for doc_id, document in head.documents.items() if doc_id != self.document]
-        refused = store.read("quarantine", record["tables"]["quarantine"]).to_pylist()
+        refused = store.read("quarantine", record.tables["quarantine"]).to_pylist()
         ids = [text for one in kept for text in (one.doc_id, one.source)] + [row["source"] for row in refused]
         held = "\n".join(text for document in kept for text in _texts(document))
         rest = "\n".join([held, " ".join(held.split()), *ids])
@@ -131,8 +127,8 @@ class Traces:
         names = store.snapshots()
         for name in names[:-1]:
             record = store.committed(name)
-            tables = {table: store.read(table, version) for table, version in record["tables"].items()}
-            if self._in_text("\n".join(record["sources"])) or any(map(self.in_table, tables.values())):
+            tables = {table: store.read(table, version) for table, version in record.tables.items()}
+            if self._in_text("\n".join(record.sources)) or any(map(self.in_table, tables.values())):
                 found.append(name)
         return names[names.index(found[0]) : names.index(found[-1]) + 1] if found else []
 
@@ -160,9 +156,9 @@ class Traces:
             found = [self._in_text(text) for text in _database_texts(path)]
             rows += len(found)
             left += [f"{path.relative_to(home)}, decoded"] if any(found) else []
-        found = [self._in_text(text) for text in _registry_texts(home)]
-        rows += len(found)
-        left += [_TRAIL] if any(found) else []
+        registry_hits = [self._in_text("\n".join(map(_cell, row))) for row in self._home.registry.rows()]
+        rows += len(registry_hits)
+        left += [_TRAIL] if any(registry_hits) else []
         for name, table in chain(every_version(home / FOLDER), every_version(home / ENCODINGS)):
             cells += table.num_rows
             left += [f"table {name}, decoded"] if self.in_table(table) else []
@@ -204,16 +200,6 @@ def _database_texts(path: Path) -> Iterator[str]:
         for name in names:
             for row in connection.execute(f'select * from "{name}"'):
                 yield "\n".join(_cell(cell) for cell in row)
-
-
-def _registry_texts(home: Path) -> Iterator[str]:
-    """One text a row of the registry, whichever database it lies in."""
-    if Registry.existing(home) is None:
-        return
-    with open_registry(home).connect() as connection:
-        for table in database.metadata.sorted_tables:
-            for row in connection.execute(select(table)):
-                yield "\n".join(map(_cell, row))
 
 
 def _cell(value: Any) -> str:

@@ -1,40 +1,40 @@
-"""The champion's full examination: every question whose answer is known, on the corpus of now."""
+"""The full evaluation of the champion: every question with a known answer, on the corpus as it is now."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from genret_ops.evaluation.model_metrics import Question, questions, reachable, reciprocal_ranks
-from genret_ops.promotion.heldout import heldout
-from genret_ops.promotion.labels import labelled, read_labels
+from genret_ops.promotion.judgments import heldout_queries, label_questions, read_labels
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import Release
-from genret_ops.retrieval.index import Index, Model
-from genret_ops.storage.home import Home
+from genret_ops.retrieval.artifacts import Model
+from genret_ops.retrieval.index import Index
 
 
-def examine(home: Home, release: Release) -> dict[str, Any]:
-    """MRR@10 by mode on labels of users and on the held-out queries that tuned nothing, as JSON; null without any.
+def evaluate_champion(home: Home, release: Release) -> dict[str, Any]:
+    """MRR@10 by mode on users' labels and on the queries of the gate split, as JSON; null if there are none.
 
-    `reachable` is the share of sampled passages that their own sentence reaches, of those that are new apart.
+    `reachable` is the share of sampled passages that their own sentence reaches; that of new passages stands apart.
     """
     _, retriever = open_release(home, release.number)
     index, model = retriever.index, retriever.model
-    known = heldout(home, release)
+    heldout = heldout_queries(home, release)
     asked = {
-        "labels": labelled(index.head, read_labels(home.path)),
-        "held out": questions(index.head, known, len(known)),
+        "labels": label_questions(index.head, read_labels(home.path)),
+        "held out": questions(index.head, heldout, len(heldout)),
     }
-    new = [docid for docid in index.head.live.nonzero()[0].tolist() if docid not in model.known]
+    unlearned = [docid for docid in index.head.live.nonzero()[0].tolist() if docid not in model.known]
     sample = home.settings.gate.reached_sample
     return {
-        "release": f"r{release.number}",
+        "release": release.name,
         "delta": release.delta,
         "mode": model.default_mode,
-        "questions": {name: len(own) for name, own in asked.items()},
-        "MRR@10": {name: _scores(index, model, own) for name, own in asked.items()},
+        "questions": {name: len(group) for name, group in asked.items()},
+        "MRR@10": {name: _scores(index, model, group) for name, group in asked.items()},
         "reachable": reachable(index, model, sample),
-        "new passages": len(new),
-        "reachable, new": reachable(index, model, sample, new) if new else None,
+        "new passages": len(unlearned),
+        "reachable, new": reachable(index, model, sample, unlearned) if unlearned else None,
     }
 
 

@@ -1,7 +1,8 @@
-"""The gate: what a release must pass to become champion, each criterion with its value, its bound and its verdict.
+"""The gate: what a release must meet to become champion, each criterion with its value and its bound.
 
-A release is judged against the champion, and against the release that its generation began with, so that small
-losses cannot add up; all of them on the release's own corpus head and on the same questions.
+A release is compared with the champion, and with the first release of its generation so that small losses cannot add
+up. All of them answer the same questions on the release's own corpus head. To add a criterion, measure it here and
+return it from `judge`; the registry stores and enforces whatever criteria a verdict holds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,81 +14,78 @@ import numpy as np
 from genret_ops.errors import BrokenRelease, ReleaseRetired
 from genret_ops.evaluation.model_metrics import Question, questions, reachable, reciprocal_ranks
 from genret_ops.evaluation.significance import paired_bootstrap
-from genret_ops.promotion.heldout import heldout
-from genret_ops.promotion.labels import labelled, read_labels
+from genret_ops.promotion.judgments import heldout_queries, label_questions, read_labels
 from genret_ops.registry.ancestry import reference
-from genret_ops.registry.loading import model_on
-from genret_ops.registry.store import CHAMPION, Registry, Release
+from genret_ops.registry.home import Home
+from genret_ops.registry.loading import model_on, release_index
+from genret_ops.registry.store import Registry, Release
 from genret_ops.registry.verdict import Criterion, Verdict
-from genret_ops.retrieval.artifacts import load_model, read_search
-from genret_ops.retrieval.index import Index, Model
+from genret_ops.retrieval.artifacts import Model, load_model, read_search
+from genret_ops.retrieval.index import Index
+from genret_ops.retrieval.index_cache import open_index
 from genret_ops.retrieval.retriever import Retriever
 from genret_ops.settings import GateSettings, RetrievalSettings
-from genret_ops.storage.home import Home
-from genret_ops.synthesis.queries import FEWEST
+from genret_ops.synthesis.queries import MIN_GATE_DOCUMENTS
+from genret_ops.text import plural
 
-Other = tuple[Index, Model]
+Opponent = tuple[Index, Model]
+"""What a release is compared with: an index of the same head under its own retrieval settings, and its model."""
 _TIMED, _TURNS = 20, 3
-"""Questions that are timed, and how often each release answers one."""
+"""Questions that are timed, and how often each release answers each."""
 _PATCH_SAMPLE, _PATCH_FEWEST, _PATCH_REACHED = 16, 8, 0.8
 
 
-def judge_release(home: Home, registry: Registry, release: Release, settings: GateSettings) -> Verdict:
-    """The verdict on a trained release, asked what was held out from its training and what users labelled.
+def judge_release(home: Home, release: Release, settings: GateSettings) -> Verdict:
+    """The verdict on a trained release, on questions held out from its training and on users' labels.
 
     Raises:
-        BrokenRelease: its files are not what was sealed, so nobody can say what would be judged.
+        BrokenRelease: its files are not what was sealed, so that nobody can say what would be judged.
     """
+    registry = home.registry
     registry.verify(release)
-    index = Index.open(home, release.head, RetrievalSettings(**read_search(release.folder).retrieval))
+    index = release_index(home, release)
     compared = dict[str, Release]()
-    if (champion := registry.alias(CHAMPION)) is not None:
-        compared["champion"] = registry.release(champion)
+    if (champion := registry.champion()) is not None:
+        compared["champion"] = champion
     if (first := reference(registry, release.number)).number != release.number:
         compared["reference"] = first
-    others, broken = dict[str, Other](), list[Criterion]()
+    opponents, broken = dict[str, Opponent](), list[Criterion]()
     for name, other in compared.items():
         try:
             registry.verify(other)
-            searched = RetrievalSettings(**read_search(other.folder).retrieval)
-            own = Index.open(home, release.head, searched, index)
-            others[name] = own, model_on(home, other, own.head)
+            other_settings = RetrievalSettings(**read_search(other.folder).retrieval)
+            other_index = open_index(home, release.head, other_settings, index)
+            opponents[name] = other_index, model_on(home, other, other_index.head)
         except (BrokenRelease, ReleaseRetired) as error:  # it cannot answer at all: nothing to lose by comparison
-            broken.append(Criterion(f"answers against the {name}", 0.0, 0.0, True, f"not compared: {error}"))
-    asked = labelled(index.head, read_labels(home.path)) + questions(
-        index.head, heldout(home, release), settings.questions
-    )
+            detail = f"not compared: {error}"
+            broken.append(Criterion(f"answers against the {name}", 0.0, 0.0, True, detail, compared=False))
+    asked = label_questions(index.head, read_labels(home.path))
+    asked += questions(index.head, heldout_queries(home, release), settings.questions)
     model = load_model(release.folder)
-    verdict = judge(release.content_hash, release.delta, index, model, others, asked, settings)
-    against = compared["champion"].model if "champion" in compared else None
+    verdict = judge(release.content_hash, release.delta, index, model, opponents, asked, settings)
+    against = champion.model if champion is not None else None
     return replace(verdict, criteria=(*verdict.criteria, *broken), against=against)
 
 
-def outdated(registry: Registry, release: Release) -> bool:
-    """Whether a release was compared with another model than the champion's of now, and never was champion itself."""
-    verdict, champion = registry.verdict(release.number), registry.alias(CHAMPION)
-    if verdict is None or verdict.against is None or champion is None:
-        return False
-    known = {one.number: one.model for one in registry.releases()}
-    before = {known[event.release or 0] for event in registry.events("promoted")}
-    return verdict.against != known[champion] and release.model not in before
-
-
 def judge_patch(index: Index, release: Release, since: int = 0) -> Verdict:
-    """The light verdict on a release whose model was judged before: is what is new on its head within reach?
+    """The light verdict on a release whose model was judged before: can what is new on its head be reached?
 
-    Asked are docids from `since` on, which have come after what it was put on, and all that no training knew where
-    these are too few to prove anything.
+    Args:
+        index: the index of its head.
+        release: the patch.
+        since: the docids from here on are tried: those that came after the release that is patched. If they are too few
+            to prove anything, all that no training knew are tried.
     """
     model = load_model(release.folder)
-    new = [docid for docid in np.flatnonzero(index.head.live).tolist() if docid not in model.known]
-    last = [docid for docid in new if docid >= since]
-    new = last if len(last) >= _PATCH_FEWEST else new
-    value = reachable(index, model, _PATCH_SAMPLE, new)
-    told, passed = "share of new passages that their own sentence reaches", value >= _PATCH_REACHED
-    if not passed and len(new) < _PATCH_FEWEST:
-        told, passed = f"{told}, not compared: {len(new)} prove nothing, and words reach them", True
-    criterion = Criterion("reachable", value, _PATCH_REACHED, passed, told)
+    unlearned = [docid for docid in np.flatnonzero(index.head.live).tolist() if docid not in model.known]
+    newest = [docid for docid in unlearned if docid >= since]
+    tried = newest if len(newest) >= _PATCH_FEWEST else unlearned
+    value = reachable(index, model, _PATCH_SAMPLE, tried)
+    detail, passed, compared = "share of new passages that their own sentence reaches", value >= _PATCH_REACHED, True
+    if not passed and len(tried) < _PATCH_FEWEST:
+        detail += f", not compared: {plural(len(tried), 'passage')} prove nothing, and words reach them"
+        passed, compared = True, False
+    criterion = Criterion("reachable", value, _PATCH_REACHED, passed, detail, compared)
     return Verdict(release.content_hash, release.delta, (criterion,))
 
 
@@ -96,83 +94,99 @@ def judge(
     snapshot: str,
     index: Index,
     model: Model,
-    others: Mapping[str, Other],
+    opponents: Mapping[str, Opponent],
     asked: Sequence[Question],
     settings: GateSettings,
 ) -> Verdict:
     """Measure a release on its corpus head.
 
     Args:
-        others: what it is compared with, by what they are (`champion`, `reference`), each with an index of the same
-            head under its own settings of retrieval.
+        content_hash: of the release.
+        snapshot: that it stands on.
+        index: the index of that snapshot.
+        model: the release's model.
+        opponents: what it is compared with, by what they are (`champion`, `reference`).
         asked: questions with known answers, which no training has seen.
+        settings: tolerances and sample sizes.
     """
-    found: list[Criterion | None] = [_reachable(index, model, others, settings)]
+    criteria: list[Criterion | None] = [_reachable(index, model, opponents, settings)]
     if asked:
-        own = reciprocal_ranks(index, model, asked)
-        found.append(_worth_its_cost(own, model.default_mode, asked))
-        for name, (beside, other) in others.items():
-            theirs = reciprocal_ranks(beside, other, asked)
+        ours = reciprocal_ranks(index, model, asked)
+        criteria.append(_worth_its_cost(ours, model.default_mode, asked))
+        for name, (other_index, other) in opponents.items():
+            theirs = reciprocal_ranks(other_index, other, asked)
             known = np.array([question.right <= other.known for question in asked])
-            served = own[model.default_mode], theirs[other.default_mode]
-            generated = own["generative"], theirs["generative"]
-            found.append(_not_worse("answers", name, served, asked, np.ones_like(known), settings))
-            found.append(_not_worse("memory", name, generated, asked, known, settings))
-    if "champion" in others:
-        found.append(_fast(index, model, others["champion"], asked, settings))
-    return Verdict(content_hash, snapshot, tuple(criterion for criterion in found if criterion is not None))
+            served = ours[model.default_mode], theirs[other.default_mode]
+            generated = ours["generative"], theirs["generative"]
+            criteria.append(_not_worse("answers", name, served, asked, np.ones_like(known), settings))
+            criteria.append(_not_worse("memory", name, generated, asked, known, settings))
+    if "champion" in opponents:
+        criteria.append(_fast_enough(index, model, opponents["champion"], asked, settings))
+    return Verdict(content_hash, snapshot, tuple(criterion for criterion in criteria if criterion is not None))
 
 
-def _reachable(index: Index, model: Model, others: Mapping[str, Other], settings: GateSettings) -> Criterion:
+def is_outdated(registry: Registry, release: Release) -> bool:
+    """Whether a release was compared with another model than today's champion's, and never was champion itself."""
+    verdict, champion = registry.verdict(release.number), registry.champion()
+    if verdict is None or verdict.against is None or champion is None:
+        return False
+    models = {other.number: other.model for other in registry.releases()}
+    promoted = {models[event.release or 0] for event in registry.events("promoted")}
+    return verdict.against != champion.model and release.model not in promoted
+
+
+def _reachable(index: Index, model: Model, opponents: Mapping[str, Opponent], settings: GateSettings) -> Criterion:
     value = reachable(index, model, settings.reached_sample)
-    best = max((reachable(index, other, settings.reached_sample) for _, other in others.values()), default=1.0)
+    best = max((reachable(index, other, settings.reached_sample) for _, other in opponents.values()), default=1.0)
     bound = min(settings.reached, best - settings.tolerance)
     return Criterion("reachable", value, bound, value >= bound, "share of passages that their own sentence reaches")
 
 
-def _worth_its_cost(own: Mapping[str, np.ndarray], mode: str, asked: Sequence[Question]) -> Criterion:
-    """The served mode, or the better of those that use the model, against the same stack without it."""
-    told = "MRR@10 of {} over the stack without a model"
+def _worth_its_cost(ours: Mapping[str, np.ndarray], mode: str, asked: Sequence[Question]) -> Criterion:
+    """The served mode, or the better of those that use the model, against the same stack without the model."""
+    detail = "MRR@10 of {} over the stack without a model"
     if mode == "lexical":
-        mode = max(("hybrid", "generative"), key=lambda one: float(own[one].mean()))
-        told += "; words alone were surely better in tuning and are served: the model does not earn its place"
-    return _compared("worth its cost", told.format(mode), own[mode], own["lexical"], asked, 0.0)
+        mode = max(("hybrid", "generative"), key=lambda name: float(ours[name].mean()))
+        detail += "; words alone were surely better in tuning and are served, so the model does not earn its place"
+    return _difference("worth its cost", detail.format(mode), ours[mode], ours["lexical"], asked, 0.0)
 
 
 def _not_worse(
     name: str,
-    other: str,
+    opponent: str,
     scores: tuple[np.ndarray, np.ndarray],
     asked: Sequence[Question],
     chosen: np.ndarray,
     settings: GateSettings,
 ) -> Criterion:
-    """The difference on the chosen questions."""
-    places: list[int] = np.flatnonzero(chosen).tolist()
-    what = {"answers": "MRR@10 of what is served", "memory": "MRR@10 of generation on what it had learned"}[name]
-    ours, theirs = scores[0][places], scores[1][places]
-    of = [asked[place] for place in places]
-    return _compared(f"{name} against the {other}", what, ours, theirs, of, settings.tolerance)
+    """The difference to an opponent on the chosen questions."""
+    positions: list[int] = np.flatnonzero(chosen).tolist()
+    detail = {"answers": "MRR@10 of what is served", "memory": "MRR@10 of generation on what it had learned"}[name]
+    ours, theirs = scores[0][positions], scores[1][positions]
+    chosen_questions = [asked[position] for position in positions]
+    return _difference(f"{name} against the {opponent}", detail, ours, theirs, chosen_questions, settings.tolerance)
 
 
-def _compared(
-    name: str, what: str, ours: np.ndarray, theirs: np.ndarray, asked: Sequence[Question], tolerance: float
+def _difference(
+    name: str, detail: str, ours: np.ndarray, theirs: np.ndarray, asked: Sequence[Question], tolerance: float
 ) -> Criterion:
-    """A paired difference, resampled by document: refused where it is worse than tolerated, and surely worse."""
+    """A paired difference, resampled by document: refused if it is worse than tolerated, and surely worse."""
     documents, bound = [question.document for question in asked], 0.0 - tolerance
-    if (count := len(set(documents))) < FEWEST:
-        told = f"{what}, not compared: questions about {count} documents, and fewer than {FEWEST} prove nothing"
-        return Criterion(name, 0.0, bound, True, told)
+    if (count := len(set(documents))) < MIN_GATE_DOCUMENTS:
+        reason = f"questions about {plural(count, 'document')}, and fewer than {MIN_GATE_DOCUMENTS} prove nothing"
+        return Criterion(name, 0.0, bound, True, f"{detail}, not compared: {reason}", compared=False)
     mean, low, high = paired_bootstrap(ours.tolist(), theirs.tolist(), documents)
-    told = f"{what}, difference on {len(asked)} questions, 95 % interval {low:+.4f} to {high:+.4f}"
-    return Criterion(name, mean, bound, mean >= bound or high >= 0, told)
+    detail += f", difference on {plural(len(asked), 'question')}, 95 % interval {low:+.4f} to {high:+.4f}"
+    return Criterion(name, mean, bound, mean >= bound or high >= 0, detail)
 
 
-def _fast(
-    index: Index, model: Model, champion: Other, asked: Sequence[Question], settings: GateSettings
+def _fast_enough(
+    index: Index, model: Model, champion: Opponent, asked: Sequence[Question], settings: GateSettings
 ) -> Criterion | None:
-    """Both answer in the release's default mode, since one that serves words alone takes a tenth of the time; and each
-    question in turns, of which the quickest count: what else the machine does is not the model's fault."""
+    """Both answer in the release's default mode, since serving words alone takes a tenth of the time.
+
+    Each question is answered in turns, and the quickest turn counts: the model is not to blame for a busy machine.
+    """
     texts = [question.text for question in asked[:_TIMED]]
     if not texts:
         return None
@@ -180,9 +194,10 @@ def _fast(
     ratios = list[float]()
     for text in texts:
         turns = [
-            [one.search(text, mode=model.default_mode).seconds["total"] for one in retrievers] for _ in range(_TURNS)
+            [retriever.search(text, mode=model.default_mode).seconds["total"] for retriever in retrievers]
+            for _ in range(_TURNS)
         ]
         ours, theirs = map(min, zip(*turns, strict=True))
         ratios.append(theirs / ours)
-    ratio, told = median(ratios), "time of the champion's answers over its own, median over questions"
-    return Criterion("speed", ratio, settings.speed, ratio >= settings.speed, told)
+    ratio, detail = median(ratios), "time of the champion's answers over its own, median over questions"
+    return Criterion("speed", ratio, settings.speed, ratio >= settings.speed, detail)

@@ -1,51 +1,149 @@
-"""Whether the next training grows from the champion or starts from genesis, and why."""
+"""When to train again, and from where: how far learning is behind, and whether the champion's adapter may grow.
 
+Freshness is read from files and the registry alone, without the tables, so that it can be asked every few seconds.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from genret_ops.corpus.visibility import VisibilityReader
 from genret_ops.errors import BrokenRelease
 from genret_ops.registry.ancestry import chain, trained_in
-from genret_ops.registry.artifacts import read_manifest
+from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry, Release
 from genret_ops.registry.verdict import MEMORY, OF_REFERENCE
-from genret_ops.settings import Settings
+from genret_ops.retrieval.artifacts import learned_passages
+from genret_ops.settings import Settings, UpdateSettings
+from genret_ops.storage.commits import delta_number, places_path, read_record, snapshots
+from genret_ops.text import plural
 
 
-def from_genesis(registry: Registry, champion: Release, settings: Settings) -> str | None:
-    """Why a training starts from genesis where there is this champion, in words; None where it grows from it.
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How far learning is behind the newest snapshot.
+
+    Attributes:
+        unlearned: live passages that the champion has not learned.
+        since: when the oldest of them was committed, UTC; None if there is none.
+        served: whether there is a champion at all.
+    """
+
+    unlearned: int
+    since: datetime | None
+    served: bool
+
+    def hours(self, now: datetime) -> float:
+        """Age of the oldest unlearned passage in hours; 0 if there is none."""
+        return (now - self.since) / timedelta(hours=1) if self.since else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LastBuild:
+    """What a watcher remembers of the last build that it started.
+
+    Attributes:
+        at: when it started, seconds since the epoch.
+        unlearned: how many passages were unlearned then.
+    """
+
+    at: float = 0.0
+    unlearned: int = 0
+
+    def reason_to_wait(self, freshness: Freshness, settings: UpdateSettings, now: float) -> str | None:
+        """Why no build is due, in words; None if one is due.
+
+        A build that the gate refused leaves its passages unlearned. It is tried again when as many new ones have come,
+        or when as much time has passed again.
+
+        Args:
+            freshness: how far learning is behind.
+            settings: when to learn.
+            now: seconds since the epoch.
+        """
+        if not freshness.unlearned or freshness.since is None:
+            return "every passage is learned"
+        if not freshness.served and not self.at:
+            return None
+        new = freshness.unlearned - (self.unlearned if freshness.unlearned >= self.unlearned else 0)
+        hours = (now - max(freshness.since.timestamp(), self.at)) / 3600
+        if new >= settings.learn_after_passages or hours >= settings.learn_after_hours:
+            return None
+        age = freshness.hours(datetime.fromtimestamp(now, UTC))
+        passages = plural(freshness.unlearned, "passage")
+        return (
+            f"{passages} not learned yet, the oldest for {age:.1f} hours: a build starts at "
+            f"{settings.learn_after_passages:,} passages or after {settings.learn_after_hours:g} hours"
+        )
+
+
+def measure_freshness(home: Home) -> Freshness:
+    """How far the champion is behind the newest snapshot.
+
+    Raises:
+        BrokenRelease: the champion's files are gone.
+    """
+    champion = home.registry.champion()
+    learned, trained_on = frozenset[str](), ""
+    if champion is not None:
+        learned, trained_on = learned_passages(champion.folder), champion.manifest().trained_on
+    fresh = {passage for _, passage in VisibilityReader(home.path)()} - learned
+    since = _first_committed(home.path, fresh, trained_on) if fresh else None
+    return Freshness(len(fresh), since, champion is not None)
+
+
+def reason_for_genesis(registry: Registry, champion: Release, settings: Settings) -> str | None:
+    """Why the next training starts from genesis although there is a champion; None if it grows from the champion.
 
     Raises:
         BrokenRelease: the gate's report on the champion is not the one that was made.
     """
-    number = champion.number
-    learned_under = Settings.model_validate(read_manifest(champion.folder)["settings"])
-    if learned_under.learning() != settings.learning():
-        return f"r{number} learned under other settings"
-    if (grown := chain(registry, number)) >= settings.training.chain:
-        return f"r{number} ends a chain of {grown} updates, and training.chain is {settings.training.chain}"
+    name = champion.name
+    if champion.manifest().trained_under().learning() != settings.learning():
+        return f"{name} was trained under other settings"
+    if (updates := chain(registry, champion.number)) >= settings.training.chain:
+        return f"{name} ends a chain of {plural(updates, 'update')}, and training.chain is {settings.training.chain}"
     verdict = registry.verdict(trained_in(registry, champion))
     criteria = verdict.criteria if verdict else ()
-    lost = max((-one.value for one in criteria if one.name == MEMORY), default=0.0)
+    lost = max((-criterion.value for criterion in criteria if criterion.name == MEMORY), default=0.0)
     if lost > settings.gate.forgetting:
-        told = f"r{number} has lost {lost:.4f} of MRR@10 on what the first of its generation knew"
-        return f"{told}, and gate.forgetting is {settings.gate.forgetting:g}"
-    if refused := _refused(registry, champion, settings):
-        return f"the gate refused {refused}, which had grown from r{number}, for what its generation has lost"
+        return (
+            f"{name} has lost {lost:.4f} of MRR@10 on what the first release of its generation knew, "
+            f"and gate.forgetting is {settings.gate.forgetting:g}"
+        )
+    if refused := _refused_update(registry, champion, settings):
+        return f"the gate refused {refused}, an update of {name}, for what its generation has lost"
     return None
 
 
-def _refused(registry: Registry, champion: Release, settings: Settings) -> str:
-    """A release that grew from the champion's model under these settings, and was worse than the generation's first."""
+def _first_committed(home: Path, passages: set[str], trained_on: str) -> datetime:
+    """When the first snapshot since the training was committed that holds one of the passages; the newest holds all."""
+    begin = delta_number(trained_on) if trained_on else 0
+    first = next(name for name in snapshots(home) if delta_number(name) >= begin and _holds_any(home, name, passages))
+    return datetime.fromisoformat(read_record(home, first).committed_at)
+
+
+def _holds_any(home: Path, snapshot: str, passages: set[str]) -> bool:
+    by_document: dict[str, list[str]] = json.loads(places_path(home, snapshot).read_text("utf-8"))["passages"]
+    return any(passage in passages for ids in by_document.values() for passage in ids)
+
+
+def _refused_update(registry: Registry, champion: Release, settings: Settings) -> str:
+    """A release that grew from the champion's model under these settings and lost to the first of its generation."""
     releases, gone = registry.releases(), registry.retired()
-    model = {release.number: release.model for release in releases}
+    models = {release.number: release.model for release in releases}
     for release in reversed(releases):
-        grown = release.model != champion.model and model.get(release.parent or 0) == champion.model
-        if grown and release.number not in gone and _worse(registry, release, settings):
-            return f"r{release.number}"
+        grown = release.model != champion.model and models.get(release.parent or 0) == champion.model
+        if grown and release.number not in gone and _lost_to_reference(registry, release, settings):
+            return release.name
     return ""
 
 
-def _worse(registry: Registry, release: Release, settings: Settings) -> bool:
+def _lost_to_reference(registry: Registry, release: Release, settings: Settings) -> bool:
     try:
-        verdict, manifest = registry.verdict(release.number), read_manifest(release.folder)
-    except BrokenRelease:  # nobody serves it, and it says nothing of the next
+        verdict, manifest = registry.verdict(release.number), release.manifest()
+    except BrokenRelease:  # nobody serves it, and it says nothing about the next one
         return False
-    failed = [one.name for one in verdict.criteria if not one.passed] if verdict else []
-    return manifest.get("settings_hash") == settings.hash() and any(name.endswith(OF_REFERENCE) for name in failed)
+    failed = [criterion.name for criterion in verdict.criteria if not criterion.passed] if verdict else []
+    return manifest.settings_hash == settings.hash() and any(name.endswith(OF_REFERENCE) for name in failed)

@@ -1,4 +1,4 @@
-"""Every row of a registry in one portable form, whichever database holds it, and back into an empty one."""
+"""Every row of a registry in one portable form, whichever database holds it, and back into an empty database."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,15 +10,15 @@ from genret_ops.errors import GenretError
 from genret_ops.registry import database, location
 
 Rows = Mapping[str, Sequence[Mapping[str, Any]]]
-"""Rows by table, numbers and texts alone; whose registry it was is not among them."""
+"""Rows by table, numbers and texts alone; which home owns the registry is not among them."""
 _TABLES = [table for table in database.metadata.sorted_tables if table is not database.owner]
 
 
 def dump(home: Path) -> Rows | None:
-    """What a home's registry holds at one moment; None where it has none."""
-    if not location.made(home):
+    """What a home's registry holds at one moment; None if it has none."""
+    if (engine := location.open_existing(home)) is None:
         return None
-    with location.open_registry(home).connect() as connection:
+    with engine.connect() as connection:
         ordered = {table: select(table).order_by(*table.primary_key) for table in _TABLES}
         return {table.name: [dict(row) for row in connection.execute(ordered[table]).mappings()] for table in _TABLES}
 
@@ -27,16 +27,16 @@ def load(home: Path, rows: Rows) -> None:
     """Make the registry of a restored home from what `dump` gave: all of it or nothing.
 
     Raises:
-        GenretError: there is a registry already where the home's settings want this one.
+        GenretError: there is a registry already in the database that the home's settings name.
     """
-    engine = location.engine_of(home)
+    engine = location.connect(home)
     with database.writing(engine) as connection:
         if database.releases.name in location.tables(connection):
-            told = f"{database.where(engine.url)} holds a registry already"
             raise GenretError(
-                f"{told}: restore with GENRET_REGISTRY__URL naming an empty database, or empty for SQLite"
+                f"{database.where(engine.url)} holds a registry already: restore with GENRET_REGISTRY__URL naming an "
+                "empty database, or leave it empty for SQLite"
             )
-        location.make(connection, home)
+        location.create_tables(connection, home)
         for table in _TABLES:
             if rows[table.name]:
                 connection.execute(insert(table), [dict(row) for row in rows[table.name]])

@@ -1,8 +1,9 @@
-"""The stage that makes a release: files laid out, sealed by content, registered on the corpus head."""
+"""Make a release: lay its files out, seal them by content, register them on a corpus head."""
 
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from genret_ops.identifiers.docids import same_docids
 from genret_ops.modeling.docid_head import fresh_rows
 from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import encoder_hash
-from genret_ops.records import table_hash
+from genret_ops.records import SnapshotRecord, table_hash
 from genret_ops.registry.artifacts import (
+    Manifest,
     git_revision,
     library_versions,
     model_hash,
@@ -25,11 +27,11 @@ from genret_ops.registry.artifacts import (
     release_folder,
     seal,
 )
+from genret_ops.registry.home import Home
 from genret_ops.registry.model_card import write_card
 from genret_ops.registry.store import Registry, Release
 from genret_ops.retrieval.artifacts import SearchSettings, extend_model, read_search, write_model
-from genret_ops.storage.home import Home
-from genret_ops.training.job import Job
+from genret_ops.training.job import TrainingJob
 
 LIBRARIES = ("torch", "transformers", "peft", "lancedb", "bm25s", "numpy", "pyarrow")
 _LIMITS = (
@@ -40,91 +42,85 @@ _LIMITS = (
 
 def publish(
     home: Home,
-    record: Mapping[str, Any],
+    record: SnapshotRecord,
     head: CorpusView,
-    job: Job,
+    job: TrainingJob,
     rows: Rows,
-    tuned: FusionTuning,
+    tuning: FusionTuning,
     training_tables: Mapping[str, int],
     run_id: str,
     actor: str,
     parent: int | None = None,
 ) -> Release:
-    """Seal and register the model of a finished job on a committed head; the first release becomes champion.
-
-    One that grows from `parent` is of its generation; any other begins the next.
+    """Seal and register the model of a finished job on a committed head; it becomes candidate.
 
     Args:
-        record: the committed snapshot, as `Store.committed` gives it.
+        home: the home.
+        record: the committed snapshot.
+        head: its corpus view.
+        job: the finished training job.
         rows: finished rows, in docid order.
-        training_tables: versions of the tables of synthetic queries and preference pairs; tagged here.
+        tuning: fusion weights and default mode.
+        training_tables: versions of the tables of synthetic queries and preference pairs, which are tagged here.
+        run_id: the Dagster run.
+        actor: who builds, for the trail.
+        parent: the release from which the adapter grew, whose generation the new one joins; None begins the next.
     """
     settings = job.settings
-    staging = home.path / "work" / f"staging-{record['snapshot']}"
-    shutil.rmtree(staging, ignore_errors=True)
+    staging = _empty_staging(home, record.snapshot)
     search = SearchSettings(
         encoder=settings.model.encoder,
         encoder_hash=encoder_hash(settings.model.encoder),
         query_tokens=settings.model.query_tokens,
         scale=settings.model.scale,
-        fusion=tuned.fusion.weights,
-        lexical_fusion=tuned.lexical_fusion.weights,
-        default_mode=tuned.default_mode,
-        trained_on=record["snapshot"],
+        fusion=tuning.fusion.weights,
+        lexical_fusion=tuning.lexical_fusion.weights,
+        default_mode=tuning.default_mode,
+        trained_on=record.snapshot,
         learned=len(head),
         absent=np.flatnonzero(~head.live).tolist(),
         retrieval=settings.retrieval.model_dump(mode="json"),
     )
     write_model(job.folder / "rpo", staging, rows, [passage.passage_id for passage in head.passages], search)
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    versions = library_versions(LIBRARIES)
     package = Path(__file__).parents[1]
-    revision = git_revision(package, package.parent / "assets")
-    manifest = {
-        "head": dict(record),
-        "settings": settings.model_dump(mode="json"),
-        "settings_hash": settings.hash(),
-        "seeds": {"training": settings.training.seed},
-        "steps": {"sft": job.steps, "rpo": job.rpo_steps},
-        "trained_on": record["snapshot"],
-        "training_tables": dict(training_tables),
-        "training_hashes": {name: table_hash(home.store.read(name, v)) for name, v in training_tables.items()},
-        "loss": {stage: job.losses(stage) for stage in ("sft", "rpo")},
-        "versions": versions,
-        "git_revision": revision,
-        "run_id": run_id,
-        "created_at": created,
-    }
+    manifest = Manifest(
+        head=record,
+        settings=settings.model_dump(mode="json"),
+        settings_hash=settings.hash(),
+        seeds={"training": settings.training.seed},
+        steps={"sft": job.sft_steps, "rpo": job.rpo_steps},
+        trained_on=record.snapshot,
+        training_tables=dict(training_tables),
+        training_hashes={name: table_hash(home.store.read(name, v)) for name, v in training_tables.items()},
+        loss={stage: job.losses(stage) for stage in ("sft", "rpo")},
+        versions=library_versions(LIBRARIES),
+        git_revision=git_revision(package, package.parent / "assets"),
+        run_id=run_id,
+        created_at=_now(),
+    )
     for name, version in training_tables.items():
         home.store.tag(name, version)
-    registry = Registry(home.path)  # before anything is sealed: a registry is made only where no release lies
+    registry = home.registry
+    registry.create()  # before anything is sealed: sealed releases without a registry mean a lost one
     content = seal(staging, home.releases, manifest)
-    folder = release_folder(home.releases, content)
-    metrics = {f"heldout MRR@10 {mode}": value for mode, value in tuned.mrr.items()}
     number = registry.register(
         content,
-        folder,
+        release_folder(home.releases, content),
         generation=_generation(registry, parent),
-        delta=record["snapshot"],
+        delta=record.snapshot,
         parent=parent,
         head=record,
-        metrics=metrics,
+        metrics={f"heldout MRR@10 {mode}": value for mode, value in tuning.mrr.items()},
         actor=actor,
     )
     release = registry.release(number)
-    write_card(folder, _facts(release, manifest, head, job, tuned))
+    write_card(release.folder, _card_facts(release, manifest, head, job, tuning))
     return release
-
-
-def _generation(registry: Registry, parent: int | None) -> int:
-    if parent is not None:
-        return registry.release(parent).generation
-    return 1 + max((release.generation for release in registry.releases()), default=-1)
 
 
 def publish_patch(
     home: Home,
-    record: Mapping[str, Any],
+    record: SnapshotRecord,
     head: CorpusView,
     parent: Release,
     docids: Sequence[int],
@@ -137,80 +133,95 @@ def publish_patch(
     What the model learned stays as it is, byte for byte; new docids get the rows that its map gives them.
 
     Args:
-        docids: every live docid that the parent did not learn, ascending; `genesis` their genesis rows.
+        home: the home.
+        record: the committed snapshot.
+        head: its corpus view.
+        parent: the release that is patched.
+        docids: every live docid that the parent did not learn, ascending.
+        genesis: their genesis rows.
+        run_id: the Dagster run.
+        actor: who updates, for the trail.
 
     Raises:
-        GenretError: the head's docids do not begin with those that the parent learned.
+        GenretError: the docids of the head do not begin with those that the parent learned.
         BrokenRelease: what the parent learned is not what was sealed.
     """
     ids = [passage.passage_id for passage in head.passages]
     search = read_search(parent.folder)
     known = json.loads((parent.folder / "docids.json").read_text())
     if not same_docids(known[: search.learned], ids[: search.learned]):
-        raise GenretError(f"r{parent.number} has other docids than {record['snapshot']}: run `genret build`")
-    staging = home.path / "work" / f"staging-{record['snapshot']}-patch"
-    shutil.rmtree(staging, ignore_errors=True)
-    fresh = fresh_rows(parent.folder, genesis, search.scale)
-    extend_model(parent.folder, staging, fresh, docids, ids)
-    before = read_manifest(parent.folder)
-    manifest = {
-        **{name: value for name, value in before.items() if name not in ("content_hash", "files")},
-        "head": dict(record),
-        "run_id": run_id,
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+        raise GenretError(f"{parent.name} has other docids than {record.snapshot}: run `genret build`")
+    staging = _empty_staging(home, f"{record.snapshot}-patch")
+    extend_model(parent.folder, staging, fresh_rows(parent.folder, genesis, search.scale), docids, ids)
+    manifest = replace(
+        parent.manifest(), head=record, run_id=run_id, created_at=_now(), content_hash="", files={}
+    )
     content = seal(staging, home.releases, manifest)
     folder = release_folder(home.releases, content)
     if model_hash(read_manifest(folder)) != parent.model:
         raise BrokenRelease(
-            f"the files of r{parent.number} are not those that were sealed, so nothing was made of them: "
-            f"`genret show r{parent.number}` names the first that differs, `genret build` trains again from genesis"
+            f"the files of {parent.name} are not those that were sealed, so it was not patched: `genret show "
+            f"{parent.name}` names the first file that differs, `genret build` trains again from genesis"
         )
-    registry = Registry(home.path)
-    number = registry.register(
+    number = home.registry.register(
         content,
         folder,
         generation=parent.generation,
-        delta=record["snapshot"],
+        delta=record.snapshot,
         parent=parent.number,
         head=record,
         metrics=parent.metrics,
         actor=actor,
         candidate=False,
     )
-    return registry.release(number)
+    return home.registry.release(number)
 
 
-def _facts(
-    release: Release, manifest: Mapping[str, Any], head: CorpusView, job: Job, tuned: FusionTuning
+def _empty_staging(home: Home, name: str) -> Path:
+    staging = home.path / "work" / f"staging-{name}"
+    shutil.rmtree(staging, ignore_errors=True)
+    return staging
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _generation(registry: Registry, parent: int | None) -> int:
+    if parent is not None:
+        return registry.release(parent).generation
+    return 1 + max((release.generation for release in registry.releases()), default=-1)
+
+
+def _card_facts(
+    release: Release, manifest: Manifest, head: CorpusView, job: TrainingJob, tuning: FusionTuning
 ) -> dict[str, Any]:
     losses = job.losses("sft")
-    training = job.settings.training
     return {
-        "name": f"r{release.number}",
+        "name": release.name,
         "content_hash": release.content_hash,
         "generation": release.generation,
         "delta": release.delta,
         "parent": release.parent,
-        "created_at": manifest["created_at"],
+        "created_at": manifest.created_at,
         "encoder": job.settings.model.encoder,
         "corpus": {"documents": len(head.documents), "passages": int(np.count_nonzero(head.live))},
         "training": {
-            "steps": job.steps,
-            "seed": training.seed,
+            "steps": job.sft_steps,
+            "seed": job.settings.training.seed,
             "loss_first": losses[0][1],
             "loss_last": losses[-1][1],
             "RPO steps": job.rpo_steps,
             "preference pairs": job.table("pairs").num_rows,
         },
         "evaluation": {
-            "queries": f"{tuned.queries} held-out synthetic queries, weights fitted on one half, scored on the other",
-            "systems": {mode: {"MRR@10": value} for mode, value in tuned.mrr.items()},
+            "queries": f"{tuning.queries} held-out synthetic queries, weights fitted on one half, scored on the other",
+            "systems": {mode: {"MRR@10": value} for mode, value in tuning.mrr.items()},
         },
-        "fusion": {"mode": tuned.default_mode, "weights": dict(tuned.fusion.weights)},
+        "fusion": {"mode": tuning.default_mode, "weights": dict(tuning.fusion.weights)},
         "limits": list(_LIMITS),
-        "versions": manifest["versions"],
-        "settings_hash": manifest["settings_hash"],
-        "git_revision": manifest["git_revision"],
-        "run_id": manifest["run_id"],
+        "versions": manifest.versions,
+        "settings_hash": manifest.settings_hash,
+        "git_revision": manifest.git_revision,
+        "run_id": manifest.run_id,
     }

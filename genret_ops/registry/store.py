@@ -1,23 +1,25 @@
-"""The registry of one home: releases numbered and immutable, aliases moved by compare-and-swap, each with its event.
+"""The registry of a home: releases numbered and immutable, aliases moved by compare-and-swap, each with its event.
 
-A release can be registered, promoted and at its end retired; nothing changes one. `promote` is the only door to
-`champion`.
+A release is registered, promoted and at its end retired; nothing else changes it. `promote` is the only door to
+`champion`, and the gate's stored verdict guards it.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import RowMapping, func, insert, select
+from sqlalchemy import Connection, Engine, RowMapping, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
-from genret_ops.errors import BrokenRelease, GateRefused, GenretError, NothingToSearch, ReleaseRetired
-from genret_ops.records import canonical_json, text_hash
-from genret_ops.registry import aliases, artifacts, database, events, location, retirement
-from genret_ops.registry.audit import problems
-from genret_ops.registry.events import Event
+from genret_ops.errors import AliasMoved, BrokenRelease, GateRefused, GenretError, NothingToSearch, ReleaseRetired
+from genret_ops.records import SnapshotRecord, canonical_json, text_hash
+from genret_ops.registry import artifacts, audit_trail, database, location, retirement
+from genret_ops.registry.artifacts import Manifest
+from genret_ops.registry.audit_trail import Event, release_name
 from genret_ops.registry.verdict import Verdict
 
 CHAMPION, CANDIDATE, PREVIOUS = ALIASES = ("champion", "candidate", "previous")
@@ -27,9 +29,18 @@ CHAMPION, CANDIDATE, PREVIOUS = ALIASES = ("champion", "candidate", "previous")
 class Release:
     """A model release on a corpus head.
 
-    `model` is the hash of what was learned, which patches share with the release that they patch; `head` is the record
-    of the live passages and docids that it was registered on; `parent` the number of the release that its adapter
-    grew from; `created_at` is UTC.
+    Attributes:
+        number: counted from 1 without gaps.
+        content_hash: SHA-256 over its model and settings files.
+        manifest_hash: SHA-256 of its manifest.
+        model: hash of what was learned, shared by a release and its patches.
+        generation: number of trainings from genesis before it, from 0.
+        delta: the snapshot that it stands on.
+        parent: number of the release from which its adapter grew, or which it patches.
+        created_at: when it was registered, UTC.
+        head: record of that snapshot: the live passages and docids.
+        metrics: what was measured when its model was trained, by name.
+        folder: where its files lie.
     """
 
     number: int
@@ -40,23 +51,59 @@ class Release:
     delta: str
     parent: int | None
     created_at: datetime
-    head: Mapping[str, Any]
+    head: SnapshotRecord
     metrics: Mapping[str, Any]
     folder: Path
 
+    @property
+    def name(self) -> str:
+        """The release as people call it, such as `r3`."""
+        return f"r{self.number}"
+
+    def manifest(self) -> Manifest:
+        """What the release was made from.
+
+        Raises:
+            BrokenRelease: the manifest is missing or cannot be read.
+        """
+        return artifacts.read_manifest(self.folder)
+
 
 class Registry:
-    """Releases, aliases and events of a home, on SQLite or PostgreSQL (place.py); made where there are none yet.
-    Objects hold no open connection: threads and processes may use the same home at once."""
+    """Releases, aliases and events of a home, in SQLite or PostgreSQL (location.py).
+
+    Opening it touches no database: one is made by the first write, and a registry that was never written reads as an
+    empty one. Objects keep no connection open, so threads and processes may use the same home at once.
+
+    Example:
+        >>> registry = Registry(Path("notes-index"))
+        >>> registry.release("champion").name
+        'r3'
+    """
 
     def __init__(self, home: Path) -> None:
         self.home = home.absolute()
-        self._engine = location.open_registry(self.home)
 
-    @classmethod
-    def existing(cls, home: Path) -> "Registry | None":
-        """The registry of a home; None where nothing was ever built, and nothing is made then."""
-        return cls(home) if location.made(home.absolute()) else None
+    @cached_property
+    def _writable(self) -> Engine:
+        return location.open_or_create(self.home)
+
+    def _readable(self) -> Engine | None:
+        """The database, if it was made already; asking makes none."""
+        if "_writable" not in self.__dict__:
+            if (engine := location.open_existing(self.home)) is None:
+                return None
+            self.__dict__["_writable"] = engine
+        return self._writable
+
+    def create(self) -> None:
+        """Make the database if there is none yet.
+
+        Raises:
+            GenretError: it cannot be reached, belongs to another home or to something else, or the home has its
+                registry in another database.
+        """
+        self._writable  # noqa: B018 - opening it makes it
 
     def register(
         self,
@@ -66,37 +113,39 @@ class Registry:
         generation: int,
         delta: str,
         parent: int | None = None,
-        head: Mapping[str, Any],
+        head: SnapshotRecord,
         metrics: Mapping[str, Any],
         actor: str,
         candidate: bool = True,
     ) -> int:
-        """Record a sealed folder as a release on `head`; returns its number, counted from 1 without gaps.
+        """Record a sealed folder as a release on `head`.
 
-        It becomes candidate in the same transaction, unless it is none (a patch of the champion). The same content on
-        the same head is the same release: its number is returned and nothing happens.
+        It becomes candidate in the same transaction, unless `candidate` is false (a patch of the champion). The same
+        content on the same head is the same release: its number is returned and nothing happens.
+
+        Returns:
+            The number of the release, counted from 1 without gaps.
 
         Raises:
-            BrokenRelease: the folder is of another content; its files are read when it is judged, promoted or opened.
+            BrokenRelease: the folder holds another content. Its files are read when it is judged, promoted or opened.
             GenretError: there is no release `parent`.
         """
-        manifest_hash = artifacts.manifest_hash(folder, content_hash)
         facts = {
             "content_hash": content_hash,
-            "manifest_hash": manifest_hash,
+            "manifest_hash": artifacts.manifest_hash(folder, content_hash),
             "model": artifacts.model_hash(artifacts.read_manifest(folder)),
             "generation": generation,
             "delta": delta,
             "parent": parent,
-            "created_at": events.now(),
-            "head": canonical_json(dict(head)),
+            "created_at": audit_trail.now(),
+            "head": canonical_json(head.as_json()),
             "metrics": canonical_json(dict(metrics)),
-            "folder": self._stored(folder),
+            "folder": self._relative(folder),
         }
         table = database.releases
-        with database.writing(self._engine) as connection:
+        with database.writing(self._writable) as connection:
             same = select(table.c.number).where(table.c.content_hash == content_hash, table.c.head == facts["head"])
-            gone = retirement.retired(events.read(connection, *retirement.KINDS))
+            gone = retirement.retired(audit_trail.read(connection, *retirement.KINDS))
             if known := [int(number) for number in connection.scalars(same) if number not in gone]:
                 return known[0]
             last = connection.scalar(select(func.max(table.c.number))) or 0
@@ -104,112 +153,142 @@ class Registry:
                 raise GenretError(f"there is no release r{parent} to be the parent: see `genret releases`")
             number = int(last) + 1
             connection.execute(insert(table).values(number=number, **facts))
-            events.append(connection, "registered", actor=actor, release=number, details=facts)
+            audit_trail.append(connection, "registered", actor=actor, release=number, details=facts)
             if candidate:
-                before = aliases.standing(connection).get(CANDIDATE)
-                aliases.move(connection, CANDIDATE, number, before, actor=actor, reason="registered")
+                before = _aliases(connection).get(CANDIDATE)
+                _move(connection, CANDIDATE, number, before, actor=actor, reason="registered")
         return number
 
     def releases(self) -> list[Release]:
         """Every release, by number."""
-        with self._engine.connect() as connection:
+        if (engine := self._readable()) is None:
+            return []
+        with engine.connect() as connection:
             rows = connection.execute(select(database.releases).order_by(database.releases.c.number)).mappings()
             return [self._release(row) for row in rows]
 
-    def release(self, number_or_name: str | int) -> Release:
-        """The release that a number (`3`, `r3`), an alias or the beginning of a content hash means.
+    def expect_releases(self) -> None:
+        """Check that something was released.
 
         Raises:
-            NothingToSearch: `champion` is asked for and nothing has been released.
-            GenretError: no release is meant, or several.
+            NothingToSearch: nothing was.
+        """
+        if not self.releases():
+            raise NothingToSearch(f"{self.home} holds no release yet: run `genret ingest SOURCE`, then `genret build`")
+
+    def release(self, number_or_name: str | int) -> Release:
+        """The release that a number (`3`, `r3`), an alias or the beginning of a content hash names.
+
+        Raises:
+            NothingToSearch: `champion` is asked for and nothing was released yet.
+            GenretError: no release has that name, or several have.
         """
         name = str(number_or_name)
         digits = name.removeprefix("r")
         if name in ALIASES:
             if (number := self.alias(name)) is None:
                 missing = NothingToSearch if name == CHAMPION else GenretError
-                raise missing(f"no release is {name} in {self.home}: run `genret build` first")
+                raise missing(f"no release of {self.home} is {name} yet: run `genret build` first")
             digits = str(number)
-        known = self.releases()
-        found = [release for release in known if str(release.number) == digits]
-        if not found and len(name) >= 4:
-            found = [release for release in known if release.content_hash.startswith(name)]
-        if not found:
+        releases = self.releases()
+        matches = [release for release in releases if str(release.number) == digits]
+        if not matches and len(name) >= 4:
+            matches = [release for release in releases if release.content_hash.startswith(name)]
+        if not matches:
             raise GenretError(f"there is no release {name!r}: see `genret releases`")
-        if len(found) > 1:
-            raise GenretError(f"{name!r} may be any of {', '.join(f'r{release.number}' for release in found)}")
-        return found[0]
+        if len(matches) > 1:
+            raise GenretError(f"{name!r} may mean any of {', '.join(release.name for release in matches)}")
+        return matches[0]
 
     def aliases(self) -> dict[str, int]:
-        """The number of the release that each alias stands at, all at one moment; nowhere: left out.
+        """The number of the release at which each alias stands, all at one moment; unset aliases are left out.
 
-        A candidate is one until its model has been champion.
+        A candidate stays one until its model has been champion.
         """
-        with self._engine.connect() as connection:
-            found = aliases.standing(connection)
-            if CANDIDATE in found and aliases.promoted_before(connection, found[CANDIDATE]):
-                del found[CANDIDATE]
-            return found
+        if (engine := self._readable()) is None:
+            return {}
+        with engine.connect() as connection:
+            aliases = _aliases(connection)
+            if CANDIDATE in aliases and _was_promoted(connection, aliases[CANDIDATE]):
+                del aliases[CANDIDATE]
+            return aliases
 
     def alias(self, name: str) -> int | None:
-        """Number of the release that an alias stands at; None where it stands nowhere yet."""
+        """Number of the release at which an alias stands; None if it is unset."""
         return self.aliases().get(name)
 
+    def champion(self) -> Release | None:
+        """The release that answers; None if there is none yet."""
+        number = self.alias(CHAMPION)
+        return None if number is None else self.release(number)
+
     def record_verdict(self, number: int, verdict: Verdict, actor: str) -> None:
-        """Store what the gate found of a release, with an event that cites the report's hash.
+        """Store the gate's verdict on a release, with an event that cites the hash of the report.
 
         Raises:
-            GateRefused: the verdict is about another content, or another snapshot.
+            GateRefused: the verdict is about another content or another snapshot.
         """
         release = self.release(number)
         if (verdict.content_hash, verdict.snapshot) != (release.content_hash, release.delta):
-            raise GateRefused(f"that verdict is not about r{number}: judge it again")
+            raise GateRefused(f"that verdict is not about r{number}: judge the release again")
         report = canonical_json(verdict.as_json())
         details, table = {"report": text_hash(report), "refusals": verdict.refusals}, database.verdicts
-        with database.writing(self._engine) as connection:
-            location = (connection.scalar(select(func.max(table.c.number))) or 0) + 1
-            row = {"number": location, "release": number, "report": report, "report_hash": details["report"]}
+        with database.writing(self._writable) as connection:
+            next_number = (connection.scalar(select(func.max(table.c.number))) or 0) + 1
+            row = {"number": next_number, "release": number, "report": report, "report_hash": details["report"]}
             connection.execute(insert(table).values(row))
-            events.append(connection, "judged", actor=actor, release=number, details=details)
+            audit_trail.append(connection, "judged", actor=actor, release=number, details=details)
 
     def verdict(self, number: int) -> Verdict | None:
-        """The gate's latest verdict on a release, None where it was never judged.
+        """The gate's latest verdict on a release; None if it was never judged.
 
         Raises:
             BrokenRelease: the stored report is not the one that the event cites.
         """
-        if isinstance(found := self.verdicts(number).get(number), BrokenRelease):
-            raise found
-        return found
+        verdict = self.verdicts(number).get(number)
+        if isinstance(verdict, BrokenRelease):
+            raise verdict
+        return verdict
 
     def verdicts(self, release: int | None = None) -> dict[int, Verdict | BrokenRelease]:
-        """The gate's latest verdict on each release that was judged, or on one, by number; or what `verdict` raises."""
+        """The latest verdict on each release that was judged, by number; or the error that `verdict` raises.
+
+        Args:
+            release: the only release that counts; None: all.
+        """
+        if (engine := self._readable()) is None:
+            return {}
         table = database.verdicts
         chosen = [] if release is None else [table.c.release == release]
-        asked = select(table).where(*chosen).order_by(table.c.number)
-        with self._engine.connect() as connection:
-            latest = {row.release: row for row in connection.execute(asked)}
-            judged = events.read(connection, "judged", release=release)
+        query = select(table).where(*chosen).order_by(table.c.number)
+        with engine.connect() as connection:
+            latest = {row.release: row for row in connection.execute(query)}
+            judged = audit_trail.read(connection, "judged", release=release)
         cited = {event.release: event.facts["report"] for event in judged}
         return {
-            number: Verdict.of(json.loads(row.report))
+            number: Verdict.from_json(json.loads(row.report))
             if text_hash(row.report) == row.report_hash == cited.get(number)
-            else BrokenRelease(f"the gate's report on r{number} is not the one that was made: judge it again")
+            else BrokenRelease(f"the gate's report on r{number} is not the one that was made: judge the release again")
             for number, row in latest.items()
         }
 
     def promote(
         self, number: int, actor: str, reason: str, expected: int | None = None, waiver: str | None = None
     ) -> None:
-        """Make a release champion, and the champion `previous`: the only door, and the gate stands in it.
+        """Make a release champion and the champion `previous`, if the gate's verdict or a waiver lets it.
 
-        Every byte of the release's folder is checked, and the gate's report on that content. `expected` is the
-        champion that the decision was made against; left out, the one at the time of the call. A release that is
-        champion already is checked, and nothing moves. `waiver` says why a release may pass that the gate refused;
-        the event keeps it.
+        Every byte of the release's folder is verified, and the gate's report on that content. A release that is
+        champion already is verified, and nothing moves.
+
+        Args:
+            number: the release.
+            actor: who promotes it, for the trail.
+            reason: why, for the trail.
+            expected: the champion against which the decision was made; None: the one at the time of the call.
+            waiver: why a release may pass that the gate refused; the event keeps it.
 
         Raises:
-            GateRefused: the gate refused the release, or never saw it.
+            GateRefused: the gate refused the release, or never judged it.
             BrokenRelease: the release's files, manifest or report are not those that were registered.
             AliasMoved: another promotion came first.
             GenretError: there is no such release.
@@ -221,37 +300,42 @@ class Registry:
         if champion == release.number and expected in {None, champion}:
             return
         champion = champion if expected is None else expected
-        with database.writing(self._engine) as connection:
-            because = f"{reason}; waived: {waiver}" if waived else reason
-            aliases.move(connection, CHAMPION, release.number, champion, actor=actor, reason=because, kind="promoted")
+        with database.writing(self._writable) as connection:
+            promotion = f"{reason}; waived: {waiver}" if waived else reason
+            _move(connection, CHAMPION, release.number, champion, actor=actor, reason=promotion, kind="promoted")
             if champion is not None:
-                because, before = f"r{release.number} became {CHAMPION}", aliases.standing(connection).get(PREVIOUS)
-                aliases.move(connection, PREVIOUS, champion, before, actor=actor, reason=because)
+                before = _aliases(connection).get(PREVIOUS)
+                _move(connection, PREVIOUS, champion, before, actor=actor, reason=f"{release.name} became {CHAMPION}")
 
     def admit(self, number: int, waiver: str | None = None) -> list[str]:
-        """Return where the gate's stored report lets a release pass, or a waiver does: the refusals that it waived.
+        """Check that the gate's stored report lets a release pass, or that a waiver does.
 
-        A patch needs two: its own light verdict, and that on the release in which its model was trained, unless that
-        model is the champion's and was let in already.
+        A patch needs two reports: its own light one, and that on the release in which its model was trained, unless
+        that model is the champion's and was let in already.
+
+        Returns:
+            The refusals that the waiver waived.
 
         Raises:
-            GateRefused: the gate refused it, or never saw it.
+            GateRefused: the gate refused it, or never judged it.
             BrokenRelease: the report is not the one that was made of it.
         """
         release = self.release(number)
         trained = min(other.number for other in self.releases() if other.model == release.model)
-        champion = self.alias(CHAMPION)
+        champion = self.champion()
         waived = list[str]()
-        if trained != number and (champion is None or self.release(champion).model != release.model):
+        if trained != number and (champion is None or champion.model != release.model):
             waived += self.admit(trained, waiver)
         verdict = self.verdict(release.number)
         if verdict is None:
-            raise GateRefused(f"r{release.number} was never judged: a build or `genret promote` does that")
+            raise GateRefused(f"{release.name} was never judged: a build or `genret promote` does that")
         if (verdict.content_hash, verdict.snapshot) != (release.content_hash, release.delta):
-            raise BrokenRelease(f"the gate's report on r{release.number} is about another release: judge it again")
+            raise BrokenRelease(f"the gate's report on {release.name} is about another release: judge it again")
         if verdict.refusals and not waiver:
-            told = "; ".join(verdict.refusals)
-            raise GateRefused(f"the gate refuses r{number}: {told}. `genret promote r{number} --waive WHY` lets it in")
+            refusals = "; ".join(verdict.refusals)
+            raise GateRefused(
+                f"the gate refuses {release.name}: {refusals}. `genret promote {release.name} --waive WHY` lets it in"
+            )
         return [*waived, *verdict.refusals]
 
     def verify(self, release: Release) -> None:
@@ -262,39 +346,99 @@ class Registry:
             BrokenRelease: names the first file that differs, is missing or is extra.
         """
         if event := self.retired().get(release.number):
-            raise ReleaseRetired(f"{retirement.told(release.number, event)}: see `genret releases`")
+            raise ReleaseRetired(f"{retirement.describe(release.number, event)}: see `genret releases`")
         if artifacts.check(release.folder, release.content_hash) != release.manifest_hash:
             raise BrokenRelease(f"{release.folder}: {artifacts.MANIFEST} differs from what was registered")
 
     def retire(self, kind: str, numbers: Sequence[int], actor: str, **details: Any) -> None:
-        """Record that the files of releases go, which the champion's may not (retirement.py)."""
-        with database.writing(self._engine) as connection:
+        """Record that the files of releases go; those of the champion may not (retirement.py)."""
+        with database.writing(self._writable) as connection:
             retirement.retire(connection, kind, numbers, CHAMPION, actor=actor, details=details)
 
     def retired(self) -> dict[int, Event]:
-        """The event that retired each release that is retired, by number."""
+        """The event that retired each retired release, by number."""
         return retirement.retired(self.events(*retirement.KINDS))
 
+    def present(self) -> list[Release]:
+        """The releases that are not retired, by number."""
+        gone = self.retired()
+        return [release for release in self.releases() if release.number not in gone]
+
+    def record(self, kind: str, actor: str, **details: Any) -> None:
+        """Add an event that is about no release, such as a document that was posted."""
+        with database.writing(self._writable) as connection:
+            audit_trail.append(connection, kind, actor=actor, details=details)
+
     def events(self, *kinds: str) -> list[Event]:
-        """The audit trail, oldest first; only events of these kinds where any is named."""
-        with self._engine.connect() as connection:
-            return events.read(connection, *kinds)
+        """The audit trail, oldest first; only events of these kinds if any is named."""
+        if (engine := self._readable()) is None:
+            return []
+        with engine.connect() as connection:
+            return audit_trail.read(connection, *kinds)
 
-    def verify_chain(self) -> list[str]:
-        """What is wrong with the audit trail, one sentence each; empty where nothing is (audit.py)."""
-        with self._engine.connect() as connection:
-            return problems(connection)
+    def problems(self) -> list[str]:
+        """What is wrong with the audit trail, a sentence each; empty if nothing is."""
+        if (engine := self._readable()) is None:
+            return []
+        with engine.connect() as connection:
+            return audit_trail.problems(connection)
 
-    def _stored(self, folder: Path) -> str:
+    def rows(self) -> list[tuple[Any, ...]]:
+        """Every row of every table, as an erasure searches them."""
+        if (engine := self._readable()) is None:
+            return []
+        with engine.connect() as connection:
+            tables = database.metadata.sorted_tables
+            return [tuple(row) for table in tables for row in connection.execute(select(table))]
+
+    def _relative(self, folder: Path) -> str:
         """A folder inside the home is stored relative to it, so that a home can be moved."""
         absolute = folder.absolute()
         return str(absolute.relative_to(self.home) if absolute.is_relative_to(self.home) else absolute)
 
     def _release(self, row: RowMapping) -> Release:
-        readers: dict[str, Callable[[Any], Any]] = {
+        parsers: dict[str, Callable[[Any], Any]] = {
             "created_at": datetime.fromisoformat,
-            "head": json.loads,
+            "head": lambda text: SnapshotRecord.from_json(json.loads(text)),
             "metrics": json.loads,
             "folder": self.home.joinpath,
         }
-        return Release(**{name: readers[name](value) if name in readers else value for name, value in row.items()})
+        return Release(**{name: parsers[name](value) if name in parsers else value for name, value in row.items()})
+
+
+def _aliases(connection: Connection) -> dict[str, int]:
+    """The release at which each alias stands; unset aliases are left out."""
+    return {row.name: row.release for row in connection.execute(select(database.aliases))}
+
+
+def _was_promoted(connection: Connection, number: int) -> bool:
+    """Whether a release was promoted, or another with its model: a patch or a rollback of it is another release."""
+    releases, trail = database.releases, database.events
+    model = select(releases.c.model).where(releases.c.number == number).scalar_subquery()
+    query = select(trail.c.seq).join_from(trail, releases, trail.c.release == releases.c.number)
+    query = query.where(trail.c.kind == "promoted", releases.c.model == model)
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def _move(
+    connection: Connection, name: str, to: int, expected: int | None, *, actor: str, reason: str, kind: str = "moved"
+) -> None:
+    """Move an alias that stands at `expected`, and write the event, in the caller's transaction.
+
+    Raises:
+        AliasMoved: it stands somewhere else.
+    """
+    table, moved_at = database.aliases, audit_trail.now()
+    if expected is None:
+        try:
+            connection.execute(insert(table).values(name=name, release=to, moved_at=moved_at))
+            swapped = True
+        except IntegrityError:
+            swapped = False
+    else:
+        swap = update(table).where(table.c.name == name, table.c.release == expected)
+        swapped = connection.execute(swap.values(release=to, moved_at=moved_at)).rowcount == 1
+    if not swapped:
+        raise AliasMoved(f"{name} is no longer {release_name(expected)}: look at it again, then repeat the command")
+    details = {"from": expected, "reason": reason}
+    audit_trail.append(connection, kind, actor=actor, release=to, alias=name, details=details)

@@ -1,29 +1,50 @@
-"""A verdict of the gate: what was asked of a release, and how it stood. How it is measured is gate.py's."""
+"""A verdict of the gate: the criteria that a release was held to, and how it met them (promotion/gate.py)."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 OF_REFERENCE = " against the reference"
-"""How the name of a criterion ends that compares a release with the training that its generation began with."""
+"""Suffix of the criteria that compare a release with the first release of its generation."""
 MEMORY = "memory" + OF_REFERENCE
-"""The criterion that says what a release has forgotten since the training that its generation began with."""
+"""The criterion that measures what a release has forgotten since the first release of its generation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """One thing that is asked of a release: `value` is to be at least `bound`, or close enough not to be sure."""
+    """One criterion and how a release met it.
+
+    Attributes:
+        name: its name, such as `answers against the champion`.
+        value: what was measured; 0 if nothing was compared.
+        bound: what `value` should reach at least.
+        passed: whether it does, or falls short by less than can be told from chance.
+        detail: what was measured on what, in words.
+        compared: whether anything could be compared; a criterion that compared nothing passes and proves nothing.
+    """
 
     name: str
     value: float
     bound: float
     passed: bool
-    told: str
+    detail: str
+    compared: bool = True
+
+    def as_json(self) -> dict[str, Any]:
+        """The criterion as reports store it."""
+        stored = {"name": self.name, "value": self.value, "bound": self.bound, "passed": self.passed}
+        return {**stored, "told": self.detail, **({} if self.compared else {"compared": False})}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """A stored criterion."""
+        names = ("name", "value", "bound", "passed", "told")
+        return cls(*(stored[name] for name in names), compared=stored.get("compared", True))
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the gate found of one model release on one corpus head, `against` the model of the champion of that time."""
+    """The gate's verdict on a release, compared with the model `against` if there was a champion."""
 
     content_hash: str
     snapshot: str
@@ -32,15 +53,16 @@ class Verdict:
 
     @property
     def refusals(self) -> list[str]:
-        """Why it does not pass, one sentence a criterion; empty where it passes."""
-        return [f"{c.name}: {c.told} ({c.value:.4f}, at least {c.bound:.4f})" for c in self.criteria if not c.passed]
+        """Why it does not pass, a sentence a criterion; empty if it passes."""
+        return [f"{c.name}: {c.detail} ({c.value:.4f}, at least {c.bound:.4f})" for c in self.criteria if not c.passed]
 
     def as_json(self) -> dict[str, Any]:
         """The report that is stored and whose hash the registry's event cites."""
-        return {**asdict(self), "criteria": [asdict(criterion) for criterion in self.criteria]}
+        stored = {"content_hash": self.content_hash, "snapshot": self.snapshot, "against": self.against}
+        return {**stored, "criteria": [criterion.as_json() for criterion in self.criteria]}
 
     @classmethod
-    def of(cls, report: Mapping[str, Any]) -> "Verdict":
-        """What `as_json` gave."""
-        criteria = tuple(Criterion(**criterion) for criterion in report["criteria"])
+    def from_json(cls, report: Mapping[str, Any]) -> Self:
+        """A stored report."""
+        criteria = tuple(map(Criterion.from_json, report["criteria"]))
         return cls(report["content_hash"], report["snapshot"], criteria, report.get("against"))

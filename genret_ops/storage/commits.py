@@ -1,50 +1,68 @@
-"""Committed snapshots: which there are, in which order, and where the record of each stands."""
+"""Committed snapshots as files: which there are, in which order, and what the record of each says.
+
+Everything here is read without opening a database. Writing a record is the last step of a commit (tables.py).
+"""
 
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 from genret_ops.errors import GenretError
+from genret_ops.records import SnapshotRecord
 
-_NAME = re.compile(r"delta-(\d{5,})")
-
-
-def places_path(home: Path, snapshot: str) -> Path:
-    """Where a committed snapshot lists, for readers that open no database, the passages of each document and the hash
-    of its attributes."""
-    return home / "commits" / f"{snapshot}.places"
+_DELTA_NAME = re.compile(r"delta-(\d{5,})")
 
 
 def delta_number(name: str) -> int:
-    """The number in a delta's name, which is its snapshot's too.
+    """The number in the name of a delta, which its snapshot shares.
 
     Raises:
-        ValueError: this is no such name.
+        ValueError: the name is not that of a delta.
+
+    Example:
+        >>> delta_number("delta-00042")
+        42
     """
-    match = _NAME.fullmatch(name)
+    match = _DELTA_NAME.fullmatch(name)
     if match is None:
-        raise ValueError(f"{name!r} is no name of a delta: they read delta-00000, delta-00001, ...")
+        raise ValueError(f"{name!r} is not the name of a delta: they are delta-00000, delta-00001, ...")
     return int(match[1])
 
 
 def snapshots(home: Path) -> list[str]:
-    """Names of the committed snapshots of a home, oldest first; names as text do not sort beyond delta-99999."""
+    """Names of the committed snapshots of a home, oldest first (names as text do not sort beyond delta-99999)."""
     return sorted((path.stem for path in (home / "commits").glob("*.json")), key=delta_number)
 
 
-def read_record(home: Path, snapshot: str) -> dict[str, Any]:
+def newest_snapshot(home: Path) -> str:
+    """Name of the newest committed snapshot; "" if there is none."""
+    names = snapshots(home)
+    return names[-1] if names else ""
+
+
+def read_record(home: Path, snapshot: str) -> SnapshotRecord:
     """The committed record of a snapshot.
 
     Raises:
-        GenretError: nothing was committed under that name.
+        GenretError: no snapshot of that name was committed.
     """
     path = record_path(home, snapshot)
     if not path.exists():
         raise GenretError(f"no snapshot {snapshot!r} is committed in {home}: run `genret ingest` first")
-    return dict(json.loads(path.read_text()))
+    return SnapshotRecord.from_json(json.loads(path.read_text("utf-8")))
+
+
+def newest_record(home: Path) -> SnapshotRecord | None:
+    """The record of the newest snapshot; None if nothing was committed."""
+    newest = newest_snapshot(home)
+    return read_record(home, newest) if newest else None
 
 
 def record_path(home: Path, snapshot: str) -> Path:
-    """Where the record of a committed snapshot stands."""
+    """Where the record of a committed snapshot lies."""
     return home / "commits" / f"{snapshot}.json"
+
+
+def places_path(home: Path, snapshot: str) -> Path:
+    """Where a committed snapshot lists the passage ids of each document and the hash of its attributes."""
+    return home / "commits" / f"{snapshot}.places"

@@ -1,43 +1,46 @@
-"""A home: the folder in which one index lives, and where in it everything lies. Two homes share nothing."""
+"""A home: the folder in which one index lives, where everything lies in it, and its locks. Two homes share nothing."""
 
-import fcntl
 import getpass
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf
 from pathlib import Path
-from time import monotonic, sleep
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from filelock import FileLock, Timeout
 from pydantic import BaseModel
 
 from genret_ops.errors import GenretError, HomeBusy
-from genret_ops.records import canonical_json, text_hash
+from genret_ops.records import SnapshotRecord, canonical_json, text_hash
 from genret_ops.settings import SETTINGS_FILE, Settings
 
 if TYPE_CHECKING:
     from genret_ops.storage.tables import TableStore
 
-_held: ContextVar[frozenset[Path]] = ContextVar("held", default=frozenset())
+_locks_held: ContextVar[frozenset[Path]] = ContextVar("locks_held", default=frozenset())
 """The lock files that this thread holds."""
-_GLANCE, _MOMENT = 0.05, 0.01
-"""Seconds that somebody waits who does not want to, since `busy` holds a lock for much less; and between two tries."""
+_GLANCE, _POLL = 0.05, 0.01
+"""Seconds for which a caller that does not wait tries all the same (`is_locked` holds a lock for less), and between two
+tries."""
 _LONG = ("corpus", "training", "evaluation")
-"""What a command or a run works on for minutes; nobody waits for that unasked."""
-_BRIEF = ("data_docs", "feedback", "inbox", "labels", "shadow", "tokens", "withdrawn")
-"""What is held for a moment, in the order in which somebody takes several."""
+"""Locks that a command or a run holds for minutes; nobody waits for them unless asked to."""
+_SHORT = ("data_docs", "feedback", "inbox", "labels", "shadow", "tokens", "withdrawn")
+"""Locks that are held for a moment, in the order in which several are taken."""
 HEAD_FORMAT = 5
-"""Goes up when the files of a cached corpus head change, or what its lexical index reads of a passage."""
+"""Raised when the files of a cached corpus head change, or what its lexical index reads of a passage."""
 
 
 @dataclass(frozen=True)
-class Home:
-    """Paths of a home. `lance/` and `commits/` are the store's, `releases/` and `registry.*` the registry's."""
+class HomeFolder:
+    """Paths, settings, tables and locks of a home.
+
+    `lance/` and `commits/` belong to the table store, `releases/` and `registry.*` to the registry.
+    """
 
     path: Path
 
@@ -54,97 +57,98 @@ class Home:
         return TableStore(self.path)
 
     @contextmanager
-    def alone(self, what: str, wait: bool = False, at_most: float = inf) -> Iterator[None]:
-        """Hold the home's lock on `what` (`corpus`, `inbox` ...), which ends with this process at the latest.
+    def lock(self, name: str, wait: bool = False, at_most: float = inf) -> Iterator[None]:
+        """Hold one of the home's locks (`corpus`, `inbox` ...), at the latest until this process ends.
 
-        A thread that holds it already goes on holding it.
+        A thread that holds the lock already goes on holding it.
+
+        Args:
+            name: which lock.
+            wait: whether to wait for whoever holds it.
+            at_most: seconds to wait.
 
         Raises:
-            HomeBusy: another command or run holds it, and nobody wants to `wait`, or `at_most` so many seconds.
+            HomeBusy: another command or run holds it, and the wait is over.
         """
-        path = self.path.absolute() / f"{what}.lock"
-        if path in _held.get():
+        path = self.path.absolute() / f"{name}.lock"
+        if path in _locks_held.get():
             yield
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w") as file:
-            if not _locked(file, at_most if wait else _GLANCE):
-                told = f"another command or run is at work on the {what} of {self.path}"
-                raise HomeBusy(f"{told}: wait until it has ended, then do this again")
-            token = _held.set(_held.get() | {path})
+        timeout = _GLANCE if not wait else -1 if at_most == inf else at_most
+        lock = FileLock(path, timeout=timeout, poll_interval=_POLL)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise HomeBusy(
+                f"another command or run is using the {name} of {self.path}: wait until it ends, then do this again"
+            ) from None
+        try:
+            token = _locks_held.set(_locks_held.get() | {path})
             try:
                 yield
             finally:
-                _held.reset(token)
+                _locks_held.reset(token)
+        finally:
+            lock.release()
 
     @contextmanager
-    def still(self) -> Iterator[None]:
-        """Hold every lock of the home: but for caches and Dagster's storage, nothing in it changes meanwhile.
+    def lock_everything(self) -> Iterator[None]:
+        """Hold every lock of the home: apart from caches and Dagster's storage, nothing in it changes meanwhile.
 
         Raises:
-            HomeBusy: another command or run is at work in it.
+            HomeBusy: another command or run is using the home.
         """
-        with ExitStack() as held:
-            for what in (*_LONG, *_BRIEF):
-                held.enter_context(self.alone(what, wait=what in _BRIEF))
+        with ExitStack() as locks:
+            for name in (*_LONG, *_SHORT):
+                locks.enter_context(self.lock(name, wait=name in _SHORT))
             yield
 
-    def busy(self, what: str) -> bool:
-        """Whether another command or run holds the home's lock on `what` at this moment."""
-        path = self.path / f"{what}.lock"
+    def is_locked(self, name: str) -> bool:
+        """Whether another command or run holds one of the home's locks at this moment."""
+        path = self.path / f"{name}.lock"
         if not path.exists():
             return False
-        with path.open() as file:
-            return not _locked(file)
+        lock = FileLock(path, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            return True
+        lock.release()
+        return False
 
     @property
     def releases(self) -> Path:
-        """Sealed releases, by content hash."""
+        """Folder of the sealed releases, by content hash."""
         return self.path / "releases"
 
     @property
     def reports(self) -> Path:
-        """Full evaluations of champions, as JSON."""
+        """Folder of the full evaluations of champions, as JSON."""
         return self.path / "reports"
 
     @property
     def dagster(self) -> Path:
-        """The Dagster instance: runs, events, partitions."""
+        """Folder of the Dagster instance: runs, events, partitions."""
         return self.path / "dagster"
 
     @property
     def shadow(self) -> Path:
-        """How the answers of candidates differed from those that were given: a file of JSON lines each."""
+        """Folder of comparisons between the candidate's answers and those that were given, as JSON lines."""
         return self.path / "shadow"
 
     def work(self, delta: str) -> Path:
-        """The training job of a delta; safe to delete when no build of it is running."""
+        """Folder of the training job of a delta; safe to delete when no build of it is running."""
         return self.path / "work" / delta
 
-    def head(self, record: Mapping[str, Any]) -> Path:
-        """A corpus head as files, with its lexical index; made again from the store when missing."""
-        versions = text_hash(canonical_json(record["tables"]))[:12]
-        return self.path / "cache" / f"heads-{HEAD_FORMAT}" / f"{record['snapshot']}-{versions}"
-
-
-def _locked(file: IO[str], within: float = 0.0) -> bool:
-    """Whether a lock on an open file could be had within so many seconds; it goes when the file is closed."""
-    if within == inf:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        return True
-    until = monotonic() + within
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            if monotonic() >= until:
-                return False
-            sleep(_MOMENT)
+    def head(self, record: SnapshotRecord) -> Path:
+        """Folder of a cached corpus head with its lexical index; made again from the tables when it is missing."""
+        versions = text_hash(canonical_json(record.tables))[:12]
+        return self.path / "cache" / f"heads-{HEAD_FORMAT}" / f"{record.snapshot}-{versions}"
 
 
 def actor() -> str:
-    """Who acts, for the audit trail: the login name, or the number of a user who has none."""
+    """Who acts, for the audit trail: the login name, or the user's number if there is none."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -152,13 +156,13 @@ def actor() -> str:
 
 
 def make_home(path: Path) -> bool:
-    """Make a home with a `genret.toml` that names every setting; False where one is there already.
+    """Make a home with a `genret.toml` that names every setting; False if there is one already.
 
     Raises:
         GenretError: `path` is a file.
     """
     if path.is_file():
-        raise GenretError(f"{path} is a file, and a home is a folder: name another with --home")
+        raise GenretError(f"{path} is a file, but a home is a folder: name another with --home")
     if (path / SETTINGS_FILE).exists():
         return False
     path.mkdir(parents=True, exist_ok=True)
@@ -167,12 +171,12 @@ def make_home(path: Path) -> bool:
 
 
 def settings_text() -> str:
-    """The text of a `genret.toml` in which every setting stands with its default, commented out."""
+    """The text of a `genret.toml` that lists every setting with its default, commented out."""
     lines = ["# Settings of this home. What is commented out is the default.", "# sources = []"]
     for group, value in Settings.model_construct():
         if isinstance(value, BaseModel):
             lines += ["", f"[{group}]  # {(value.__doc__ or '').rstrip('.')}"]
-            for name, field in type(value).model_fields.items():
-                told = f"  # {field.description}" if field.description else ""
-                lines.append(f"# {name} = {json.dumps(field.default, default=str)}{told}")
+            for name, setting in type(value).model_fields.items():
+                description = f"  # {setting.description}" if setting.description else ""
+                lines.append(f"# {name} = {json.dumps(setting.default, default=str)}{description}")
     return "\n".join(lines) + "\n"

@@ -1,12 +1,13 @@
-"""The LanceDB workspace of one home: tables, tags, and one committed record {table: version} a snapshot.
+"""The LanceDB workspace of a home: versioned tables, and the commit that makes a snapshot of them.
 
-LanceDB commits one table at a time. A snapshot therefore writes and tags its tables first and its manifest last, which
-is the commit point. A table is written whole, so its versions share no file, and one can go without the others.
+LanceDB commits one table at a time. A snapshot therefore writes and tags its tables first and its record last: the
+record is the commit point. Each write replaces a whole table, so versions share no file and can be removed one by one.
 """
 
 import json
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -14,8 +15,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from genret_ops.records import SCHEMAS, table_hash
-from genret_ops.storage.commits import places_path, read_record, record_path, snapshots
+from genret_ops.records import SCHEMAS, SnapshotRecord, table_hash
+from genret_ops.storage.commits import (
+    delta_number,
+    newest_record,
+    places_path,
+    read_record,
+    record_path,
+    snapshots,
+)
 from genret_ops.storage.files import write_atomically
 
 FOLDER = "lance"
@@ -27,7 +35,7 @@ _TICK = 0.02
 
 
 class TableStore:
-    """Tables of one home under `home/lance`, committed records under `home/commits`."""
+    """Tables of one home under `home/lance`, records of its snapshots under `home/commits`."""
 
     def __init__(self, home: Path) -> None:
         import lancedb  # a second of imports, which a search does without
@@ -83,38 +91,53 @@ class TableStore:
 
     def commit(
         self,
-        snapshot: str,
-        versions: Mapping[str, int],
-        places: Mapping[str, Sequence[str]],
-        described: Mapping[str, str],
-        **facts: Any,
-    ) -> dict[str, Any]:
-        """Tag every table version, list the places, then write the record that makes the snapshot exist.
+        record: SnapshotRecord,
+        passages_by_document: Mapping[str, Sequence[str]],
+        metadata_hashes: Mapping[str, str],
+    ) -> SnapshotRecord:
+        """Commit a snapshot: tag its table versions, list its passages, then write the record that makes it exist.
 
-        `places` are the passage ids of each document that has any, `described` the hash of its attributes. The record
-        keeps the hash of every table version and the moment (UTC, ISO 8601).
+        Args:
+            record: the record without `hashes` and `committed_at`.
+            passages_by_document: passage ids of each document that has any.
+            metadata_hashes: hash of the attributes of each document.
+
+        Returns:
+            The record as written, with the hash of every table version and the moment.
         """
-        for name, version in versions.items():
+        for name, version in record.tables.items():
             self.tag(name, version)
-        held = {"passages": dict(places), "metadata": dict(described)}
-        write_atomically(places_path(self.home, snapshot), json.dumps(held).encode())
-        hashes = {name: table_hash(self.read(name, version)) for name, version in versions.items()}
-        moment = datetime.now(UTC).isoformat(timespec="microseconds")
-        record = {"snapshot": snapshot, "tables": dict(versions), "hashes": hashes, "committed_at": moment, **facts}
-        write_atomically(record_path(self.home, snapshot), json.dumps(record, indent=1, sort_keys=True).encode())
+        places = {"passages": dict(passages_by_document), "metadata": dict(metadata_hashes)}
+        write_atomically(places_path(self.home, record.snapshot), json.dumps(places).encode())
+        record = replace(
+            record,
+            hashes={name: table_hash(self.read(name, version)) for name, version in record.tables.items()},
+            committed_at=datetime.now(UTC).isoformat(timespec="microseconds"),
+        )
+        text = json.dumps(record.as_json(), indent=1, sort_keys=True)
+        write_atomically(record_path(self.home, record.snapshot), text.encode())
         return record
 
-    def committed(self, snapshot: str) -> dict[str, Any]:
-        """The committed record of a snapshot.
+    def committed(self, snapshot: str) -> SnapshotRecord:
+        """The record of a committed snapshot.
 
         Raises:
-            GenretError: nothing was committed under that name.
+            GenretError: no snapshot of that name was committed.
         """
         return read_record(self.home, snapshot)
 
     def snapshots(self) -> list[str]:
         """Names of the committed snapshots, oldest first."""
         return snapshots(self.home)
+
+    def newest(self) -> SnapshotRecord | None:
+        """The record of the newest snapshot; None if nothing was committed."""
+        return newest_record(self.home)
+
+    def before(self, snapshot: str) -> SnapshotRecord | None:
+        """The record of the last committed snapshot before another one, committed or not; None if there is none."""
+        earlier = [name for name in self.snapshots() if delta_number(name) < delta_number(snapshot)]
+        return self.committed(earlier[-1]) if earlier else None
 
 
 def _tag(version: int) -> str:

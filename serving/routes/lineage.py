@@ -1,53 +1,60 @@
-"""Under /v1/lineage: where a release or an answer comes from, as `genret lineage` and `genret why` tell it."""
+"""/v1/lineage: where a release or an answer comes from, as `genret lineage` and `genret why` tell it."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
+from fastapi import APIRouter
+
 from genret_ops.errors import GenretError
-from genret_ops.registry.store import Registry
 from serving.auth.access import Caller
 from serving.errors import Refusal
 from serving.routes.search import check_size
-from serving.schemas import WhyRequest
+from serving.routing import Admin, Operation, Serving, refusals
+from serving.schemas import LineageAnswer, WhyRequest
 from serving.worker import Worker
 
+router = APIRouter(route_class=Operation)
 
-async def release(worker: Worker, caller: Caller, name: str) -> dict[str, Any]:
+
+@router.get(
+    "/v1/lineage/{name:anything}",
+    response_model=LineageAnswer,
+    summary="A release (r3, an alias, a content hash) from its sources to its promotion",
+    responses=refusals(404, 409),
+)
+async def release(worker: Serving, caller: Admin, name: str) -> dict[str, Any]:
     """A release from its sources to its promotion."""
     from genret_ops.lineage.lineage import lineage
 
-    def told() -> dict[str, Any]:
-        return lineage(worker.home, _registry(worker).release(name))
-
-    return {"lineage": await _told(worker, caller, told)}
+    return await _traced(worker, caller, lambda: lineage(worker.home, worker.home.registry.release(name)))
 
 
-async def answer(worker: Worker, caller: Caller, asked: WhyRequest) -> dict[str, Any]:
-    """The hit of some rank of a search, back to its source and to what taught the model it."""
+@router.post(
+    "/v1/lineage/answers",
+    response_model=LineageAnswer,
+    summary="A hit of a search, back to its source and to the rows that trained the model on it",
+    responses=refusals(404, 409),
+)
+async def answer(worker: Serving, caller: Admin, request: WhyRequest) -> dict[str, Any]:
+    """The hit at some rank of a search, back to its source and to the rows that trained the model on it."""
     from genret_ops.lineage.answer import why
 
-    check_size(worker.settings, asked.query, asked.rank)
+    check_size(worker.settings, request.query, request.rank)
     state = worker.state()
 
-    def told() -> dict[str, Any]:
-        found = state.retriever.search(asked.query, asked.rank, asked.mode, asked.filters)
-        return why(worker.home, _registry(worker).release(state.number), state.retriever, found, asked.rank)
+    def trace() -> dict[str, Any]:
+        hits = state.retriever.search(request.query, request.rank, request.mode, request.filters)
+        return why(worker.home, worker.home.registry.release(state.number), state.retriever, hits, request.rank)
 
-    return {"lineage": await _told(worker, caller, told)}
+    return await _traced(worker, caller, trace)
 
 
-async def _told(worker: Worker, caller: Caller, told: Any) -> dict[str, Any]:
+async def _traced(worker: Worker, caller: Caller, trace: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     if caller.filters:
-        raise Refusal(403, "outside", "a lineage tells of the whole corpus, and this token sees a part of it")
+        raise Refusal(403, "outside", "a lineage covers the whole corpus, and this token sees a part of it")
     worker.writing()  # a packed release has left its lineage at home
     try:
-        found: dict[str, Any] = await asyncio.to_thread(told)
+        return {"lineage": await asyncio.to_thread(trace)}
     except GenretError as error:
         raise Refusal(404, "no_lineage", str(error)) from error
-    return found
-
-
-def _registry(worker: Worker) -> Registry:
-    found = Registry.existing(worker.home.path)
-    assert found is not None, "a state that answers came from a registry"
-    return found

@@ -1,0 +1,193 @@
+"""Questions with known answers, against which releases are judged: users' labels, their feedback, held-out queries.
+
+Labels count for the gate at once. Feedback from the service is kept with who gave it and when, and counts for nothing
+until a person accepts it (`genret label --from-feedback`); where people disagree about a document, it is not accepted.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from genret_ops.corpus.view import CorpusView
+from genret_ops.errors import GenretError
+from genret_ops.evaluation.model_metrics import Question
+from genret_ops.records import SyntheticQuery
+from genret_ops.registry.home import Home
+from genret_ops.registry.store import Release
+from genret_ops.storage import jsonl
+from genret_ops.storage.home import HomeFolder
+from genret_ops.synthesis.queries import read_queries
+
+LABELS, FEEDBACK = "labels.jsonl", "feedback.jsonl"
+Label = tuple[str, str]
+"""(query, id of a relevant document)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgment:
+    """What a user of the service thought of a hit.
+
+    Attributes:
+        query: what was asked.
+        document: id of the document that was shown.
+        relevant: whether it answers the query.
+        by: who says so.
+        at: when, UTC in ISO 8601.
+        request_id: the request whose answer held the hit, if known.
+    """
+
+    query: str
+    document: str
+    relevant: bool
+    by: str
+    at: str
+    request_id: str | None
+
+    @classmethod
+    def now(cls, query: str, document: str, relevant: bool, by: str, request_id: str | None) -> "Judgment":
+        """A judgment of this moment."""
+        return cls(query, document, relevant, by, datetime.now(UTC).isoformat(timespec="seconds"), request_id)
+
+
+def heldout_queries(home: Home, release: Release) -> list[SyntheticQuery]:
+    """Queries of the gate split: about documents that neither the training of a release nor its tuning asked about."""
+    manifest = release.manifest()
+    return read_queries(home.store, manifest.trained_on, manifest.training_tables["queries"], ("gate",))
+
+
+def label_questions(head: CorpusView, labels: Iterable[Label]) -> list[Question]:
+    """Labels as questions on a corpus head: any passage of a labelled document answers its query.
+
+    A document that was edited keeps its labels, though its passages are other ones; labels of documents that have left
+    or have no passage are dropped.
+    """
+    docids = dict[str, set[int]]()
+    for docid in range(len(head)):
+        for doc_id in head.documents_of(docid):
+            docids.setdefault(doc_id, set()).add(docid)
+    answers = dict[str, set[int]]()
+    first_document = dict[str, str]()
+    for query, document in labels:
+        if document in docids:
+            answers.setdefault(query, set()).update(docids[document])
+            first_document.setdefault(query, document)
+    return [Question(query, frozenset(right), first_document[query]) for query, right in answers.items()]
+
+
+def read_labels(home: Path) -> list[Label]:
+    """Every label of a home, in the order in which they were given.
+
+    Raises:
+        GenretError: a line is not a label; the message names it.
+    """
+    return list(parse_labels(jsonl.finished(home / LABELS), str(home / LABELS)))
+
+
+def add_labels(home: Path, labels: Iterable[Label]) -> int:
+    """Keep labels; returns how many are new."""
+    with HomeFolder(home).lock("labels", wait=True):
+        known = dict.fromkeys(read_labels(home))
+        before = len(known)
+        known |= dict.fromkeys(labels)
+        _write_labels(home, known)
+    return len(known) - before
+
+
+def remove_labels(home: Path, document: str) -> int:
+    """Forget every label that names a document; returns how many there were."""
+    with HomeFolder(home).lock("labels", wait=True):
+        labels = read_labels(home)
+        kept = [label for label in labels if label[1] != document]
+        if len(kept) < len(labels):
+            _write_labels(home, kept)
+    return len(labels) - len(kept)
+
+
+def parse_labels(lines: Iterable[bytes], source: str) -> Iterator[Label]:
+    """Labels from JSON lines with `query` and `document`; empty lines are skipped.
+
+    Args:
+        lines: the lines.
+        source: where they come from, for error messages.
+
+    Raises:
+        GenretError: a line is not a label; the message names source and line.
+    """
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            query, document = row["query"], row["document"]
+        except (ValueError, KeyError, TypeError) as error:
+            expected = '{"query": "...", "document": "..."}'
+            raise GenretError(f"{source}, line {number} is not a label: write {expected}") from error
+        if not (isinstance(query, str) and query.strip() and isinstance(document, str) and document):
+            raise GenretError(
+                f"{source}, line {number}: query and document must be non-empty texts, not {query!r} and {document!r}"
+            )
+        yield query, document
+
+
+def add_feedback(home: Path, judgment: Judgment, at_most: float = inf) -> None:
+    """Keep a judgment.
+
+    Raises:
+        HomeBusy: another process held the judgments for `at_most` seconds.
+    """
+    with HomeFolder(home).lock("feedback", wait=True, at_most=at_most):
+        jsonl.append(home / FEEDBACK, asdict(judgment))
+
+
+def read_feedback(home: Path) -> list[Judgment]:
+    """Every judgment that is kept, oldest first.
+
+    Raises:
+        GenretError: a line is not a JSON object; the message names it.
+    """
+    return [Judgment(**row) for row in jsonl.read(home / FEEDBACK)]
+
+
+def accept_feedback(home: Path) -> dict[str, Any]:
+    """Turn judgments into labels where everybody agrees that a document is relevant.
+
+    What is decided is forgotten; what is disputed stays.
+
+    Returns:
+        `added` (number of new labels), `by` (who gave them) and `disputed` (query and document each), as JSON.
+    """
+    with HomeFolder(home).lock("feedback", wait=True):
+        judged = dict[Label, list[Judgment]]()
+        for judgment in read_feedback(home):
+            judged.setdefault((judgment.query, judgment.document), []).append(judgment)
+        disputed = [label for label, votes in judged.items() if len({vote.relevant for vote in votes}) > 1]
+        agreed = [label for label, votes in judged.items() if all(vote.relevant for vote in votes)]
+        added = add_labels(home, agreed)
+        _write_feedback(home, [vote for label in disputed for vote in judged[label]])
+    return {
+        "added": added,
+        "by": sorted({vote.by for label in agreed for vote in judged[label]}),
+        "disputed": [{"query": query, "document": document} for query, document in disputed],
+    }
+
+
+def remove_feedback(home: Path, document: str) -> int:
+    """Forget every judgment of a document; returns how many there were."""
+    with HomeFolder(home).lock("feedback", wait=True):
+        judgments = read_feedback(home)
+        kept = [judgment for judgment in judgments if judgment.document != document]
+        if len(kept) < len(judgments):
+            _write_feedback(home, kept)
+    return len(judgments) - len(kept)
+
+
+def _write_labels(home: Path, labels: Iterable[Label]) -> None:
+    jsonl.rewrite(home / LABELS, ({"query": query, "document": document} for query, document in labels))
+
+
+def _write_feedback(home: Path, judgments: Sequence[Judgment]) -> None:
+    jsonl.rewrite(home / FEEDBACK, map(asdict, judgments))
