@@ -1,4 +1,4 @@
-"""Why a request brought nothing: it never arrived, it was refused, or its change is still on its way."""
+"""Errors of the client: the service was not reached, it refused, or a change is still waiting."""
 
 from genret_ops.errors import GenretError
 
@@ -8,10 +8,10 @@ class Unreachable(GenretError):
 
 
 class Refused(GenretError):
-    """The service answered that it will not. `code` is one word for programs, `message` a sentence for people.
+    """The service refused. `code` is one word for programs, `message` a sentence for people.
 
-    `status` is that of HTTP; `request_id` names the exchange in the service's log, and is empty where something
-    between the client and the service answered in its place.
+    `status` is that of HTTP; `request_id` names the exchange in the service's log, and is empty if
+    something between the client and the service answered in its place.
     """
 
     def __init__(self, status: int, code: str, message: str, request_id: str) -> None:
@@ -28,4 +28,4 @@ class Refused(GenretError):
 
 
 class StillWaiting(GenretError):
-    """A ticket did not leave the state `waiting` before the deadline; the change is not lost."""
+    """A ticket is still `waiting` at the deadline; the change is not lost."""

@@ -12,7 +12,7 @@ from clients.models import Mode
 class GenretRetriever(BaseRetriever):  # type: ignore[misc]
     """Passages for a query: `GenretRetriever(client=Client(url), k=5, filters={"team": "Blue Team"})`.
 
-    A document's own attributes are its metadata as they are. How it was found stands beside them under the one name
+    The attributes of a document are its metadata, as they are. How it was found stands beside them under the one name
     `genret`: rank, score, label, release, rankers and the rest of `Answer.account`. Asynchronous calls run in threads.
     """
 
@@ -22,8 +22,8 @@ class GenretRetriever(BaseRetriever):  # type: ignore[misc]
     filters: dict[str, str] = Field(default_factory=dict)
 
     def _get_relevant_documents(self, query: str, *, run_manager: CallbackManagerForRetrieverRun) -> list[Document]:
-        found = self.client.search(query, k=self.k, mode=self.mode, filters=self.filters, explain=True)
+        answer = self.client.search(query, k=self.k, mode=self.mode, filters=self.filters, explain=True)
         return [
-            Document(id=hit.passage_id, page_content=hit.text, metadata={**hit.metadata, "genret": found.account(hit)})
-            for hit in found.hits
+            Document(id=hit.passage_id, page_content=hit.text, metadata={**hit.metadata, "genret": answer.account(hit)})
+            for hit in answer.hits
         ]

@@ -12,8 +12,8 @@ from clients.models import Answer, Hit, Mode
 class GenretRetriever(BaseRetriever):  # type: ignore[misc]
     """Passages for a query: `GenretRetriever(Client(url), k=5, filters={"team": "Blue Team"})`.
 
-    A document's own attributes are its metadata as they are. How it was found stands beside them under the one name
-    `genret` (see `Answer.account`), which no prompt and no embedding is shown. `ref_doc_id` is the document.
+    The attributes of a document are its metadata, as they are. How it was found stands beside them under the one name
+    `genret` (see `Answer.account`), which prompts and embeddings leave out. `ref_doc_id` is the document.
     """
 
     def __init__(
@@ -26,20 +26,20 @@ class GenretRetriever(BaseRetriever):  # type: ignore[misc]
         self._filters = filters or {}
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        found = self._client.search(
+        answer = self._client.search(
             query_bundle.query_str, k=self._k, mode=self._mode, filters=self._filters, explain=True
         )
-        return [NodeWithScore(node=_node(found, hit), score=hit.score) for hit in found.hits]
+        return [NodeWithScore(node=_node(answer, hit), score=hit.score) for hit in answer.hits]
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         return await asyncio.to_thread(self._retrieve, query_bundle)
 
 
-def _node(found: Answer, hit: Hit) -> TextNode:
+def _node(answer: Answer, hit: Hit) -> TextNode:
     return TextNode(
         id_=hit.passage_id,
         text=hit.text,
-        metadata={**hit.metadata, "genret": found.account(hit)},
+        metadata={**hit.metadata, "genret": answer.account(hit)},
         excluded_llm_metadata_keys=["genret"],
         excluded_embed_metadata_keys=["genret"],
         relationships={NodeRelationship.SOURCE: RelatedNodeInfo(node_id=hit.doc_id)},

@@ -1,11 +1,11 @@
-"""What the service answers, as frozen dataclasses. Fields that a newer service adds are passed over."""
+"""The service's answers as frozen dataclasses. Fields that a newer service adds are ignored."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar
 
 Mode = Literal["hybrid", "generative", "lexical", "dense"]
-Made = TypeVar("Made")
+Model = TypeVar("Model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +18,9 @@ class FoundBy:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A passage that answers. `evidence` (the sentence closest to the query) and `found_by` are told where explained.
+    """A passage that answers. `evidence` (the sentence closest to the query) and `found_by` come with `explain`.
 
-    A token that is limited by filters is told neither `label`, `relaxed` nor `found_by`.
+    A token that is limited by filters gets no `label`, `relaxed` and `found_by`.
     """
 
     rank: int
@@ -52,12 +52,12 @@ class Answer:
     hits: tuple[Hit, ...]
 
     def account(self, hit: Hit) -> dict[str, Any]:
-        """How one of its hits came about, as plain JSON values: what goes beside the text into a retriever's result."""
+        """How one of the hits came about, as plain JSON values: what a retriever's result holds beside the text."""
         rankers = {name: {"rank": by.rank, "score": by.score} for name, by in (hit.found_by or {}).items()}
         names = ("rank", "doc_id", "title", "section", "docid", "label", "score", "state", "relaxed", "evidence")
-        told = {name: getattr(hit, name) for name in names}
+        facts = {name: getattr(hit, name) for name in names}
         release = {name: getattr(self, name) for name in ("release", "content_hash", "request_id", "mode", "plan")}
-        return {**told, "found_by": rankers, **release}
+        return {**facts, "found_by": rankers, **release}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,32 +104,32 @@ class Releases:
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """What can be filtered by: how many values there are, and how many documents have each of the most frequent."""
+    """An attribute to filter by: how many values it has, and how many documents have each of the most frequent."""
 
     name: str
     distinct: int
     values: Mapping[str, int]
 
 
-def made(kind: type[Made], found: Mapping[str, Any], **own: Any) -> Made:
-    """A dataclass from the fields of it that JSON holds, and those of its `own`."""
+def from_json(kind: type[Model], content: Mapping[str, Any], **values: Any) -> Model:
+    """A dataclass from the fields of it that JSON holds; `values` take the place of theirs."""
     known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-    return kind(**{**{name: value for name, value in found.items() if name in known}, **own})
+    return kind(**{**{name: value for name, value in content.items() if name in known}, **values})
 
 
-def answer(found: Mapping[str, Any], whole: Mapping[str, Any]) -> Answer:
-    """The answer to one query, with what holds for the `whole` request."""
-    hits = tuple(_hit(hit) for hit in found["hits"])
-    of_all = {name: whole[name] for name in ("request_id", "release", "content_hash")}
-    return made(Answer, found, hits=hits, **of_all)
+def answer(result: Mapping[str, Any], response: Mapping[str, Any]) -> Answer:
+    """The answer to one query, with what holds for all of the response that it came in."""
+    hits = tuple(_hit(hit) for hit in result["hits"])
+    of_all = {name: response[name] for name in ("request_id", "release", "content_hash")}
+    return from_json(Answer, result, hits=hits, **of_all)
 
 
-def _hit(found: Mapping[str, Any]) -> Hit:
-    if (rankers := found.get("found_by")) is None:
-        return made(Hit, found)
-    return made(Hit, found, found_by={name: made(FoundBy, by) for name, by in rankers.items()})
+def _hit(content: Mapping[str, Any]) -> Hit:
+    if (rankers := content.get("found_by")) is None:
+        return from_json(Hit, content)
+    return from_json(Hit, content, found_by={name: from_json(FoundBy, by) for name, by in rankers.items()})
 
 
-def document(found: Mapping[str, Any]) -> Document:
+def document(content: Mapping[str, Any]) -> Document:
     """A document."""
-    return made(Document, found, passages=tuple(made(Passage, passage) for passage in found["passages"]))
+    return from_json(Document, content, passages=tuple(from_json(Passage, row) for row in content["passages"]))

@@ -1,9 +1,9 @@
-"""The pictures of the search page in docs/images, taken of a running service on the demo's home.
+"""Takes the pictures of the search page in docs/images, from a service that runs on the demo's home.
 
-    genret serve --home .demo        # elsewhere, after `make demo`
-    python docs/screenshots.py       # or with the service's address, if it is another one
+    genret serve --home .demo        # in another terminal, after `make demo`
+    python docs/screenshots.py       # followed by the service's address, if it is another one
 
-Needs playwright (the `dev` extra) and a Chromium on the path.
+Needs playwright (the `dev` extra) and Chromium on the path.
 """
 
 import shutil
@@ -19,7 +19,7 @@ SEARCH = {"q": "keep only the n largest things of a long list without sorting al
 
 
 def main(service: str) -> None:
-    """Take both pictures."""
+    """Take both pictures of the service at an address."""
     IMAGES.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
@@ -31,7 +31,7 @@ def main(service: str) -> None:
 def picture(
     browser: Browser, service: str, path: Path, width: int, height: int, scheme: Literal["light", "dark"]
 ) -> None:
-    """A search whose first answer tells why it is there."""
+    """A picture of a search whose first hit is explained."""
     page = browser.new_page(
         viewport={"width": width, "height": height},
         color_scheme=scheme,

@@ -1,153 +1,66 @@
-"""The ASGI side: from a request to an operation, and from what it gives, or refuses, to JSON."""
+"""The ASGI application of a worker: the operations of `/v1`, the site beside them, and words for every wrong path."""
 
-import asyncio
-import json
-import logging
-from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Any
-from uuid import uuid4
-
-from pydantic import ValidationError
-from starlette.applications import Starlette
-from starlette.convertors import PathConvertor, register_url_convertor
+from fastapi import FastAPI, Request, Response
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, Response
 from starlette.routing import Match, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.auth.access import Caller
-from serving.description import describe
+from serving.description import Description
 from serving.errors import Refusal
-from serving.operations import OPERATIONS, Operation
-from serving.routes.releases import standing
-from serving.site import site
+from serving.routes import documents, feedback, lineage, releases, search
+from serving.routes.site import site
+from serving.routing import refusal_response
 from serving.worker import Worker
 
-log = logging.getLogger("bentoml.genret")
+_ROUTERS = (search.router, documents.router, feedback.router, releases.router, lineage.router)
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY")
-_BODY_SECONDS = 30
-"""Seconds in which a body has to arrive; after 60, BentoML would answer in its own words."""
-_CODES = {404: "no_such_path", 405: "method"}
+_WORDS = {
+    404: ("no_such_path", "there is nothing here: see /docs.json"),
+    405: ("method", "this path takes other methods: see /docs.json"),
+}
 
 
-class _Anything(PathConvertor):
-    """The rest of a path, whatever it holds: an id may have slashes and line ends."""
-
-    regex = r"[\s\S]*"
-
-
-register_url_convertor("anything", _Anything())
-
-
-def make_app(worker: Worker) -> Starlette:
+def make_app(worker: Worker) -> FastAPI:
     """The service over a worker, which somebody else starts and stops."""
-    operations = [
-        (one, Route(one.path.replace("{id}", "{id:anything}"), _endpoint(worker, one), methods=[one.method]))
-        for one in OPERATIONS
-    ]
-    description = json.dumps(describe(OPERATIONS, worker.settings)).encode()
+    operations = [route for router in _ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+    description = Description(operations, worker.settings)
 
-    async def docs(request: Request) -> Response:
-        return Response(description, media_type="application/json")
-
-    async def ready(request: Request) -> Response:
-        state = standing(worker, detailed=False)
-        able = state["release"] is not None
-        return _json({"ready": able, **state}, 200 if able else 503)
-
-    async def metrics(request: Request) -> Response:
-        if _admitted(worker, request, "search", False).filters:
-            raise Refusal(403, "outside", "metrics tell of all searches, and this token sees a part of the corpus")
-        text, kind = worker.metrics.text()
-        return Response(text, media_type=kind)
-
-    async def page(request: Request) -> Response:
-        return FileResponse(Path(__file__).parent / "docs.html")
-
-    async def rest(request: Request) -> Response:
-        allowed = {one.method for one, route in operations if route.matches(request.scope)[0] is not Match.NONE}
+    async def wrong_path(request: Request) -> Response:
+        scope = {**request.scope, "path_params": {}}
+        allowed = {
+            method for one in operations if one.matches(scope)[0] is not Match.NONE for method in one.methods or ()
+        }
         raise HTTPException(405, headers={"Allow": ", ".join(sorted(allowed))}) if allowed else HTTPException(404)
 
-    routes = [Route("/docs.json", docs), Route("/docs", page), Route("/readyz", ready), Route("/metrics", metrics)]
-    routes += site()
-    routes += [*(route for _, route in operations), Route("/v1/{rest:path}", rest, methods=_METHODS)]
-    return Starlette(routes=routes, exception_handlers={HTTPException: _http, Refusal: _refused})
+    app = FastAPI(
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        routes=[*site(worker, description), *operations, Route("/v1/{rest:path}", wrong_path, methods=_METHODS)],
+        exception_handlers={HTTPException: _http_error, Refusal: _refusal},
+    )
+    app.state.worker = worker
+    app.add_middleware(_HeadAsGet)
+    return app
 
 
-def _endpoint(worker: Worker, operation: Operation) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        request_id, status, headers = uuid4().hex, operation.status, None
-        try:
-            caller = _admitted(worker, request, operation.scope, operation.always)
-            arguments = await _arguments(worker, request, operation)
-            found = {"request_id": request_id, **await operation.handler(worker, caller, *arguments)}
-        except Refusal as refusal:
-            status, found = refusal.status, _problem(refusal.code, refusal.message, request_id)
-            headers = refusal.headers
-        except ClientDisconnect:
-            status, found = 400, _problem("gone", "the client has gone", request_id)
-        except Exception:
-            log.exception("request %s failed", request_id)
-            told = f"something is wrong in the service, and its log has it under {request_id}"
-            status, found = 500, _problem("internal", told, request_id)
-        worker.metrics.request(operation.name, status)
-        return _json(found, status, request_id, headers)
+class _HeadAsGet:
+    """Answers HEAD as GET; the server leaves the body out."""
 
-    return endpoint
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app({**scope, "method": "GET"} if scope.get("method") == "HEAD" else scope, receive, send)
 
 
-def _admitted(worker: Worker, request: Request, scope: str, always: bool) -> Caller:
-    address = request.client.host if request.client else ""
-    return worker.access.admit(request.headers, address, scope, always)
-
-
-async def _arguments(worker: Worker, request: Request, operation: Operation) -> list[Any]:
-    if request.query_params:
-        raise Refusal(422, "unknown_field", "this takes no query parameters")
-    if operation.body is None:
-        return [request.path_params["id"]] if "{id}" in operation.path else []
-    body = await _body(request, worker.settings.body_bytes)
-    try:
-        return [operation.body.model_validate_json(body)]
-    except ValidationError as error:
-        wrong = (f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}" for one in error.errors()[:5])
-        raise Refusal(422, "wrong_request", "; ".join(wrong)) from None
-
-
-async def _body(request: Request, most: int) -> bytes:
-    """The body of a request, read no further than it may be long, and no longer than it may take."""
-    parts, length = list[bytes](), 0
-    try:
-        async with asyncio.timeout(_BODY_SECONDS):
-            async for part in request.stream():
-                length += len(part)
-                if length > most:
-                    raise Refusal(413, "too_large", f"a body may have {most} bytes at most")
-                parts.append(part)
-    except TimeoutError:
-        told = f"the body was not there within {_BODY_SECONDS} seconds"
-        raise Refusal(408, "too_slow", told, {"Connection": "close"}) from None
-    return b"".join(parts)
-
-
-async def _http(request: Request, error: Exception) -> Response:
+async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    told = {404: "there is nothing here: see /docs.json", 405: "this path takes other methods: see /docs.json"}
-    code = _CODES.get(error.status_code, "http")
-    found = _problem(code, told.get(error.status_code, error.detail), uuid4().hex)
-    return _json(found, error.status_code, headers=error.headers)
+    code, message = _WORDS.get(error.status_code, ("http", error.detail))
+    return refusal_response(Refusal(error.status_code, code, message, error.headers))
 
 
-async def _refused(request: Request, error: Exception) -> Response:
+async def _refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
-    return _json(_problem(error.code, error.message, uuid4().hex), error.status, headers=error.headers)
-
-
-def _problem(code: str, message: str, request_id: str) -> dict[str, Any]:
-    return {"request_id": request_id, "error": {"code": code, "message": message}}
-
-
-def _json(found: Any, status: int, request_id: str | None = None, headers: Any = None) -> Response:
-    more = {**(headers or {}), **({"X-Request-Id": request_id} if request_id else {})}
-    return Response(json.dumps(found).encode(), status, more, media_type="application/json")
+    return refusal_response(error)

@@ -1,84 +1,95 @@
-"""The service's description in OpenAPI, made from the table of operations and the models that requests pass."""
+"""The service's description in OpenAPI: FastAPI's, with the limits of the settings and with examples that work.
+
+An example works when it can be sent as it is. Most need a document and an attribute that are there, so they are taken
+from the release that answers, and only for a reader who may see all of it without a token.
+"""
 
 from collections.abc import Sequence
+from copy import deepcopy
+from functools import lru_cache
+from itertools import islice
 from typing import Any
 
-from pydantic.json_schema import models_json_schema
+from fastapi.openapi.utils import get_openapi
+from starlette.routing import BaseRoute
 
 import genret_ops
 from genret_ops.settings import ServingSettings
-from serving.operations import Operation
-from serving.schemas import Refused
+from serving.state import State
 
-_REFUSALS = {
-    401: "no token, or none that is known",
-    403: "the token does not reach so far",
-    404: "there is none",
-    408: "the body did not arrive in time",
-    409: "a packed release takes no changes",
-    412: "this worker still answers from an older release",
-    413: "the body is too long",
-    422: "the request is wrong, as the message says",
-    429: "too often",
-    503: "no release can be searched yet, too many searches wait, or the home is held and nothing was changed",
+_LOOKED_AT = 200
+"""Documents among which one is chosen for the examples: with attributes and a title of several words, if any has."""
+_TITLE_WORDS = 8
+_NOTE = {
+    "id": "notes/example.md",
+    "title": "A note to try the service with",
+    "text": "The ferry waits for high tide before it leaves the harbour.",
+    "metadata": {},
 }
-_AFTER = {"description": "seconds after which to ask again, where that is known", "schema": {"type": "integer"}}
-_REFUSED: dict[int, dict[str, Any]] = {code: {"description": told} for code, told in _REFUSALS.items()}
-_REFUSED[503] |= {"headers": {"Retry-After": _AFTER}}
 
 
-def describe(operations: Sequence[Operation], settings: ServingSettings) -> dict[str, Any]:
-    """The OpenAPI document."""
-    models = {model for one in operations for model in (one.body, one.answer) if model} | {Refused}
-    wanted = [(model, "validation") for model in sorted(models, key=lambda model: model.__name__)]
-    names, schemas = models_json_schema(wanted, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
-    reference: dict[Any, Any] = {model: found for (model, _), found in names.items()}
-    _limit(schemas["$defs"], settings)
-    paths = dict[str, dict[str, Any]]()
-    for one in operations:
-        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one, reference)
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "genret",
-            "version": genret_ops.__version__,
-            "description": "Search in a retrieval index that is a model. Every answer names its release and request.",
-        },
-        "paths": paths,
-        "components": {
-            "schemas": schemas["$defs"],
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
-        },
-    }
+class Description:
+    """The OpenAPI document of a service, by the state that its examples come from.
 
+    Args:
+        routes: of the service, operations among them.
+        settings: whose limits the schemas state.
+    """
 
-def _operation(one: Operation, reference: dict[Any, Any]) -> dict[str, Any]:
-    statuses = {401, 403, 422, 429, 503, *one.refusals, *({408, 413} if one.body else ())}
-    found: dict[str, Any] = {
-        "operationId": one.name,
-        "summary": one.summary,
-        "description": (one.handler.__doc__ or "").strip(),
-        "security": [{"token": []}] if one.always else [{}, {"token": []}],
-        "responses": {
-            str(one.status): {"description": "as asked", **_content(reference[one.answer])},
-            **{str(code): {**_REFUSED[code], **_content(reference[Refused])} for code in sorted(statuses)},
-        },
-    }
-    if one.body:
-        found["requestBody"] = {"required": True, **_content(reference[one.body])}
-    if "{id}" in one.path:
-        found["parameters"] = [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]
-    return found
+    def __init__(self, routes: Sequence[BaseRoute], settings: ServingSettings) -> None:
+        self._document = get_openapi(
+            title="genret",
+            version=genret_ops.__version__,
+            description="Search in a retrieval index that is a model. Every answer names its release and request.",
+            routes=routes,
+        )
+        components = self._document["components"]
+        components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        _limit(components["schemas"], settings)
+        self._with_examples = lru_cache(maxsize=1)(self._made_with_examples)
 
+    def __call__(self, state: State | None) -> dict[str, Any]:
+        """The document, with the examples of a state if one is given."""
+        return self._document if state is None else self._with_examples(state)
 
-def _content(schema: Any) -> dict[str, Any]:
-    return {"content": {"application/json": {"schema": schema}}}
+    def _made_with_examples(self, state: State) -> dict[str, Any]:
+        document, examples = deepcopy(self._document), _examples(state)
+        for path, operations in document["paths"].items():
+            for method, operation in operations.items():
+                if (example := examples.get(f"{method.upper()} {path}")) is None:
+                    continue
+                if "requestBody" in operation:
+                    operation["requestBody"]["content"]["application/json"]["example"] = example
+                else:
+                    operation["parameters"][0]["example"] = example
+        return document
 
 
 def _limit(schemas: dict[str, Any], settings: ServingSettings) -> None:
-    """Put the limits of this service's settings into the description."""
+    """Put the limits of this service's settings into the schemas."""
     schemas["SearchRequest"]["properties"]["k"]["maximum"] = settings.k
     schemas["WhyRequest"]["properties"]["rank"]["maximum"] = settings.k
     for model in ("SearchRequest", "WhyRequest", "FeedbackRequest"):
         schemas[model]["properties"]["query"]["maxLength"] = settings.query_characters
     schemas["BatchRequest"]["properties"]["searches"]["maxItems"] = settings.batch
+
+
+def _examples(state: State) -> dict[str, Any]:
+    """The example of each operation that takes something: its body, or the one parameter of its path."""
+    documents = list(islice(state.live_documents(), _LOOKED_AT))
+    if not documents:
+        return {"POST /v1/documents": _NOTE}
+    document = max(documents, key=lambda one: (bool(one.metadata), " " in one.title))  # the first of the best
+    query = " ".join((document.title or document.text).split()[:_TITLE_WORDS])
+    search = {"query": query, "k": 3}
+    filtered = {**search, "filters": dict(list(document.metadata.items())[:1]), "explain": True}
+    return {
+        "POST /v1/search": filtered,
+        "POST /v1/search/batch": {"searches": [search, {**search, "mode": "lexical"}]},
+        "GET /v1/documents/{doc_id}": document.doc_id,
+        "POST /v1/documents": _NOTE,
+        "DELETE /v1/documents/{doc_id}": _NOTE["id"],
+        "POST /v1/feedback": {"query": query, "doc_id": document.doc_id, "relevant": True},
+        "GET /v1/lineage/{name}": "champion",
+        "POST /v1/lineage/answers": search | {"rank": 1},
+    }

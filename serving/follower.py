@@ -1,4 +1,4 @@
-"""Which state a worker answers from: it follows an alias, and keeps what it has where the new release is broken."""
+"""Which state a worker answers from: it follows an alias, and keeps its state if the new release is broken."""
 
 import asyncio
 import logging
@@ -17,8 +17,14 @@ _AGAIN = 60.0
 class Follower:
     """The state of the release that an alias names. `state` is replaced as a whole, by one assignment.
 
-    Where the alias stands nowhere, there is none. `opened` hears of each new state. `refused` is the release that
-    should be opened and could not, with the reason.
+    It is None while the alias names no release. `refused` is the release that could not be opened in its place, with
+    the reason.
+
+    Args:
+        source: opens releases.
+        alias: gives the number of the release that the alias names, or None.
+        metrics: counts failures.
+        opened: is called with each new state.
     """
 
     def __init__(
@@ -37,19 +43,19 @@ class Follower:
         self._tried = 0.0
 
     async def run(self, every: float) -> None:
-        """Look again every so many seconds, until cancelled."""
+        """Look every so many seconds, until cancelled."""
         while True:
             await asyncio.sleep(every)
             await self.look()
 
     async def look(self) -> None:
-        """Open the release that the alias names, if it is another one."""
-        before = self.state.name if self.state else "nothing"
+        """Open the release that the alias names, unless it is the one that is open."""
+        before = self.state.name if self.state else "no release"
         try:
             number = await asyncio.to_thread(self._alias)
         except Exception:
             self._metrics.swap_failed()
-            log.exception("the registry cannot be read: %s stays", before)
+            log.exception("the registry cannot be read; %s stays", before)
             return
         if number is None:
             self.state = self.refused = None
@@ -62,11 +68,12 @@ class Follower:
         self._tried = time.monotonic()
         try:
             state = await asyncio.to_thread(self._source.open, number, self.state)
-        except Exception as error:  # whatever is wrong with it, the old one is whole
+        except Exception as error:  # whatever is wrong with it, the old one is intact
             self.refused = number, str(error) or repr(error)
             self._metrics.swap_failed()
-            log.exception("r%d cannot be opened: %s stays", number, before)
+            log.exception("r%d cannot be opened; %s stays", number, before)
             return
-        self.state, self.refused = state, None
+        replaced, self.state, self.refused = self.state, state, None
         self._opened(state)
-        log.info("%s answers from now on, where %s answered", state.name, before)
+        if replaced:
+            log.info("%s answers from now on, in place of %s", state.name, replaced.name)

@@ -1,7 +1,7 @@
-"""What the service counts, for Prometheus. No label takes a value that a client chooses or that grows old.
+"""What the service counts, for Prometheus. No label has a value that a client chooses or that gets out of date.
 
-The library is told where its files lie by the environment of a worker, so it is imported when a worker starts. A
-release is the value of a gauge, not a label: nothing is left of the old one after a swap.
+prometheus_client takes its folder from the environment of a worker, so it is imported when a worker starts. The release
+is the value of a gauge and not a label: after a swap nothing is left of the old one.
 """
 
 import os
@@ -20,13 +20,13 @@ class Metrics:
     def __init__(self) -> None:
         import prometheus_client
 
-        self._own = prometheus_client.CollectorRegistry()
-        Counter = partial(prometheus_client.Counter, registry=self._own)  # noqa: N806 - three classes
-        Gauge = partial(prometheus_client.Gauge, registry=self._own)  # noqa: N806
-        Histogram = partial(prometheus_client.Histogram, registry=self._own)  # noqa: N806
+        self._registry = prometheus_client.CollectorRegistry()
+        Counter = partial(prometheus_client.Counter, registry=self._registry)  # noqa: N806 - three classes
+        Gauge = partial(prometheus_client.Gauge, registry=self._registry)  # noqa: N806
+        Histogram = partial(prometheus_client.Histogram, registry=self._registry)  # noqa: N806
         self._requests = Counter("genret_requests", "Requests", ["operation", "status"])
-        told = "Seconds of a search: waiting (queue), encoding and answering its batch, and all of it"
-        self._seconds = Histogram("genret_seconds", told, ["stage", "mode"], buckets=_SECONDS)
+        stages = "Seconds of a search: waiting (queue), encoding and answering its batch, and in all (request)"
+        self._seconds = Histogram("genret_seconds", stages, ["stage", "mode"], buckets=_SECONDS)
         self._release = Gauge("genret_release", "Release that answers", multiprocess_mode="livemin")
         self._waiting = Gauge("genret_waiting", "Searches that wait for a batch", multiprocess_mode="livesum")
         self._batch = Histogram("genret_batch_size", "Searches in a batch", buckets=(1, 2, 4, 8, 16, 32, 64, 128))
@@ -40,7 +40,7 @@ class Metrics:
         self._changed = Counter("genret_shadow_first_changed", "Answers whose first hit differs", ["mode"])
 
     def forget_dead(self) -> None:
-        """Take the gauges of workers that have died out of the sums."""
+        """Remove the gauges of dead workers from the sums."""
         from prometheus_client import multiprocess
 
         if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
@@ -58,7 +58,12 @@ class Metrics:
         self._waiting.set(waiting)
 
     def answered(self, answer: Answer, waited: float) -> None:
-        """A search was answered that had waited so many seconds for its batch to begin."""
+        """A search was answered.
+
+        Args:
+            answer: to the search.
+            waited: seconds until its batch began.
+        """
         stages = {"queue": waited, "encoder": answer.seconds["encoder"], "answer": answer.seconds["total"]}
         for stage, seconds in stages.items():
             self._seconds.labels(stage, answer.mode).observe(seconds)
@@ -69,7 +74,7 @@ class Metrics:
             self._hits.labels(hit.state).inc()
 
     def searched(self, mode: str, seconds: float) -> None:
-        """A search was planned, waited, was answered and put into words, which took so many seconds."""
+        """A search is done, from its plan to its JSON, in so many seconds."""
         self._seconds.labels("request", mode).observe(seconds)
 
     def swapped(self, state: State) -> None:
@@ -77,7 +82,7 @@ class Metrics:
         self._release.set(state.number)
 
     def swap_failed(self) -> None:
-        """A release could not be loaded, or the registry not be read."""
+        """A release could not be loaded, or the registry could not be read."""
         self._failures.inc()
 
     def shadowed(self, mode: str, overlap: float, changed: bool) -> None:
@@ -94,7 +99,7 @@ class Metrics:
         """(the metrics of all workers, their content type)."""
         from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest, multiprocess
 
-        registry = self._own
+        registry = self._registry
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()
             multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
@@ -102,7 +107,7 @@ class Metrics:
 
 
 def _runs(pid: int) -> bool:
-    """Whether there is a process of that number."""
+    """Whether there is a process with that id."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

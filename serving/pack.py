@@ -1,8 +1,8 @@
 """A packed release: one folder from which the service answers with no registry, no database and no network.
 
-It holds the release's files as they were sealed, the corpus head as files, the encoder's weights and the places that
-were live when it was packed, with `pack.json` beside them; and this software, so that `bentoml build` makes a Bento of
-it. Nothing in it follows anything, and it takes no changes.
+It holds the release's files as they were sealed, the corpus head as files, the encoder's weights, which documents were
+live when it was packed, and this software, so that `bentoml build` makes a Bento of it; `pack.json` describes it. It
+follows no promotion and takes no changes.
 """
 
 import json
@@ -19,22 +19,23 @@ from genret_ops.corpus.visibility import Visibility, VisibilityReader
 from genret_ops.errors import GenretError
 from genret_ops.modeling.encoder import encoder_path
 from genret_ops.registry.artifacts import check, library_versions
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import CHAMPION
 from genret_ops.retrieval.artifacts import load_model, read_search
-from genret_ops.retrieval.index import Index
+from genret_ops.retrieval.index_cache import read_index
 from genret_ops.retrieval.retriever import Retriever
 from genret_ops.settings import SETTINGS_FILE, RetrievalSettings
-from genret_ops.storage.home import HEAD_FORMAT, Home
+from genret_ops.storage.home import HEAD_FORMAT
 from serving.state import State
 
 PACK = "pack.json"
 _BENTO = "bentofile.yaml"
 _LIBRARIES = (
-    *("bentoml", "bm25s", "charset-normalizer", "numpy", "prometheus-client", "pyarrow", "pydantic"),
+    *("bentoml", "bm25s", "charset-normalizer", "fastapi", "numpy", "prometheus-client", "pyarrow", "pydantic"),
     *("pydantic-settings", "PyStemmer", "pyyaml", "safetensors", "sqlalchemy", "starlette", "tokenizers", "torch"),
 )
-"""What a packed service imports."""
+"""The libraries that a packed service imports."""
 _RELEASE, _HEAD, _ENCODER, _PLACES = "release", "head", "encoder", "places.json"
 
 
@@ -43,15 +44,17 @@ def pack(home: Home, folder: Path) -> dict[str, Any]:
 
     Raises:
         NothingToSearch: there is no champion.
-        BrokenRelease: a file of it is not what was sealed.
+        BrokenRelease: one of its files has changed since it was sealed.
         GenretError: the folder exists, or the encoder's weights lie in no folder.
     """
     if folder.exists():
-        raise GenretError(f"{folder} exists already: name a folder that does not")
+        raise GenretError(f"{folder} already exists: choose a folder that does not")
     release, retriever = open_release(home, CHAMPION)
     weights = Path(encoder_path(read_search(release.folder).encoder))
     if not weights.is_dir():
-        raise GenretError(f"the encoder's weights lie in no folder ({weights}): save them into one and build again")
+        raise GenretError(
+            f"the encoder's weights are not in a folder ({weights}): save them into one, then build again"
+        )
     assert retriever.index.folder is not None
     building = folder.with_name(f".{folder.name}.packing")
     shutil.rmtree(building, ignore_errors=True)
@@ -62,20 +65,20 @@ def pack(home: Home, folder: Path) -> dict[str, Any]:
         shutil.copytree(code, building / code.name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copyfile(building / "serving" / _BENTO, building / _BENTO)
     versions = library_versions(_LIBRARIES)
-    wanted = (f"{name}=={versions[name].partition('+')[0]}\n" for name in _LIBRARIES)
-    (building / "requirements.txt").write_text("".join(wanted))
+    requirements = (f"{name}=={versions[name].partition('+')[0]}\n" for name in _LIBRARIES)
+    (building / "requirements.txt").write_text("".join(requirements))
     (building / SETTINGS_FILE).write_text(_settings_text(home))
     live = VisibilityReader(home.path)()
     (building / _PLACES).write_text(json.dumps({"held": sorted(live), "described": dict(live.described)}))
     packed = {"release": f"r{release.number}", "content_hash": release.content_hash, "delta": release.delta}
-    listed = [one for one in summaries.releases(home) if one["release"] == packed["release"]]
+    listed = [row for row in summaries.releases(home) if row["release"] == packed["release"]]
     (building / PACK).write_text(json.dumps({**packed, "listed": listed, "head_format": HEAD_FORMAT}))
     building.rename(folder)
     return {"folder": str(folder), **packed}
 
 
 def _settings_text(home: Home) -> str:
-    """A `genret.toml` with the home's `[serving]` alone: where the registry is, and its password, stay at home."""
+    """A `genret.toml` with the home's `[serving]` only: the address of the registry, and its password, stay at home."""
     values = home.settings.serving.model_dump(mode="json").items()
     return "\n".join(["[serving]", *(f"{name} = {json.dumps(value)}" for name, value in values)]) + "\n"
 
@@ -98,14 +101,15 @@ class PackSource:
     def open(self, number: int, beside: State | None) -> State:
         packed, release = self._packed(), self.folder / _RELEASE
         if packed.get("head_format") != HEAD_FORMAT:
-            told = "it was packed by another version of genret-ops"
-            raise GenretError(f"{told}: serve it with the software that lies in it, or pack the release again")
+            raise GenretError(
+                "it was packed by another version of genret-ops: serve it with the software in it, or pack it again"
+            )
         check(release, packed["content_hash"])
         settings = RetrievalSettings(**read_search(release).retrieval)
         model = load_model(release, str(self.folder / _ENCODER))
         places = json.loads((self.folder / _PLACES).read_text())
         live = Visibility(frozenset(map(tuple, places["held"])), places["described"])
-        retriever = Retriever(Index.read(self.folder / _HEAD, settings), model, lambda: live)
+        retriever = Retriever(read_index(self.folder / _HEAD, settings), model, lambda: live)
         return State(number, packed["content_hash"], packed["delta"], retriever)
 
     def releases(self) -> list[dict[str, Any]]:

@@ -1,10 +1,11 @@
-"""What the service takes and gives, field by field: requests are checked against it, answers are described by it."""
+"""Requests and answers of the service, field by field. Requests are checked against it; it describes answers."""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Mode = Literal["hybrid", "generative", "lexical", "dense"]
+from genret_ops.records import Mode
+
 _RELEASE = r"^r?[1-9][0-9]{0,8}$"
 ReleaseName = Annotated[str, Field(pattern=_RELEASE, examples=["r3"])]
 
@@ -14,16 +15,16 @@ class _Request(BaseModel):
 
 
 class SearchRequest(_Request):
-    """A query and how it is to be answered."""
+    """A query and how to answer it."""
 
-    query: str = Field(min_length=1, description="what is looked for, in a person's words", examples=["copy a folder"])
-    k: int = Field(10, ge=1, description="how many hits")
-    mode: Mode | None = Field(None, description="how to search; null: the release's own choice")
+    query: str = Field(min_length=1, description="what to look for, in your own words", examples=["copy a folder"])
+    k: int = Field(10, ge=1, description="number of hits")
+    mode: Mode | None = Field(None, description="how to search; null for the release's default")
     filters: dict[str, str] = Field(
         default_factory=dict, max_length=16, description="attribute values that every hit has, exactly"
     )
-    explain: bool = Field(False, description="tell of every hit how it was found, and its best sentence")
-    min_release: ReleaseName | None = Field(None, description="refuse to answer from a release before this one")
+    explain: bool = Field(False, description="say of every hit how it was found, and which of its sentences is closest")
+    min_release: ReleaseName | None = Field(None, description="refuse answers from releases before this one")
 
 
 class BatchRequest(_Request):
@@ -33,9 +34,9 @@ class BatchRequest(_Request):
 
 
 class DocumentRequest(_Request):
-    """A document to add, or to put in the place of the one with its id."""
+    """A document to add, or to replace the one with its id."""
 
-    id: str = Field(min_length=1, max_length=1000, examples=["notes/parking.md"])
+    id: str = Field(min_length=1, max_length=1000, examples=["notes/example.md"])
     title: str = Field("", max_length=1000)
     text: str = Field(min_length=1)
     metadata: dict[str, str] = Field(default_factory=dict, max_length=64)
@@ -47,11 +48,11 @@ class FeedbackRequest(_Request):
     query: str = Field(min_length=1)
     doc_id: str = Field(min_length=1, max_length=1000)
     relevant: bool
-    request_id: str | None = Field(None, max_length=64, description="of the answer that the hit was in")
+    request_id: str | None = Field(None, max_length=64, description="of the answer with this hit")
 
 
 class WhyRequest(_Request):
-    """A search, and the rank of the hit that is to be accounted for."""
+    """A search, and the rank of the hit to trace."""
 
     query: str = Field(min_length=1, examples=["copy a folder"])
     rank: int = Field(1, ge=1)
@@ -60,18 +61,18 @@ class WhyRequest(_Request):
 
 
 class _Answer(BaseModel):
-    request_id: str = Field(description="names this exchange in the service's log")
+    request_id: str = Field(description="names this request in the service's log")
 
 
 class Problem(BaseModel):
-    """Why a request was not answered."""
+    """Why a request was refused."""
 
-    code: str = Field(description="one word for programs")
+    code: str = Field(description="a word for programs")
     message: str = Field(description="a sentence for people")
 
 
 class Refused(_Answer):
-    """A request that was not answered."""
+    """A refused request."""
 
     error: Problem
 
@@ -79,12 +80,12 @@ class Refused(_Answer):
 class FoundBy(BaseModel):
     """How one ranker liked a hit."""
 
-    rank: int = Field(description="from 1")
+    rank: int = Field(description="counts from 1")
     score: float
 
 
 class HitAnswer(BaseModel):
-    """A passage that answers. Left out for callers whose token is limited by filters: label, relaxed, found_by."""
+    """A passage. Tokens that are limited by filters get no label, relaxed and found_by."""
 
     rank: int
     passage_id: str
@@ -95,12 +96,14 @@ class HitAnswer(BaseModel):
     metadata: dict[str, str]
     docid: int
     label: str | None = None
-    score: float
-    state: Literal["learned", "fresh"]
-    relaxed: list[str] | None = Field(None, description="constraints detected in the query and given up")
-    evidence: str | None = Field(None, description="the sentence closest to the query, if explained")
+    score: float = Field(
+        description="share in its clause: a softmax over the candidates of the clause; in mode dense the cosine"
+    )
+    state: Literal["learned", "fresh"] = Field(description="fresh: it came after the last training")
+    relaxed: list[str] | None = Field(None, description="constraints of the query that were given up")
+    evidence: str | None = Field(None, description="the sentence closest to the query; with explain")
     found_by: dict[str, FoundBy] | None = Field(
-        None, description="rankers that liked it, if explained; limited tokens are not told"
+        None, description="rankers that found it; with explain, and not for tokens limited by filters"
     )
 
 
@@ -108,11 +111,11 @@ class Clause(BaseModel):
     """A part of a query that is searched by itself."""
 
     text: str
-    constraints: dict[str, str] = Field(description="attribute values that its hits have, unless they were relaxed")
+    constraints: dict[str, str] = Field(description="attribute values of its hits, unless relaxed")
 
 
 class Mentioned(BaseModel):
-    """An attribute value that a query names without insisting; hits that have it are preferred."""
+    """An attribute value that a query mentions; hits with it are preferred."""
 
     name: str
     value: str
@@ -124,15 +127,17 @@ class Reading(BaseModel):
     clauses: list[Clause]
     mentioned: list[Mentioned]
     dates: list[str]
-    left_out: int = Field(description="clauses and mentioned values beyond those that a plan holds")
+    left_out: int = Field(description="number of clauses and mentioned values beyond the limits of a plan")
 
 
 class Found(BaseModel):
-    """The answer to one query. Left out for callers whose token is limited by filters: plan, reading."""
+    """The answer to one query. Tokens that are limited by filters get no plan and reading."""
 
     mode: Mode
     plan: str | None = Field(None, description="how the query was read, in a line")
-    reading: Reading | None = Field(None, description="the same in parts, if explained; limited tokens are not told")
+    reading: Reading | None = Field(
+        None, description="the same in parts; with explain, and not for tokens limited by filters"
+    )
     seconds: dict[str, float]
     hits: list[HitAnswer]
 
@@ -145,7 +150,7 @@ class SearchAnswer(_Answer, Found):
 
 
 class BatchAnswer(_Answer):
-    """The answers to a batch, in its order, all of one release."""
+    """The answers to a batch, in its order, all from one release."""
 
     release: str
     content_hash: str
@@ -175,10 +180,10 @@ class DocumentAnswer(_Answer):
 
 
 class ReleasesAnswer(_Answer):
-    """Every release, and which one this worker answers from."""
+    """Every release, and the one that this worker answers from."""
 
     release: str | None
-    refused: dict[str, str] | None = Field(description="the release that could not be loaded; to admins, why")
+    refused: dict[str, str] | None = Field(description="the release that could not be loaded; admins learn why")
     releases: list[dict[str, Any]] = Field(description="without metrics and gate for tokens limited by filters")
 
 
@@ -186,8 +191,8 @@ class Attribute(BaseModel):
     """An attribute of documents."""
 
     name: str
-    distinct: int = Field(description="how many values there are")
-    values: dict[str, int] = Field(description="the most frequent values, and how many documents have each")
+    distinct: int = Field(description="number of values")
+    values: dict[str, int] = Field(description="the most frequent values, with the number of documents that have each")
 
 
 class AttributesAnswer(_Answer):
@@ -198,7 +203,7 @@ class AttributesAnswer(_Answer):
 
 
 class LineageAnswer(_Answer):
-    """Where a release or an answer comes from, as `genret lineage --json` and `genret why --json` tell it."""
+    """Where a release or an answer comes from, as in `genret lineage --json` and `genret why --json`."""
 
     lineage: dict[str, Any]
 
@@ -208,19 +213,19 @@ class ShadowAnswer(_Answer):
 
     candidate: str
     compared: int = Field(description="searches that both answered")
-    overlap: float | None = Field(description="mean share of the hits of either that both have")
+    overlap: float | None = Field(description="mean share of the hits of either that are hits of both")
     first_changed: float | None = Field(description="share of searches whose first hit differs")
 
 
 class TicketAnswer(_Answer):
-    """Where a change of a document stands."""
+    """The state of a change of a document."""
 
-    ticket: str
+    ticket: str = Field(description="names the change: ask for it at /v1/tickets")
     state: Literal["waiting", "searchable", "superseded", "gone"]
-    detail: str
+    detail: str = Field(description="the same for people, and what to do next")
 
 
 class FeedbackAnswer(_Answer):
-    """Feedback that was kept; the gate asks it once a person takes it over."""
+    """Feedback that was kept; it becomes a label when a person takes it over."""
 
     kept: bool

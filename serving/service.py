@@ -1,17 +1,19 @@
 """The BentoML service: `genret serve`, or `bentoml serve serving.service:Genret` with GENRET_HOME set.
 
-BentoML runs the workers, probes them and has the assets of the page at /docs; everything else is answered by app.py.
-BentoML's own metrics name every path that was ever asked for, documents' ids too, and its page loads a script from
-elsewhere, so both are replaced. The process that only starts workers imports nothing heavy.
+BentoML runs the workers, probes them and serves the assets of the page at /docs; app.py answers everything else.
+BentoML's own metrics name every path that was ever requested, with the ids of documents, and its page loads a script
+from elsewhere, so both are replaced. Its messages about starting and stopping are left out: the first worker prints one
+line when it is ready. The process that only starts workers imports nothing heavy.
 """
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import bentoml
 
-from genret_ops.storage.home import Home
+from genret_ops.registry.home import Home
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -23,10 +25,14 @@ _default = _beside if (_beside / "pack.json").exists() else ".genret"  # packed,
 _home = Path(os.environ.get("GENRET_HOME", _default)).expanduser().absolute()
 _settings = Home(_home).settings.serving
 _BENTOML = ("/livez", "/healthz", "/static_content/")
+ADDRESS = "GENRET_ADDRESS"
+"""The variable in which `genret serve` tells its workers the address that people open."""
+logging.getLogger("bentoml").setLevel(logging.WARNING)
+logging.getLogger("bentoml.genret").setLevel(logging.INFO)
 
 
-class _Answering:
-    """Answers every request but those that are BentoML's to answer; `app` is there once the worker has started."""
+class _Service:
+    """The ASGI application: `app` for every request but those that BentoML answers, set once the worker has started."""
 
     app: "ASGIApp"
 
@@ -35,7 +41,7 @@ class _Answering:
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
         ours = scope["type"] == "http" and not scope["path"].startswith(_BENTOML)
-        await (_Answering.app if ours else self._bentoml)(scope, receive, send)
+        await (_Service.app if ours else self._bentoml)(scope, receive, send)
 
 
 class _Genret:
@@ -51,12 +57,22 @@ class _Genret:
 
         self._worker = Worker(_home)
         await self._worker.start()
-        _Answering.app = make_app(self._worker)
+        _Service.app = make_app(self._worker)
+        if bentoml.server_context.worker_index in {None, 1}:
+            print(self._first_line(), flush=True)
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def stop(self) -> None:
-        """End what runs beside requests."""
+        """Stop what runs beside requests."""
         await self._worker.stop()
+
+    def _first_line(self) -> str:
+        state, refused = self._worker.champion.state, self._worker.champion.refused
+        release = f"release {state.name}" if state else "no release yet: `genret build` makes the first"
+        if refused and not state:
+            release = f"r{refused[0]} cannot be opened: {refused[1]}"
+        address = os.environ.get(ADDRESS)
+        return " · ".join([f"serving on {address}" if address else "serving", release, "Ctrl-C stops"])
 
 
 Genret = bentoml.service(
@@ -68,4 +84,4 @@ Genret = bentoml.service(
     logging={"access": {"enabled": False}},
     tracing={"excluded_urls": ".*"},
 )
-Genret.add_asgi_middleware(_Answering)
+Genret.add_asgi_middleware(_Service)

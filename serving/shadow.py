@@ -1,8 +1,8 @@
-"""The candidate answers some searches too, unseen: how much would change if it were champion.
+"""The candidate answers some searches too, unseen: how much would change if it were champion?
 
-What is kept of a comparison are numbers: no query, no document, nothing that a token's filters would have to hold back
-or an erasure take out. It happens behind the answer, and only while no search waits or is being answered; where too
-many samples wait, they are left out. Some ten thousand comparisons with a candidate are kept, and no more are made.
+A comparison keeps numbers only: no query, no document, nothing that a token's filters would have to hide or an erasure
+to remove. It is made after the answer, while no search waits or is being answered; if too many samples wait, new ones
+are left out. After some ten thousand comparisons with a candidate no more are made.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from genret_ops.errors import HomeBusy
+from genret_ops.registry.home import Home
 from genret_ops.retrieval.retriever import Answer, Search
 from genret_ops.storage import jsonl
-from genret_ops.storage.home import Home
 from serving.follower import Follower
 from serving.metrics import Metrics
 from serving.state import Source, State
@@ -24,9 +24,9 @@ from serving.state import Source, State
 log = logging.getLogger("bentoml.genret")
 _WAITING = 32
 _MOMENT = 0.005
-"""Seconds until it is looked again whether there is time."""
+"""Seconds between two looks at whether the worker is idle."""
 _PATIENCE = 1.0
-"""Seconds that a comparison waits for whoever holds the home."""
+"""Seconds that a comparison waits while the home is in use."""
 _ENOUGH = 3_000_000
 """Bytes of comparisons with one candidate that are kept."""
 
@@ -39,7 +39,7 @@ class _Sampled:
 
 
 class Shadow:
-    """Compares the candidate's answers with those that were given, a `share` of them."""
+    """Compares the candidate's answers with a `share` of those that were sent."""
 
     def __init__(self, home: Home, source: Source, share: float, metrics: Metrics, busy: Callable[[], bool]) -> None:
         self.candidate = Follower(source, source.candidate, metrics)
@@ -49,11 +49,11 @@ class Shadow:
         self._metrics = metrics
         self._busy = busy
         self._queue = asyncio.Queue[_Sampled](_WAITING)
-        self._chance = random.Random()
+        self._random = random.Random()
 
     def offer(self, state: State, search: Search, answer: Answer) -> None:
-        """Sample an answer that is about to be given; never waits."""
-        if self._share == 0 or self._chance.random() >= self._share or self.candidate.state is None:
+        """Sample an answer that is about to be sent; never waits."""
+        if self._share == 0 or self._random.random() >= self._share or self.candidate.state is None:
             return
         try:
             self._queue.put_nowait(_Sampled(state, search, answer))
@@ -70,27 +70,27 @@ class Shadow:
                     await asyncio.sleep(_MOMENT)
                 candidate = self.candidate.state
                 if candidate and candidate.number != sampled.state.number:
-                    await self._tried(candidate, sampled)
+                    await self._compare_safely(candidate, sampled)
         finally:
             following.cancel()
 
-    async def _tried(self, candidate: State, sampled: _Sampled) -> None:
+    async def _compare_safely(self, candidate: State, sampled: _Sampled) -> None:
         try:
             await asyncio.to_thread(self._compare, candidate, sampled)
         except HomeBusy:
             self._metrics.shadow_dropped()
-        except Exception:  # the answer was given long ago
+        except Exception:  # the answer was sent long ago
             log.exception("%s could not be compared", candidate.name)
 
     def _compare(self, candidate: State, sampled: _Sampled) -> None:
-        log_of = self._home.shadow / f"{candidate.name}.jsonl"
-        if log_of.exists() and log_of.stat().st_size > _ENOUGH:
+        path = self._home.shadow / f"{candidate.name}.jsonl"
+        if path.exists() and path.stat().st_size > _ENOUGH:
             return
         (other,) = candidate.retriever.answer([sampled.search])
         ours, theirs = ([hit.passage_id for hit in answer.hits] for answer in (sampled.answer, other))
         overlap = len({*ours} & {*theirs}) / max(1, len({*ours} | {*theirs})) if ours or theirs else 1.0
         changed = ours[:1] != theirs[:1]
-        found = {
+        comparison = {
             "at": datetime.now(UTC).isoformat(timespec="seconds"),
             "champion": sampled.state.name,
             "candidate": candidate.name,
@@ -100,13 +100,13 @@ class Shadow:
             "first_changed": changed,
             "seconds": {"champion": sampled.answer.seconds["total"], "candidate": other.seconds["total"]},
         }
-        with self._home.alone("shadow", wait=True, at_most=_PATIENCE):
-            jsonl.append(log_of, found)
+        with self._home.lock("shadow", wait=True, at_most=_PATIENCE):
+            jsonl.append(path, comparison)
         self._metrics.shadowed(sampled.search.mode, overlap, changed)
 
 
 def summary(home: Home, candidate: str) -> dict[str, Any]:
-    """What the comparisons with a candidate come to: how many, mean overlap, share of first hits that differ."""
+    """The comparisons with a candidate: how many, mean overlap, share of first hits that differ."""
     rows = jsonl.read(home.shadow / f"{candidate}.jsonl")
     count = len(rows)
     return {

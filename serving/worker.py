@@ -9,29 +9,35 @@ from typing import TypeVar
 
 from genret_ops.errors import HomeBusy
 from genret_ops.ingestion.inbox import Inbox
+from genret_ops.registry.home import Home
 from genret_ops.retrieval.retriever import Answer, Search
-from genret_ops.storage.home import Home
 from serving.auth.access import Access
 from serving.auth.tokens import Tokens
 from serving.batching import Batcher
 from serving.errors import Refusal
-from serving.follower import Follower, log
+from serving.follower import Follower
 from serving.metrics import Metrics
 from serving.pack import PACK, PackSource
 from serving.shadow import Shadow
 from serving.state import HomeSource, Source, State
 
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 _PATIENCE = 5.0
-"""Seconds that a change waits for whoever holds the home: less than a client waits for an answer."""
+"""Seconds that a change waits while the home is in use: less than a client waits for an answer."""
 _AGAIN = 10
-"""Seconds after which a change may be sent again that waited in vain."""
+"""Seconds after which a change that waited in vain may be sent again."""
 _SEARCHING = 4
 """Threads in which searches are planned and shown: work of milliseconds, beside the thread that answers."""
 
 
 class Worker:
-    """Holds no request. `start` before the first, `stop` after the last, both in the loop that answers."""
+    """What requests share; it holds no request itself.
+
+    Call `start` before the first request and `stop` after the last, both in the event loop that answers.
+
+    Args:
+        path: the home, or a packed folder.
+    """
 
     def __init__(self, path: Path) -> None:
         self.home = Home(path)
@@ -49,21 +55,19 @@ class Worker:
         self._searching = ThreadPoolExecutor(_SEARCHING, "searching")
 
     async def start(self) -> None:
-        """Open the champion, and begin to answer, to follow and to compare."""
+        """Open the champion, and start to answer, to follow the champion and to compare the candidate."""
         import torch
 
-        torch.set_num_threads(1)  # processes are what makes use of several cores
+        torch.set_num_threads(1)  # several cores are used by several processes
         self.metrics.forget_dead()
         await self.champion.look()
-        if not (self.champion.state or self.champion.refused):
-            log.info("no release can be searched yet: `genret build` makes the first, and it is followed at once")
-        running = [self.batcher.run(), self.champion.run(self.settings.poll_seconds)]
+        loops = [self.batcher.run(), self.champion.run(self.settings.poll_seconds)]
         if self.settings.shadow:
-            running.append(self.shadow.run(self.settings.poll_seconds))
-        self._tasks = [asyncio.create_task(one) for one in running]
+            loops.append(self.shadow.run(self.settings.poll_seconds))
+        self._tasks = [asyncio.create_task(loop) for loop in loops]
 
     async def stop(self) -> None:
-        """End what runs."""
+        """Stop them."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -71,10 +75,10 @@ class Worker:
             threads.shutdown(wait=False)
 
     def state(self, min_release: str | None = None) -> State:
-        """The state that answers now; a request takes it once, and keeps it.
+        """The state that answers now. A request takes it once and keeps it.
 
         Raises:
-            Refusal: there is none yet, or it is of a release before `min_release`.
+            Refusal: 503 if there is none yet, 412 if its release is older than `min_release`.
         """
         state = self.champion.state
         if state is None:
@@ -84,26 +88,29 @@ class Worker:
         return state
 
     def writing(self) -> Inbox:
-        """The inbox.
+        """The inbox, for an operation that needs the home.
 
         Raises:
-            Refusal: the service runs from a packed folder.
+            Refusal: 409, the service runs from a packed folder.
         """
         if self.packed:
-            raise Refusal(409, "packed", "this is a packed release, which takes no changes: send them to the home")
+            raise Refusal(409, "packed", "this is a packed release, which takes no changes: send them to its home")
         return self.inbox
 
-    async def searching(self, step: Callable[[], Made]) -> Made:
-        """What a step of a search gives, which waits for nothing: neither for files and databases nor for who does."""
+    async def searching(self, step: Callable[[], Result]) -> Result:
+        """The result of a step of a search, computed in a thread that never waits for files or databases."""
         return await asyncio.get_running_loop().run_in_executor(self._searching, step)
 
-    async def change(self, changing: Callable[[float], Made]) -> Made:
-        """What a change of the home gives, which waits for a lock at most as many seconds as it is told.
+    async def change(self, changing: Callable[[float], Result]) -> Result:
+        """The result of a change of the home.
 
-        Changes have a thread of their own, so that neither searches nor the follower wait for the lock with them.
+        Changes have a thread of their own, so that neither searches nor the follower wait for a lock with them.
+
+        Args:
+            changing: makes the change; its argument is how many seconds it may wait for a lock.
 
         Raises:
-            Refusal: somebody else held the home for that long, and nothing was changed.
+            Refusal: 503, the home was in use for that long and nothing was changed.
         """
         until = time.monotonic() + _PATIENCE
         try:
@@ -111,12 +118,14 @@ class Worker:
                 self._changing, lambda: changing(max(0.0, until - time.monotonic()))
             )
         except HomeBusy as error:
-            told = "a backup, a collection or an erasure holds the home, so nothing was changed: send this again later"
-            raise Refusal(503, "busy", told, {"Retry-After": str(_AGAIN)}) from error
+            message = (
+                "a backup, a collection or an erasure is using the home; nothing was changed: send this again later"
+            )
+            raise Refusal(503, "busy", message, {"Retry-After": str(_AGAIN)}) from error
 
     def _answer(self, state: State, searches: Sequence[Search], waited: Sequence[float]) -> list[Answer]:
         self.metrics.batch(len(searches), self.batcher.waiting)
-        found = state.retriever.answer(searches)
-        for answer, seconds in zip(found, waited, strict=True):
+        answers = state.retriever.answer(searches)
+        for answer, seconds in zip(answers, waited, strict=True):
             self.metrics.answered(answer, seconds)
-        return found
+        return answers

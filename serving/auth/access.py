@@ -1,4 +1,4 @@
-"""Who asks, whether they may, and how often: tokens, loopback, and a bucket of requests for each caller."""
+"""Who asks, whether they may, and how often: tokens, this machine, and a limit of requests for each caller."""
 
 import ipaddress
 import re
@@ -12,18 +12,21 @@ from serving.auth.tokens import Tokens
 from serving.errors import Refusal
 
 _CALLERS = 10_000
-"""Buckets that are kept; the caller that was away longest starts with a full one again."""
+"""Callers whose rate is remembered; the one that was away longest starts anew."""
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
-"""Headers of a proxy: whoever asks is then not the one who connects."""
+"""Headers of a proxy: the caller is then somebody else than the one who connects."""
 _HOST = re.compile(r"(\[[^]]*\]|[^:]*)(?::\d*)?")
-_HOW = "send 'Authorization: Bearer TOKEN'; `genret token create` makes one"
+_HOW = "send 'Authorization: Bearer TOKEN'; `genret token create NAME` makes one"
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whoever makes a request: a token's name, or an address. `filters` limit everything that is read or written.
+    """Who makes a request. `filters` limit everything that they read or write.
 
-    `admin` may be told what is wrong within the service: it administers all of it.
+    Args:
+        name: of the token, or the address that the request comes from.
+        filters: of the token.
+        admin: whether they administer all of the service, and so may learn what is wrong inside it.
     """
 
     name: str
@@ -31,10 +34,10 @@ class Caller:
     admin: bool = False
 
     def narrowed(self, filters: Mapping[str, str]) -> dict[str, str]:
-        """The filters that a request asks for, together with the caller's own.
+        """The filters of a request together with those of the caller.
 
         Raises:
-            Refusal: the two contradict each other.
+            Refusal: 403, the two contradict each other.
         """
         for name, value in self.filters.items():
             if filters.get(name, value) != value:
@@ -47,7 +50,7 @@ class Caller:
 
 
 class Access:
-    """Lets callers in."""
+    """Admits callers."""
 
     def __init__(self, tokens: Tokens, settings: ServingSettings) -> None:
         self._tokens = tokens
@@ -55,14 +58,20 @@ class Access:
         self._buckets = OrderedDict[str, tuple[float, float]]()
 
     def admit(self, headers: Mapping[str, str], address: str, scope: str, always: bool) -> Caller:
-        """The caller of a request that needs a scope, by its headers (named in small letters) and where it comes from.
+        """The caller of a request.
 
-        Without a token, a request is let in where it is not `always` needed, the settings require none and no token is
-        limited by filters, which would limit nobody then: from this machine and to it, by a program on it. A page that
-        made its own name point here, and what a proxy passes on, come from elsewhere.
+        A request without a token is admitted if it comes from a program on this machine, unless the operation or the
+        settings require a token, or a token is limited by filters: that limit would be worth nothing. A web page whose
+        name was made to point here, and what a proxy passes on, do not count as this machine.
+
+        Args:
+            headers: of the request, by their names in lower case.
+            address: that the request comes from.
+            scope: that a token must have.
+            always: whether the operation requires a token.
 
         Raises:
-            Refusal: 401 without a token or with one that is not known, 403 beyond its scope, 429 too often.
+            Refusal: 401 without a token or with an unknown one, 403 beyond its scope, 429 for too many requests.
         """
         caller = self._caller(headers, address, scope, always)
         self._count(caller.name)
@@ -71,31 +80,31 @@ class Access:
     def _caller(self, headers: Mapping[str, str], address: str, scope: str, always: bool) -> Caller:
         authorization = headers.get("authorization")
         if authorization is None:
-            if told := self._wanting(headers, address, always):
+            if reason := self._token_reason(headers, address, always):
                 self._count(address)
-                raise Refusal(401, "no_token", f"{told}: {_HOW}")
+                raise Refusal(401, "no_token", f"{reason}: {_HOW}")
             return Caller(address)
         kind, _, secret = authorization.partition(" ")
         token = self._tokens.find(secret.strip()) if kind.lower() == "bearer" else None
         if token is None:
             self._count(address)
-            raise Refusal(401, "bad_token", "this token is not known, was revoked or has expired")
+            raise Refusal(401, "bad_token", "this token is unknown, revoked or expired")
         caller = Caller(f"token {token.name}", token.filters, token.allows("admin") and not token.filters)
         if not token.allows(scope):
             self._count(caller.name)
-            raise Refusal(403, "scope", f"this needs a token of scope {scope}, and this one is for {token.scope}")
+            raise Refusal(403, "scope", f"this needs a token of scope {scope}; yours has scope {token.scope}")
         return caller
 
-    def _wanting(self, headers: Mapping[str, str], address: str, always: bool) -> str | None:
-        """Why a request cannot be let in without a token; None where it can."""
+    def _token_reason(self, headers: Mapping[str, str], address: str, always: bool) -> str | None:
+        """Why a request needs a token; None if it does not."""
         if always or self._settings.require_token:
             return "this needs a token"
         if self._tokens.limited:
-            return "a token of this service is limited by filters, so that nobody is let in without one"
+            return "one of the tokens is limited by filters, so every request needs a token"
         if not is_loopback(address) or any(name in headers for name in _FORWARDED):
-            return "whoever is not on the service's own machine needs a token"
+            return "requests from another machine need a token"
         if not is_own_name(headers.get("host", "")):
-            return "without a token the service is asked as localhost, and this request names another host"
+            return "requests without a token must name localhost as their host"
         return None
 
     def _count(self, name: str) -> None:
@@ -106,11 +115,13 @@ class Access:
         if len(self._buckets) > _CALLERS:
             self._buckets.popitem(last=False)
         if left < 1:
-            raise Refusal(429, "too_often", f"more than {self._settings.per_second} requests a second: slow down")
+            raise Refusal(
+                429, "too_often", f"you sent more than {self._settings.per_second} requests a second: slow down"
+            )
 
 
 def is_loopback(address: str) -> bool:
-    """Whether an address is this machine's own."""
+    """Whether an address is of this machine."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:

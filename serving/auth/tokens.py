@@ -1,7 +1,7 @@
-"""Tokens of a home: who may ask, write and administer, and what each may see at all.
+"""Tokens of a home: who may search, write and administer, and what each may see.
 
-A token is 256 random bits, and what is kept of it is its SHA-256. A slow hash such as scrypt protects secrets that can
-be guessed; nobody guesses 256 bits, so it would only cost every request its time. Hashes are compared in constant time.
+A token is 256 random bits; only its SHA-256 is kept. A slow hash such as scrypt protects secrets that can be guessed.
+Nobody guesses 256 bits, so it would only slow every request down. Hashes are compared in constant time.
 """
 
 import hashlib
@@ -16,17 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from genret_ops.errors import GenretError
+from genret_ops.registry.home import Home
 from genret_ops.storage.files import write_atomically
-from genret_ops.storage.home import Home
 
 SCOPES = ("search", "write", "admin")
-"""What a token may do; each may do what those before it may."""
+"""What a token may do; each scope includes those before it."""
 TOKENS = "tokens.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token but for its secret. `filters` hold for everything that is read or written with it; times are UTC."""
+    """A token without its secret. `filters` hold for everything that is read or written with it. Times are in UTC."""
 
     name: str
     scope: str
@@ -36,21 +36,21 @@ class Token:
     filters: Mapping[str, str] = field(default_factory=dict)
 
     def allows(self, scope: str) -> bool:
-        """Whether its scope holds another."""
+        """Whether its scope includes another."""
         return SCOPES.index(self.scope) >= SCOPES.index(scope)
 
     def facts(self) -> dict[str, Any]:
-        """What may be told of it."""
+        """Everything about it that may be shown."""
         return {name: value for name, value in asdict(self).items() if name != "hash"}
 
     @property
     def expired(self) -> bool:
-        """Whether its time is over."""
+        """Whether it has expired."""
         return self.expires_at is not None and datetime.fromisoformat(self.expires_at) <= datetime.now(UTC)
 
 
 class Tokens:
-    """The tokens of one home, read again when somebody has changed them."""
+    """The tokens of a home, read again when they have changed."""
 
     def __init__(self, home: Path) -> None:
         self._path = home / TOKENS
@@ -58,12 +58,12 @@ class Tokens:
         self._known: Sequence[Token] = ()
 
     def find(self, secret: str) -> Token | None:
-        """The token of that secret, unless it has expired."""
-        offered, found = _hash(secret), None
+        """The token with this secret; None if there is none or it has expired."""
+        offered, match = _hash(secret), None
         for token in self._read():
             if hmac.compare_digest(token.hash, offered):
-                found = token
-        return None if found is None or found.expired else found
+                match = token
+        return None if match is None or match.expired else match
 
     @property
     def limited(self) -> bool:
@@ -79,44 +79,54 @@ class Tokens:
 
 
 def read_tokens(home: Path) -> list[Token]:
-    """Every token of a home, expired ones too, by the time they were made."""
+    """Every token of a home, also expired ones, in the order of their creation."""
     path = home / TOKENS
     return [Token(**row) for row in json.loads(path.read_text("utf-8"))] if path.exists() else []
 
 
 def create_token(home: Path, name: str, scope: str, filters: Mapping[str, str], days: int | None) -> tuple[Token, str]:
-    """(a new token, its secret), which is shown once and kept nowhere.
+    """Create a token.
+
+    Args:
+        home: folder of the home.
+        name: of the token; tickets and the log name it.
+        scope: one of `SCOPES`.
+        filters: attribute values of everything that it may read or write.
+        days: until it expires; None for never.
+
+    Returns:
+        The token and its secret, which is kept nowhere.
 
     Raises:
-        GenretError: there is one of that name.
+        GenretError: a token has this name.
     """
     secret, now = "genret_" + secrets.token_urlsafe(32), datetime.now(UTC)
     until = None if days is None else (now + timedelta(days=days)).isoformat(timespec="seconds")
     token = Token(name, scope, _hash(secret), now.isoformat(timespec="seconds"), until, dict(filters))
     with _changing(home) as known:
         if any(other.name == name for other in known):
-            raise GenretError(f"there is a token {name!r} already: revoke it first, or take another name")
+            raise GenretError(f"token {name!r} already exists: revoke it first, or choose another name")
         known.append(token)
     return token, secret
 
 
 def revoke_token(home: Path, name: str) -> None:
-    """Forget a token; requests with it are refused from now on.
+    """Revoke a token: from now on requests with it are refused.
 
     Raises:
-        GenretError: there is none of that name.
+        GenretError: no token has this name.
     """
     with _changing(home) as known:
         kept = [token for token in known if token.name != name]
         if len(kept) == len(known):
-            raise GenretError(f"there is no token {name!r}: see `genret token list`")
+            raise GenretError(f"no token {name!r}: run `genret token list` to list them")
         known[:] = kept
 
 
 @contextmanager
 def _changing(home: Path) -> Iterator[list[Token]]:
-    """The tokens of a home, to be changed by nobody else meanwhile, and written when that went well."""
-    with Home(home).alone("tokens", wait=True):
+    """The tokens of a home, locked while the caller changes them, and written unless that fails."""
+    with Home(home).lock("tokens", wait=True):
         known = read_tokens(home)
         yield known
         rows = json.dumps([asdict(token) for token in known], indent=1)

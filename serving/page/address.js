@@ -4,18 +4,18 @@ const MODES = ["hybrid", "generative", "lexical", "dense"];
 
 /** {query, mode ("" for the release's own), filters (a Map)} of the address. */
 export function read() {
-  const given = new URLSearchParams(location.search);
-  const mode = given.get("mode") ?? "";
-  const filters = [...given].filter(([name]) => name.startsWith("f.")).map(([name, value]) => [name.slice(2), value]);
-  return { query: given.get("q") ?? "", mode: MODES.includes(mode) ? mode : "", filters: new Map(filters) };
+  const parameters = new URLSearchParams(location.search);
+  const mode = parameters.get("mode") ?? "";
+  const filters = [...parameters].filter(([name]) => name.startsWith("f.")).map(([name, value]) => [name.slice(2), value]);
+  return { query: parameters.get("q") ?? "", mode: MODES.includes(mode) ? mode : "", filters: new Map(filters) };
 }
 
 /** A new entry in the history, unless the address says this already. */
 export function write({ query, mode, filters }) {
-  const told = new URLSearchParams();
-  if (query) told.set("q", query);
-  if (mode) told.set("mode", mode);
-  for (const [name, value] of filters) told.set(`f.${name}`, value);
-  const wanted = told.size ? `?${told}` : "";
+  const parameters = new URLSearchParams();
+  if (query) parameters.set("q", query);
+  if (mode) parameters.set("mode", mode);
+  for (const [name, value] of filters) parameters.set(`f.${name}`, value);
+  const wanted = parameters.size ? `?${parameters}` : "";
   if (wanted !== location.search) history.pushState(null, "", wanted || location.pathname);
 }

@@ -1,8 +1,8 @@
-// Asks the service. A refusal becomes an Error whose message is the service's own sentence, or ours where that one is for programs.
+// Asks the service. A refusal becomes an Error with the service's message, or with a friendlier one for people.
 
 import { askForToken, token } from "./token.js";
 
-const WORDS = { no_token: "The service takes this only with a token; genret token create NAME makes one." };
+const WORDS = { no_token: "This needs a token. `genret token create NAME` makes one." };
 
 export class Refused extends Error {
   constructor(message, requestId = null) {
@@ -11,14 +11,14 @@ export class Refused extends Error {
   }
 }
 
-/** The JSON of an answer; a token is asked for, and the request made again, where the service wants one. */
+/** The JSON of an answer. If the service wants a token, the person is asked for it and the request is sent again. */
 export async function call(method, path, body = undefined, signal = undefined) {
   const answer = await send(method, path, body, signal);
-  const told = await answer.json().catch(() => ({}));
-  if (answer.ok) return told;
-  const message = WORDS[told.error?.code] ?? told.error?.message ?? `The service answered with status ${answer.status}.`;
+  const content = await answer.json().catch(() => ({}));
+  if (answer.ok) return content;
+  const message = WORDS[content.error?.code] ?? content.error?.message ?? `The service answered with status ${answer.status}.`;
   if (answer.status === 401 && (await askForToken(message))) return call(method, path, body, signal);
-  throw new Refused(message, told.request_id);
+  throw new Refused(message, content.request_id);
 }
 
 async function send(method, path, body, signal) {

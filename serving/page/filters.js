@@ -1,4 +1,4 @@
-// What can be filtered by, from the documents' own attributes, and the filters that hold.
+// What can be filtered by, from the attributes of the documents, and the filters that are set.
 
 import { byId, element } from "./dom.js";
 
@@ -6,7 +6,7 @@ const FEW = 6;
 const MATCHES = 12;
 const count = new Intl.NumberFormat("en");
 
-/** Show every attribute with its most frequent values; `choose(name, value)` is called with the one that is picked. */
+/** Show every attribute with its most frequent values; `choose(name, value)` is called when one is picked. */
 export function showAttributes(attributes, choose) {
   const shown = attributes.map((attribute) => group(attribute, choose));
   byId("attributes").replaceChildren(
@@ -14,7 +14,7 @@ export function showAttributes(attributes, choose) {
   );
 }
 
-/** The filters that hold as chips; `remove(name)` is called with the one that goes. */
+/** The filters that are set, as chips; `remove(name)` is called when one is removed. */
 export function showActive(filters, remove) {
   const dropped = (name) => {
     remove(name);
@@ -40,16 +40,16 @@ export function showActive(filters, remove) {
 }
 
 function group({ name, distinct, values }, choose) {
-  const frequent = Object.entries(values).sort(([, one], [, other]) => other - one);
+  const frequent = Object.entries(values).sort(([, left], [, right]) => right - left);
   const list = element("ul", {});
   const show = (typed) => {
     const wanted = typed.toLowerCase();
-    const found = frequent.filter(([value]) => value.toLowerCase().includes(wanted)).slice(0, typed ? MATCHES : FEW);
-    const items = found.map(([value, documents]) => element("li", {}, pick(name, value, choose, count.format(documents))));
+    const matches = frequent.filter(([value]) => value.toLowerCase().includes(wanted)).slice(0, typed ? MATCHES : FEW);
+    const items = matches.map(([value, documents]) => element("li", {}, pick(name, value, choose, count.format(documents))));
     if (typed && distinct > frequent.length && !Object.hasOwn(values, typed)) {
       items.push(element("li", {}, pick(name, typed, choose, "as typed")));
     }
-    list.replaceChildren(...(items.length ? items : [element("li", { class: "note" }, "no value has this in it")]));
+    list.replaceChildren(...(items.length ? items : [element("li", { class: "note" }, "no value contains this")]));
   };
   show("");
   const finder = element("input", { type: "search", "aria-label": `Find a value of ${name}`, placeholder: `find in ${count.format(distinct)}`, autocomplete: "off" });
@@ -63,12 +63,12 @@ function group({ name, distinct, values }, choose) {
   );
 }
 
-function pick(name, value, choose, told) {
+function pick(name, value, choose, note) {
   return element(
     "button",
     { type: "button", "aria-pressed": "false", "data-name": name, "data-value": value, onclick: () => choose(name, value) },
     element("span", {}, value),
     " ",
-    element("span", { class: "note" }, told),
+    element("span", { class: "note" }, note),
   );
 }

@@ -1,13 +1,14 @@
-// The answer as a list: passages with what is marked in them, their account on demand, and a judgement of each.
+// The answer as a list: passages with their marks, their account on demand, and a judgement of each.
 
 import { call } from "./api.js";
 import { bar, element, icon } from "./dom.js";
 import { snippet, whole } from "./marking.js";
-import { figure, why } from "./why.js";
+import { SHARE, figure, why } from "./why.js";
 
 const LONGEST_VALUE = 80;
+const FRESH = "This passage came after the last training. It is found all the same, by what the model has learned from the others.";
 
-/** List items, one a hit. `answer` is what the service said, with the query. */
+/** List items, one for each hit. `answer` is the service's answer together with the query. */
 export function hits(answer) {
   return answer.hits.map((hit) => item(hit, answer));
 }
@@ -26,7 +27,7 @@ function item(hit, answer) {
     text.replaceChildren(...(open ? whole : snippet)(hit.text, hit.evidence, answer.query));
     toggle.setAttribute("aria-expanded", String(open));
   });
-  const score = element("p", { class: "score" }, element("strong", {}, value), ` ${what}`, answer.mode === "dense" ? null : bar(hit.score));
+  const score = element("p", { class: "score", title: answer.mode === "dense" ? null : SHARE }, element("strong", {}, value), ` ${what}`, answer.mode === "dense" ? null : bar(hit.score));
   const article = element(
     "article",
     { tabindex: "-1", "aria-labelledby": title },
@@ -46,24 +47,31 @@ function about(hit) {
     .filter(([, value]) => value.length < LONGEST_VALUE && value !== hit.title)
     .map(([name, value]) => element("span", {}, element("i", {}, name), ` ${value}`));
   const label = hit.label ? [element("code", {}, hit.label)] : [];
-  const fresh = hit.state === "fresh" ? [element("span", { class: "fresh" }, "fresh")] : [];
-  const relaxed = (hit.relaxed ?? []).map((name) => element("span", { class: "fresh" }, `without ${name}`));
+  const fresh = hit.state === "fresh" ? [badge("fresh", FRESH)] : [];
+  const relaxed = (hit.relaxed ?? []).map((name) =>
+    badge(`without ${name}`, `The query asks for ${name}. No other passage has it, so this one is shown without.`),
+  );
   return element("p", { class: "about" }, ...label, ...section, ...metadata, ...fresh, ...relaxed);
+}
+
+/** A calm label: it says something about a hit, and nothing is wrong. */
+function badge(text, title) {
+  return element("span", { class: "badge", title }, text);
 }
 
 function judging(hit, answer) {
   const note = element("span", { class: "note", role: "status" });
-  const buttons = [["good", "Relevant"], ["poor", "Not relevant"]].map(([name, told]) =>
-    element("button", { type: "button", class: "quiet thumb", "aria-label": told, title: told, "aria-pressed": "false" }, icon(name)),
+  const buttons = [["good", "Relevant"], ["poor", "Not relevant"]].map(([name, title]) =>
+    element("button", { type: "button", class: "quiet thumb", "aria-label": title, title, "aria-pressed": "false" }, icon(name)),
   );
-  buttons.forEach((button, place) =>
+  buttons.forEach((button, position) =>
     button.addEventListener("click", async () => {
       note.textContent = "";
-      const judgement = { query: answer.query, doc_id: hit.doc_id, relevant: place === 0, request_id: answer.request_id };
+      const judgement = { query: answer.query, doc_id: hit.doc_id, relevant: position === 0, request_id: answer.request_id };
       try {
         await call("POST", "v1/feedback", judgement);
         buttons.forEach((other) => other.setAttribute("aria-pressed", String(other === button)));
-        note.textContent = "Kept; it counts once a person takes it over.";
+        note.textContent = "Kept. It counts when a person takes it over.";
       } catch (error) {
         note.textContent = `Not kept: ${error.message}`;
       }

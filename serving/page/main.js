@@ -1,9 +1,10 @@
-// The search page: the address says what is asked, the service answers, and what is shown follows.
+// The search page: the address holds the search, the service answers it, and the page shows both.
 
 import * as address from "./address.js";
 import { call } from "./api.js";
 import { byId, element } from "./dom.js";
 import { showActive, showAttributes } from "./filters.js";
+import { showGuide } from "./guide.js";
 import { hits } from "./hits.js";
 import * as keys from "./keys.js";
 import { made, showRelease } from "./release.js";
@@ -12,7 +13,8 @@ import * as token from "./token.js";
 const SLOW = 150;
 const HITS = 10;
 let state = address.read();
-let release; // undefined until the service has told, null where it would not
+let release; // undefined until the service has answered, null if it refused
+let attributes = [];
 let running = new AbortController();
 
 /** Take a changed state: into the address, onto the page, to the service. */
@@ -51,13 +53,14 @@ async function search() {
   running = new AbortController();
   const { signal } = running;
   const { query, mode, filters } = state;
-  if (!query) return showNothingAsked();
+  if (!query) return showEmpty();
+  byId("guide").replaceChildren();
   const section = byId("hits").parentElement;
   section.setAttribute("aria-busy", "true");
   const slow = setTimeout(() => say("Searching …"), SLOW);
-  const asked = { query, k: HITS, mode: mode || null, filters: Object.fromEntries(filters), explain: true };
+  const request = { query, k: HITS, mode: mode || null, filters: Object.fromEntries(filters), explain: true };
   try {
-    const answer = { query, ...(await call("POST", "v1/search", asked, signal)) };
+    const answer = { query, ...(await call("POST", "v1/search", request, signal)) };
     if (!signal.aborted) show(answer);
   } catch (error) {
     if (!signal.aborted) showError(error);
@@ -90,7 +93,7 @@ function reading(answer) {
   );
   const soft = mentioned.length ? [element("span", {}, "mentions", ...mentioned.map(({ name, value }) => named(name, value)))] : [];
   const dated = dates.length ? [element("span", {}, `dated ${dates.join(", ")}`)] : [];
-  return [element("p", { class: "note" }, "Read as ", ...[...parts, ...soft, ...dated].flatMap((part, place) => (place ? [" and ", part] : [part])))];
+  return [element("p", { class: "note" }, "Read as ", ...[...parts, ...soft, ...dated].flatMap((part, position) => (position ? [" and ", part] : [part])))];
 }
 
 function named(name, value) {
@@ -98,16 +101,23 @@ function named(name, value) {
 }
 
 function nothing(mode) {
-  const told = mode === "lexical" ? "No passage shares a word with this query" : "No passage may be searched";
+  const message = mode === "lexical" ? "No passage shares a word with this query" : "No passage may be searched";
   const advice = state.filters.size ? "Remove a filter, or ask for something else." : "Ask in other words, or in another mode.";
-  return [element("strong", {}, state.filters.size ? `${told} and has what the filters ask for.` : `${told}.`), ` ${advice}`];
+  return [element("strong", {}, state.filters.size ? `${message} and has what the filters ask for.` : `${message}.`), ` ${advice}`];
 }
 
-function showNothingAsked() {
+function showEmpty() {
   byId("hits").replaceChildren();
   byId("reading").replaceChildren();
   const from = release ? `Answers come from release ${release.release}, made on ${made(release)}. ` : "";
   say(element("strong", {}, "Ask in your own words."), ` ${from}Press ? for the keys.`);
+  showGuide(attributes, { begin, filter });
+}
+
+/** Put the beginning of a question into the query box, to be typed on. */
+function begin(text) {
+  byId("query").value = text;
+  byId("query").focus();
 }
 
 function showError(error) {
@@ -119,21 +129,21 @@ function showError(error) {
 }
 
 function sentence(text) {
-  const begun = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(begun) ? begun : `${begun}.`;
+  const capitalised = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(capitalised) ? capitalised : `${capitalised}.`;
 }
 
-function say(...told) {
-  byId("status").replaceChildren(...told);
+function say(...parts) {
+  byId("status").replaceChildren(...parts);
 }
 
 async function refreshRelease() {
   try {
     release = await showRelease();
-    const { attributes } = await call("GET", "v1/attributes");
+    ({ attributes } = await call("GET", "v1/attributes"));
     showAttributes(attributes, filter);
     showActive(state.filters, unfilter);
-    if (!state.query) showNothingAsked();
+    if (!state.query) showEmpty();
   } catch (error) {
     release = null;
     byId("attributes").replaceChildren(element("p", { class: "note" }, sentence(error.message)));

@@ -1,4 +1,4 @@
-// The release that answers: what it is, when it was made, and how it did in its evaluation and before the gate.
+// The release that answers: what it is, when it was made, and how it did in its evaluation and at the gate.
 
 import { call } from "./api.js";
 import { byId, element } from "./dom.js";
@@ -7,15 +7,15 @@ import { percent } from "./why.js";
 const LIMITED = "Not shown to a token that is limited by filters.";
 const day = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeStyle: "short", timeZone: "UTC" });
 
-/** Ask for the releases and put the one that answers into the header and its dialog; it is also returned. */
+/** Ask for the releases, show the one that answers in the header and its dialog, and return it. */
 export async function showRelease() {
-  const told = await call("GET", "v1/releases");
-  const release = told.releases.find((one) => one.release === told.release);
+  const answer = await call("GET", "v1/releases");
+  const release = answer.releases.find((known) => known.release === answer.release);
   const open = byId("open-release");
   open.hidden = !release;
   if (!release) return null;
   open.textContent = `Release ${release.release}`;
-  byId("release-told").replaceChildren(...account(release, told));
+  byId("release-account").replaceChildren(...account(release, answer));
   return release;
 }
 
@@ -23,17 +23,17 @@ export function made(release) {
   return `${day.format(new Date(release.created_at))} UTC`;
 }
 
-function account(release, told) {
-  const others = told.releases.filter((one) => one.release !== release.release).reverse();
+function account(release, answer) {
+  const others = answer.releases.filter((known) => known.release !== release.release).reverse();
   return [
     element("h2", { id: "release-title" }, `Release ${release.release}`),
-    told.refused ? element("p", { class: "warn" }, `${told.refused.release} could not be loaded: ${told.refused.why}`) : null,
+    answer.refused ? element("p", { class: "warn" }, `${answer.refused.release} could not be loaded: ${answer.refused.why}`) : null,
     element(
       "dl",
       { class: "account" },
       ...fact("Made", made(release)),
       ...fact("Corpus", release.delta),
-      ...fact("Stands as", release.aliases.join(", ") || "no alias"),
+      ...fact("Aliases", release.aliases.join(", ") || "none"),
       ...fact("Content hash", element("code", {}, release.content_hash)),
     ),
     element("h3", {}, "Evaluation"),
@@ -46,8 +46,8 @@ function account(release, told) {
   ].filter(Boolean);
 }
 
-function fact(name, told) {
-  return [element("dt", {}, name), element("dd", {}, told)];
+function fact(name, value) {
+  return [element("dt", {}, name), element("dd", {}, value)];
 }
 
 function figures(metrics) {
@@ -57,13 +57,13 @@ function figures(metrics) {
   return rows.length ? element("table", {}, element("tbody", {}, ...rows)) : element("p", {}, "Nothing was measured.");
 }
 
-function gate(found) {
-  if (!found) return [element("p", {}, "The gate never judged it.")];
-  if (found.broken) return [element("p", { class: "warn" }, `${found.broken}.`)];
-  const verdict = found.passed ? "It passed every criterion." : "It was refused, and is here by a waiver.";
+function gate(verdict) {
+  if (!verdict) return [element("p", {}, "The gate never judged it.")];
+  if (verdict.broken) return [element("p", { class: "warn" }, `${verdict.broken}.`)];
+  const words = verdict.passed ? "It passed every criterion." : "It was refused, and promoted by a waiver.";
   return [
-    element("p", { class: found.passed ? "note" : "warn" }, verdict),
-    element("ul", { class: "criteria" }, ...found.criteria.map(criterion)),
+    element("p", { class: verdict.passed ? "note" : "warn" }, words),
+    element("ul", { class: "criteria" }, ...verdict.criteria.map(criterion)),
   ];
 }
 
@@ -78,6 +78,6 @@ function criterion({ name, passed, told, value, bound }) {
 }
 
 function other(release) {
-  const told = [made(release), release.delta, ...release.aliases, release.retired].filter(Boolean).join(" · ");
-  return element("li", {}, element("strong", {}, release.release), ` ${told}`);
+  const facts = [made(release), release.delta, ...release.aliases, release.retired].filter(Boolean).join(" · ");
+  return element("li", {}, element("strong", {}, release.release), ` ${facts}`);
 }

@@ -18,7 +18,7 @@ export function forget() {
 export function askForToken(why) {
   asking ??= new Promise((resolve) => {
     const dialog = byId("token");
-    byId("token-told").textContent = why;
+    byId("token-reason").textContent = why;
     byId("secret").value = "";
     dialog.returnValue = "";
     const closed = () => {

@@ -1,4 +1,4 @@
-// The account of one hit: its docid, what its score is, the constraints, and what each ranker made of it.
+// The account of a hit: its docid, its score, the constraints of the query, and how each ranker liked it.
 
 import { bar, element } from "./dom.js";
 
@@ -9,14 +9,18 @@ const RANKERS = {
   generative_clause: "Model, on its clause",
   dense: "Nearest body row",
 };
+/** What the score of every mode but dense is. */
+export const SHARE =
+  "The share of this hit in its clause: a softmax over the candidates of that clause. It compares hits of one query and does not say how often such answers are right.";
 const SCORES = {
-  hybrid: "its share among the candidates of its clause, as words and model are weighed together",
-  generative: "the model's probability of this identifier among the candidates of its clause",
-  lexical: "its share among the candidates of its clause, as words alone are weighed",
+  hybrid: "words and model are weighed together",
+  generative: "the model alone is asked",
+  lexical: "words alone are weighed",
 };
+const LIMITED = "not shown to a token that is limited by filters";
 const STATES = {
   learned: "learned: the model was trained on this passage",
-  fresh: "fresh: it came after the last training, and its row comes from the map that all share",
+  fresh: "fresh: it came after the last training, and its row comes from the map that all passages share",
 };
 
 export function percent(share) {
@@ -24,9 +28,9 @@ export function percent(share) {
   return `${(100 * share).toFixed(1)} %`;
 }
 
-/** What stands where the score does, by mode: [figure, what it is]. */
+/** The score as people read it, by mode: [figure, what it is]. */
 export function figure(mode, score) {
-  return mode === "dense" ? [score.toFixed(2), "cosine"] : [percent(score), "probability"];
+  return mode === "dense" ? [score.toFixed(2), "cosine"] : [percent(score), "share of its clause"];
 }
 
 export function why(hit, answer) {
@@ -37,21 +41,21 @@ export function why(hit, answer) {
       { class: "account" },
       ...row("Docid", hit.label ? element("code", {}, hit.label) : null, `number ${hit.docid}, ${STATES[hit.state]}`),
       ...row(...score(hit, answer.mode)),
-      ...row("Constraints", limited ? "not shown to a token that is limited by filters" : constraints(hit, answer)),
-      ...row("Found by", limited ? "not shown to a token that is limited by filters" : rankers(hit, answer.mode)),
+      ...row("Constraints", limited ? LIMITED : constraints(hit, answer)),
+      ...row("Found by", limited ? LIMITED : rankers(hit, answer.mode)),
       ...row("Document", element("code", {}, hit.doc_id)),
     ),
   ];
 }
 
-function row(name, ...told) {
-  return [element("dt", {}, name), element("dd", {}, ...told.filter(Boolean).flatMap((part) => [part, " "]))];
+function row(name, ...parts) {
+  return [element("dt", {}, name), element("dd", {}, ...parts.filter(Boolean).flatMap((part) => [part, " "]))];
 }
 
 function score(hit, mode) {
   const [value] = figure(mode, hit.score);
   if (mode === "dense") return ["Cosine", `${value} between query and passage; it is not a probability`];
-  return ["Probability", `${value}: ${SCORES[mode]}. Not calibrated against how often such answers are right.`];
+  return ["Share", `${value} of its clause; ${SCORES[mode]}. ${SHARE}`];
 }
 
 function constraints(hit, answer) {
@@ -64,10 +68,10 @@ function constraints(hit, answer) {
   });
   const lines = [
     ...honoured.map((name) => `${name} was detected in the query, and holds`),
-    ...hit.relaxed.map((name) => `${name} was detected in the query and given up: no passage was left with it`),
+    ...hit.relaxed.map((name) => `${name} was detected in the query and given up: no other passage has it`),
     ...answer.reading.mentioned.map(({ name, value }) => `${name}=${value} is mentioned; hits that have it are preferred`),
     ...answer.reading.dates.map((day) => `${day} is named; hits of that day are preferred`),
-    ...(answer.reading.left_out ? [`${answer.reading.left_out} more are named than one search reads, and left out`] : []),
+    ...(answer.reading.left_out ? [`the query names ${answer.reading.left_out} more than one search reads; they are left out`] : []),
   ];
   if (!lines.length) return names.length ? "those of another clause" : "none detected in the query";
   return element("ul", {}, ...lines.map((line) => element("li", {}, line)));

@@ -1,26 +1,32 @@
-"""Documents: read as the release knows them, added and withdrawn through the inbox, followed by ticket."""
+"""/v1/documents and /v1/tickets: documents are read as the release knows them, and changed through the inbox.
+
+A posting is searchable after the next ingest, which is not the service's to run; its ticket says where it stands. A
+withdrawal holds at once.
+"""
 
 import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 import pyarrow.compute as pc
+from fastapi import APIRouter
 
 from genret_ops.corpus.snapshot import documents_of
-from genret_ops.corpus.visibility import newest_snapshot
 from genret_ops.errors import DocumentRefused, UnknownDocument
-from genret_ops.ingestion.inbox import Check, Ticket, anything
+from genret_ops.ingestion.inbox import ChangeCheck, Ticket, allow_every_change
 from genret_ops.records import Document
-from genret_ops.storage.commits import read_record
+from genret_ops.storage.commits import newest_snapshot, read_record
 from serving.auth.access import Caller
 from serving.errors import Refusal
-from serving.schemas import DocumentRequest
+from serving.routing import Operation, Reader, Serving, Writer, refusals
+from serving.schemas import DocumentAnswer, DocumentRequest, TicketAnswer
 from serving.state import State
 from serving.worker import Worker
 
+router = APIRouter(route_class=Operation)
 _DETAIL = {
     "post": {
-        "waiting": "taken in; the next ingest makes it searchable",
+        "waiting": "taken in; searchable after the next ingest. `genret watch` or `genret ui` runs it by itself.",
         "searchable": "this worker answers with it",
         "superseded": "posted again since, under another ticket",
         "gone": "withdrawn since",
@@ -30,15 +36,22 @@ _DETAIL = {
         "superseded": "posted again since, under another ticket",
     },
 }
+"""What a ticket says, by the change that it is of and the state of that change."""
 
 
-async def read(worker: Worker, caller: Caller, doc_id: str) -> dict[str, Any]:
+@router.get(
+    "/v1/documents/{doc_id:anything}",
+    response_model=DocumentAnswer,
+    summary="A document with its passages; its id may hold slashes",
+    responses=refusals(404),
+)
+async def read(worker: Serving, caller: Reader, doc_id: str) -> dict[str, Any]:
     """A document with its passages."""
     return await asyncio.to_thread(_read, worker.state(), caller, doc_id)
 
 
 def _read(state: State, caller: Caller, doc_id: str) -> dict[str, Any]:
-    document = seen(state, caller, doc_id)
+    document = visible_document(state, caller, doc_id)
     head, known = state.retriever.index.head, state.retriever.model.known
     passages = [
         {
@@ -51,15 +64,22 @@ def _read(state: State, caller: Caller, doc_id: str) -> dict[str, Any]:
         }
         for docid in dict.fromkeys(state.docids[doc_id])
     ]
-    shown = {"title": document.title, "text": document.text, "metadata": dict(document.metadata)}
-    return {"release": state.name, "id": doc_id, **shown, "passages": passages}
+    fields = {"title": document.title, "text": document.text, "metadata": dict(document.metadata)}
+    return {"release": state.name, "id": doc_id, **fields, "passages": passages}
 
 
-async def post(worker: Worker, caller: Caller, asked: DocumentRequest) -> dict[str, Any]:
-    """Take a document in."""
-    inbox, document = worker.writing(), Document(asked.id, asked.title, asked.text, asked.metadata)
-    told = ", ".join(f"{name}={value}" for name, value in caller.filters.items())
-    outside = Refusal(403, "outside", f"this token writes documents with {told} only, and replaces no other")
+@router.post(
+    "/v1/documents",
+    status_code=202,
+    response_model=TicketAnswer,
+    summary="Add a document, or replace the one with its id",
+    responses=refusals(409),
+)
+async def post(worker: Serving, caller: Writer, request: DocumentRequest) -> dict[str, Any]:
+    """Take a document in. It is searchable after the next ingest, as the answer says."""
+    inbox, document = worker.writing(), Document(request.id, request.title, request.text, request.metadata)
+    filters = ", ".join(f"{name}={value}" for name, value in caller.filters.items())
+    outside = Refusal(403, "outside", f"this token writes documents with {filters} only, and replaces no others")
     within = _within(worker, caller, outside)
     try:
         ticket = await worker.change(lambda at_most: inbox.post(document, caller.name, within, at_most))
@@ -68,7 +88,14 @@ async def post(worker: Worker, caller: Caller, asked: DocumentRequest) -> dict[s
     return {"ticket": ticket.ticket, "state": "waiting", "detail": _DETAIL["post"]["waiting"]}
 
 
-async def withdraw(worker: Worker, caller: Caller, doc_id: str) -> dict[str, Any]:
+@router.delete(
+    "/v1/documents/{doc_id:anything}",
+    status_code=202,
+    response_model=TicketAnswer,
+    summary="Withdraw a document: from this moment no answer holds it",
+    responses=refusals(404, 409),
+)
+async def withdraw(worker: Serving, caller: Writer, doc_id: str) -> dict[str, Any]:
     """Take a document out of every answer, from this moment."""
     inbox, within = worker.writing(), _within(worker, caller, _unknown(doc_id))
     try:
@@ -78,51 +105,61 @@ async def withdraw(worker: Worker, caller: Caller, doc_id: str) -> dict[str, Any
     return {"ticket": ticket.ticket, "state": "gone", "detail": _DETAIL["withdraw"]["gone"]}
 
 
-async def ticket(worker: Worker, caller: Caller, name: str) -> dict[str, Any]:
-    """Where a posting or a withdrawal stands, for this worker."""
+@router.get(
+    "/v1/tickets/{name:anything}",
+    response_model=TicketAnswer,
+    summary="Where a posting or a withdrawal stands",
+    responses=refusals(404, 409),
+)
+async def ticket(worker: Serving, caller: Reader, name: str) -> dict[str, Any]:
+    """Where a posting or a withdrawal stands, for the worker that answers."""
     inbox, state = worker.writing(), worker.state()
-    found: Ticket | None = await asyncio.to_thread(inbox.ticket, name)
-    if found is None or (caller.filters and found.by != caller.name):
+    known: Ticket | None = await asyncio.to_thread(inbox.ticket, name)
+    if known is None or (caller.filters and known.by != caller.name):
         raise Refusal(404, "no_ticket", "there is no such ticket")
-    stands = await asyncio.to_thread(inbox.state, found, state.delta)
-    return {"ticket": name, "state": stands, "detail": _DETAIL[found.action][stands]}
+    progress = await asyncio.to_thread(inbox.state, known, state.delta)
+    return {"ticket": name, "state": progress, "detail": _DETAIL[known.action][progress]}
 
 
-def seen(state: State, caller: Caller, doc_id: str) -> Document:
-    """A document that is live as this release knows it, and within the caller's filters, also as it is now."""
+def visible_document(state: State, caller: Caller, doc_id: str) -> Document:
+    """A document that is live as this release knows it, and within the caller's filters, also as it is now.
+
+    Raises:
+        Refusal: 404, whichever of these it is not.
+    """
     head, live = state.retriever.index.head, state.retriever.live()
     docids = state.docids.get(doc_id, ())
-    whole = docids and all((doc_id, head.passages[docid].passage_id) in live for docid in docids)
-    if not whole or not caller.sees(head.document(doc_id).metadata):
+    complete = docids and all((doc_id, head.passages[docid].passage_id) in live for docid in docids)
+    if not complete or not caller.sees(head.document(doc_id).metadata):
         raise _unknown(doc_id)
     if caller.filters and doc_id in state.retriever.index.redescribed(live):
         raise _unknown(doc_id)
     return head.document(doc_id)
 
 
-def _within(worker: Worker, caller: Caller, refusal: Refusal) -> Check:
-    """Keeps a caller with filters from writing, replacing and withdrawing what these do not let them see.
+def _within(worker: Worker, caller: Caller, refusal: Refusal) -> ChangeCheck:
+    """A check that keeps a caller with filters from writing, replacing and withdrawing what is outside them.
 
     A document counts as it was posted and as the newest snapshot holds it, whether it is served yet or not.
     """
 
-    def check(doc_id: str, about: Sequence[Document]) -> None:
-        if not all(caller.sees(one.metadata) for one in [*about, *_newest(worker, doc_id)]):
+    def check(doc_id: str, versions: Sequence[Document]) -> None:
+        if not all(caller.sees(document.metadata) for document in [*versions, *_newest(worker, doc_id)]):
             raise refusal
 
-    return check if caller.filters else anything
+    return check if caller.filters else allow_every_change
 
 
 def _newest(worker: Worker, doc_id: str) -> list[Document]:
-    """The document of an id in the newest snapshot, if any; where that is the one that answers, nothing is read."""
+    """The document of an id in the newest snapshot, if any; nothing is read if that snapshot is being served."""
     newest, state = newest_snapshot(worker.home.path), worker.champion.state
     if state and state.delta == newest:
         return [document] if (document := state.retriever.index.head.documents.get(doc_id)) else []
     if not newest:
         return []
-    rows = worker.home.store.read("documents", read_record(worker.home.path, newest)["tables"]["documents"])
+    rows = worker.home.store.read("documents", read_record(worker.home.path, newest).tables["documents"])
     return documents_of(rows.filter(pc.field("doc_id") == doc_id))
 
 
 def _unknown(doc_id: str) -> Refusal:
-    return Refusal(404, "no_document", f"no document {doc_id!r} is here")
+    return Refusal(404, "no_document", f"there is no document {doc_id!r}")

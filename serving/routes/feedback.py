@@ -1,24 +1,37 @@
-"""POST /v1/feedback: kept with who and when, apart from what the gate asks until a person takes it over."""
+"""POST /v1/feedback: a judgement is kept with its author and time, apart from what the gate asks.
+
+It becomes a label, and so a question of the gate, only when a person takes it over (`genret label --from-feedback`).
+"""
 
 import asyncio
 from typing import Any
 
-from genret_ops.promotion.feedback import Judgement, add_feedback
-from serving.auth.access import Caller
+from fastapi import APIRouter
+
+from genret_ops.promotion.judgments import Judgment, add_feedback
 from serving.errors import Refusal
-from serving.routes.documents import seen
+from serving.routes.documents import visible_document
 from serving.routes.search import check_size
-from serving.schemas import FeedbackRequest
-from serving.worker import Worker
+from serving.routing import Judge, Operation, Serving, refusals
+from serving.schemas import FeedbackAnswer, FeedbackRequest
+
+router = APIRouter(route_class=Operation)
 
 
-async def keep(worker: Worker, caller: Caller, asked: FeedbackRequest) -> dict[str, Any]:
+@router.post(
+    "/v1/feedback",
+    status_code=202,
+    response_model=FeedbackAnswer,
+    summary="Say of a hit whether it answers the query",
+    responses=refusals(404, 409),
+)
+async def keep(worker: Serving, caller: Judge, request: FeedbackRequest) -> dict[str, Any]:
     """Keep a judgement of a document that the caller sees."""
     worker.writing()
-    if not asked.query.strip():
-        raise Refusal(422, "refused", "the query is empty: say what was asked")
-    check_size(worker.settings, asked.query)
-    await asyncio.to_thread(seen, worker.state(), caller, asked.doc_id)
-    judgement = Judgement.now(asked.query, asked.doc_id, asked.relevant, caller.name, asked.request_id)
+    if not request.query.strip():
+        raise Refusal(422, "refused", "the query is empty: send the query that was asked")
+    check_size(worker.settings, request.query)
+    await asyncio.to_thread(visible_document, worker.state(), caller, request.doc_id)
+    judgement = Judgment.now(request.query, request.doc_id, request.relevant, caller.name, request.request_id)
     await worker.change(lambda at_most: add_feedback(worker.home.path, judgement, at_most))
     return {"kept": True}

@@ -1,52 +1,65 @@
-"""GET /v1/releases and /v1/attributes: what there is to ask and to filter by."""
+"""/v1/releases, /v1/attributes and /v1/shadow: what there is to ask, to filter by and to compare."""
 
 import asyncio
 from typing import Any
 
-from serving.auth.access import Caller
+from fastapi import APIRouter
+
 from serving.errors import Refusal
+from serving.routing import Admin, Operation, Reader, Serving, refusals
+from serving.schemas import AttributesAnswer, ReleasesAnswer, ShadowAnswer
 from serving.shadow import summary
 from serving.worker import Worker
 
+router = APIRouter(route_class=Operation)
 _VALUES = 200
 """Values of an attribute that are listed; the rest is counted."""
 _OF_ALL = ("metrics", "gate")
-"""What a release tells of the whole corpus, and so not to a caller with filters."""
+"""Facts of a release that are about the whole corpus, and so hidden from a caller with filters."""
 
 
-async def releases(worker: Worker, caller: Caller) -> dict[str, Any]:
-    """Every release, and whether this worker is kept from the one that should answer; by what, admins are told."""
-    found = await asyncio.to_thread(worker.source.releases)
+@router.get("/v1/releases", response_model=ReleasesAnswer, summary="Every release, and which one answers")
+async def releases(worker: Serving, caller: Reader) -> dict[str, Any]:
+    """Every release, and whether this worker could not load the one that should answer; admins learn why."""
+    known = await asyncio.to_thread(worker.source.releases)
     hidden = _OF_ALL if caller.filters else ()
-    told = [{name: value for name, value in one.items() if name not in hidden} for one in found]
-    return {**standing(worker, caller.admin), "releases": told}
+    shown = [{name: value for name, value in release.items() if name not in hidden} for release in known]
+    return {**serving_state(worker, caller.admin), "releases": shown}
 
 
-async def attributes(worker: Worker, caller: Caller) -> dict[str, Any]:
+@router.get("/v1/attributes", response_model=AttributesAnswer, summary="What can be filtered by")
+async def attributes(worker: Serving, caller: Reader) -> dict[str, Any]:
     """The attributes of the documents that the caller sees, with their values."""
     state = worker.state()
-    found = await asyncio.to_thread(state.attributes, caller.filters)
+    counts = await asyncio.to_thread(state.attributes, caller.filters)
     listed = [
         {"name": name, "distinct": len(values), "values": dict(values.most_common(_VALUES))}
-        for name, values in sorted(found.items())
+        for name, values in sorted(counts.items())
     ]
     return {"release": state.name, "attributes": listed}
 
 
-async def shadow(worker: Worker, caller: Caller) -> dict[str, Any]:
-    """What the candidate would have answered differently, over the searches that both answered."""
+@router.get(
+    "/v1/shadow",
+    response_model=ShadowAnswer,
+    summary="How far the candidate's answers are from the champion's",
+    responses=refusals(404),
+)
+async def shadow(worker: Serving, caller: Admin) -> dict[str, Any]:
+    """How differently the candidate would have answered, over the searches that both answered."""
     if caller.filters:
-        raise Refusal(403, "outside", "comparisons tell of all searches, and this token sees a part of the corpus")
+        raise Refusal(403, "outside", "comparisons cover all searches, and this token sees a part of the corpus")
     candidate = await asyncio.to_thread(worker.source.candidate)
     if candidate is None:
         raise Refusal(404, "no_candidate", "no release is candidate beside the champion")
     return await asyncio.to_thread(summary, worker.home, f"r{candidate}")
 
 
-def standing(worker: Worker, detailed: bool) -> dict[str, Any]:
+def serving_state(worker: Worker, detailed: bool) -> dict[str, Any]:
     """The release that a worker answers from, and the one that it could not load.
 
-    The reason may name folders and hosts: it stands in the log, and here where it is to be `detailed`.
+    Args:
+        detailed: give the reason, which may name folders and hosts; without it, the service's log alone has it.
     """
     state, refused = worker.champion.state, worker.champion.refused
     why = refused[1] if refused and detailed else "it could not be opened: the service's log says why"

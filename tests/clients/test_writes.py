@@ -9,8 +9,8 @@ import pytest
 from assets.lib import runner
 from clients.client import Client
 from clients.errors import Refused, StillWaiting
-from genret_ops.promotion.feedback import read_feedback
-from genret_ops.storage.home import Home
+from genret_ops.promotion.judgments import read_feedback
+from genret_ops.registry.home import Home
 from tests.support.service import Service, served, token
 
 TEXT = "The ferry waits for high tide before it leaves."

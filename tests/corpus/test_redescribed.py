@@ -7,12 +7,12 @@ import pytest
 
 from assets.lib import runner
 from genret_ops.records import Document
+from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry
 from genret_ops.retrieval.retriever import Retriever
-from genret_ops.storage.home import Home
 from serving.auth.access import Caller
 from serving.errors import Refusal
-from serving.routes.documents import seen
+from serving.routes.documents import visible_document
 from serving.state import State
 from tests.support.searching import MODES, everything, opened
 
@@ -33,7 +33,7 @@ def before(home: Path, documents: Path, tmp_path_factory: pytest.TempPathFactory
     text = (folder / "fire.md").read_text()
     (folder / "fire.md").write_text(text.replace("team: Red Team", "team: Green Team", 1))
     (folder / "bees.md").unlink()
-    assert runner.ingest(Home(home), [str(folder)], only=True).record["changes"]["removed"] == 1
+    assert runner.ingest(Home(home), [str(folder)], only=True).record.changes["removed"] == 1
     return found
 
 
@@ -52,9 +52,9 @@ def test_it_is_read_and_counted_for_nobody_who_is_limited(before: Retriever, hom
     release = Registry(home).release(1)
     state = State(release.number, release.content_hash, release.delta, before)
     with pytest.raises(Refusal) as refusal:
-        seen(state, Caller("token red", RED), "fire.md")
+        visible_document(state, Caller("token red", RED), "fire.md")
     assert refusal.value.status == 404
-    assert seen(state, Caller("token red", RED), "coffee.md").metadata == RED
-    assert isinstance(seen(state, Caller("token all"), "fire.md"), Document)
+    assert visible_document(state, Caller("token red", RED), "coffee.md").metadata == RED
+    assert isinstance(visible_document(state, Caller("token all"), "fire.md"), Document)
     counted = {filtered: state.attributes(dict(filtered))["team"]["Red Team"] for filtered in ((), tuple(RED.items()))}
     assert counted[()] == counted[tuple(RED.items())] + 1

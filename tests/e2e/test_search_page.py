@@ -24,6 +24,24 @@ team: "{ATTACK}"
 
 The saboteur writes {ATTACK} into the ledger. <a href="javascript:alert(3)">Nobody</a> wants "quotes' & ampersands.
 """
+MARKUP = """# The *lamp* of the lighthouse
+
+[Home](/) > [Lamps](/lamps)
+
+## Wattage
+
+* The **keeper** writes `lamp.on()` and :func:`lamp.off` into the logbook.
+* See the `manual <https://example.org/manual>`_ of `the lamp_wattage`.
+
+| part | watts |
+| --- | :---: |
+| bulb | 1000 |
+
+Maintenance
+===========
+
+2 * 3 * 4 lumens remain, and so does snake_case.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +52,11 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def service(small_home: Path, genret: Genret, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The service on the small home, to which a hostile document came after the training."""
+    """The service on the small home, to which a hostile document and one of much markup came after the training."""
     folder = tmp_path_factory.mktemp("page")
     (folder / "hostile").mkdir()
     (folder / "hostile" / "hostile.md").write_text(HOSTILE)
+    (folder / "hostile" / "lamp.md").write_text(MARKUP)
     home = Path(shutil.copytree(small_home, folder / "home"))
     genret("ingest", str(folder / "hostile"), home=home)
     with served(home) as running:
@@ -73,7 +92,10 @@ def test_a_typed_query_is_answered_with_what_it_was_found_by_marked(page: Page, 
     first = page.locator("#hits article").first
     expect(first.locator("mark")).to_have_text("Visitors park behind the warehouse; the barrier opens at six.")
     assert [word.lower() for word in first.locator("mark b").all_inner_texts()] == ["visitors", "park"]
-    expect(first.locator(".score")).to_contain_text(f"{100 * found['hits'][0]['score']:.1f} % probability")
+    expect(first.locator(".score")).to_contain_text(f"{100 * found['hits'][0]['score']:.1f} % share of its clause")
+    expect(first.locator(".score")).to_have_attribute(
+        "title", re.compile("a softmax over the candidates of that clause")
+    )
     expect(first.locator(".about")).to_contain_text("team Blue Team")
     expect(first.locator(".about code")).to_have_text(found["hits"][0]["label"])
     timed = re.compile(r"10 passages · \w+ · r2 · \d+ ms, \d+ of them the encoder")
@@ -88,7 +110,9 @@ def test_the_account_tells_how_a_hit_was_found(page: Page, service: Service) -> 
     article.get_by_role("button", name="Why").click()
     account = article.locator(".why")
     expect(account).to_contain_text(f"{hit['label']} number {hit['docid']}, learned")
-    expect(account).to_contain_text("its share among the candidates of its clause")
+    expect(account).to_contain_text("of its clause; words and model are weighed together")
+    expect(account).to_contain_text("a softmax over the candidates of that clause")
+    expect(account).not_to_contain_text("probability")
     expect(account).to_contain_text(f"team={hit['metadata']['team']} was detected in the query, and holds")
     ranks = [int(cell.removeprefix("#")) for cell in account.locator("tbody td:nth-child(2)").all_inner_texts()]
     assert ranks == [by["rank"] for by in hit["found_by"].values()]
@@ -97,6 +121,57 @@ def test_the_account_tells_how_a_hit_was_found(page: Page, service: Service) -> 
     expect(page.locator("#reading")).to_contain_text("team Red Team")
     article.get_by_role("button", name="Why").click()
     expect(account).to_be_hidden()
+
+
+def test_before_anything_is_asked_the_page_shows_what_can_be(page: Page) -> None:
+    guide = page.locator("#guide")
+    for mode in ("Default", "Hybrid", "Generative", "Lexical", "Dense"):
+        expect(guide).to_contain_text(mode)
+    expect(guide).to_contain_text("Filter by team")
+    expect(guide).to_contain_text("according to Red Team")
+    guide.get_by_role("button", name="Ask: according to Red Team").click()
+    expect(page.locator("#query")).to_be_focused()
+    page.keyboard.type("where do visitors park")
+    page.keyboard.press("Enter")
+    answered(page)
+    expect(page.locator("#reading")).to_contain_text("team Red Team")
+    expect(guide).to_be_hidden()
+    page.go_back()
+    guide.get_by_role("button", name="Filter by team: Blue Team").click()
+    expect(page.locator("#active")).to_contain_text("team Blue Team")
+
+
+def test_snippets_are_text_and_not_markup(page: Page, service: Service) -> None:
+    query = "what does the keeper of the lamp write into the logbook"
+    ask(page, query)
+    article = page.locator("#hits article", has_text="keeper").first
+    snippet = article.locator("p:not([class])")
+    expect(snippet).to_contain_text("The keeper writes lamp.on() and lamp.off into the logbook.")
+    article.get_by_role("button", name="Why").click()
+    shown = article.locator("p.whole").inner_text()
+    assert not [mark for mark in ("**", "`", "# ", "](", "---", "===", "<https") if mark in shown], shown
+    for kept in (
+        "Home > Lamps",
+        "See the manual of the lamp_wattage.",
+        "bulb · 1000",
+        "2 * 3 * 4 lumens",
+        "snake_case",
+    ):
+        assert kept in shown, shown
+    raw = next(hit["text"] for hit in service.search(query)["hits"] if "keeper" in hit["text"])
+    assert "**keeper**" in raw and "| --- |" in raw, "programs get the passage as it is"
+
+
+def test_fresh_and_relaxed_are_explained_and_do_not_look_like_errors(page: Page) -> None:
+    colour = "element => getComputedStyle(element).color"
+    page.goto(f"{page.url}?q=" + "according to Green Team, what does the saboteur write into the ledger")
+    answered(page)
+    warning = page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--warn')").strip()
+    assert warning == "#a8442a"
+    fresh, relaxed = (page.locator(".badge", has_text=text).first for text in ("fresh", "without team=Green Team"))
+    for badge, title in ((fresh, "came after the last training"), (relaxed, "The query asks for team=Green Team")):
+        expect(badge).to_have_attribute("title", re.compile(title))
+        assert badge.evaluate(colour) == "rgb(103, 99, 91)", "the colour of notes"
 
 
 def test_a_mode_is_switched_and_a_cosine_is_not_called_a_probability(page: Page) -> None:
@@ -255,10 +330,10 @@ def test_a_judgement_wants_a_token_and_is_kept(page: Page, service: Service) -> 
     expect(dialog).to_contain_text("genret token create")
     dialog.get_by_label("Token").fill("genret_wrong")
     page.keyboard.press("Enter")
-    expect(dialog).to_contain_text("this token is not known")
+    expect(dialog).to_contain_text("this token is unknown, revoked or expired")
     dialog.get_by_label("Token").fill(token(service.home, "judge"))
     page.keyboard.press("Enter")
-    expect(page.locator("#hits article").nth(1)).to_contain_text("Kept; it counts once a person takes it over.")
+    expect(page.locator("#hits article").nth(1)).to_contain_text("Kept. It counts when a person takes it over.")
     expect(page.get_by_label("Not relevant").nth(1)).to_have_attribute("aria-pressed", "true")
     (kept,) = (service.home / "feedback.jsonl").read_text().splitlines()
     assert '"token judge"' in kept and QUERY in kept
@@ -275,7 +350,7 @@ def test_a_refused_token_is_asked_for_again_and_a_limited_one_sees_its_part(page
     page.goto(f"http://127.0.0.1:{service.port}/?q=espresso", wait_until="networkidle")
     expect(page.get_by_role("dialog", name="A token is needed")).to_be_visible()
     page.keyboard.press("Escape")
-    expect(page.locator("#status")).to_contain_text("This token is not known, was revoked or has expired.")
+    expect(page.locator("#status")).to_contain_text("This token is unknown, revoked or expired.")
     page.get_by_role("button", name="Try again").click()
     with limited(service.home, "red reader", team="Red Team") as secret:
         page.get_by_label("Token", exact=True).fill(secret)
@@ -286,7 +361,7 @@ def test_a_refused_token_is_asked_for_again_and_a_limited_one_sees_its_part(page
         page.get_by_role("button", name="Why").first.click()
         expect(page.locator(".why").first).to_contain_text("not shown to a token that is limited by filters")
         page.get_by_role("button", name="Release r2").click()
-        expect(page.locator("#release-told")).to_contain_text("Not shown to a token that is limited by filters.")
+        expect(page.locator("#release-account")).to_contain_text("Not shown to a token that is limited by filters.")
         page.keyboard.press("Escape")
         page.get_by_role("button", name="Forget token").click()
         page.goto(f"http://127.0.0.1:{service.port}/?q=espresso", wait_until="networkidle")

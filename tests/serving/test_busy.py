@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from genret_ops.errors import HomeBusy
+from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry
-from genret_ops.storage.home import Home
 from serving.auth.access import Caller
 from serving.routes import search
 from serving.schemas import SearchRequest
@@ -44,7 +44,7 @@ def test_searches_and_swaps_go_on_and_changes_are_refused_in_time(home_copy: Pat
     with served(home.path, environment={"GENRET_SERVING__POLL_SECONDS": "0.2"}) as service:
         with ThreadPoolExecutor(_MANY) as threads, ExitStack() as held:
             for lock in ("feedback", "inbox"):
-                held.enter_context(home.alone(lock))
+                held.enter_context(home.lock(lock))
             begun = time.monotonic()
             changes = [threads.submit(sent, service, secret, number) for number in range(_MANY)]
             time.sleep(0.5)  # until all of them wait
@@ -60,7 +60,7 @@ def test_searches_and_swaps_go_on_and_changes_are_refused_in_time(home_copy: Pat
         assert [sent(service, secret, number).status_code for number in (2, 1, 0)] == [202] * 3
         described = service.call("GET", "/docs.json")[1]["paths"]
     for method, path, _ in CHANGES:
-        refused = described[path.replace("parking.md", "{id}")][method.lower()]["responses"]["503"]
+        refused = described[path.replace("parking.md", "{doc_id}")][method.lower()]["responses"]["503"]
         assert "nothing was changed" in refused["description"] and "Retry-After" in refused["headers"]
 
 
@@ -87,7 +87,7 @@ def test_no_search_waits_for_what_waits_for_files_and_databases(small_home: Path
 def test_somebody_waits_no_longer_than_at_most(tmp_path: Path) -> None:
     home = Home(tmp_path)
     with ThreadPoolExecutor(1) as threads:
-        with home.alone("inbox"):
+        with home.lock("inbox"):
             begun = time.monotonic()
             with pytest.raises(HomeBusy):
                 threads.submit(taken, home, 0.3).result()
@@ -98,7 +98,7 @@ def test_somebody_waits_no_longer_than_at_most(tmp_path: Path) -> None:
 
 
 def taken(home: Home, at_most: float) -> None:
-    with home.alone("inbox", wait=True, at_most=at_most):
+    with home.lock("inbox", wait=True, at_most=at_most):
         pass
 
 
@@ -119,7 +119,7 @@ def test_a_comparison_that_cannot_be_kept_is_left_out(home_copy: Path) -> None:
             await asyncio.sleep(0.05)
         comparing.cancel()
 
-    with worker.home.alone("shadow"), ThreadPoolExecutor(1) as threads:  # a thread knows nothing of this one's locks
+    with worker.home.lock("shadow"), ThreadPoolExecutor(1) as threads:  # a thread knows nothing of this one's locks
         threads.submit(asyncio.run, asyncio.wait_for(compared(), 30)).result()
     assert not (home_copy / "shadow").exists()
     assert "genret_shadow_answers_total{" not in worker.metrics.text()[0].decode()

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from genret_ops.records import MODES
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
-from genret_ops.retrieval.ranking import MODES
-from genret_ops.storage.home import Home
 from tests.support.service import Service, limited, token
 
 TEAM = "Red Team"
@@ -111,7 +111,7 @@ def test_nobody_is_let_in_without_a_token_while_one_is_limited(service: Service,
     for method, path, body in [("POST", "/v1/search", {"query": "bees"}), ("GET", "/v1/releases", None)]:
         status, found = service.call(method, path, body)
         assert (status, found["error"]["code"]) == (401, "no_token")
-        assert "a token of this service is limited by filters" in found["error"]["message"]
+        assert "one of the tokens is limited by filters" in found["error"]["message"]
     assert service.search("bees", token(service.home, "sees all"))["hits"]
 
 

@@ -1,7 +1,7 @@
 """Lineage over HTTP: the same that the command line tells, for auditors alone."""
 
 from genret_ops.lineage.verification import SAME, check
-from genret_ops.storage.home import Home
+from genret_ops.registry.home import Home
 from tests.support.service import Service, limited, token
 
 

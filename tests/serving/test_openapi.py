@@ -5,10 +5,12 @@ Most requests name documents, tickets and attributes that there are, so that the
 
 import json
 import random
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import schemathesis
@@ -99,6 +101,43 @@ def test_no_request_reaches_beyond_the_filters_of_a_token(service: Service) -> N
     with limited(service.home, "red asker", team=TEAM) as secret:
         statuses = ask(service, _EACH // 2, secret, TEAM)
     assert statuses[200] >= 0.2 * statuses.total(), statuses
+
+
+def examples(service: Service) -> Iterator[tuple[str, str, dict[str, Any], Any]]:
+    """(method, path, operation, body) of every request that the page of the API shows."""
+    for path, operations in service.call("GET", "/docs.json")[1]["paths"].items():
+        for method, operation in operations.items():
+            body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
+            example = quote(operation["parameters"][0].get("example", "")) if "{" in path else ""
+            yield method.upper(), re.sub(r"\{.*\}", example, path), operation, body
+
+
+def test_every_example_of_the_description_works_as_it_is(service: Service) -> None:
+    secret = token(service.home, "who tries the examples", "admin")
+    tried = list[str]()
+    for method, path, operation, body in examples(service):
+        if path.endswith("/"):  # a ticket is made by a posting, so there is none to show
+            assert path == "/v1/tickets/"
+            continue
+        assert (body is None) is ("requestBody" not in operation), f"{path} shows no body"
+        status, answer = service.call(method, path, body)
+        wanted = 200 if {} in operation["security"] else 401
+        assert status == wanted, (method, path, answer)
+        status, answer = service.call(method, path, body, secret)
+        assert status in {200, 202} or answer["error"]["code"] == "no_candidate", (method, path, answer)
+        tried.append(f"{method} {path}")
+        if path == "/v1/search":
+            read = service.call("GET", "/docs.json")[1]["paths"]["/v1/documents/{doc_id}"]["get"]
+            assert answer["hits"][0]["doc_id"] == read["parameters"][0]["example"]
+            assert body["filters"] and answer["hits"][0]["metadata"].items() >= body["filters"].items()
+    assert len(tried) == 11, tried
+
+
+def test_examples_tell_nothing_of_the_corpus_where_a_token_is_needed(service: Service) -> None:
+    with limited(service.home, "of one team only", team=TEAM):
+        described = service.raw("GET", "/docs.json")[1].decode()
+    assert not [name for name in (*IDS, TEAM) if name in described]
+    assert "parking.md" not in service.raw("GET", "/docs.json", headers={"Host": "elsewhere.example"})[1].decode()
 
 
 @pytest.mark.soak

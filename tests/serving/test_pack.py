@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from genret_ops.errors import BrokenRelease, GenretError
-from genret_ops.retrieval.ranking import MODES
+from genret_ops.records import MODES
 from serving.pack import PackSource
 from tests.support.service import Service, served, started, token
 

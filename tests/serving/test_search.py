@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
+from genret_ops.records import MODES
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import Release
 from genret_ops.retrieval import explain
-from genret_ops.retrieval.ranking import MODES
 from genret_ops.retrieval.retriever import Retriever
-from genret_ops.storage.home import Home
 from tests.support.service import Service
 from tests.support.small_corpus import Genret
 
@@ -133,6 +133,12 @@ def test_an_unknown_query_parameter_is_refused(service: Service) -> None:
     assert service.call("GET", "/v1/releases?page=2")[0] == 422
 
 
+def test_the_first_screen_is_one_line_with_the_address(service: Service) -> None:
+    lines = service.log.read_text().splitlines()
+    assert lines[0] == f"serving on http://127.0.0.1:{service.port} · release r1 · Ctrl-C stops"
+    assert not [line for line in lines if "BentoServer" in line or "hook" in line]
+
+
 def test_probes_description_and_page_are_there(service: Service) -> None:
     assert service.raw("GET", "/livez")[0] == 200
     assert service.call("GET", "/readyz") == (200, {"ready": True, "release": "r1", "refused": None})
@@ -146,7 +152,7 @@ def test_probes_description_and_page_are_there(service: Service) -> None:
 
 def test_a_port_that_is_taken_is_told_in_words(service: Service, genret: Genret) -> None:
     told = genret("serve", "--port", str(service.port), home=service.home, code=1).stderr
-    assert told.strip().splitlines()[-1] == f"genret: port {service.port} is taken: name another with --port"
+    assert told.strip().splitlines()[-1] == f"genret: port {service.port} is taken: choose another with --port"
 
 
 def test_metrics_count_and_name_no_document(service: Service) -> None:

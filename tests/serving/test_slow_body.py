@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from genret_ops.storage.home import make_home
-from serving import app
+from serving import routing
+from serving.app import make_app
 from serving.worker import Worker
 
 
 def test_a_body_that_stalls_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_home(tmp_path)
-    monkeypatch.setattr(app, "_BODY_SECONDS", 0.1)
+    monkeypatch.setattr(routing, "_BODY_SECONDS", 0.1)
     parts, sent = [{"type": "http.request", "body": b'{"que', "more_body": True}], list[dict[str, Any]]()
 
     async def receive() -> dict[str, Any]:
@@ -25,7 +26,7 @@ def test_a_body_that_stalls_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
 
     scope = {"type": "http", "method": "POST", "path": "/v1/search", "query_string": b"", "client": ("127.0.0.1", 1)}
     asked = {**scope, "headers": [(b"host", b"localhost")]}
-    asyncio.run(asyncio.wait_for(app.make_app(Worker(tmp_path))(asked, receive, send), 10))  # type: ignore[arg-type]
+    asyncio.run(asyncio.wait_for(make_app(Worker(tmp_path))(asked, receive, send), 10))  # type: ignore[arg-type]
     start, body = sent
     assert start["status"] == 408 and (b"connection", b"close") in start["headers"]
     assert json.loads(body["body"])["error"]["code"] == "too_slow"

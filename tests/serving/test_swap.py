@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import Registry
-from genret_ops.storage.home import Home
 from serving.follower import Follower
 from serving.metrics import Metrics
 from serving.state import HomeSource
@@ -62,7 +62,7 @@ def test_ten_thousand_comparisons_are_enough(running: Running) -> None:
     admin = token(running.service.home, "again", "admin")
     wait_for(lambda: asked_and_compared(running.service, admin), "no comparison")
     log = running.service.home / "shadow" / "r2.jsonl"
-    with Home(running.service.home).alone("shadow", wait=True):
+    with Home(running.service.home).lock("shadow", wait=True):
         row = log.read_bytes().split(b"\n")[0] + b"\n"
         log.write_bytes(row * (1 + 3_000_000 // len(row)))
     time.sleep(1)  # until those that were under way are there too

@@ -127,7 +127,7 @@ def test_without_a_token_it_is_asked_under_its_own_name(service: Service, host: 
 @pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Real-IP"])
 def test_what_a_proxy_passes_on_needs_a_token(service: Service, header: str) -> None:
     status, told = service.raw("GET", "/v1/releases", headers={header: "127.0.0.1"})
-    assert status == 401 and b"whoever is not on the service's own machine" in told
+    assert status == 401 and b"requests from another machine need a token" in told
 
 
 def test_a_limited_token_ends_what_is_let_in_without_one(tmp_path: Path, genret: Genret) -> None:
@@ -135,7 +135,7 @@ def test_a_limited_token_ends_what_is_let_in_without_one(tmp_path: Path, genret:
     door = access(tmp_path)
     door.admit(OWN, "127.0.0.1", "search", False)
     told = genret("token", "create", "red", "--filter", "team=Red Team", home=tmp_path).stdout
-    assert "from now on nobody is let in without a token" in told
+    assert "From now on every request needs a token" in told
     with pytest.raises(Refusal, match="limited by filters"):
         door.admit(OWN, "127.0.0.1", "search", False)
     ended(tmp_path)
@@ -161,7 +161,7 @@ def test_tokens_are_never_readable_to_others(tmp_path: Path, monkeypatch: pytest
 def test_listening_to_others_wants_tokens() -> None:
     with pytest.raises(GenretError, match="require_token = true"):
         check_address(ServingSettings(host="0.0.0.0"))
-    with pytest.raises(GenretError, match="'localhost' is no address"):
+    with pytest.raises(GenretError, match="'localhost' is not an address"):
         check_address(ServingSettings(host="localhost"))
     check_address(ServingSettings(host="0.0.0.0", require_token=True))
     check_address(ServingSettings())

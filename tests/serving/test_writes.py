@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from assets.lib import runner
-from genret_ops.promotion.feedback import read_feedback
-from genret_ops.promotion.labels import read_labels
-from genret_ops.retrieval.ranking import MODES
-from genret_ops.storage.home import Home
+from genret_ops.promotion.judgments import read_feedback, read_labels
+from genret_ops.records import MODES
+from genret_ops.registry.home import Home
 from serving.auth.access import Caller
 from serving.errors import Refusal
 from serving.routes import documents as handlers
@@ -33,6 +32,9 @@ def test_the_way_of_a_document(running: Service) -> None:
     ferry = {"id": "notes/tides.md", "title": "The harbour", "text": "The ferry waits for high tide before it leaves."}
     status, posted = running.call("POST", "/v1/documents", {**ferry, "metadata": {"team": "Blue Team"}}, secret)
     assert (status, posted["state"]) == (202, "waiting")
+    assert posted["detail"].startswith("taken in; searchable after the next ingest.")
+    assert "`genret watch`" in posted["detail"] and "`genret ui`" in posted["detail"]
+    assert running.call("GET", f"/v1/tickets/{posted['ticket']}")[1]["detail"] == posted["detail"]
     assert ticket(running, posted["ticket"]) == "waiting"
     assert running.document("notes/tides.md")[0] == 404
     runner.ingest(Home(running.home))
@@ -112,7 +114,7 @@ def test_feedback_becomes_a_label_only_by_hand(running: Service, genret: object)
 
     taken = json.loads(genret("label", "--from-feedback", "--json", home=running.home).stdout)  # type: ignore[operator]
     told = genret("label", "--from-feedback", home=running.home).stdout  # type: ignore[operator]
-    assert "0 new, 1 in all" in told and "disputed, so not taken over: roof · bees.md" in told
+    assert "0 new labels, 1 in all" in told and "Disputed, so not taken over: roof · bees.md" in told
     assert (taken["added"], taken["by"]) == (1, ["token ours", "token theirs"])
     assert taken["disputed"] == [{"query": "roof", "document": "bees.md"}]
     assert read_labels(running.home) == [("where to park", "parking.md")]

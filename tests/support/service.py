@@ -25,6 +25,7 @@ class Service:
 
     home: Path
     port: int
+    log: Path
 
     def raw(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
@@ -41,14 +42,14 @@ class Service:
     def call(self, method: str, path: str, body: Any = None, token: str | None = None) -> tuple[int, Any]:
         """(status, JSON) of one request."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        status, found = self.raw(method, path, None if body is None else json.dumps(body).encode(), headers)
-        return status, json.loads(found)
+        status, content = self.raw(method, path, None if body is None else json.dumps(body).encode(), headers)
+        return status, json.loads(content)
 
-    def search(self, query: str, token: str | None = None, **asked: Any) -> dict[str, Any]:
+    def search(self, query: str, token: str | None = None, **options: Any) -> dict[str, Any]:
         """The answer to a search that succeeds."""
-        status, found = self.call("POST", "/v1/search", {"query": query, **asked}, token)
-        assert status == 200, found
-        return dict(found)
+        status, answer = self.call("POST", "/v1/search", {"query": query, **options}, token)
+        assert status == 200, answer
+        return dict(answer)
 
     def document(self, doc_id: str, method: str = "GET", token: str | None = None) -> tuple[int, Any]:
         """(status, JSON) of a request about one document."""
@@ -62,7 +63,7 @@ def token(home: Path, name: str, scope: str = "search", **filters: str) -> str:
 
 @contextmanager
 def limited(home: Path, name: str, scope: str = "search", **filters: str) -> Iterator[str]:
-    """The secret of a token with filters, which is revoked at the end: while it lives, nobody gets in without one."""
+    """The secret of a token with filters, which is revoked at the end: until then every request needs one."""
     yield token(home, name, scope, **filters)
     revoke_token(home, name)
 
@@ -78,9 +79,7 @@ def served(home: Path, *arguments: str, environment: Mapping[str, str] | None = 
 @contextmanager
 def started(command: Sequence[str], home: Path, environment: Mapping[str, str], folder: Path) -> Iterator[Service]:
     """A service that `python -m COMMAND --port ...` starts in a folder, ready, with `home` as its home."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     log = home.with_name(f"{home.name}-{port}.log")
     process_environment = {**os.environ, **environment}
     with log.open("w") as output:
@@ -92,7 +91,7 @@ def started(command: Sequence[str], home: Path, environment: Mapping[str, str], 
             cwd=folder,
             start_new_session=True,
         )
-    service = Service(home, port)
+    service = Service(home, port, log)
     try:
         wait_for(lambda: process.poll() is not None or _ready(service), log)
         assert process.poll() is None, log.read_text()
@@ -101,6 +100,13 @@ def started(command: Sequence[str], home: Path, environment: Mapping[str, str], 
         process.terminate()
         process.wait(PATIENCE)
     assert "Traceback" not in log.read_text() or "cannot be opened" in log.read_text(), log.read_text()
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def wait_for(done: Any, what: object = "") -> None:
