@@ -51,10 +51,9 @@ def serve(requests: Iterable[str], answers: IO[str]) -> int:
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         nonlocal status
-        status = 128 + number
-        for later in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(later, signal.SIG_IGN)
-        raise KeyboardInterrupt
+        if not status:  # Ctrl-C brings SIGTERM of the parent too, which must not disturb the end
+            status = 128 + number
+            raise KeyboardInterrupt
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)

@@ -101,17 +101,20 @@ def test_an_interruption_here_ends_the_process_and_says_where_it_goes_on(
     assert "goes on from its last checkpoint, after step 4," in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_process_at_once_and_without_a_traceback(number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    "signals", [(signal.SIGTERM,), (signal.SIGINT,), (signal.SIGINT, signal.SIGTERM)], ids=["TERM", "INT", "both"]
+)
+def test_a_signal_ends_the_process_at_once_and_without_a_traceback(signals: tuple[signal.Signals, ...]) -> None:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen([sys.executable, "-c", WAIT], text=True, **pipes) as child:  # type: ignore[call-overload]
         print(json.dumps(["sft", "job"]), file=child.stdin, flush=True)
         assert child.stderr.readline() == "begun\n"
         begun = time.monotonic()
-        os.kill(child.pid, number)
+        for number in signals:
+            os.kill(child.pid, number)
         answers, errors = child.communicate(timeout=30)
     assert time.monotonic() - begun < 20
-    assert child.returncode == 128 + number
+    assert child.returncode == 128 + signals[0]
     assert answers == "" and errors == "", "a stage that did not end is not answered as done"
 
 
