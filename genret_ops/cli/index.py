@@ -103,7 +103,7 @@ def build(
     """
     from genret_ops import summaries
     from genret_ops.cli.render import index as render
-    from genret_ops.cli.render.terminal import working
+    from genret_ops.cli.render.terminal import say, working
 
     opened = open_home(home)
     if steps is not None and steps != opened.settings.training.steps:
@@ -112,6 +112,10 @@ def build(
     with when_stopped("Training goes on from its last checkpoint with the same command."):
         with working("starting"):
             from assets.lib import runner
+
+            plan = runner.plan_build(opened, settings, consolidate)
+        if plan.release is None:
+            say(plan.text, stderr=True)
         built = runner.build(opened, settings, consolidate)
     print_result(summaries.release(opened, built.release), as_json, lambda release: render.build(release, built.new))
 

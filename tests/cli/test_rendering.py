@@ -406,7 +406,7 @@ def test_a_measure_has_one_name_and_an_inherited_value_is_marked(capsys: pytest.
     assert "tuning MRR@10" in listed and "heldout" not in listed and "* inherited" in listed
     assert (listed.count("84.1*"), listed.count("84.1 ")) == (4, 4)
     index.build(release("x"), new=True)
-    assert "tuning MRR@10 hybrid 84.1 %" in capsys.readouterr().out
+    assert "tuning MRR@10: hybrid 84.1 %, generative 84.1 %" in capsys.readouterr().out
 
 
 def test_what_was_not_compared_has_neither_passed_nor_a_value(capsys: pytest.CaptureFixture[str]) -> None:

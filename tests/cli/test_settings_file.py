@@ -1,19 +1,13 @@
 """`--steps` is remembered: one line of genret.toml changes, and nothing else does."""
 
-import sys
 import tomllib
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from typer.testing import CliRunner
 
-import assets.lib
-from genret_ops.cli import app
 from genret_ops.cli.settings_file import remember_steps
-from genret_ops.registry.home import Home
 from genret_ops.settings import Settings
-from genret_ops.storage.home import make_home, settings_text
+from genret_ops.storage.home import settings_text
 
 
 def edited(file: Path, text: str, steps: int = 50) -> str:
@@ -79,30 +73,3 @@ def test_what_only_its_owner_may_read_stays_so(file: Path) -> None:
     file.chmod(0o600)
     assert remember_steps(file, 50)
     assert file.stat().st_mode & 0o777 == 0o600
-
-
-def test_a_build_keeps_the_steps_that_one_before_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The settings of a later build are the same, so that it finds nothing to build."""
-    built = list[Settings]()
-
-    def build(home: Home, settings: Settings, consolidate: bool) -> SimpleNamespace:
-        assert home.settings.training.steps == settings.training.steps
-        built.append(settings)
-        return SimpleNamespace(release=None, new=False)
-
-    def genret(*arguments: str) -> str:
-        done = CliRunner().invoke(app, ["build", *arguments, "--json", "--home", str(home)], catch_exceptions=False)
-        assert (done.exit_code, done.stdout) == (0, "{}\n")
-        return done.stderr
-
-    runner = SimpleNamespace(build=build)
-    monkeypatch.setitem(sys.modules, "assets.lib.runner", runner)
-    monkeypatch.setattr(assets.lib, "runner", runner, raising=False)
-    monkeypatch.setattr("genret_ops.summaries.release", lambda home, release: {})
-    home = tmp_path / "home"
-    make_home(home)
-    assert f"{home}/genret.toml now says steps = 50 under [training]." in genret("--steps", "50")
-    assert "steps" not in genret("--steps", "50"), "it is said once"
-    assert "steps" not in genret()
-    assert [settings.training.steps for settings in built] == [50, 50, 50]
-    assert len({settings.hash() for settings in built}) == 1

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from genret_ops.cli.render.terminal import changes, say, unreached
+from genret_ops.evaluation.metrics import display_name
 from genret_ops.text import listed, plural
 
 
@@ -47,7 +48,7 @@ def evaluation(report: Mapping[str, Any]) -> None:
     say(f"{report['release']} on {report['delta']}, {report['mode']} by default")
     for name, scores in report["MRR@10"].items():
         figures = ", ".join(f"{mode} {100 * value:.1f}" for mode, value in (scores or {}).items())
-        say(f"MRR@10 on {plural(report['questions'][name], 'question')}, {name}: {figures or 'nothing to ask'}")
+        say(f"MRR@10 on {display_name(name)} ({report['questions'][name]:,}): {figures or 'nothing to ask'}")
     say(f"Passages that their own sentence reaches: {100 * report['reachable']:.1f} %")
     if benchmark := report.get("benchmark"):
         systems = benchmark["systems"].items()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from genret_ops.cli.render.releases import measure
+from genret_ops.cli.render.releases import measures
 from genret_ops.cli.render.terminal import Piece, changes, console, fields, moment, say, unreached
 from genret_ops.text import plural
 
@@ -47,9 +47,9 @@ def build(release: Mapping[str, Any], new: bool) -> None:
         say(f"Nothing to build: {release['release']} has learned {release['delta']} under these settings.")
         return
     say((release["release"], "bold"), f" is the champion, on {release['delta']} ({release['content_hash'][:16]}).")
-    if release["metrics"]:
-        scores = ", ".join(f"{measure(name)} {100 * value:.1f} %" for name, value in release["metrics"].items())
-        say((f"{scores}.", "dim"))
+    for title, scores in measures(release["metrics"]).items():
+        figures = ", ".join(f"{mode} {100 * value:.1f} %" for mode, value in scores.items())
+        say((f"{title}: {figures}", "dim"))
     say("Next: genret search 'your question'")
 
 

@@ -4,22 +4,27 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from genret_ops.cli.render.terminal import Piece, changes, columns, fields, moment, say
+from genret_ops.evaluation.metrics import display_name
 from genret_ops.text import plural
 
 _SHOWN = 5
-_STORED, _SHOWN_AS = "heldout MRR@10 ", "tuning MRR@10 "
+_TUNING = "tuning MRR@10 "
 _NOT_COMPARED = "not compared"
 """What a criterion says in its text when there was nothing to compare it with."""
 
 
-def measure(name: str) -> str:
-    """What a release's measure is called, by its stored name.
+def measures(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
+    """A release's measures by name, then by mode.
 
     Example:
-        >>> measure("heldout MRR@10 hybrid")
-        'tuning MRR@10 hybrid'
+        >>> measures({"heldout MRR@10 hybrid": 0.84, "heldout MRR@10 lexical": 0.79})
+        {'tuning MRR@10': {'hybrid': 0.84, 'lexical': 0.79}}
     """
-    return _SHOWN_AS + name.removeprefix(_STORED) if name.startswith(_STORED) else name
+    by_name = dict[str, dict[str, float]]()
+    for name, value in metrics.items():
+        title, _, mode = display_name(name).rpartition(" ")
+        by_name.setdefault(title, {})[mode] = value
+    return by_name
 
 
 def releases(known: Sequence[Mapping[str, Any]]) -> None:
@@ -28,7 +33,7 @@ def releases(known: Sequence[Mapping[str, Any]]) -> None:
         say("No release yet. Next: genret build makes the first.")
         return
     names = list(dict.fromkeys(name for release in known for name in release["metrics"]))
-    headings = [measure(name).removeprefix(_SHOWN_AS) for name in names]
+    headings = [display_name(name).removeprefix(_TUNING) for name in names]
     rows: list[Sequence[Piece]] = []
     for release in known:
         inherited = "*" if release.get("patch_of") else ""
@@ -38,8 +43,8 @@ def releases(known: Sequence[Mapping[str, Any]]) -> None:
         made, aliases = release["created_at"][:10], release["retired"] or ", ".join(release["aliases"])
         rows.append((release["release"], release["delta"], made, *scores, aliases))
     columns(("release", "delta", "made", *headings, "aliases"), rows, right=headings, wrap=("aliases",))
-    if any(name.startswith(_STORED) for name in names):
-        say((f"The figures are {_SHOWN_AS.strip()} by mode, in percent.", "dim"))
+    if any(display_name(name).startswith(_TUNING) for name in names):
+        say((f"The figures are {_TUNING.strip()} by mode, in percent.", "dim"))
     if any(release.get("patch_of") for release in known):
         say(("* inherited from the release that this one patches", "dim"))
     for release in known:
@@ -57,7 +62,7 @@ def release(summary: Mapping[str, Any]) -> None:
         ("corpus", f"{summary['delta']}: {_tables(summary['head']['tables'])}"),
         ("made", f"{moment(summary['created_at'])}, {_training(summary)}"),
     ]
-    rows += [(measure(name), f"{100 * value:.1f} %{inherited}") for name, value in summary["metrics"].items()]
+    rows += [(display_name(name), f"{100 * value:.1f} %{inherited}") for name, value in summary["metrics"].items()]
     rows += [
         ("settings", summary["settings_hash"]),
         ("code", summary["git_revision"] or "not under git"),
