@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
@@ -112,7 +113,7 @@ def test_the_account_tells_how_a_hit_was_found(page: Page, service: Service) -> 
     expect(account).to_contain_text(f"{hit['label']} number {hit['docid']}, learned")
     expect(account).to_contain_text("of its clause; words and model are weighed together")
     expect(account).to_contain_text("a softmax over the candidates of that clause")
-    expect(account).not_to_contain_text("probability")
+    expect(account.locator("dt", has_text="Probability")).to_have_count(0)
     expect(account).to_contain_text(f"team={hit['metadata']['team']} was detected in the query, and holds")
     ranks = [int(cell.removeprefix("#")) for cell in account.locator("tbody td:nth-child(2)").all_inner_texts()]
     assert ranks == [by["rank"] for by in hit["found_by"].values()]
@@ -148,23 +149,29 @@ def test_snippets_are_text_and_not_markup(page: Page, service: Service) -> None:
     snippet = article.locator("p:not([class])")
     expect(snippet).to_contain_text("The keeper writes lamp.on() and lamp.off into the logbook.")
     article.get_by_role("button", name="Why").click()
-    shown = article.locator("p.whole").inner_text()
-    assert not [mark for mark in ("**", "`", "# ", "](", "---", "===", "<https") if mark in shown], shown
+    expect(article.locator("p.whole")).to_contain_text("See the manual of the lamp_wattage.")
+    for shown in (
+        page.evaluate("text => import('/page/marking.js').then((marking) => marking.plain(text))", MARKUP),
+        article.locator("p.whole").inner_text(),
+    ):
+        assert not [mark for mark in ("**", "`", "# ", "](", "---", "===", "<https") if mark in shown], shown
     for kept in (
         "Home > Lamps",
-        "See the manual of the lamp_wattage.",
+        "• See the manual",
         "bulb · 1000",
         "2 * 3 * 4 lumens",
         "snake_case",
+        "The lamp of the",
     ):
-        assert kept in shown, shown
+        assert kept in page.evaluate("text => import('/page/marking.js').then((m) => m.plain(text))", MARKUP)
     raw = next(hit["text"] for hit in service.search(query)["hits"] if "keeper" in hit["text"])
     assert "**keeper**" in raw and "| --- |" in raw, "programs get the passage as it is"
 
 
-def test_fresh_and_relaxed_are_explained_and_do_not_look_like_errors(page: Page) -> None:
+def test_fresh_and_relaxed_are_explained_and_do_not_look_like_errors(page: Page, service: Service) -> None:
     colour = "element => getComputedStyle(element).color"
-    page.goto(f"{page.url}?q=" + "according to Green Team, what does the saboteur write into the ledger")
+    query = "according to Green Team, what does the saboteur write into the ledger"
+    page.goto(f"http://127.0.0.1:{service.port}/?q={quote(query)}")
     answered(page)
     warning = page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--warn')").strip()
     assert warning == "#a8442a"
@@ -313,7 +320,7 @@ def test_no_answer_and_no_service_are_told_in_words(page: Page) -> None:
     page.keyboard.press("Enter")
     expect(page.locator("#status")).to_contain_text("No passage shares a word with this query.")
     page.goto(f"{page.url}&f.colour=red")
-    expect(page.locator("#status")).to_contain_text("No document has an attribute 'colour': there are team.")
+    expect(page.locator("#status")).to_contain_text("No document has an attribute 'colour': choose from team.")
     page.get_by_role("button", name="Remove filter colour: red").click()
     page.get_by_label("What are you looking for?").fill("y" * 2001)
     page.keyboard.press("Enter")
