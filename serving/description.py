@@ -14,6 +14,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.routing import BaseRoute
 
 import genret_ops
+from genret_ops.records import Document
 from genret_ops.settings import ServingSettings
 from serving.state import State
 
@@ -74,12 +75,16 @@ def _limit(schemas: dict[str, Any], settings: ServingSettings) -> None:
     schemas["BatchRequest"]["properties"]["searches"]["maxItems"] = settings.batch
 
 
+def _suitability(document: Document) -> tuple[bool, bool]:
+    return bool(document.metadata), " " in document.title
+
+
 def _examples(state: State) -> dict[str, Any]:
     """The example of each operation that takes something: its body, or the one parameter of its path."""
     documents = list(islice(state.live_documents(), _LOOKED_AT))
     if not documents:
         return {"POST /v1/documents": _NOTE}
-    document = max(documents, key=lambda one: (bool(one.metadata), " " in one.title))  # the first of the best
+    document = max(documents, key=_suitability)
     query = " ".join((document.title or document.text).split()[:_TITLE_WORDS])
     search = {"query": query, "k": 3}
     filtered = {**search, "filters": dict(list(document.metadata.items())[:1]), "explain": True}
@@ -91,5 +96,5 @@ def _examples(state: State) -> dict[str, Any]:
         "DELETE /v1/documents/{doc_id}": _NOTE["id"],
         "POST /v1/feedback": {"query": query, "doc_id": document.doc_id, "relevant": True},
         "GET /v1/lineage/{name}": "champion",
-        "POST /v1/lineage/answers": search | {"rank": 1},
+        "POST /v1/lineage/answers": {"query": query, "rank": 1},
     }

@@ -123,15 +123,15 @@ class Access:
 def is_loopback(address: str) -> bool:
     """Whether an address is of this machine."""
     try:
-        found = ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(address)
     except ValueError:
         return False
-    mapped = getattr(found, "ipv4_mapped", None)
-    return bool((mapped or found).is_loopback)
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return bool((mapped or parsed).is_loopback)
 
 
 def is_own_name(host: str) -> bool:
     """Whether a `Host` header, with a port or without, is localhost or a loopback address."""
-    found = _HOST.fullmatch(host)
-    name = found[1].strip("[]").lower() if found else ""
+    match = _HOST.fullmatch(host)
+    name = match[1].strip("[]").lower() if match else ""
     return name == "localhost" or is_loopback(name)

@@ -49,7 +49,7 @@ function about(hit) {
   const label = hit.label ? [element("code", {}, hit.label)] : [];
   const fresh = hit.state === "fresh" ? [badge("fresh", FRESH)] : [];
   const relaxed = (hit.relaxed ?? []).map((name) =>
-    badge(`without ${name}`, `The query asks for ${name}. No other passage has it, so this one is shown without.`),
+    badge(`without ${name}`, `The query asks for ${name}. No passage that may be shown has it, so this constraint was given up.`),
   );
   return element("p", { class: "about" }, ...label, ...section, ...metadata, ...fresh, ...relaxed);
 }

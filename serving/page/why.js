@@ -68,7 +68,7 @@ function constraints(hit, answer) {
   });
   const lines = [
     ...honoured.map((name) => `${name} was detected in the query, and holds`),
-    ...hit.relaxed.map((name) => `${name} was detected in the query and given up: no other passage has it`),
+    ...hit.relaxed.map((name) => `${name} was detected in the query and given up: no passage that may be shown has it`),
     ...answer.reading.mentioned.map(({ name, value }) => `${name}=${value} is mentioned; hits that have it are preferred`),
     ...answer.reading.dates.map((day) => `${day} is named; hits of that day are preferred`),
     ...(answer.reading.left_out ? [`the query names ${answer.reading.left_out} more than one search reads; they are left out`] : []),

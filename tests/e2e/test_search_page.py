@@ -169,16 +169,19 @@ def test_snippets_are_text_and_not_markup(page: Page, service: Service) -> None:
 
 
 def test_fresh_and_relaxed_are_explained_and_do_not_look_like_errors(page: Page, service: Service) -> None:
-    colour = "element => getComputedStyle(element).color"
-    query = "according to Green Team, what does the saboteur write into the ledger"
-    page.goto(f"http://127.0.0.1:{service.port}/?q={quote(query)}")
+    ask(page, "what does the saboteur write into the ledger")
+    calm(page, "fresh", "came after the last training")
+    query = quote("according to Red Team, where do visitors park")
+    page.goto(f"http://127.0.0.1:{service.port}/?q={query}&f.team=Blue+Team")
     answered(page)
-    warning = page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--warn')").strip()
-    assert warning == "#a8442a"
-    fresh, relaxed = (page.locator(".badge", has_text=text).first for text in ("fresh", "without team=Green Team"))
-    for badge, title in ((fresh, "came after the last training"), (relaxed, "The query asks for team=Green Team")):
-        expect(badge).to_have_attribute("title", re.compile(title))
-        assert badge.evaluate(colour) == "rgb(103, 99, 91)", "the colour of notes"
+    calm(page, "without team=Red Team", "The query asks for team=Red Team")
+
+
+def calm(page: Page, label: str, title: str) -> None:
+    """A label is explained, and has the colour of notes and not that of warnings."""
+    badge = page.locator(".badge", has_text=label).first
+    expect(badge).to_have_attribute("title", re.compile(title))
+    assert badge.evaluate("element => getComputedStyle(element).color") == "rgb(103, 99, 91)"
 
 
 def test_a_mode_is_switched_and_a_cosine_is_not_called_a_probability(page: Page) -> None:
