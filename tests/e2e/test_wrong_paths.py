@@ -29,7 +29,7 @@ def test_a_folder_of_something_else_is_no_home_and_stays_as_it_is(tmp_path: Path
 @pytest.mark.parametrize("command", [("init",), ("ingest", "docs"), ("watch", "--once")])
 def test_a_file_is_no_home(tmp_path: Path, command: tuple[str, ...]) -> None:
     (tmp_path / "home").write_text("mine")
-    with pytest.raises(GenretError, match="is a file, and a home is a folder"):
+    with pytest.raises(GenretError, match="is a file, but a home is a folder"):
         call(*command, "--home", tmp_path / "home")
     assert (tmp_path / "home").read_text() == "mine"
 
