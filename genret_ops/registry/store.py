@@ -188,7 +188,7 @@ class Registry:
         if name in ALIASES:
             if (number := self.alias(name)) is None:
                 missing = NothingToSearch if name == CHAMPION else GenretError
-                raise missing(f"no release of {self.home} is {name} yet: run `genret build` first")
+                raise missing(f"no release is {name} in {self.home} yet: run `genret build` first")
             digits = str(number)
         releases = self.releases()
         matches = [release for release in releases if str(release.number) == digits]

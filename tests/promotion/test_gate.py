@@ -15,13 +15,14 @@ from genret_ops.modeling.docid_head import RowScorer
 from genret_ops.modeling.embeddings import Rows
 from genret_ops.promotion.gate import _worth_its_cost, judge, judge_patch
 from genret_ops.records import SyntheticQuery
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import Registry
 from genret_ops.registry.verdict import Criterion, Verdict
-from genret_ops.retrieval.index import Index, Model
+from genret_ops.retrieval.artifacts import Model
+from genret_ops.retrieval.index import Index
 from genret_ops.retrieval.retriever import Answer, Retriever
 from genret_ops.settings import GateSettings
-from genret_ops.storage.home import Home
 from tests.support.releases import another
 
 Judge = Callable[[Model], Verdict]
@@ -77,7 +78,7 @@ def test_an_equal_passes(opened: tuple[Index, Model], judged: Judge) -> None:
         "memory against the champion",
         "speed",
     ]
-    assert Verdict.of(verdict.as_json()) == verdict
+    assert Verdict.from_json(verdict.as_json()) == verdict
 
 
 def test_shuffled_labels_are_refused(opened: tuple[Index, Model], judged: Judge) -> None:
@@ -153,7 +154,7 @@ def test_there_is_no_way_around(home_copy: Path) -> None:
     assert registry.events("promoted")[-1].facts["reason"].endswith("; waived: on purpose")
     assert runner.rollback(home, "it was bad").number == 1
     assert registry.events("promoted")[-1].facts["reason"] == "it was bad", "nothing had to be waived"
-    assert registry.verify_chain() == []
+    assert registry.problems() == []
 
 
 def worth(own: dict[str, list[float]], mode: str) -> Criterion:
@@ -168,13 +169,13 @@ def test_a_model_has_to_be_worth_its_cost() -> None:
     surely = worth({"hybrid": [0.495], "generative": [0.9], "lexical": [0.5]}, "hybrid")
     assert not surely.passed and (surely.value, surely.bound) == (pytest.approx(-0.005), 0.0)
     unsure = worth({"hybrid": [0.0, 0.9], "generative": [0.0], "lexical": [0.5]}, "hybrid")
-    assert unsure.passed and unsure.value == pytest.approx(-0.05) and "95 % interval -" in unsure.told
+    assert unsure.passed and unsure.value == pytest.approx(-0.05) and "95 % interval -" in unsure.detail
     assert worth({"hybrid": [0.6], "generative": [0.0], "lexical": [0.5]}, "hybrid").passed
 
 
 def test_where_the_words_alone_are_served_the_verdict_says_so() -> None:
     better = worth({"hybrid": [0.2], "generative": [0.6], "lexical": [0.5]}, "lexical")
-    assert better.passed and "of generative over" in better.told and "does not earn its place" in better.told
+    assert better.passed and "of generative over" in better.detail and "does not earn its place" in better.detail
     worse = worth({"hybrid": [0.4], "generative": [0.3], "lexical": [0.5]}, "lexical")
     assert not worse.passed and worse.value == pytest.approx(-0.1), "and not 0, of the stack over itself"
 

@@ -12,12 +12,13 @@ from genret_ops.evaluation.model_metrics import Question, reciprocal_ranks
 from genret_ops.promotion import gate
 from genret_ops.promotion.gate import judge_release
 from genret_ops.records import SyntheticQuery
-from genret_ops.registry.artifacts import seal
+from genret_ops.registry.artifacts import Manifest, release_folder, seal
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import Registry
-from genret_ops.retrieval.index import Index, Model
+from genret_ops.retrieval.artifacts import Model
+from genret_ops.retrieval.index import Index
 from genret_ops.settings import GateSettings
-from genret_ops.storage.home import Home
 
 
 def test_every_release_is_asked_under_its_own_settings_of_retrieval(
@@ -32,11 +33,18 @@ def test_every_release_is_asked_under_its_own_settings_of_retrieval(
     search = json.loads((staging / "search.json").read_text())
     search["retrieval"]["pool"] = 10
     (staging / "search.json").write_text(json.dumps(search))
-    content = seal(
-        staging, home.releases, {"settings": home.settings.model_dump(mode="json"), "trained_on": first.delta}
+    manifest = Manifest(settings=home.settings.model_dump(mode="json"), trained_on=first.delta)
+    content = seal(staging, home.releases, manifest)
+    number = registry.register(
+        content,
+        release_folder(home.releases, content),
+        generation=0,
+        delta=first.delta,
+        parent=1,
+        head=first.head,
+        metrics={},
+        actor="test",
     )
-    facts = {"generation": 0, "delta": first.delta, "parent": 1, "head": first.head, "metrics": {}}
-    number = registry.register(content, home.releases / content[:16], actor="test", **facts)
     pools = list[int]()
 
     def seen(index: Index, model: Model, put: list[Question]) -> dict[str, np.ndarray]:
@@ -46,8 +54,8 @@ def test_every_release_is_asked_under_its_own_settings_of_retrieval(
     monkeypatch.setattr(gate, "reciprocal_ranks", seen)
     (passage, *_) = open_release(home)[1].index.head.passages
     query = SyntheticQuery("a question", "sentence", (passage.passage_id,), "gate", "test", 0)
-    monkeypatch.setattr(gate, "heldout", lambda home, release: [query])
-    judge_release(home, registry, registry.release(number), GateSettings())
+    monkeypatch.setattr(gate, "heldout_queries", lambda home, release: [query])
+    judge_release(home, registry.release(number), GateSettings())
     assert pools == [10, 100, 100], "the release, the champion, the reference"
 
 
@@ -59,4 +67,4 @@ def test_nothing_but_what_was_sealed_is_judged(home_copy: Path) -> None:
     data = rows.read_bytes()
     rows.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     with pytest.raises(BrokenRelease, match=r"rows\.npy differs"):
-        judge_release(home, registry, release, GateSettings())
+        judge_release(home, release, GateSettings())

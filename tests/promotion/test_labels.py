@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from genret_ops.errors import GenretError
-from genret_ops.promotion.labels import add_labels, labelled, parse, read_labels
+from genret_ops.promotion.judgments import add_labels, label_questions, parse_labels, read_labels
 from tests.support.small_head import head_of
 
 DOCUMENTS = {
@@ -26,18 +26,18 @@ def test_a_judgement_is_kept_once(tmp_path: Path) -> None:
 )
 def test_a_line_that_is_none_is_named(line: str) -> None:
     with pytest.raises(GenretError, match="labels, line 3"):
-        list(parse([b'{"query": "q", "document": "d"}', b"", line.encode()], "labels"))
+        list(parse_labels([b'{"query": "q", "document": "d"}', b"", line.encode()], "labels"))
 
 
 def test_labels_follow_edits_and_are_dropped_with_their_document() -> None:
     labels = [("how to brew", "tea"), ("which cups", "cups"), ("which cups", "tea"), ("gone", "left")]
-    questions = labelled(head_of(DOCUMENTS), labels)
+    questions = label_questions(head_of(DOCUMENTS), labels)
     assert [(one.text, set(one.right), one.document) for one in questions] == [
         ("how to brew", {0, 1}, "tea"),
         ("which cups", {0, 1, 2}, "cups"),
     ]
     edited = head_of({"tea": ("Tea", {}, [["Tea is steeped now."]])}, gone=["Tea is brewed."])
-    assert [(one.text, set(one.right)) for one in labelled(edited, labels)] == [
+    assert [(one.text, set(one.right)) for one in label_questions(edited, labels)] == [
         ("how to brew", {0}),
         ("which cups", {0}),
     ]

@@ -9,9 +9,9 @@ import numpy as np
 from assets.lib import runner
 from genret_ops.modeling.embeddings import Rows
 from genret_ops.promotion.gate import judge_patch
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import Registry
-from genret_ops.storage.home import Home
 
 
 def test_the_light_gate_asks_what_came_last(home_copy: Path, tmp_path: Path) -> None:
@@ -36,8 +36,8 @@ def test_the_light_gate_asks_what_came_last(home_copy: Path, tmp_path: Path) -> 
     Rows(broken, rows.starts).save(staging, "fresh-")
     index, worse = open_release(home)[1].index, replace(release, folder=staging)
     assert judge_patch(index, worse).refusals == [], "ten of fifty are few"
-    assert "reachable" in judge_patch(index, worse, since=before.head["docids"]).refusals[0]
-    assert judge_patch(index, release, since=before.head["docids"]).refusals == []
+    assert "reachable" in judge_patch(index, worse, since=before.head.docids).refusals[0]
+    assert judge_patch(index, release, since=before.head.docids).refusals == []
 
 
 def test_new_passages_that_share_a_sentence_come_through(home_copy: Path, tmp_path: Path) -> None:

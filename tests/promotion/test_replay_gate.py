@@ -11,12 +11,13 @@ from genret_ops.evaluation.model_metrics import Question, questions
 from genret_ops.modeling.docid_head import RowScorer
 from genret_ops.promotion.gate import judge
 from genret_ops.records import SyntheticQuery
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.verdict import Criterion
-from genret_ops.retrieval.index import Index, Model
+from genret_ops.retrieval.artifacts import Model
+from genret_ops.retrieval.index import Index
 from genret_ops.settings import GateSettings
-from genret_ops.storage.home import Home
-from genret_ops.synthesis.queries import membership, neighbours, write_queries
+from genret_ops.synthesis.queries import lexical_neighbours, membership, write_queries
 from genret_ops.training import sft
 from genret_ops.training.dataset import genesis_rows, prepare_job
 
@@ -50,7 +51,7 @@ def asked(index: Index) -> list[Question]:
 def trained(home: Home, index: Index, like: Model, folder: Path, share: float | None = None) -> Model:
     """A model like another, trained from genesis, or grown from the one in `first`, with that share of replay."""
     head, settings = index.head, home.settings.with_training(steps=FIRST, update_steps=STEPS, replay=share)
-    near, parent = neighbours(head, index.lexical), None if share is None else folder.parent / "first" / "sft"
+    near, parent = lexical_neighbours(head, index.lexical), None if share is None else folder.parent / "first" / "sft"
     queries = write_queries(head, near, settings, like.known if parent else None)
     if parent is None:
         queries = [one for one in queries if not {numbered(index)[own] for own in one.positives} - like.known]

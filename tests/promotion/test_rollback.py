@@ -7,9 +7,9 @@ import pytest
 
 from assets.lib import runner
 from genret_ops.errors import GenretError
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import Registry
-from genret_ops.storage.home import Home
 from tests.support.releases import another
 
 

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from genret_ops.errors import BrokenRelease
 from genret_ops.registry import artifacts
-from genret_ops.registry.artifacts import content_hash, git_revision, library_versions, read_manifest, seal, verify
+from genret_ops.registry.artifacts import (
+    Manifest,
+    content_hash,
+    git_revision,
+    library_versions,
+    read_manifest,
+    seal,
+    verify,
+)
 from genret_ops.storage.files import file_hash
 
 FILES = {"adapter.safetensors": b"weights", "rows/map.npy": b"\x00\x01", "settings.json": b"{}"}
@@ -26,8 +34,8 @@ def staging(folder: Path, files: dict[str, bytes] = FILES) -> Path:
 
 @pytest.fixture
 def sealed(tmp_path: Path) -> Path:
-    artifacts = seal(staging(tmp_path / "staging"), tmp_path / "releases", {"seeds": {"training": 7}})
-    return tmp_path / "releases" / artifacts[:16]
+    content = seal(staging(tmp_path / "staging"), tmp_path / "releases", Manifest(seeds={"training": 7}))
+    return tmp_path / "releases" / content[:16]
 
 
 def unlocked(path: Path) -> Path:
@@ -38,15 +46,15 @@ def unlocked(path: Path) -> Path:
 def test_sealing_moves_the_folder_under_its_hash(tmp_path: Path) -> None:
     folder = staging(tmp_path / "staging")
     expected = content_hash(folder)
-    artifacts = seal(folder, tmp_path / "releases", {"seeds": {"training": 7}})
-    target = tmp_path / "releases" / artifacts[:16]
-    assert artifacts == expected and len(artifacts) == 64
+    content = seal(folder, tmp_path / "releases", Manifest(seeds={"training": 7}))
+    target = tmp_path / "releases" / content[:16]
+    assert content == expected and len(content) == 64
     assert not folder.exists() and target.is_dir()
     assert {p.relative_to(target).as_posix() for p in target.rglob("*") if p.is_file()} == {*FILES, "manifest.json"}
     assert all(not path.stat().st_mode & 0o222 for path in target.rglob("*") if path.is_file())
     manifest = read_manifest(target)
-    assert manifest["seeds"] == {"training": 7} and manifest["content_hash"] == artifacts
-    assert manifest["files"].keys() == FILES.keys()
+    assert manifest.seeds == {"training": 7} and manifest.content_hash == content
+    assert manifest.files.keys() == FILES.keys()
     verify(target)
 
 
@@ -67,9 +75,9 @@ def test_only_those_of_the_top_are_left_out(sealed: Path, name: str) -> None:
 
 def test_the_same_content_twice_is_one_release(tmp_path: Path, sealed: Path) -> None:
     again = staging(tmp_path / "again")
-    assert seal(again, tmp_path / "releases", {"seeds": "others"}) == content_hash(sealed)
+    assert seal(again, tmp_path / "releases", Manifest(seeds={"training": 8})) == content_hash(sealed)
     assert not again.exists()
-    assert read_manifest(sealed)["seeds"] == {"training": 7}
+    assert read_manifest(sealed).seeds == {"training": 7}
     assert len(list((tmp_path / "releases").iterdir())) == 1
 
 
@@ -77,7 +85,7 @@ def test_a_broken_release_is_not_taken_for_the_same_content(tmp_path: Path, seal
     unlocked(sealed / "settings.json").write_bytes(b"{ }")
     again = staging(tmp_path / "again")
     with pytest.raises(BrokenRelease, match=r"settings\.json differs"):
-        seal(again, tmp_path / "releases", {})
+        seal(again, tmp_path / "releases", Manifest())
     assert again.exists()
 
 
@@ -86,7 +94,7 @@ def test_sealing_that_was_cut_off_can_be_repeated(tmp_path: Path) -> None:
     for path in folder.rglob("*"):
         if path.is_file():
             path.chmod(0o444)
-    verify(tmp_path / "releases" / seal(folder, tmp_path / "releases", {})[:16])
+    verify(tmp_path / "releases" / seal(folder, tmp_path / "releases", Manifest())[:16])
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -115,7 +123,7 @@ def test_verify_names_the_first_in_order_of_path(sealed: Path) -> None:
 
 def test_a_manifest_that_was_changed_with_its_file_still_shows(sealed: Path) -> None:
     unlocked(sealed / "settings.json").write_bytes(b"{ }")
-    manifest = read_manifest(sealed)
+    manifest = json.loads((sealed / "manifest.json").read_text())
     manifest["files"]["settings.json"] = file_hash(sealed / "settings.json")
     unlocked(sealed / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(BrokenRelease, match=r"manifest\.json differs"):
@@ -136,13 +144,14 @@ def test_what_cannot_be_sealed(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for folder in (tmp_path / "empty", staging(tmp_path / "card", {"README.md": b"card"})):
         with pytest.raises(BrokenRelease, match="no model file"):
-            seal(folder, tmp_path / "releases", {})
+            seal(folder, tmp_path / "releases", Manifest())
     linked = staging(tmp_path / "linked")
     (linked / "outside").symlink_to(tmp_path)
     with pytest.raises(BrokenRelease, match="outside is not a plain file"):
-        seal(linked, tmp_path / "releases", {})
-    with pytest.raises(ValueError, match="files"):
-        seal(staging(tmp_path / "reserved"), tmp_path / "releases", {"files": {}})
+        seal(linked, tmp_path / "releases", Manifest())
+    for reserved in (Manifest(files={"adapter": "0" * 64}), Manifest(content_hash="0" * 64)):
+        with pytest.raises(ValueError, match="files"):
+            seal(staging(tmp_path / "reserved"), tmp_path / "releases", reserved)
 
 
 names = st.text("abc/.-é", min_size=1, max_size=8).filter(

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from genret_ops.errors import BrokenRelease
+from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry
-from genret_ops.storage.home import Home
 from serving.auth.access import Caller
 from serving.routes import releases
 from serving.worker import Worker
@@ -16,13 +16,13 @@ from tests.support.databases import Database
 from tests.support.releases import another
 from tests.support.small_corpus import Genret
 
-TOLD = "the gate's report on r1 is not the one that was made: judge it again"
+TOLD = "the gate's report on r1 is not the one that was made: judge the release again"
 
 
 def test_the_releases_are_listed_with_the_broken_report_of_one(home_copy: Path, genret: Genret) -> None:
     assert another(Home(home_copy), 1, 1) == 2
     Database().tamper(home_copy, "UPDATE verdicts SET report = replace(report, 'true', 'false') WHERE release = 1")
-    with pytest.raises(BrokenRelease, match="judge it again"):
+    with pytest.raises(BrokenRelease, match="judge the release again"):
         Registry(home_copy).verdict(1)
 
     worker = Worker(home_copy)

@@ -15,9 +15,9 @@ import pytest
 
 from assets.lib import runner
 from genret_ops.registry.ancestry import answered_before
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import Registry
-from genret_ops.storage.home import Home
 from tests.support.releases import another
 
 PATIENCE = 120
@@ -42,7 +42,7 @@ else:
 READ = """
 import json, sys, time
 from pathlib import Path
-from genret_ops.storage.home import Home
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import Registry
 home, queries, stop = Home(Path(sys.argv[1])), json.loads(sys.argv[2]), Path(sys.argv[3])
@@ -107,7 +107,7 @@ def test_of_two_processes_one_promotion_wins(database_home: Path) -> None:
     won = numbers[said.index("won")]
     candidate = {} if won == numbers[-1] else {"candidate": numbers[-1]}
     assert registry.aliases() == {"champion": won, "previous": 1, **candidate}
-    assert registry.verify_chain() == []
+    assert registry.problems() == []
     assert [event.actor for event in registry.events()[-2:]] == ["process", "process"]
 
 
@@ -158,7 +158,7 @@ def test_a_reader_sees_one_champion_whole(home: Home, count: int, tmp_path: Path
         for hits, expected in zip(read["hits"], own[number], strict=True):
             assert [hit[:2] for hit in hits] == [hit[:2] for hit in expected], number
             assert [hit[2] for hit in hits] == pytest.approx([hit[2] for hit in expected], abs=1e-4)
-    assert registry.verify_chain() == []
+    assert registry.problems() == []
 
 
 def answers(home: Home, number: int) -> list[list[list[Any]]]:

@@ -14,10 +14,11 @@ from assets.lib import runner
 from genret_ops.cli import app
 from genret_ops.errors import GenretError
 from genret_ops.maintenance.backup import backup, restore
-from genret_ops.registry import aliases, database
+from genret_ops.registry import database, store
+from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry
 from genret_ops.settings import Settings
-from genret_ops.storage.home import Home, make_home
+from genret_ops.storage.home import make_home
 from tests.support.databases import PASSWORD, Database, Server
 from tests.support.small_corpus import TINY
 
@@ -42,9 +43,10 @@ def told(error: BaseException) -> str:
 
 def test_two_homes_do_not_share_a_database(on_postgres: Database, tmp_path: Path) -> None:
     first = Registry(on_postgres.used_by(tmp_path / "first"))
+    first.create()
     for _ in range(2):
         with pytest.raises(GenretError, match="belongs to another home than"):
-            Registry(on_postgres.used_by(tmp_path / "second"))
+            Registry(on_postgres.used_by(tmp_path / "second")).releases()
         (tmp_path / "second" / "genret.toml").unlink()
     assert first.releases() == [] == Registry(tmp_path / "first").releases()
 
@@ -53,7 +55,7 @@ def test_the_tables_of_something_else_are_left_alone(on_postgres: Database, tmp_
     assert on_postgres.server is not None
     on_postgres.server.run("CREATE TABLE invoices (number int); CREATE TABLE events (at text)", on_postgres.schema)
     with pytest.raises(GenretError, match="something else"):
-        Registry(on_postgres.used_by(tmp_path))
+        Registry(on_postgres.used_by(tmp_path)).create()
     assert len(tables(on_postgres)) == 2
 
 
@@ -61,7 +63,10 @@ def test_asking_makes_nothing(on_postgres: Database, ingested_home: Path, tmp_pa
     for home in (tmp_path / "lite", on_postgres.used_by(tmp_path / "large")):
         shutil.copytree(ingested_home, home, dirs_exist_ok=True, ignore=shutil.ignore_patterns("genret.toml"))
         make_home(home)
-        assert Registry.existing(home) is None
+        registry = Registry(home)
+        assert registry.releases() == registry.events() == registry.problems() == registry.rows() == []
+        assert registry.aliases() == registry.verdicts() == registry.retired() == {}
+        assert registry.champion() is None and registry.present() == []
         for command in ("status", "releases", "search"):
             CliRunner().invoke(app, [command, *(["bees"] if command == "search" else []), "--home", str(home)])
         assert not list(home.glob("registry.*"))
@@ -72,16 +77,20 @@ def test_a_home_with_releases_gets_no_second_registry(
     home_copy: Path, on_postgres: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GENRET_REGISTRY__URL", on_postgres.url)
-    for ask in (Registry, Registry.existing, lambda home: backup(Home(home), home.with_suffix(".tar"))):
-        with pytest.raises(GenretError, match=r"holds releases, and .* no registry of them"):
-            ask(home_copy)
+    for use in (
+        lambda home: Registry(home).create(),
+        lambda home: Registry(home).releases(),
+        lambda home: backup(Home(home), home.with_suffix(".tar")),
+    ):
+        with pytest.raises(GenretError, match=r"holds releases, but .* no registry of them"):
+            use(home_copy)
     assert tables(on_postgres) == []
     monkeypatch.delenv("GENRET_REGISTRY__URL")
     assert Registry(home_copy).alias("champion") == 1
 
 
 def test_a_registry_from_before_homes_had_ids_is_taken_over(tmp_path: Path) -> None:
-    Registry(tmp_path)
+    Registry(tmp_path).create()
     Database().tamper(tmp_path, "DROP TABLE owner")
     (tmp_path / "registry.id").unlink()
     assert Registry(tmp_path).releases() == [] and (tmp_path / "registry.id").exists()
@@ -100,7 +109,7 @@ def test_a_registry_from_before_homes_had_ids_is_taken_over(tmp_path: Path) -> N
 )
 def test_an_address_that_is_none_is_refused_and_not_repeated(tmp_path: Path, url: str) -> None:
     with pytest.raises(GenretError, match="must read postgresql") as caught:
-        Registry(Database(url).used_by(tmp_path))
+        Registry(Database(url).used_by(tmp_path)).releases()
     assert SECRET not in told(caught.value)
 
 
@@ -129,7 +138,7 @@ def test_a_server_that_refuses_or_is_not_there(on_postgres: Database, tmp_path: 
     ):
         (tmp_path / "genret.toml").unlink(missing_ok=True)
         with pytest.raises(GenretError, match=match) as caught:
-            Registry(Database(url).used_by(tmp_path))
+            Registry(Database(url).used_by(tmp_path)).releases()
         assert SECRET not in told(caught.value) and PASSWORD not in told(caught.value)
 
 
@@ -143,7 +152,7 @@ def test_a_missing_driver_names_the_extra(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_damaged_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "registry.db").write_text("no database" * 100)
     with pytest.raises(GenretError, match=r"registry\.db\) cannot be used"):
-        Registry(tmp_path)
+        Registry(tmp_path).releases()
 
 
 def test_no_dump_and_no_hash_of_settings_holds_the_address(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,12 +172,12 @@ def test_writers_wait_a_bounded_time_and_readers_not_at_all(
     registry = Registry(database_home)
     verdict = registry.verdict(1)
     assert verdict is not None
-    with database.writing(registry._engine) as connection:
-        aliases.move(connection, "champion", 1, 1, actor="ann", reason="slow")
+    with database.writing(registry._writable) as connection:
+        store._move(connection, "champion", 1, 1, actor="ann", reason="slow")
         connection.execute(database.aliases.delete().where(database.aliases.c.name == "candidate"))
         started = time.monotonic()
-        with Registry(database_home)._engine.connect() as reader:
-            assert aliases.standing(reader) == {"champion": 1, "candidate": 1}
+        with Registry(database_home)._writable.connect() as reader:
+            assert store._aliases(reader) == {"champion": 1, "candidate": 1}
         read = time.monotonic() - started
         with pytest.raises(GenretError, match=r"another command has been writing in the registry .* for 1 s"):
             Registry(database_home).record_verdict(1, verdict, "bob")
@@ -180,13 +189,13 @@ def test_writers_wait_a_bounded_time_and_readers_not_at_all(
 
 def test_all_that_a_connection_reads_is_of_one_moment(database_home: Path) -> None:
     registry = Registry(database_home)
-    with registry._engine.connect() as connection:
-        before = aliases.standing(connection)
-        with database.writing(registry._engine) as other:
-            aliases.move(other, "previous", 1, None, actor="ann", reason="meanwhile")
-        assert aliases.standing(connection) == before
-    with registry._engine.connect() as connection:
-        assert aliases.standing(connection) == {**before, "previous": 1}
+    with registry._writable.connect() as connection:
+        before = store._aliases(connection)
+        with database.writing(registry._writable) as other:
+            store._move(other, "previous", 1, None, actor="ann", reason="meanwhile")
+        assert store._aliases(connection) == before
+    with registry._writable.connect() as connection:
+        assert store._aliases(connection) == {**before, "previous": 1}
 
 
 def test_a_home_goes_on_where_its_registry_was_moved_to(

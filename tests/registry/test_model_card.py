@@ -6,7 +6,7 @@ from typing import Any
 import jinja2
 import pytest
 
-from genret_ops.registry.artifacts import release_folder, seal, verify
+from genret_ops.registry.artifacts import Manifest, release_folder, seal, verify
 from genret_ops.registry.model_card import write_card
 
 
@@ -123,6 +123,6 @@ def test_a_card_may_be_written_again_beside_a_sealed_release(tmp_path: Path, fac
     staging.mkdir()
     (staging / "adapter").write_text("weights")
     write_card(staging, facts)
-    release = release_folder(tmp_path / "releases", seal(staging, tmp_path / "releases", {}))
+    release = release_folder(tmp_path / "releases", seal(staging, tmp_path / "releases", Manifest()))
     assert "# Renamed" in lines(release, facts | {"name": "Renamed"})
     verify(release)

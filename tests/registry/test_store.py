@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from genret_ops.errors import AliasMoved, BrokenRelease, GateRefused, GenretError, NothingToSearch
+from genret_ops.records import SnapshotRecord
 from genret_ops.registry.ancestry import chain, reference, trained_in
-from genret_ops.registry.artifacts import read_manifest, release_folder, seal
+from genret_ops.registry.artifacts import Manifest, release_folder, seal
+from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry
 from genret_ops.registry.verdict import Criterion, Verdict
 from tests.support.databases import Database
@@ -21,7 +23,9 @@ Add = Callable[..., int]
 
 @pytest.fixture
 def registry(database: Database, tmp_path: Path) -> Registry:
-    return Registry(database.used_by(tmp_path / "home"))
+    registry = Registry(database.used_by(tmp_path / "home"))
+    registry.create()
+    return registry
 
 
 @pytest.fixture
@@ -30,7 +34,7 @@ def add(registry: Registry) -> Add:
 
     def add(text: str, **facts: Any) -> int:
         content = sealed(registry.home, text)
-        facts = {"generation": 1, "delta": "delta-00000", "head": {"passages": 3}, "metrics": {}, **facts}
+        facts = {"generation": 1, "delta": "delta-00000", "head": head(3), "metrics": {}, **facts}
         folder = release_folder(registry.home / "releases", content)
         number = registry.register(content, folder, actor="ann", **facts)
         if registry.verdict(number) is None:
@@ -42,6 +46,11 @@ def add(registry: Registry) -> Add:
     return add
 
 
+def head(passages: int = 0, snapshot: str = "delta-00000") -> SnapshotRecord:
+    """A corpus head of so many passages."""
+    return SnapshotRecord(snapshot, passages=passages)
+
+
 def verdict(content: str, delta: str = "delta-00000", value: float = 0.9) -> Verdict:
     """The gate's word: it passes where `value` is at least 0.5."""
     return Verdict(content, delta, (Criterion("reachable", value, 0.5, value >= 0.5, "share of passages"),))
@@ -51,18 +60,19 @@ def sealed(home: Path, text: str) -> str:
     folder = home / "staging"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "adapter").write_text(text)
-    return seal(folder, home / "releases", {})
+    return seal(folder, home / "releases", Manifest())
 
 
 def test_a_release_is_told_as_it_was_registered(registry: Registry, add: Add) -> None:
     add("one")
-    add("two", generation=2, delta="delta-00004", parent=1, head={"passages": 9}, metrics={"MRR@10": 0.5})
+    add("two", generation=2, delta="delta-00004", parent=1, head=head(9, "delta-00004"), metrics={"MRR@10": 0.5})
     assert [release.number for release in registry.releases()] == [1, 2]
     release = registry.release(2)
     assert (release.generation, release.delta, release.parent) == (2, "delta-00004", 1)
-    assert release.head == {"passages": 9} and release.metrics == {"MRR@10": 0.5}
+    assert release.head.passages == 9 and release.head.hash == head(9, "delta-00004").hash
+    assert release.metrics == {"MRR@10": 0.5}
     assert release.created_at.utcoffset() == timedelta(0)
-    assert read_manifest(release.folder)["content_hash"] == release.content_hash
+    assert release.manifest().content_hash == release.content_hash
 
 
 def test_what_is_registered_is_candidate_and_what_passed_may_be_champion(registry: Registry, add: Add) -> None:
@@ -90,13 +100,13 @@ def test_what_is_registered_is_candidate_and_what_passed_may_be_champion(registr
 def test_the_same_content_on_the_same_head_is_the_same_release(registry: Registry, add: Add) -> None:
     assert add("one") == add("one") == 1
     assert len(registry.events()) == 4
-    assert add("one", head={"passages": 4}) == 2
+    assert add("one", head=head(4)) == 2
 
 
 def test_only_what_was_sealed_as_this_content_is_registered(registry: Registry) -> None:
     content = sealed(registry.home, "one")
     folder = release_folder(registry.home / "releases", content)
-    facts: dict[str, Any] = {"generation": 1, "delta": "delta-00000", "head": {}, "metrics": {}, "actor": "ann"}
+    facts: dict[str, Any] = {"generation": 1, "delta": "delta-00000", "head": head(), "metrics": {}, "actor": "ann"}
     with pytest.raises(BrokenRelease, match="another release"):
         registry.register("0" * 64, folder, **facts)
     with pytest.raises(GenretError, match="r7"):
@@ -107,7 +117,7 @@ def test_only_what_was_sealed_as_this_content_is_registered(registry: Registry) 
 
 
 def test_releases_by_number_alias_and_hash(registry: Registry, add: Add) -> None:
-    add("one"), add("two"), add("two", head={"passages": 4})
+    add("one"), add("two"), add("two", head=head(4))
     first = registry.release(1)
     for name in ("1", "r1", "champion", first.content_hash, first.content_hash[:8]):
         assert registry.release(name) == first
@@ -142,13 +152,13 @@ def test_a_candidate_is_one_until_its_model_was_champion(registry: Registry, add
     assert registry.alias("candidate") == 2
     registry.promote(2, "bob", "better")
     assert registry.alias("candidate") is None
-    patch = add("two", head={"passages": 4}, candidate=False)
+    patch = add("two", head=head(4), candidate=False)
     registry.promote(patch, "bob", "more passages")
     assert registry.aliases() == {"champion": 3, "previous": 2}, "nor is it after a patch"
     registry.promote(1, "bob", "back")
     assert registry.alias("candidate") is None, "nor after a rollback"
     assert add("three") == registry.alias("candidate") == 4
-    assert registry.verify_chain() == []
+    assert registry.problems() == []
 
 
 def test_a_promotion_that_lost_changes_nothing(registry: Registry, add: Add) -> None:
@@ -184,7 +194,7 @@ def test_another_sealed_release_in_its_place_is_not_promoted(registry: Registry,
 def test_nothing_passes_that_the_gate_refused_or_never_saw(registry: Registry, add: Add) -> None:
     add("one")
     content = sealed(registry.home, "two")
-    facts: dict[str, Any] = {"generation": 1, "delta": "delta-00000", "head": {}, "metrics": {}, "actor": "ann"}
+    facts: dict[str, Any] = {"generation": 1, "delta": "delta-00000", "head": head(), "metrics": {}, "actor": "ann"}
     registry.register(content, release_folder(registry.home / "releases", content), **facts)
     with pytest.raises(GateRefused, match="never judged"):
         registry.promote(2, "ann", "unseen")
@@ -199,7 +209,7 @@ def test_nothing_passes_that_the_gate_refused_or_never_saw(registry: Registry, a
     assert registry.alias("champion") == 2
     (promoted,) = [event for event in registry.events() if event.kind == "promoted" and event.release == 2]
     assert promoted.facts["reason"] == "needed; waived: the demo is today"
-    assert registry.verify_chain() == []
+    assert registry.problems() == []
 
 
 def test_the_latest_verdict_counts_and_a_changed_one_is_seen(registry: Registry, add: Add, database: Database) -> None:
@@ -227,7 +237,7 @@ def test_a_home_can_be_moved(registry: Registry, add: Add, tmp_path: Path) -> No
     moved = Registry(tmp_path / "elsewhere")
     assert moved.release(1).folder.is_relative_to(tmp_path / "elsewhere")
     moved.promote(2, "ann", "still whole")
-    assert moved.verify_chain() == []
+    assert moved.problems() == []
 
 
 def race(workers: int, act: Callable[[int], None]) -> list[type[Exception] | None]:
@@ -252,7 +262,7 @@ def test_of_many_threads_one_promotion_wins(registry: Registry, add: Add) -> Non
     told = race(5, lambda i: registry.promote(i + 2, f"thread {i}", "race", expected=1))
     assert told.count(None) == 1 and told.count(AliasMoved) == 4
     assert registry.alias("champion") == told.index(None) + 2 and registry.alias("previous") == 1
-    assert registry.verify_chain() == []
+    assert registry.problems() == []
 
 
 def test_many_registrations_at_once_leave_no_gap(registry: Registry) -> None:
@@ -265,7 +275,7 @@ def test_many_registrations_at_once_leave_no_gap(registry: Registry) -> None:
             release_folder(registry.home / "releases", content),
             generation=1,
             delta="delta-00000",
-            head={},
+            head=head(),
             metrics={},
             actor=f"thread {i}",
         )
@@ -273,13 +283,41 @@ def test_many_registrations_at_once_leave_no_gap(registry: Registry) -> None:
     assert race(8, register) == [None] * 8
     assert [release.number for release in registry.releases()] == [1, 2, 3, 4]
     assert registry.alias("champion") is None and registry.alias("candidate") in (1, 2, 3, 4)
-    assert registry.verify_chain() == []
+    assert registry.problems() == []
 
 
 def test_a_new_registry_is_opened_by_many_at_once(database: Database, tmp_path: Path) -> None:
     database.used_by(tmp_path)
 
-    def read(_: int) -> None:
-        assert Registry(tmp_path).releases() == []
+    def create(_: int) -> None:
+        registry = Registry(tmp_path)
+        registry.create()
+        assert registry.releases() == []
 
-    assert race(12, read) == [None] * 12
+    assert race(12, create) == [None] * 12
+
+
+def test_a_registry_that_was_never_made_reads_as_empty_and_is_not_made(database: Database, tmp_path: Path) -> None:
+    home = Home(database.used_by(tmp_path / "home"))
+    before = sorted(home.path.rglob("*"))
+    assert home.registry.releases() == home.registry.present() == home.registry.events() == []
+    assert home.registry.problems() == home.registry.rows() == []
+    assert home.registry.aliases() == home.registry.verdicts() == home.registry.retired() == {}
+    assert home.registry.champion() is home.registry.alias("candidate") is home.registry.verdict(1) is None
+    with pytest.raises(NothingToSearch):
+        home.registry.release("champion")
+    assert sorted(home.path.rglob("*")) == before
+    if database.server is not None:
+        tables = f"SELECT tablename FROM pg_tables WHERE schemaname = '{database.schema}'"
+        assert database.server.run(tables) == []
+
+
+def test_a_registry_that_was_opened_before_another_made_it_sees_it(database: Database, tmp_path: Path) -> None:
+    opened = Home(database.used_by(tmp_path / "home")).registry
+    assert opened.releases() == [] and opened.champion() is None
+    other = Registry(tmp_path / "home")
+    other.create()
+    content = sealed(other.home, "one")
+    folder = release_folder(other.home / "releases", content)
+    other.register(content, folder, generation=0, delta="delta-00000", head=head(), metrics={}, actor="ann")
+    assert [release.name for release in opened.releases()] == ["r1"] and opened.alias("candidate") == 1

@@ -6,10 +6,10 @@ import numpy as np
 
 from genret_ops.modeling.docid_head import finished_rows
 from genret_ops.modeling.embeddings import Rows
-from genret_ops.registry.artifacts import read_manifest, seal
+from genret_ops.registry.artifacts import Manifest, release_folder, seal
+from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry
 from genret_ops.registry.verdict import Verdict
-from genret_ops.storage.home import Home
 
 
 def another(home: Home, of: int, seed: int, judged: bool = True) -> int:
@@ -24,12 +24,23 @@ def another(home: Home, of: int, seed: int, judged: bool = True) -> int:
     (staging / "rows.npy").unlink()  # a patch shares it with what it patches
     (staging / "starts.npy").unlink()
     Rows(np.random.default_rng(seed).permutation(rows.vectors), rows.starts).save(staging)
-    made_from = {"settings": home.settings.model_dump(mode="json"), "settings_hash": home.settings.hash()}
-    made_from["trained_on"] = model.delta
-    made_from["training_tables"] = read_manifest(model.folder)["training_tables"]
-    content = seal(staging, home.releases, made_from)
-    facts = {"generation": 0, "delta": model.delta, "parent": of, "head": model.head, "metrics": {}}
-    number = registry.register(content, home.releases / content[:16], actor="test", **facts)
+    manifest = Manifest(
+        settings=home.settings.model_dump(mode="json"),
+        settings_hash=home.settings.hash(),
+        trained_on=model.delta,
+        training_tables=model.manifest().training_tables,
+    )
+    content = seal(staging, home.releases, manifest)
+    number = registry.register(
+        content,
+        release_folder(home.releases, content),
+        generation=0,
+        delta=model.delta,
+        parent=of,
+        head=model.head,
+        metrics={},
+        actor="test",
+    )
     if judged:
         registry.record_verdict(number, Verdict(content, model.delta, ()), "test")
     return number
