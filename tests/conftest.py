@@ -109,7 +109,7 @@ def database(request: pytest.FixtureRequest) -> Database:
 def database_home(small_home: Path, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The built home with its registry in either kind of database, to do anything with."""
     from genret_ops.maintenance.backup import backup, restore
-    from genret_ops.storage.home import Home
+    from genret_ops.registry.home import Home
 
     backup(Home(small_home), tmp_path / "home.tar")
     with monkeypatch.context() as patch:

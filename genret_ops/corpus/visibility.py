@@ -81,7 +81,7 @@ def withdrawn(home: Path) -> frozenset[str]:
 
 def _withdrawn(home: Path, newest: str) -> frozenset[str]:
     found = _read(home)
-    posted: dict[str, str] = read_record(home, newest).posted if found and newest else {}
+    posted: Mapping[str, str] = read_record(home, newest).posted if found and newest else {}
     return frozenset(doc for doc, since in found.items() if since is None or posted.get(document_key(doc)) not in since)
 
 

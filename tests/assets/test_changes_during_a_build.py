@@ -10,13 +10,13 @@ import pytest
 from assets.lib import runner
 from genret_ops.errors import AliasMoved, GateRefused
 from genret_ops.promotion import gate
-from genret_ops.promotion.gate import judge_release, outdated
-from genret_ops.promotion.heldout import heldout
+from genret_ops.promotion.gate import is_outdated, judge_release
+from genret_ops.promotion.judgments import heldout_queries
 from genret_ops.registry.ancestry import trained_in
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import Registry
 from genret_ops.registry.verdict import Verdict
-from genret_ops.storage.home import Home
 from tests.support.releases import another
 
 MODES = ("hybrid", "generative", "lexical", "dense")
@@ -80,18 +80,18 @@ def test_a_release_is_compared_with_the_champion_of_now_before_it_follows_it(hom
     second, third = another(home, 1, 1), another(home, 1, 2)
     first, late = registry.release(1), registry.release(third)
     registry.record_verdict(third, Verdict(late.content_hash, late.delta, (), first.model), "test")
-    assert not outdated(registry, late)
+    assert not is_outdated(registry, late)
     runner.promote(home, f"r{second}", "a test")
-    assert outdated(registry, late)
+    assert is_outdated(registry, late)
     with pytest.raises(GateRefused, match="reachable"):
         runner.promote(home, f"r{third}", "it was let in once")
     verdict = registry.verdict(third)
-    assert verdict is not None and verdict.against == registry.release(second).model and not outdated(registry, late)
+    assert verdict is not None and verdict.against == registry.release(second).model and not is_outdated(registry, late)
     judged = len(registry.events("judged"))
     assert runner.promote(home, "r1", "it was champion before").number == 1
     assert len(registry.events("judged")) == judged
 
 
 def test_the_gate_asks_what_tuned_nothing(home_copy: Path) -> None:
-    queries = heldout(Home(home_copy), Registry(home_copy).release(1))
+    queries = heldout_queries(Home(home_copy), Registry(home_copy).release(1))
     assert queries and {query.split for query in queries} == {"gate"}

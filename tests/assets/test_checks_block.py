@@ -11,11 +11,11 @@ from dagster._core.errors import DagsterAssetCheckFailedError
 from assets.lib import runner
 from assets.lib.execution import instance_of
 from assets.lib.handover import CHECK
-from genret_ops.corpus import cut
+from genret_ops.corpus import chunking
 from genret_ops.corpus.chunking import cut_document
 from genret_ops.errors import DataRefused
 from genret_ops.identifiers import docids
-from genret_ops.ingestion import sources
+from genret_ops.ingestion import deduplication, sources
 from genret_ops.records import Document, Occurrence, Passage, Quarantined, SyntheticQuery
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
@@ -54,7 +54,7 @@ def as_before(home: Home) -> bool:
 
 
 def one_that_reads_a_rotten_document(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain: Callable[..., Iterator[Document | Quarantined]] = sources.quarantine_duplicates
+    plain: Callable[..., Iterator[Document | Quarantined]] = deduplication.quarantine_duplicates
 
     def broken(*arguments: object) -> Iterable[Document | Quarantined]:
         yield from plain(*arguments)
@@ -68,7 +68,7 @@ def one_that_loses_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
         pairs = cut_document(document, *settings)  # type: ignore[arg-type]
         return [(replace(passage, sentences=(*passage.sentences, "Never written.")), place) for passage, place in pairs]
 
-    monkeypatch.setattr(cut, "cut_document", broken)
+    monkeypatch.setattr(chunking, "cut_document", broken)
 
 
 def one_that_names_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,4 +162,4 @@ def test_a_warning_stops_nothing(small_home: Path) -> None:
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert "training queries ask for every passage that is to be learned" in str(check.description)
     assert Registry(small_home).alias("champion") == 1
-    assert Home(small_home).store.committed("delta-00000")["checked"] == {stage: [] for stage in INGESTED}
+    assert Home(small_home).store.committed("delta-00000").checked == {stage: [] for stage in INGESTED}

@@ -7,7 +7,7 @@ import pytest
 from dagster._core.storage.event_log import SqliteEventLogStorage
 
 from assets.lib.execution import instance_of
-from genret_ops.storage.home import Home
+from genret_ops.registry.home import Home
 
 
 @dg.op

@@ -8,8 +8,8 @@ import dagster as dg
 import pytest
 
 from assets.definitions import defs
-from assets.jobs import doors
-from assets.lib.resources import LOCKS, HomeResource
+from assets.jobs import jobs as launchable
+from assets.lib.resources import LOCKS, StageResource
 from assets.stage_jobs import assets, data_checks
 from genret_ops.errors import GenretError
 
@@ -25,14 +25,14 @@ CHAIN = {
     "sft_adapter": {"genesis_rows", "synthetic_queries"},
     "preference_pairs": {"sft_adapter"},
     "rpo_adapter": {"preference_pairs"},
-    "evaluation": {"rpo_adapter"},
-    "model_release": {"evaluation"},
+    "fusion_weights": {"rpo_adapter"},
+    "model_release": {"fusion_weights"},
     "gate": {"model_release"},
     "champion": {"gate"},
 }
 CHAIN_OF_INGEST = list(CHAIN)[:5]
 FAST = {"patch_release": {"docids"}}
-CHECKED = {"snapshot", "metadata", "passages", "synthetic_queries", "preference_pairs", "evaluation"}
+CHECKED = {"snapshot", "metadata", "passages", "synthetic_queries", "preference_pairs", "fusion_weights"}
 """Stages beside which a check stands; docids, which commit, have theirs within."""
 NIGHTLY = {"champion_report": {"champion"}}
 IN_TIME = "champion_learned_in_time"
@@ -68,11 +68,11 @@ def test_the_jobs_share_the_chain_out() -> None:
     assert jobs["evaluate"] == {*NIGHTLY, IN_TIME}
 
 
-def test_every_job_names_its_locks_and_every_door_says_what_can_be_set() -> None:
+def test_every_job_names_its_locks_and_says_what_can_be_set() -> None:
     locks = {job.name: job.tags.get(LOCKS) for job in defs.resolve_all_job_defs() if not job.name.startswith("__")}
     stages = {"update_stages": "corpus", "patch_stages": "corpus", "build_stages": "training"}
-    assert locks == stages | {"evaluate_stages": "evaluation"} | {job.name: None for job in doors}
-    for job in doors:
+    assert locks == stages | {"evaluate_stages": "evaluation"} | {job.name: None for job in launchable}
+    for job in launchable:
         (node,) = job.nodes
         fields = node.definition.config_schema.config_type.fields  # type: ignore[union-attr]
         assert job.description and all(field.description for field in fields.values())
@@ -96,7 +96,7 @@ def test_a_stage_whose_input_was_never_made_says_so(tmp_path: Path) -> None:
                 selection="passages",
                 partition_key="delta-00000",
                 instance=instance,
-                resources={"home": HomeResource(path=str(tmp_path))},
+                resources={"home": StageResource(path=str(tmp_path))},
             )
 
 
@@ -109,7 +109,7 @@ def test_a_committed_delta_is_never_written_again(ingested_home: Path) -> None:
                 selection="snapshot",
                 partition_key="delta-00000",
                 instance=instance,
-                resources={"home": HomeResource(path=str(ingested_home))},
+                resources={"home": StageResource(path=str(ingested_home))},
             )
 
 
@@ -122,7 +122,7 @@ def test_no_delta_is_left_out(ingested_home: Path) -> None:
                 selection="snapshot",
                 partition_key="delta-00007",
                 instance=instance,
-                resources={"home": HomeResource(path=str(ingested_home))},
+                resources={"home": StageResource(path=str(ingested_home))},
             )
 
 

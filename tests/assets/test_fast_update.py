@@ -17,10 +17,10 @@ from genret_ops.maintenance.backup import backup, restore
 from genret_ops.modeling.docid_head import finished_rows
 from genret_ops.modeling.encoder import Encoder
 from genret_ops.registry.ancestry import answered_before
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import model_on, open_release
 from genret_ops.registry.store import Registry
 from genret_ops.retrieval.retriever import Retriever
-from genret_ops.storage.home import Home
 from tests.support.places import on_disk, searchable, unreached
 from tests.support.releases import another
 from tests.support.searching import MODES, everything, opened
@@ -75,7 +75,7 @@ def test_words_of_the_snapshot_before_that_are_damaged_are_taken_apart_again(
     cached.unlink() if damaged is None else cached.write_bytes(damaged)
     (folder / "crane.md").write_text("# The crane\n\nA crane lifts the containers.")
     after = runner.ingest(Home(home_copy)).record
-    assert after["statistics"] == before["statistics"] != before["snapshot"], "they share word statistics"
+    assert after.statistics == before.statistics != before.snapshot, "they share word statistics"
     for query, doc_id in (("high tide", "tides.md"), ("lifts containers", "crane.md"), ("oak tree", "fire.md")):
         assert opened(home_copy).search(query, 1, "lexical").hits[0].doc_id == doc_id
 

@@ -8,11 +8,11 @@ import dagster as dg
 import pytest
 
 from assets.definitions import defs
-from assets.jobs import names
 from assets.lib.execution import instance_of
+from assets.lib.runs import mentions
 from genret_ops.corpus.erased import Erased
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
-from genret_ops.storage.home import Home
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -79,7 +79,7 @@ def another_process_holding(home: Path, lock: str) -> Any:
         begun, ended = Event(), Event()
 
         def hold() -> None:
-            with Home(home).alone(lock):
+            with Home(home).lock(lock):
                 begun.set()
                 ended.wait()
 
@@ -97,12 +97,12 @@ def another_process_holding(home: Path, lock: str) -> Any:
 
 def test_a_thread_holds_a_lock_once_and_others_do_not(tmp_path: Path) -> None:
     home = Home(tmp_path)
-    assert not home.busy("corpus")
-    with home.alone("corpus"), home.alone("corpus"):
-        assert home.busy("corpus")
-    assert not home.busy("corpus")
+    assert not home.is_locked("corpus")
+    with home.lock("corpus"), home.lock("corpus"):
+        assert home.is_locked("corpus")
+    assert not home.is_locked("corpus")
     with another_process_holding(tmp_path, "corpus"):
-        assert home.busy("corpus") and not home.busy("training")
+        assert home.is_locked("corpus") and not home.is_locked("training")
 
 
 def test_an_evaluation_leaves_a_report(home_copy: Path) -> None:
@@ -129,6 +129,6 @@ def test_an_erasure_takes_its_own_run_along(ingested_home: Path, tmp_path: Path)
 
 
 def test_a_document_is_named_by_its_id_or_its_path() -> None:
-    assert names({"ops": {"erase_document": {"config": {"document": "a.md"}}}}, "a.md")
-    assert names({"sources": ["/docs/a.md", "b.md"]}, "a.md")
-    assert not names({"sources": ["/docs/ba.md"], "steps": 3}, "a.md")
+    assert mentions({"ops": {"erase_document": {"config": {"document": "a.md"}}}}, "a.md")
+    assert mentions({"sources": ["/docs/a.md", "b.md"]}, "a.md")
+    assert not mentions({"sources": ["/docs/ba.md"], "steps": 3}, "a.md")

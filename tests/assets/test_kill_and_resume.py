@@ -15,9 +15,9 @@ import torch
 from safetensors.torch import load_file
 
 from assets.lib.execution import instance_of
+from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry
-from genret_ops.storage.home import Home
-from genret_ops.training.job import Job
+from genret_ops.training.job import TrainingJob
 
 Genret = Callable[..., subprocess.CompletedProcess[str]]
 PATIENCE = 300
@@ -66,7 +66,7 @@ def _child_of(parent: int, word: str) -> int:
 def test_the_curve_has_each_step_once(killed_and_built: tuple[Path, int, str]) -> None:
     home, killed_after, _ = killed_and_built
     assert killed_after < 8
-    losses = Job(Home(home).work("delta-00000") / "job").losses("sft")
+    losses = TrainingJob(Home(home).work("delta-00000") / "job").losses("sft")
     assert [step for step, _ in losses] == list(range(8))
 
 
@@ -82,7 +82,7 @@ def test_the_result_is_that_of_an_unkilled_build(killed_and_built: tuple[Path, i
 
 def test_it_went_on_from_the_checkpoint(killed_and_built: tuple[Path, int, str]) -> None:
     """A start from the first step would have written the mark over."""
-    assert Job(Home(killed_and_built[0]).work("delta-00000") / "job").losses("sft")[0] == (0, MARK)
+    assert TrainingJob(Home(killed_and_built[0]).work("delta-00000") / "job").losses("sft")[0] == (0, MARK)
 
 
 def test_the_instance_tells_of_both_runs(killed_and_built: tuple[Path, int, str]) -> None:

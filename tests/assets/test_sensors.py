@@ -12,13 +12,13 @@ from uuid import uuid4
 import dagster as dg
 import pytest
 
-from assets.jobs import UNREACHED
 from assets.lib.execution import instance_of
-from assets.lib.resources import HomeResource
+from assets.lib.resources import StageResource
+from assets.lib.runs import UNREACHED
 from assets.sensors import learning_is_due, nightly_evaluation, sources_changed
-from genret_ops.promotion.freshness import Freshness, Learned, freshness
+from genret_ops.promotion.retrain_policy import Freshness, LastBuild, measure_freshness
+from genret_ops.registry.home import Home
 from genret_ops.settings import UpdateSettings
-from genret_ops.storage.home import Home
 from tests.support.homes import committed
 
 SETTLE = 30.0
@@ -41,7 +41,7 @@ class Watched:
     def tick(self) -> dg.SensorResult:
         """One tick, as the daemon does it: the runs that it asks for are queued."""
         with dg.build_sensor_context(
-            instance=self.instance, cursor=self.cursor, resources={"home": HomeResource(path=str(self.home.path))}
+            instance=self.instance, cursor=self.cursor, resources={"home": StageResource(path=str(self.home.path))}
         ) as context:
             found = sources_changed(context)
         assert isinstance(found, dg.SensorResult)
@@ -113,9 +113,9 @@ def test_the_run_reads_what_has_settled_and_says_why_it_runs(watched: Watched) -
 
 def test_a_file_that_grows_waits(watched: Watched) -> None:
     watched.write("a.txt", "half a sen", age=0)
-    assert watched.skipped() == "1 files are still being written"
+    assert watched.skipped() == "1 file is still being written"
     watched.write("a.txt", "half a sentence, and the rest", age=0)
-    assert watched.skipped() == "1 files are still being written"
+    assert watched.skipped() == "1 file is still being written"
     watched.write("a.txt", "half a sentence, and the rest.")
     assert watched.launched() == "1 added"
 
@@ -144,7 +144,7 @@ def test_what_an_update_could_not_reach_is_tried_again(watched: Watched) -> None
 
 def test_nothing_is_launched_beside_a_command(watched: Watched) -> None:
     watched.write("a.txt", "one")
-    with watched.home.alone("corpus"):
+    with watched.home.lock("corpus"):
         assert watched.skipped() == "a command is at work on the corpus: looking again when it has ended"
     assert watched.launched() == "1 added"
 
@@ -155,7 +155,7 @@ def test_a_run_whose_process_was_killed_does_not_block_for_ever(watched: Watched
     watched.write("a.txt", "one")
     assert "is started already" in watched.skipped()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("assets.jobs._QUIET", -1.0)
+        patch.setattr("assets.lib.runs._QUIET", -1.0)
         assert watched.launched() == "1 added"
     ended = watched.instance.get_run_by_id(run.run_id)
     assert ended is not None and ended.status == dg.DagsterRunStatus.FAILURE
@@ -174,7 +174,7 @@ def test_a_source_that_is_away_is_named_and_keeps_no_other_waiting(watched: Watc
     away.rmdir()
     assert watched.launched() == "1 added"
     watched.end_run(dg.DagsterRunStatus.SUCCESS)
-    assert watched.skipped() == f"nothing has changed; cannot be reached, and counts as before: {away}"
+    assert watched.skipped() == f"nothing has changed; cannot be reached, so the last known state stays: {away}"
 
 
 def test_a_home_without_sources_says_what_to_do(watched: Watched) -> None:
@@ -191,7 +191,7 @@ def test_the_cursor_names_no_document(watched: Watched) -> None:
 
 def evaluated(home: Path, instance: dg.DagsterInstance, cursor: str | None = None) -> dg.SensorResult:
     with dg.build_sensor_context(
-        instance=instance, cursor=cursor, resources={"home": HomeResource(path=str(home))}
+        instance=instance, cursor=cursor, resources={"home": StageResource(path=str(home))}
     ) as context:
         found = learning_is_due(context)
     assert isinstance(found, dg.SensorResult)
@@ -203,7 +203,7 @@ def test_the_first_build_is_due_at_once_and_no_other_before_its_time(
 ) -> None:
     found = evaluated(ingested_home, instance)
     (request,) = found.run_requests or ()
-    assert request.run_config["ops"]["learn_what_is_pending"]["config"]["reason"] == "62 passages were unlearned"
+    assert request.run_config["ops"]["learn_what_is_pending"]["config"]["reason"] == "62 unlearned passages"
     again = evaluated(ingested_home, instance, found.cursor).skip_reason
     assert again is not None and "62 passages are unlearned" in str(again)
     assert "every passage is learned" in str(evaluated(small_home, instance).skip_reason)
@@ -213,21 +213,21 @@ def test_learning_is_due_by_count_by_age_and_again_after_a_refusal() -> None:
     settings = UpdateSettings(learn_after_passages=10, learn_after_hours=2)
     now = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
-    def due(unlearned: int, hours: float, learned: Learned = Learned(), served: bool = True) -> bool:  # noqa: B008
-        found = Freshness(unlearned, now - timedelta(hours=hours), served)
-        return learned.why_not(found, settings, now.timestamp()) is None
+    def due(unlearned: int, hours: float, learned: LastBuild = LastBuild(), served: bool = True) -> bool:  # noqa: B008
+        freshness = Freshness(unlearned, now - timedelta(hours=hours), served)
+        return learned.reason_to_wait(freshness, settings, now.timestamp()) is None
 
     assert not due(9, 1) and due(10, 1) and due(1, 2) and due(1, 0, served=False)
-    refused = Learned(now.timestamp() - 3600, 10)
+    refused = LastBuild(now.timestamp() - 3600, 10)
     assert not due(19, 5, refused) and due(20, 5, refused)
-    assert due(10, 5, Learned(now.timestamp() - 2 * 3600, 10))
+    assert due(10, 5, LastBuild(now.timestamp() - 2 * 3600, 10))
     assert not due(9, 1, refused), "that one was learned since"
-    assert not due(5, 1, Learned(now.timestamp() - 60, 5), served=False), "nor is a first build begun twice"
+    assert not due(5, 1, LastBuild(now.timestamp() - 60, 5), served=False), "nor is a first build begun twice"
 
 
 def test_the_age_of_what_is_unlearned_counts_from_its_delta(home_copy: Path) -> None:
     home = Home(home_copy)
-    assert freshness(home_copy).unlearned == 0 and freshness(home_copy).hours(datetime.now(UTC)) == 0
+    assert measure_freshness(home).unlearned == 0 == measure_freshness(home).hours(datetime.now(UTC))
     committed = json.loads((home_copy / "commits" / "delta-00000.json").read_text())
     places = json.loads((home_copy / "commits" / "delta-00000.places").read_text())
     for number, hours in ((1, 30), (2, 10)):
@@ -236,17 +236,17 @@ def test_the_age_of_what_is_unlearned_counts_from_its_delta(home_copy: Path) -> 
         (home_copy / "commits" / f"{name}.places").write_text(json.dumps(places))
         record = {**committed, "snapshot": name, "committed_at": at.isoformat()}
         (home_copy / "commits" / f"{name}.json").write_text(json.dumps(record))
-    found = freshness(home_copy)
+    found = measure_freshness(Home(home_copy))
     assert found.unlearned == 2 and round(found.hours(datetime.now(UTC))) == 30
     del places["passages"]["new-1.md"]
     (home_copy / "commits" / "delta-00002.places").write_text(json.dumps(places))
-    found = freshness(home.path)
+    found = measure_freshness(home)
     assert found.unlearned == 1 and round(found.hours(datetime.now(UTC))) == 10
 
 
 def test_the_nightly_evaluation_waits_for_a_champion(ingested_home: Path, small_home: Path) -> None:
     def tonight(home: Path) -> object:
-        with dg.build_schedule_context(resources={"home": HomeResource(path=str(home))}) as context:
+        with dg.build_schedule_context(resources={"home": StageResource(path=str(home))}) as context:
             return nightly_evaluation(context)
 
     found = tonight(ingested_home)

@@ -11,16 +11,15 @@ from safetensors.numpy import load_file
 
 from assets.lib import runner
 from assets.lib.execution import instance_of
-from genret_ops.promotion.retrain_policy import from_genesis
+from genret_ops.promotion.retrain_policy import reason_for_genesis
 from genret_ops.registry.ancestry import chain
-from genret_ops.registry.artifacts import read_manifest
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import Registry, Release
 from genret_ops.registry.verdict import MEMORY, Criterion, Verdict
-from genret_ops.storage.home import Home
 from genret_ops.summaries import difference, status
 from genret_ops.synthesis.queries import heldout_docids, read_queries
-from genret_ops.training.job import Job
+from genret_ops.training.job import TrainingJob
 from tests.support.releases import another
 
 
@@ -46,8 +45,8 @@ def champion(home: Path) -> Release:
 def test_the_adapter_grows_from_the_champion(updated: Path) -> None:
     registry, now = Registry(updated), champion(updated)
     assert now.parent is not None and now.generation == 0
-    before, manifest = registry.release(now.parent), read_manifest(now.folder)
-    assert manifest["steps"] == {"sft": 4, "rpo": 1}
+    before, manifest = registry.release(now.parent), now.manifest()
+    assert manifest.steps == {"sft": 4, "rpo": 1}
     assert chain(registry, now.number) == 1 and chain(registry, before.number) == 0
     old, new = (load_file(release.folder / "head.safetensors") for release in (before, now))
     assert len(new["residual.weight"]) == len(old["residual.weight"]) + 5
@@ -65,21 +64,21 @@ def test_what_was_pending_is_learned(updated: Path) -> None:
 def test_half_of_the_training_asks_for_what_is_known(updated: Path) -> None:
     home = Home(updated)
     delta = home.store.snapshots()[-1]
-    version = read_manifest(champion(updated).folder)["training_tables"]["queries"]
+    version = champion(updated).manifest().training_tables["queries"]
     _, retriever = open_release(home)
-    docid_of = {passage.passage_id: docid for docid, passage in enumerate(retriever.index.head.passages)}
-    held = np.logical_or(*heldout_docids(retriever.index.head, home.settings))
-    learned = len(docid_of) - 5
+    head = retriever.index.head
+    heldout = np.logical_or(*heldout_docids(head, home.settings))
+    learned = len(head) - 5
     for split in ("train", "hard"):
         rows = read_queries(home.store, delta, version, (split,))
-        asked = [docid_of[row.positives[0]] for row in rows]
-        assert not held[asked].any()
-        share = np.mean([docid >= learned for docid in asked])
+        docids = [head.docid_of[row.positives[0]] for row in rows]
+        assert not heldout[docids].any()
+        share = np.mean([docid >= learned for docid in docids])
         assert share == 0.5 if split == "train" else 0.3 < share < 0.7
 
 
 def test_the_job_started_from_what_the_parent_learned(updated: Path) -> None:
-    job = Job(Home(updated).work("delta-00001") / "job")
+    job = TrainingJob(Home(updated).work("delta-00001") / "job")
     parent = Registry(updated).release(champion(updated).parent or 0)
     assert job.parent is not None
     for name in ("adapter/adapter_model.safetensors", "head.safetensors"):
@@ -94,7 +93,7 @@ def test_nothing_pending_is_a_no_op_and_consolidation_begins_a_generation(update
     assert champion(copy).number == number
     built = runner.build(home, home.settings, consolidate=True)
     assert built.new and built.release.generation == 1 and built.release.parent is None
-    assert read_manifest(built.release.folder)["steps"]["sft"] == 8
+    assert built.release.manifest().steps["sft"] == 8
     assert chain(Registry(copy), built.release.number) == 0
 
 
@@ -111,7 +110,7 @@ def test_what_forgot_too_much_is_not_grown_from(updated: Path, tmp_path: Path) -
     for lost, waits in ((0.019, True), (0.031, False)):
         forgot = Criterion(MEMORY, -lost, -0.01, True, "a test")
         registry.record_verdict(now.number, replace(verdict, criteria=(forgot,)), "test")
-        assert (from_genesis(registry, champion(home.path), home.settings) is None) == waits
+        assert (reason_for_genesis(registry, champion(home.path), home.settings) is None) == waits
     told = status(home)["next"]
     assert told.startswith("genret build ") and f"r{now.number + 1} has lost 0.0310 of MRR@10" in told
     built = runner.build(home, home.settings, waiver="a test").release
@@ -137,12 +136,12 @@ def test_after_an_update_that_was_refused_for_its_generations_losses_the_next_st
     ):
         criterion = Criterion(name, -0.2, -0.01, passed, "a test")
         registry.record_verdict(number, Verdict(refused.content_hash, refused.delta, (criterion,)), "test")
-        why = from_genesis(registry, now, home.settings)
+        why = reason_for_genesis(registry, now, home.settings)
         assert why is None if grows else f"refused r{number}, which had grown from r{now.number}" in str(why)
     other = home.settings.with_training(update_steps=9)
-    assert from_genesis(registry, now, other) is None, "under other settings an update may do better"
+    assert reason_for_genesis(registry, now, other) is None, "under other settings an update may do better"
     shutil.rmtree(refused.folder)
-    assert from_genesis(registry, now, home.settings) is None, "what is damaged says nothing"
+    assert reason_for_genesis(registry, now, home.settings) is None, "what is damaged says nothing"
 
 
 def test_the_difference_of_two_releases_names_documents_and_answers(updated: Path) -> None:
@@ -160,7 +159,7 @@ def test_the_difference_of_two_releases_names_documents_and_answers(updated: Pat
 
 def test_a_passage_that_comes_back_after_a_training_without_it(updated: Path, tmp_path: Path) -> None:
     home = Home(Path(shutil.copytree(updated, tmp_path / "home")))
-    folder = Path(home.store.committed(home.store.snapshots()[-1])["sources"][0])
+    folder = Path(home.store.committed(home.store.snapshots()[-1]).sources[0])
     copy = Path(shutil.copytree(folder, tmp_path / "documents"))
     kept = (copy / "fire.md").read_text()
     (copy / "fire.md").unlink()

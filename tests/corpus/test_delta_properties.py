@@ -11,7 +11,7 @@ from genret_ops.corpus.chunking import cut_document
 from genret_ops.corpus.delta import Delta, between, diff, next_delta_name
 from genret_ops.corpus.snapshot import take_snapshot
 from genret_ops.errors import GenretError
-from genret_ops.records import Document
+from genret_ops.records import Document, SnapshotRecord
 from genret_ops.settings import CorpusSettings
 from genret_ops.storage.tables import TableStore
 
@@ -113,7 +113,7 @@ def test_between_reads_committed_snapshots(tmp_path: Path) -> None:
     one, two, three = (Document(name, "", name) for name in ("one", "two", "three"))
     first = take_snapshot(store, [one, two], "delta-00000").tables
     assert between(store, None, first["documents"]) == Delta(added=("one", "two"))
-    store.commit("delta-00000", first, {}, {})
+    store.commit(SnapshotRecord("delta-00000", first), {}, {})
     take_snapshot(store, [one], "delta-00001")
     second = take_snapshot(store, [two, three], "delta-00001").tables["documents"]
     assert between(store, "delta-00000", second) == Delta(added=("three",), removed=("one",))
@@ -126,7 +126,7 @@ def test_delta_names_count_on_from_the_highest() -> None:
     assert next_delta_name([]) == "delta-00000"
     assert next_delta_name(["delta-00001", "delta-00000"]) == "delta-00002"
     assert next_delta_name(["delta-99999"]) == "delta-100000"
-    with pytest.raises(ValueError, match="no name of a delta"):
+    with pytest.raises(ValueError, match="is not the name of a delta"):
         next_delta_name(["delta-1"])
 
 

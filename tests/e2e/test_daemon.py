@@ -20,10 +20,9 @@ import pytest
 
 from assets.lib import runner
 from assets.lib.execution import instance_of
-from genret_ops.corpus.visibility import newest_snapshot
+from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry
-from genret_ops.storage.commits import places_path
-from genret_ops.storage.home import Home
+from genret_ops.storage.commits import newest_snapshot, places_path
 from tests.support.places import on_disk, searchable
 
 AT_ONCE = "\n[updates]\npoll_seconds = 1\nsettle_seconds = 1\nlearn_after_passages = 100000\n"
@@ -106,7 +105,7 @@ def test_a_run_launched_by_hand_beside_a_command_is_told_to_wait(flow: Flow) -> 
         busy = dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTED])
         wait(lambda: not instance.get_runs(busy), PATIENCE)
         before = flow.home.store.snapshots()
-        with flow.home.alone("corpus", wait=True):
+        with flow.home.lock("corpus", wait=True):
             selector = {"repositoryName": "__repository__", "repositoryLocationName": "assets.definitions"}
             job = {"selector": {**selector, "jobName": "update"}, "runConfigData": {}}
             launched = flow.ask(LAUNCH, job=job)["launchRun"]

@@ -19,8 +19,8 @@ import pytest
 
 from assets.lib.execution import instance_of
 from genret_ops import summaries
+from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry
-from genret_ops.storage.home import Home
 from tests.support.places import on_disk, searchable, unreached
 
 Genret = Callable[..., subprocess.CompletedProcess[str]]
@@ -29,7 +29,7 @@ PHASES = {
     "fast path": ("ingest", ("patch_release",)),
     "synthesis": ("build", ("genesis_rows", "synthetic_queries")),
     "training": ("build", ("sft_adapter", "preference_pairs", "rpo_adapter")),
-    "evaluation": ("build", ("evaluation", "gate")),
+    "fusion_weights": ("build", ("fusion_weights", "gate")),
     "publish": ("build", ("model_release",)),
     "promote": ("build", ("champion",)),
     "gc": ("gc --keep 0", ("gc",)),

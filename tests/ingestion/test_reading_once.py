@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from assets.lib import runner
+from assets.lib import execution, runner
 from assets.lib.resources import SourceReader, StageResource
 from genret_ops.corpus.snapshot import read_documents
 from genret_ops.ingestion.sources import read_sources
@@ -34,11 +34,11 @@ def test_a_file_that_changes_during_an_ingest_is_as_it_was_and_the_next_takes_th
         version = home.store.committed(home.store.snapshots()[-1]).tables["documents"]
         return [document.text for document in read_documents(home.store, version)]
 
-    def materialise(*given: Any) -> None:
+    def materialise(*arguments: Any, **options: Any) -> None:
         note.write_text("# Tea\n\nLeaves, water and milk.")
-        plain(*given)
+        plain(*arguments, **options)
 
-    plain = runner.materialise
+    plain = execution.materialise
     monkeypatch.setattr(runner, "materialise", materialise)
     runner.ingest(home, [str(note)])
     assert texts() == ["# Tea\n\nLeaves and water."]

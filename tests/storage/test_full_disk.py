@@ -11,7 +11,7 @@ import pytest
 from assets.lib import runner
 from genret_ops.errors import GenretError
 from genret_ops.maintenance.backup import backup
-from genret_ops.storage.home import Home
+from genret_ops.registry.home import Home
 
 
 @contextmanager
@@ -43,4 +43,4 @@ def test_an_ingest_that_does_not_fit_is_done_by_the_next(ingested_home: Path, tm
         runner.ingest(Home(home), [str(tmp_path / "new")])
     assert Home(home).store.snapshots() == ["delta-00000"]
     found = runner.ingest(Home(home), [str(tmp_path / "new")])
-    assert found.delta == "delta-00001" and found.record["documents"] == 63
+    assert found.delta == "delta-00001" and found.record.documents == 63

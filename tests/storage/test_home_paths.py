@@ -7,7 +7,7 @@ import pytest
 
 from assets.lib.execution import prepare_instance
 from genret_ops.errors import GenretError
-from genret_ops.storage.home import Home
+from genret_ops.registry.home import Home
 
 
 @pytest.mark.parametrize("name", ["a?b", "a%20b", quote("ü")])

@@ -7,24 +7,32 @@ from typer.testing import CliRunner
 
 from genret_ops.cli import app
 from genret_ops.errors import GenretError
-from genret_ops.promotion.feedback import FEEDBACK, Judgement, add_feedback, read_feedback, take_over
-from genret_ops.promotion.labels import LABELS, read_labels
+from genret_ops.promotion.judgments import (
+    FEEDBACK,
+    LABELS,
+    Judgment,
+    accept_feedback,
+    add_feedback,
+    read_feedback,
+    read_labels,
+)
+from genret_ops.registry.home import Home
 from genret_ops.storage import jsonl
 from genret_ops.storage.commits import places_path, record_path
-from genret_ops.storage.home import Home, make_home
+from genret_ops.storage.home import make_home
 from serving.shadow import summary
 
 BREAKS = "a\u2028b\u2029c\u0085d\x1ce"
 """Characters at which Python ends lines and JSON does not."""
 
 
-def judged(query: str) -> Judgement:
-    return Judgement(query, "tea", True, "ann", "2026-11-23T10:00:00+00:00", None)
+def judged(query: str) -> Judgment:
+    return Judgment(query, "tea", True, "ann", "2026-11-23T10:00:00+00:00", None)
 
 
 def test_only_a_line_feed_ends_a_line(tmp_path: Path) -> None:
     add_feedback(tmp_path, judged(BREAKS))
-    assert take_over(tmp_path)["added"] == 1
+    assert accept_feedback(tmp_path)["added"] == 1
     assert read_labels(tmp_path) == [(BREAKS, "tea")]
     by_hand = f'{{"query": "{BREAKS[:-2]}", "document": "tea"}}'
     (tmp_path / LABELS).write_text(by_hand, encoding="utf-8")

@@ -8,15 +8,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from genret_ops.corpus.visibility import newest_snapshot
 from genret_ops.errors import GenretError
-from genret_ops.modeling.embeddings import batches
-from genret_ops.records import Document, SyntheticQuery, canonical_json, table_hash, text_hash, to_arrow
-from genret_ops.registry.trail import known_records
+from genret_ops.lineage.history import known_records
+from genret_ops.records import Document, SnapshotRecord, SyntheticQuery, canonical_json, table_hash, text_hash, to_arrow
+from genret_ops.registry.home import Home
+from genret_ops.storage.commits import newest_snapshot
 from genret_ops.storage.encoding_cache import EncodingCache
 from genret_ops.storage.files import write_atomically
-from genret_ops.storage.home import Home
-from genret_ops.storage.tables import TableStore
+from genret_ops.storage.tables import FOLDER, TableStore, every_version
 
 
 def documents(*ids: str) -> pa.Table:
@@ -44,37 +43,40 @@ def test_a_snapshot_exists_once_its_record_is_written_and_its_versions_are_tagge
     versions = {"documents": store.replace("documents", documents("a"))}
     with pytest.raises(GenretError, match="no snapshot 'delta-00000' is committed"):
         store.committed("delta-00000")
-    record = store.commit("delta-00000", versions, {"a": ["p"]}, {"a": "hash"}, why="first")
+    draft = SnapshotRecord("delta-00000", versions, sources=["first"])
+    record = store.commit(draft, {"a": ["p"]}, {"a": "hash"})
     assert store.committed("delta-00000") == record
-    assert (record["snapshot"], record["tables"], record["why"]) == ("delta-00000", versions, "first")
-    assert record["hashes"] == {"documents": table_hash(documents("a"))}
-    assert datetime.now(UTC) - datetime.fromisoformat(record["committed_at"]) < timedelta(minutes=1)
-    store.commit("delta-00001", {"documents": store.replace("documents", documents("b"))}, {"b": []}, {})
+    assert (record.snapshot, record.tables, record.sources) == ("delta-00000", versions, ["first"])
+    assert record.hashes == {"documents": table_hash(documents("a"))}
+    assert datetime.now(UTC) - datetime.fromisoformat(record.committed_at) < timedelta(minutes=1)
+    second = SnapshotRecord("delta-00001", {"documents": store.replace("documents", documents("b"))})
+    store.commit(second, {"b": []}, {})
     assert store.snapshots() == TableStore(tmp_path).snapshots() == ["delta-00000", "delta-00001"]
-    assert ids(store.read("documents", store.committed("delta-00000")["tables"]["documents"])) == ["a"]
+    assert ids(store.read("documents", store.committed("delta-00000").tables["documents"])) == ["a"]
 
 
 def test_the_record_is_written_last(tmp_path: Path) -> None:
     store = TableStore(tmp_path)
     version = store.replace("documents", documents("a"))
     with pytest.raises(Exception, match=r"(?i)version|not found"):
-        store.commit("delta-00000", {"documents": version, "passages": 4711}, {}, {})
+        store.commit(SnapshotRecord("delta-00000", {"documents": version, "passages": 4711}), {}, {})
     assert store.snapshots() == [], "a tag failed, so the snapshot must not exist"
-    store.commit("delta-00000", {"documents": version}, {}, {})
+    store.commit(SnapshotRecord("delta-00000", {"documents": version}), {}, {})
     assert store.snapshots() == ["delta-00000"]
 
 
 def test_a_snapshot_that_is_committed_again_is_what_it_was_made_last(tmp_path: Path) -> None:
     store = TableStore(tmp_path)
     for doc_id in ("a", "b"):
-        store.commit("delta-00000", {"documents": store.replace("documents", documents(doc_id))}, {}, {})
-    assert ids(store.read("documents", store.committed("delta-00000")["tables"]["documents"])) == ["b"]
+        version = store.replace("documents", documents(doc_id))
+        store.commit(SnapshotRecord("delta-00000", {"documents": version}), {}, {})
+    assert ids(store.read("documents", store.committed("delta-00000").tables["documents"])) == ["b"]
 
 
 def test_snapshots_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     store, names = TableStore(tmp_path), ["delta-00002", "delta-99999", "delta-100000"]
     for name in reversed(names):
-        store.commit(name, {}, {}, {}, posted={})
+        store.commit(SnapshotRecord(name), {}, {})
     assert store.snapshots() == names and newest_snapshot(tmp_path) == "delta-100000"
     assert list(known_records(Home(tmp_path), [])) == names
 
@@ -96,7 +98,7 @@ def test_what_is_kept_stays_readable_by_its_number_and_the_rest_is_gone_from_the
             assert bool(holding(tmp_path, name)) == (place in needed)
             if place in needed:
                 assert ids(store.read("documents", versions[place])) == [name, f"{name}-too"]
-    assert len(list(store.everything())) == 2
+    assert len(list(every_version(tmp_path / FOLDER))) == 2
     last = store.replace("documents", documents("echo-five"))
     assert last > versions[3] and ids(store.read("documents", versions[0])) == ["alpha-one", "alpha-one-too"]
     store.keep({"documents": [last], "passages": []})
@@ -191,8 +193,3 @@ def test_a_forgotten_vector_is_gone_from_the_disk_and_the_others_are_as_they_wer
         np.testing.assert_array_equal(np.stack(list(found.values())), vectors[[0, 3]])
     assert holding(tmp_path, "gone-1") == holding(tmp_path, "gone-2") == []
     assert EncodingCache.keep(tmp_path / "nowhere", {"kept-0"}) == 0
-
-
-def test_batches_cover_everything_once() -> None:
-    assert [list(run) for run in batches([1, 2, 3, 4, 5], 2)] == [[1, 2], [3, 4], [5]]
-    assert list(batches([], 2)) == []

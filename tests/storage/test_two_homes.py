@@ -7,11 +7,11 @@ import pytest
 from typer.testing import CliRunner
 
 from genret_ops.cli import app
-from genret_ops.retrieval.index import Index
+from genret_ops.registry.home import Home
+from genret_ops.retrieval.index_cache import open_index
 from genret_ops.settings import Settings
 from genret_ops.storage.files import file_hash
-from genret_ops.storage.home import Home
-from genret_ops.synthesis.queries import neighbours, read_queries, write_queries
+from genret_ops.synthesis.queries import lexical_neighbours, read_queries, write_queries
 from tests.support.small_corpus import TINY
 
 
@@ -34,8 +34,8 @@ def second_home(documents: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 def written(home: Path, settings: Settings) -> list:  # type: ignore[type-arg]
     opened = Home(home)
-    index = Index.open(opened, opened.store.committed("delta-00000"), settings.retrieval)
-    return write_queries(index.head, neighbours(index.head, index.lexical), settings)
+    index = open_index(opened, opened.store.committed("delta-00000"), settings.retrieval)
+    return write_queries(index.head, lexical_neighbours(index.head, index.lexical), settings)
 
 
 def test_the_same_documents_get_the_same_docids(small_home: Path, second_home: Path) -> None:

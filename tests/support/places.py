@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from genret_ops.corpus.chunking import cut_document
-from genret_ops.ingestion.readers import quarantine_duplicates, read_source
+from genret_ops.ingestion.deduplication import quarantine_duplicates
+from genret_ops.ingestion.readers import read_source
 from genret_ops.modeling.encoder import token_count
 from genret_ops.records import Document
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
-from genret_ops.storage.home import Home
 
 Visibility = frozenset[tuple[str, str]]
 

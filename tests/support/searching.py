@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.retrieval.retriever import Retriever
-from genret_ops.storage.home import Home
 
 MODES = ("hybrid", "generative", "lexical", "dense")
 
