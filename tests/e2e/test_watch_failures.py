@@ -42,10 +42,10 @@ def test_what_fails_later_is_reported_once_and_tried_again(
 
     with monkeypatch.context() as patch:
 
-        def hiccup(home: Path) -> None:
+        def hiccup(home: Home) -> None:
             raise GenretError("the registry does not answer")
 
-        patch.setattr(watcher, "freshness", hiccup)
+        patch.setattr("assets.lib.watcher.measure_freshness", hiccup)
         assert [watcher.look() for _ in range(3)] == [False] * 3
     assert watcher.look() and events[2]["error"] == "the registry does not answer" and len(events) == 3
 
