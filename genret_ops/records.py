@@ -169,6 +169,7 @@ class SnapshotRecord:
     docids: int = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
     changes: Mapping[str, int] = field(default_factory=dict)
+    _stored: Mapping[str, Any] | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def hash(self) -> str:
@@ -176,14 +177,21 @@ class SnapshotRecord:
         return text_hash(canonical_json(self.as_json()))
 
     def as_json(self) -> dict[str, Any]:
-        """The record as it is stored; `from_json` reads it."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
+        """The record as it is stored; `from_json` reads it.
+
+        One that was read stays what it was: another version may have stored fewer fields or more.
+        """
+        if self._stored is not None:
+            return dict(self._stored)
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.init}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
-        """A stored record; a field that this version does not know is passed over."""
-        known = {each.name for each in fields(cls)}
-        return cls(**{name: value for name, value in stored.items() if name in known})
+        """A stored record; a field that it lacks is empty, and one that this version does not know is passed over."""
+        known = {each.name for each in fields(cls) if each.init}
+        record = cls(**{name: value for name, value in stored.items() if name in known})
+        object.__setattr__(record, "_stored", stored)  # no argument of the class, so that `replace` leaves it behind
+        return record
 
 
 def _schema(**columns: pa.DataType) -> pa.Schema:

@@ -15,12 +15,12 @@ from assets.lib.erasure import erase
 from genret_ops.cli import app
 from genret_ops.corpus.erased import document_key
 from genret_ops.corpus.visibility import withdraw
-from genret_ops.lineage.document_history import document_history
-from genret_ops.lineage.period import period
-from genret_ops.registry.artifacts import release_folder, seal
+from genret_ops.lineage.history import document_history, period
+from genret_ops.records import SnapshotRecord
+from genret_ops.registry.artifacts import Manifest, release_folder, seal
+from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry
 from genret_ops.registry.verdict import Criterion, Verdict
-from genret_ops.storage.home import Home
 from genret_ops.summaries import history
 
 
@@ -110,19 +110,19 @@ def test_the_commands(lived: Lived, small_home: Path) -> None:
 
     day = datetime.now(UTC).date().isoformat()
     shown = told("--since", "2020-01-01")
-    assert "r4 was promoted" in shown and document_key("safe.md") in shown and "which documents is not known" in shown
+    assert "r4 was promoted" in shown and document_key("safe.md") in shown and "Which documents is not known" in shown
     assert json.loads(told("--since", "2020-01-01", "--until", day, "--json"))["releases"]
-    assert "nothing changed" in told("--since", "2020-01-01", "--until", "2020-02-01")
+    assert "Nothing changed." in told("--since", "2020-01-01", "--until", "2020-02-01")
     assert "erased for good" in told("--document", "safe.md")
     assert json.loads(told("--document", "bees.md", "--json", home=small_home))["now"] == "live"
-    assert "nothing is wrong" in told("--verify")
+    assert "Nothing is wrong" in told("--verify")
     for wrong in (["--until", day], ["--since", "yesterday"], ["--since", day, "--document", "bees.md"]):
         told(*wrong, code=2)
 
 
 def test_a_moment_in_another_zone_is_told_in_utc(ingested_home: Path) -> None:
     asked = ["--since", "2020-11-23T18:30+02:00", "--until", "2020-11-23", "--home", str(ingested_home)]
-    assert "from 2020-11-23T16:30 to 2020-11-24T00:00, UTC" in CliRunner().invoke(app, ["audit", *asked]).output
+    assert "2020-11-23 16:30 to 2020-11-24 00:00, UTC" in CliRunner().invoke(app, ["audit", *asked]).output
 
 
 def test_a_promotion_of_a_model_that_answered_before_is_a_rollback(tmp_path: Path) -> None:
@@ -131,9 +131,9 @@ def test_a_promotion_of_a_model_that_answered_before_is_a_rollback(tmp_path: Pat
         folder = tmp_path / "staging"
         folder.mkdir()
         (folder / "adapter").write_text(text)
-        sealed = seal(folder, tmp_path / "releases", {})
+        sealed = seal(folder, tmp_path / "releases", Manifest())
         facts: dict[str, Any] = {"generation": 0, "delta": "delta-00000", "metrics": {}, "actor": "ann"}
-        head = {"snapshot": "delta-00000", "committed_at": "2020-01-01T00:00:00+00:00", "changes": {}}
+        head = SnapshotRecord("delta-00000", committed_at="2020-01-01T00:00:00+00:00")
         number = registry.register(sealed, release_folder(tmp_path / "releases", sealed), head=head, **facts)
         registry.record_verdict(number, Verdict(sealed, "delta-00000", (Criterion("a", 1.0, 0.5, True, "b"),)), "ann")
     for number in (1, 2, 1, 3, 1):

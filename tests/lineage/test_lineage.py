@@ -18,13 +18,13 @@ from genret_ops.ingestion.inbox import Inbox
 from genret_ops.lineage.answer import why
 from genret_ops.lineage.lineage import lineage
 from genret_ops.lineage.verification import check
-from genret_ops.maintenance.sweep import sweep
+from genret_ops.maintenance.garbage_collection import sweep
 from genret_ops.records import Document
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
-from genret_ops.registry.retirement import COLLECTED
+from genret_ops.registry.audit_trail import COLLECTED
 from genret_ops.registry.store import Registry
 from genret_ops.storage.files import file_hash
-from genret_ops.storage.home import Home
 from genret_ops.synthesis.queries import heldout_docids
 
 FERRY, POSTED = "when does the ferry leave for the lighthouse", "the harbour master keeps a parrot"

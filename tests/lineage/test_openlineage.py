@@ -17,13 +17,13 @@ import pytest
 from assets.lib import runner
 from assets.lib.execution import instance_of
 from assets.lib.openlineage import HOOKS
-from assets.lib.resources import HomeResource
+from assets.lib.resources import SourceReader, StageResource
 from assets.stage_jobs import assets, stages
 from genret_ops.errors import DataRefused
-from genret_ops.ingestion import sources
+from genret_ops.ingestion.deduplication import quarantine_duplicates
 from genret_ops.records import Document
+from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry
-from genret_ops.storage.home import Home
 
 STAGES = ["snapshot", "snapshot_data", "delta", "metadata", "metadata_data", "passages", "passages_data", "docids"]
 STAGES += ["patch_release"]  # which makes nothing before the first build
@@ -72,7 +72,7 @@ def test_an_ingest_tells_a_file_every_stage_with_its_tables(tmp_path: Path, fold
         (done,) = instance.get_runs()
     assert {event["run"]["facets"]["parent"]["run"]["runId"] for event in events} == {done.run_id}
     assert versions(told["snapshot", "COMPLETE"]["inputs"]) == {str(folder): None}
-    tables = {name: str(version) for name, version in record["tables"].items()}
+    tables = {name: str(version) for name, version in record.tables.items()}
     written = versions(told["snapshot", "COMPLETE"]["outputs"])
     assert versions(told["delta", "START"]["inputs"]) == written == {n: tables[n] for n in ("documents", "quarantine")}
     assert versions(told["docids", "COMPLETE"]["outputs"]) == tables
@@ -87,7 +87,7 @@ def test_a_patch_names_the_release_by_its_hash(home_copy: Path, folder: Path) ->
         e for e in read(home.path / "told.jsonl") if (e["job"]["name"], e["eventType"]) == ("patch_release", "COMPLETE")
     ]
     assert versions(end["outputs"]) == {"patch_release": release.content_hash[:32]}
-    assert versions(end["inputs"])["documents"] == str(release.head["tables"]["documents"])
+    assert versions(end["inputs"])["documents"] == str(release.head.tables["documents"])
     assert end["run"]["facets"]["parent"]["job"]["name"] == "update_stages"
 
 
@@ -99,7 +99,7 @@ def read_sources(home: Home, folder: Path, instance: dg.DagsterInstance) -> dg.E
         selection="snapshot",
         partition_key="delta-00000",
         instance=instance,
-        resources={"home": HomeResource(path=str(home.path), sources=[str(folder)])},
+        resources={"home": StageResource(path=str(home.path), sources=[str(folder)]), "reader": SourceReader()},
     )
 
 
@@ -166,7 +166,7 @@ def test_a_stage_that_fails_says_so(tmp_path: Path) -> None:
             selection="passages",
             partition_key="delta-00000",
             instance=instance,
-            resources={"home": HomeResource(path=str(home.path))},
+            resources={"home": StageResource(path=str(home.path)), "reader": SourceReader()},
             raise_on_error=False,
         )
     assert not done.success
@@ -178,8 +178,10 @@ def test_a_stage_that_fails_says_so(tmp_path: Path) -> None:
 def test_data_that_a_check_refuses_is_told_as_a_failure_of_the_check(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain, rotten = sources.quarantine_duplicates, Document("rotten.md", "Rotten", " ")
-    monkeypatch.setattr(sources, "quarantine_duplicates", lambda *given: [*plain(*given), rotten])
+    rotten = Document("rotten.md", "Rotten", " ")
+    monkeypatch.setattr(
+        "genret_ops.ingestion.sources.quarantine_duplicates", lambda *items: [*quarantine_duplicates(*items), rotten]
+    )
     home = home_telling(tmp_path / "home", "told.jsonl")
     with pytest.raises(DataRefused):
         runner.ingest(home, [str(folder)])

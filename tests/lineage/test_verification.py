@@ -19,9 +19,9 @@ from genret_ops.cli import app
 from genret_ops.lineage.answer import why
 from genret_ops.lineage.lineage import lineage
 from genret_ops.lineage.verification import check
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import Registry
-from genret_ops.storage.home import Home
 
 Told = dict[str, Any]
 QUERY = "descale the espresso machine with citric acid"

@@ -17,9 +17,9 @@ from genret_ops.errors import BrokenRelease, GenretError
 from genret_ops.ingestion.inbox import Inbox
 from genret_ops.maintenance.backup import backup, restore
 from genret_ops.records import Document
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import Registry
-from genret_ops.storage.home import Home
 from tests.support.databases import Database, Server
 
 
@@ -38,7 +38,7 @@ def test_a_restored_home_answers_as_the_other_did(
     with monkeypatch.context() as patch:
         patch.setenv("GENRET_REGISTRY__URL", database.url)
         assert restore(tmp_path / "home.tar", again) == facts
-        assert Registry(again).verify_chain() == []
+        assert Registry(again).problems() == []
         assert not (again / "cache" / "encodings").exists() and not (again / "backup.json").exists()
         assert backup(Home(again), tmp_path / "again.tar") == facts
     restore(tmp_path / "again.tar", back)
@@ -93,7 +93,7 @@ def test_a_home_is_kept_while_others_use_it(ingested_home: Path, tmp_path: Path)
     half.write_text("half of it")
 
     def post() -> None:
-        with home.alone("inbox"):
+        with home.lock("inbox"):
             posted.set()
             time.sleep(0.2)
             inbox.post(Document("tides.md", "Tides", "They come.", {}), "ann")

@@ -14,16 +14,17 @@ from assets.lib import runner
 from assets.lib.erasure import erase
 from genret_ops.corpus.erased import Erased, document_key
 from genret_ops.errors import GenretError, ReleaseRetired
-from genret_ops.ingestion.readers import quarantine_duplicates, read_source
-from genret_ops.promotion.labels import add_labels, read_labels
+from genret_ops.ingestion.deduplication import quarantine_duplicates
+from genret_ops.ingestion.readers import read_source
+from genret_ops.promotion.judgments import add_labels, read_labels
 from genret_ops.records import Document, Quarantined, text_hash
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import Registry
-from genret_ops.storage.check_results import folder as folder_of_checks
-from genret_ops.storage.home import Home
+from genret_ops.storage.check_results import results_folder as folder_of_checks
 from genret_ops.summaries import audit, releases, status
 from tests.support.erasure import everything, holding
-from validations.data_docs import build_site
+from validations.data_docs import write_page
 
 Genret = Callable[..., subprocess.CompletedProcess[str]]
 FIRST = "Smoke calms the bees before the honey is harvested in July."
@@ -61,7 +62,7 @@ def done(small_home: Path, documents: Path, genret: Genret, tmp_path_factory: py
     assert STORY in (folder_of_checks(home.path) / "delta-00001" / "metadata.json").read_text(), (
         "so long a value is odd"
     )
-    assert any(STORY in path.read_text() for path in build_site(home).parent.rglob("checked.html"))
+    assert STORY in write_page(home).read_text()
     told = genret("erase", "bees.md", "--yes", "--json", home=home.path).stdout
     return Done(home, folder, json.loads(told))
 
@@ -137,7 +138,7 @@ def test_no_source_brings_it_back(done: Done, tmp_path: Path) -> None:
         found = runner.ingest(home)
     finally:
         (done.folder / "renamed.md").unlink()
-    assert found.quarantined["erased"] == 2 and found.record["changes"]["added"] == 1
+    assert found.quarantined["erased"] == 2 and found.record.changes["added"] == 1
     assert not {"bees.md", "renamed.md"} & everything(home) and "new.md" in everything(home)
     assert list(holding(home.path, LATER)) == []
     assert runner.build(home, home.settings, waiver="a test").new

@@ -13,9 +13,9 @@ from genret_ops.corpus.erased import Erasure
 from genret_ops.corpus.visibility import VisibilityReader
 from genret_ops.errors import GateRefused, GenretError
 from genret_ops.promotion import gate
+from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry
 from genret_ops.storage.encoding_cache import EncodingCache
-from genret_ops.storage.home import Home
 from genret_ops.storage.tables import TableStore
 from genret_ops.summaries import audit, status
 from tests.support.erasure import everything, holding
@@ -134,7 +134,7 @@ def test_word_statistics_that_a_release_uses_go_with_a_document_that_was_renamed
     (folder / "bees.md").rename(folder / "hives-17.md")
     runner.ingest(home)
     built = runner.build(home, home.settings, consolidate=True, waiver="a test").release
-    assert built.head["statistics"] != built.delta, "of the snapshot before the renaming"
+    assert built.head.statistics != built.delta, "of the snapshot before the renaming"
     assert erase(home, "bees.md")["left"] == []
     assert "hives-17.md" in everything(home), "the same text under another name stays"
     assert list(holding(home.path, "bees.md")) == []

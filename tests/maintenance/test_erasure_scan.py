@@ -6,10 +6,9 @@ from pathlib import Path
 
 from genret_ops.ingestion.inbox import Inbox
 from genret_ops.maintenance.erasure_scan import Traces, describe, pieces
-from genret_ops.promotion.feedback import Judgement, add_feedback
-from genret_ops.promotion.labels import add_labels
+from genret_ops.promotion.judgments import Judgment, add_feedback, add_labels
 from genret_ops.records import Document
-from genret_ops.storage.home import Home
+from genret_ops.registry.home import Home
 
 
 def test_an_id_that_is_a_word_like_others_is_looked_for_where_ids_stand(ingested_home: Path, tmp_path: Path) -> None:
@@ -17,7 +16,7 @@ def test_an_id_that_is_a_word_like_others_is_looked_for_where_ids_stand(ingested
     ticket = Inbox(home).post(Document("kettle", "", "It whistles."), "a test").ticket
     posted = Inbox(home).file("kettle").relative_to(home.path)
     add_labels(home.path, [("what whistles", "kettle")])
-    add_feedback(home.path, Judgement.now("what whistles", "kettle", True, "a test", None))
+    add_feedback(home.path, Judgment.now("what whistles", "kettle", True, "a test", None))
     found = Traces(home, describe(home, "kettle"))
     by_id = [place.removesuffix(", by its id") for place in found.search().left if place.endswith(", by its id")]
     places = ["commits/delta-00000.places", str(posted), f"tickets/{ticket}.json", "labels", "judgements of users"]

@@ -10,23 +10,23 @@ import pytest
 from typer.testing import CliRunner
 
 from assets.lib import runner
-from genret_ops import store
 from genret_ops.cli import app
 from genret_ops.errors import BrokenRelease, GenretError, ReleaseRetired
 from genret_ops.maintenance.backup import backup, restore
 from genret_ops.maintenance.erasure_scan import describe
-from genret_ops.maintenance.garbage_collection import collect
-from genret_ops.maintenance.sweep import needs, present, size, unneeded
+from genret_ops.maintenance.garbage_collection import collect, disk_usage, needs, unneeded
 from genret_ops.modeling.encoder import encoder_hash
-from genret_ops.records import text_hash
-from genret_ops.registry.ancestry import answered_before, learned_from
-from genret_ops.registry.artifacts import read_manifest, release_folder, seal
+from genret_ops.records import SnapshotRecord, text_hash
+from genret_ops.registry.ancestry import rollback_target, training_snapshots
+from genret_ops.registry.artifacts import Manifest, read_manifest, release_folder, seal
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import Registry
 from genret_ops.registry.verdict import Criterion, Verdict
+from genret_ops.storage import tables
 from genret_ops.storage.check_results import checked_deltas
 from genret_ops.storage.encoding_cache import EncodingCache
-from genret_ops.storage.home import HEAD_FORMAT, Home
+from genret_ops.storage.home import HEAD_FORMAT
 from genret_ops.summaries import audit, difference, release, releases
 from genret_ops.synthesis.queries import read_queries
 from genret_ops.training.dataset import passage_encoder
@@ -80,7 +80,9 @@ def bytes_of(folder: Path) -> Iterator[tuple[str, bytes]]:
 def test_what_stays_answers_as_before_and_the_rest_is_gone_from_the_disk(home: Home) -> None:
     before = {number: answers(home, number) for number in (1, 4, 5)}
     assert text_hash(PASSING) in encodings(home)
-    assert len(present(home)) == 5 and any(PASSING.encode() in data for _, data in bytes_of(home.path / "lance"))
+    assert len(home.registry.present()) == 5 and any(
+        PASSING.encode() in data for _, data in bytes_of(home.path / "lance")
+    )
     halves = [home.path / ".erased.json.4711.genret-partial", home.path / "inbox" / ".0123.json.4711.genret-partial"]
     logs = [home.shadow / "r2.jsonl", home.shadow / "r4.jsonl"]
     for path in (*halves, *logs):
@@ -114,9 +116,9 @@ def test_what_a_kept_release_was_trained_on_stays(home: Home) -> None:
     collect(home, keep=0)
     champion = Registry(home.path).release("champion")
     manifest = read_manifest(champion.folder)
-    for name, version in manifest["training_tables"].items():
+    for name, version in manifest.training_tables.items():
         assert home.store.read(name, version).num_rows > 0
-    assert read_queries(home.store, manifest["trained_on"], manifest["training_tables"]["queries"])
+    assert read_queries(home.store, manifest.trained_on, manifest.training_tables["queries"])
 
 
 def test_what_weights_have_seen_is_known_after_a_collection(home_copy: Path, documents: Path, tmp_path: Path) -> None:
@@ -135,19 +137,19 @@ def test_what_weights_have_seen_is_known_after_a_collection(home_copy: Path, doc
     found = collect(home, keep=0)
     assert {f"r{learned.number}", f"r{again.number}"} <= {*found["collected"]}, "a patch carries the model"
     assert PASSING in describe(home, "ferry.md").phrases
-    assert learned_from(Registry(home.path), present(home)[-1:]) >= {"delta-00000", "delta-00001"}
+    assert training_snapshots(home.registry, home.registry.present()[-1:]) >= {"delta-00000", "delta-00001"}
 
 
 def test_the_next_ingest_and_build_work(home: Home) -> None:
     collect(home, keep=0)
-    (folder,) = map(Path, home.store.committed(home.store.snapshots()[-1])["sources"])
+    (folder,) = map(Path, home.store.committed(home.store.snapshots()[-1]).sources)
     extra = folder / "harbour.md"
     extra.write_text("# The harbour\n\nA lighthouse keeper counts the ships that pass.\n")
     try:
         found = runner.ingest(home)
     finally:
         extra.unlink()
-    assert found.delta == "delta-00005" and found.record["changes"]["added"] == 1
+    assert found.delta == "delta-00005" and found.record.changes["added"] == 1
     assert runner.build(home, home.settings, waiver="a test").new
     (first, *_) = open_release(home)[1].search("who counts the ships", 1, "generative").hits
     assert (first.doc_id, first.state) == ("harbour.md", "learned")
@@ -169,7 +171,7 @@ def test_a_dry_run_tells_and_changes_nothing(home: Home) -> None:
 def test_interrupted_anywhere_it_is_finished_by_the_next(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {number: answers(home, number) for number in (1, 5)}
     calls = {"left": 0}
-    plain = store._clean_up
+    plain = tables.clean_up
 
     def failing(table: Any, begun: float) -> None:
         if not calls["left"]:
@@ -180,7 +182,7 @@ def test_interrupted_anywhere_it_is_finished_by_the_next(home: Home, monkeypatch
     for left in range(7):
         with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
             calls["left"] = left
-            patched.setattr(store, "_clean_up", failing)
+            patched.setattr(tables, "clean_up", failing)
             collect(home, keep=0)
         assert answers(home, 5) == before[5]
     collect(home, keep=0)
@@ -219,7 +221,7 @@ def test_the_command_tells_what_it_did(home: Home) -> None:
         done = CliRunner().invoke(app, ["gc", *options, "--keep", "0", "--json", "--home", str(home.path)])
         assert json.loads(done.stdout)["collected"] == ["r2", "r3"], done.output
     done = CliRunner().invoke(app, ["gc", "--home", str(home.path)])
-    assert "no release was collected" in done.stdout and "kept: r1, r4, r5" in done.stdout
+    assert "Collected no release." in done.stdout and "Kept r1, r4, r5;" in done.stdout
 
 
 def add(registry: Registry, text: str, **facts: Any) -> int:
@@ -227,8 +229,8 @@ def add(registry: Registry, text: str, **facts: Any) -> int:
     folder = registry.home / "staging"
     folder.mkdir(parents=True)
     (folder / "adapter").write_text(text)
-    sealed = seal(folder, registry.home / "releases", {})
-    facts = {"generation": 0, "delta": "delta-00000", "head": {}, "metrics": {}, **facts}
+    sealed = seal(folder, registry.home / "releases", Manifest())
+    facts = {"generation": 0, "delta": "delta-00000", "head": SnapshotRecord("delta-00000"), "metrics": {}, **facts}
     number = registry.register(sealed, release_folder(registry.home / "releases", sealed), actor="ann", **facts)
     criterion = Criterion("reachable", 1.0, 0.5, True, "share of passages")
     registry.record_verdict(number, Verdict(sealed, facts["delta"], (criterion,)), "ann")
@@ -247,12 +249,12 @@ def test_aliases_references_and_what_a_rollback_goes_to_are_needed(tmp_path: Pat
     assert [one.number for one in unneeded(home, 0)] == [1, 2, 4]
     assert [one.number for one in unneeded(home, 3)] == [1, 2]
     assert unneeded(home, 6) == unneeded(home, 99) == []
-    before = answered_before(registry)
+    before = rollback_target(registry)
     assert before is not None and before.number == 5
     registry.retire("collected", [5, 2], "ann", reason="a test")
-    before = answered_before(registry)
+    before = rollback_target(registry)
     assert before is not None and before.number == 4, "never to one that is gone"
-    assert registry.alias("previous") is None and registry.verify_chain() == []
+    assert registry.alias("previous") is None and registry.problems() == []
     assert [one.number for one in unneeded(home, 0)] == [1]
 
 
@@ -262,8 +264,9 @@ def test_what_a_rollback_goes_to_will_be_judged_against_its_own_reference(tmp_pa
     add(registry, "it grew", parent=1)
     add(registry, "and again", parent=2)
     add(registry, "second generation", generation=1)
-    assert add(registry, "second generation", parent=4, generation=1, delta="delta-00001", head={"of": "a patch"}) == 5
-    before = answered_before(registry)
+    patch = {"delta": "delta-00001", "head": SnapshotRecord("delta-00001")}
+    assert add(registry, "second generation", parent=4, generation=1, **patch) == 5
+    before = rollback_target(registry)
     assert before is not None and before.number == 3 and registry.alias("previous") == 4
     assert [one.number for one in unneeded(Home(tmp_path), 0)] == [2]
 
@@ -292,11 +295,11 @@ def test_the_same_content_after_its_release_was_collected_is_another_release(tmp
     registry.retire("collected", [1], "ann", reason="a test")
     assert add(registry, "one") == 3
     registry.verify(registry.release(3))
-    assert registry.verify_chain() == []
+    assert registry.problems() == []
 
 
 def test_a_damaged_release_is_not_guessed_about(home: Home) -> None:
     (Registry(home.path).release(1).folder / "manifest.json").unlink()
     with pytest.raises(BrokenRelease, match=r"manifest\.json"):
         needs(home)
-    assert size(home.path) > 0
+    assert disk_usage(home.path) > 0
