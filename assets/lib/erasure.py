@@ -26,9 +26,9 @@ from genret_ops.ingestion.inbox import Inbox
 from genret_ops.maintenance.erasure_scan import Traces, describe
 from genret_ops.maintenance.garbage_collection import remove, sweep
 from genret_ops.promotion.judgments import remove_feedback, remove_labels
-from genret_ops.registry.ancestry import learned_from
+from genret_ops.registry.ancestry import training_snapshots
+from genret_ops.registry.audit_trail import ERASED
 from genret_ops.registry.home import Home
-from genret_ops.registry.retirement import ERASED
 from genret_ops.storage.home import actor
 from validations.data_docs import FOLDER as DATA_DOCS
 
@@ -101,7 +101,7 @@ def _tainted(home: Home, snapshots: Sequence[str]) -> list[int]:
     return [
         release.number
         for release in registry.present()
-        if not {release.delta, release.head.statistics, *learned_from(registry, [release])}.isdisjoint(snapshots)
+        if not {release.delta, release.head.statistics, *training_snapshots(registry, [release])}.isdisjoint(snapshots)
     ]
 
 

@@ -21,7 +21,7 @@ from genret_ops.ingestion.sources import Reading, cut_settings, read_sources, re
 from genret_ops.promotion.gate import is_outdated, judge_release
 from genret_ops.promotion.retrain_policy import measure_freshness, reason_for_genesis
 from genret_ops.records import SnapshotRecord
-from genret_ops.registry.ancestry import answered_before, trained_in
+from genret_ops.registry.ancestry import rollback_target
 from genret_ops.registry.artifacts import verify
 from genret_ops.registry.home import Home
 from genret_ops.registry.store import CHAMPION, Registry, Release
@@ -224,7 +224,7 @@ def rollback(home: Home, reason: str) -> Release:
     """
     with home.lock("corpus"):
         champion = home.registry.release(CHAMPION)
-        if (before := answered_before(home.registry)) is None:
+        if (before := rollback_target(home.registry)) is None:
             raise GenretError(
                 f"no model that answered before that of {champion.name} is left, so there is nothing to go back to; "
                 "`genret promote` brings another release forward"
@@ -235,7 +235,7 @@ def rollback(home: Home, reason: str) -> Release:
 def _promote(home: Home, release: Release, reason: str, waiver: str | None) -> Release:
     """Make a release champion on the newest snapshot; the caller holds the lock of the corpus."""
     registry, newest = home.registry, home.store.snapshots()[-1]
-    trained = registry.release(trained_in(registry, release))
+    trained = registry.training_release(release)
     if waiver is None and is_outdated(registry, trained):
         registry.record_verdict(trained.number, judge_release(home, trained, home.settings.gate), actor())
     if release.delta == newest:
@@ -307,7 +307,7 @@ def _released(registry: Registry, delta: str, settings: Settings) -> Release | N
             if release.delta == delta
             and release.number in promoted
             and _is_whole(release)
-            and trained_in(registry, release) == release.number
+            and registry.training_release(release).number == release.number
             and release.manifest().settings_hash == settings.hash()
         ),
         None,

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from genret_ops.errors import BrokenRelease, GenretError
-from genret_ops.registry import export, location
+from genret_ops.registry import location
 from genret_ops.registry.artifacts import MANIFEST, check
-from genret_ops.registry.audit_trail import Event
+from genret_ops.registry.audit_trail import Event, retired
 from genret_ops.registry.home import Home
-from genret_ops.registry.retirement import retired
+from genret_ops.registry.store import Registry, RegistryRows
 from genret_ops.storage.files import half_written
 
 _LEFT_OUT = {"cache", "work", "bench", "data_docs", location.FILE, location.ID}
@@ -48,7 +48,7 @@ def backup(home: Home, target: Path) -> Mapping[str, Any]:
 def _write(home: Home, target: Path) -> Mapping[str, Any]:
     with home.lock_everything(), tempfile.TemporaryDirectory(dir=target.parent) as made:
         scratch = Path(made)
-        found = export.dump(home.path)
+        found = home.registry.dump()
         facts = {"snapshots": home.store.snapshots(), "releases": len(found["releases"]) if found else 0}
         (scratch / _INDEX).write_text(json.dumps(facts))
         (scratch / _ROWS).write_text(json.dumps(found))
@@ -115,12 +115,12 @@ def restore(source: Path, home: Path) -> Mapping[str, Any]:
             (folder / name).unlink()
         if found:
             _verify(folder, found)
-            export.load(folder, found)
+            Registry(folder).load(found)
         shutil.move(folder, home)
     return dict(facts)
 
 
-def _verify(home: Path, found: export.Rows) -> None:
+def _verify(home: Path, found: RegistryRows) -> None:
     gone = retired(Event(**row) for row in found["events"])
     for release in found["releases"]:
         folder = home / release["folder"]

@@ -18,9 +18,9 @@ from typing import Any
 from genret_ops.corpus.delta import next_delta_name
 from genret_ops.corpus.view import CorpusView
 from genret_ops.records import SnapshotRecord
-from genret_ops.registry.ancestry import answered_before, learned_from, reference
+from genret_ops.registry.ancestry import reference, rollback_target, training_snapshots
+from genret_ops.registry.audit_trail import COLLECTED
 from genret_ops.registry.home import Home, actor
-from genret_ops.registry.retirement import COLLECTED
 from genret_ops.registry.store import ALIASES, CHAMPION, Release
 from genret_ops.storage.check_results import results_folder
 from genret_ops.storage.commits import places_path
@@ -86,7 +86,7 @@ def unneeded(home: Home, keep: int) -> list[Release]:
     if not present:
         return []
     named = [number for name in ALIASES if (number := registry.alias(name)) is not None]
-    if registry.alias(CHAMPION) is not None and (before := answered_before(registry)) is not None:
+    if registry.alias(CHAMPION) is not None and (before := rollback_target(registry)) is not None:
         named.append(before.number)
     needed = {*named, *(reference(registry, number).number for number in named)}
     needed |= {release.number for release in present[len(present) - min(keep, len(present)) :]}
@@ -101,7 +101,7 @@ def needs(home: Home, without: Collection[int] = ()) -> Needs:
     heads = [*([newest] if newest else []), *(release.head for release in releases)]
     names = {name for head in heads for name in (head.snapshot, head.statistics)}
     if releases:  # what weights have seen is known from these snapshots alone, and an erasure asks
-        names |= learned_from(registry, releases) & {*store.snapshots()}
+        names |= training_snapshots(registry, releases) & {*store.snapshots()}
     records = {name: store.committed(name) for name in sorted(names)}
     versions_by_user = [record.tables for record in (*heads, *records.values())]
     versions_by_user += [release.manifest().training_tables for release in releases]

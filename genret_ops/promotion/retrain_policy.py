@@ -10,7 +10,7 @@ from pathlib import Path
 
 from genret_ops.corpus.visibility import VisibilityReader
 from genret_ops.errors import BrokenRelease
-from genret_ops.registry.ancestry import chain, trained_in
+from genret_ops.registry.ancestry import chain_length
 from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry, Release
 from genret_ops.registry.verdict import MEMORY, OF_REFERENCE
@@ -102,9 +102,9 @@ def reason_for_genesis(registry: Registry, champion: Release, settings: Settings
     name = champion.name
     if champion.manifest().trained_under().learning() != settings.learning():
         return f"{name} was trained under other settings"
-    if (updates := chain(registry, champion.number)) >= settings.training.chain:
+    if (updates := chain_length(registry, champion.number)) >= settings.training.chain:
         return f"{name} ends a chain of {plural(updates, 'update')}, and training.chain is {settings.training.chain}"
-    verdict = registry.verdict(trained_in(registry, champion))
+    verdict = registry.verdict(registry.training_release(champion).number)
     criteria = verdict.criteria if verdict else ()
     lost = max((-criterion.value for criterion in criteria if criterion.name == MEMORY), default=0.0)
     if lost > settings.gate.forgetting:

@@ -1,4 +1,4 @@
-"""Where a release comes from: along its parents, to the training that began its generation; and who answered before."""
+"""Where a release comes from: its parents back to the training that began its generation; and where a rollback goes."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,50 +7,46 @@ from genret_ops.registry.store import CHAMPION, Registry, Release
 
 def ancestors(registry: Registry, number: int) -> Iterator[Release]:
     """The release itself, then its parent, and so on to the one that began its generation."""
-    known = {release.number: release for release in registry.releases()}
-    release = known[number]
+    by_number = {release.number: release for release in registry.releases()}
+    release = by_number[number]
     yield release
     while release.parent is not None:
-        release = known[release.parent]
+        release = by_number[release.parent]
         yield release
 
 
-def chain(registry: Registry, number: int) -> int:
-    """How many updates lie between a release and the training from genesis that its generation began with."""
+def chain_length(registry: Registry, number: int) -> int:
+    """How many updates lie between a release and the training from genesis that began its generation."""
     return len({release.model for release in ancestors(registry, number)}) - 1
 
 
 def reference(registry: Registry, number: int) -> Release:
-    """The release that began a release's generation."""
+    """The release that began a release's generation: the gate compares with it as well as with the champion."""
     *_, first = ancestors(registry, number)
     return first
 
 
-def trained_in(registry: Registry, release: Release) -> int:
-    """The number of the release in which a release's model was trained: its own, unless it is a patch."""
-    return min(other.number for other in registry.releases() if other.model == release.model)
+def training_snapshots(registry: Registry, releases: Iterable[Release]) -> set[str]:
+    """The snapshots on which the models of these releases, and the models they grew from, were trained."""
+    trained = {release.model: release for release in reversed(registry.releases())}
+    return {trained[ancestor.model].delta for release in releases for ancestor in ancestors(registry, release.number)}
 
 
-def learned_from(registry: Registry, releases: Iterable[Release]) -> set[str]:
-    """The snapshots that the models of these releases were trained on, and those that they grew from."""
-    first = {release.model: release for release in reversed(registry.releases())}
-    return {first[one.model].delta for release in releases for one in ancestors(registry, release.number)}
+def rollback_target(registry: Registry) -> Release | None:
+    """The release that a rollback goes to; None if there is none.
 
-
-def answered_before(registry: Registry) -> Release | None:
-    """The release that a rollback goes to; None where there is none.
-
-    Each promotion of a model puts it at the end of a row; one of a model that stands in the row already goes back to
-    it, and those behind it leave. So the model before the champion's is one step further back each time, and one that
-    was rolled back comes forward by a promotion alone.
+    Each promotion of a new model puts it at the end of a line. Promoting a model that is in the line goes back to it,
+    and the models behind it leave. So each rollback goes one model further back, and a model that was rolled back
+    returns by a promotion alone.
     """
-    known, gone, row = {release.number: release for release in registry.releases()}, registry.retired(), list[Release]()
+    by_number, gone = {release.number: release for release in registry.releases()}, registry.retired()
+    line = list[Release]()
     for event in registry.events("promoted"):
-        release = known[event.release or 0]
-        if release.model in {one.model for one in row}:
-            while row[-1].model != release.model:
-                row.pop()
-        row.append(release)
+        release = by_number[event.release or 0]
+        if release.model in {earlier.model for earlier in line}:
+            while line[-1].model != release.model:
+                line.pop()
+        line.append(release)
     champion = registry.release(CHAMPION)
-    before = [release for release in row if release.model != champion.model and release.number not in gone]
+    before = [release for release in line if release.model != champion.model and release.number not in gone]
     return before[-1] if before else None

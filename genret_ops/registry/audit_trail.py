@@ -19,6 +19,9 @@ from genret_ops.registry import database
 
 GENESIS_HASH = "0" * 64
 """Previous hash of the first event."""
+ERASED, COLLECTED = RETIREMENTS = ("erased", "collected")
+"""Kinds of events that retire releases: their files are removed for good, by an erasure or by `genret gc`."""
+_RETIRED_BECAUSE = {ERASED: "a document was erased", COLLECTED: "nothing needed it"}
 _DETAILS_SHOWN = ("reason", "refusals", "report", "releases", "document", "documents", "token", "scope", "count")
 
 
@@ -151,8 +154,23 @@ def chain_problems(events: Sequence[Event]) -> list[str]:
     return problems
 
 
+def retired(trail: Iterable[Event]) -> dict[int, Event]:
+    """The event that retired each retired release, by number."""
+    return {number: event for event in trail if event.kind in RETIREMENTS for number in event.facts["releases"]}
+
+
+def describe_retirement(number: int, event: Event) -> str:
+    """A sentence about a retired release.
+
+    Args:
+        number: the release.
+        event: the event that retired it.
+    """
+    return f"r{number} was {event.kind} on {event.at[:10]} ({_RETIRED_BECAUSE[event.kind]}) and its files are gone"
+
+
 def release_name(number: int | None) -> str:
-    """A release as people call it."""
+    """A release as people call it, `r3`; "unset" for None."""
     return "unset" if number is None else f"r{number}"
 
 
@@ -186,8 +204,8 @@ def _state_problems(
     moved = {event.alias: event.release for event in trail if event.alias is not None}
     for name in sorted({*aliases, *moved}):
         if aliases.get(name) != moved.get(name):
-            stands, expected = release_name(aliases.get(name)), release_name(moved.get(name))
-            problems.append(f"alias {name} is {stands}, but the events say {expected}")
+            actual, expected = release_name(aliases.get(name)), release_name(moved.get(name))
+            problems.append(f"alias {name} is {actual}, but the events say {expected}")
     return problems
 
 

@@ -1,8 +1,8 @@
-"""The registry's tables and how its database is spoken to: SQLAlchemy on SQLite or PostgreSQL.
+"""The registry's tables, and transactions on its database: SQLAlchemy on SQLite or PostgreSQL.
 
-Every change of the registry happens inside `writing`, which lets one writer in at a time; readers go on meanwhile, and
-all that one connection reads is of one moment. This module knows rows and transactions, not what a registration or a
-promotion is, nor which database is whose (place.py).
+Every change of the registry happens inside `writing`, which lets one writer in at a time. Readers go on meanwhile, and
+a connection that reads sees one moment. This module knows rows and transactions, not what a registration or a promotion
+is, nor which home a database belongs to (location.py).
 """
 
 from collections.abc import Iterator
@@ -29,13 +29,12 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from genret_ops.errors import GenretError
 
 BUSY_SECONDS = 30
-"""So long a writer waits for the one before it."""
+"""How long a writer waits for the one before it."""
 CONNECT_SECONDS = 10
-"""So long a connection waits for a server that does not answer."""
+"""How long to wait for a server that does not answer."""
 _LOCK = int.from_bytes(b"genret")
 _BUSY = {"55P03", "SQLITE_BUSY"}
-"""What PostgreSQL and SQLite call a lock that was not to be had in time."""
-
+"""Errors of PostgreSQL and SQLite for a lock that stayed taken too long."""
 
 metadata = MetaData()
 
@@ -91,11 +90,14 @@ events = Table(
 
 
 def connect(url: URL) -> Engine:
-    """An engine on the registry's database, which is not asked anything yet.
+    """An engine on the registry's database; nothing is read or opened yet.
 
-    Connections are opened when needed and not kept, so a home can be copied or moved while nothing runs. What goes
-    wrong in the database is raised as a GenretError that never holds the password; a violated constraint alone stays
-    the IntegrityError that it is.
+    Connections are opened when needed and not kept, so a home can be copied or moved while nothing runs. Errors of the
+    database are raised as a GenretError that never holds the password, but a violated constraint stays an
+    IntegrityError.
+
+    Args:
+        url: the address of the database.
 
     Raises:
         GenretError: the driver is not installed.
@@ -105,8 +107,8 @@ def connect(url: URL) -> Engine:
     try:
         engine = create_engine(url, poolclass=NullPool, connect_args=arguments)
     except ImportError as error:
-        told = "a registry on PostgreSQL needs an extra: pip install 'genret-ops[postgres]'"
-        raise GenretError(f"{told} ({error})") from error
+        install = "pip install 'genret-ops[postgres]'"
+        raise GenretError(f"a registry on PostgreSQL needs an extra: run {install} ({error})") from error
     if lite:
         event.listen(engine, "connect", _on_connect_sqlite)
     event.listen(engine, "begin", _on_begin_sqlite if lite else _on_begin_postgresql)
@@ -114,7 +116,7 @@ def connect(url: URL) -> Engine:
     return engine
 
 
-def where(url: URL) -> str:
+def display_name(url: URL) -> str:
     """A database as errors name it: without password and options."""
     return str(url.database) if url.get_backend_name() == "sqlite" else url.set(query={}).render_as_string()
 
@@ -162,11 +164,13 @@ def _writes(connection: Connection) -> bool:
 
 
 def _on_error(context: ExceptionContext) -> None:
-    found = context.sqlalchemy_exception
-    if not isinstance(found, DBAPIError) or isinstance(found, IntegrityError) or context.engine is None:
+    """Raise what a driver raised as a GenretError."""
+    error = context.sqlalchemy_exception
+    if not isinstance(error, DBAPIError) or isinstance(error, IntegrityError) or context.engine is None:
         return
-    place, cause = where(context.engine.url), found.orig
+    registry, cause = f"the registry ({display_name(context.engine.url)})", error.orig
     if _BUSY & {getattr(cause, "sqlstate", None), getattr(cause, "sqlite_errorname", None)}:
-        told = f"another command has been writing in the registry ({place}) for {BUSY_SECONDS} s"
-        raise GenretError(f"{told}: wait until it has ended, then repeat this one")
-    raise GenretError(f"the registry ({place}) cannot be used: {' '.join(str(cause).split())}")
+        raise GenretError(
+            f"another command has been writing to {registry} for {BUSY_SECONDS} s: wait until it ends, then try again"
+        )
+    raise GenretError(f"{registry} cannot be used: {' '.join(str(cause).split())}")

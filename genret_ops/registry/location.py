@@ -79,7 +79,7 @@ def create_tables(connection: Connection, home: Path) -> None:
     existing = tables(connection)
     if database.owner.name not in existing and existing - database.metadata.tables.keys():
         raise GenretError(
-            f"{database.where(connection.engine.url)} holds tables of something else: "
+            f"{database.display_name(connection.engine.url)} holds tables of something else: "
             "give the registry a database or a schema of its own"
         )
     database.metadata.create_all(connection)
@@ -115,15 +115,15 @@ def _expect_no_release(home: Path, url: URL) -> None:
     sealed = HomeFolder(home).releases
     if sealed.exists() and any(sealed.iterdir()):
         raise GenretError(
-            f"{home} holds releases, but {database.where(url)} holds no registry of them: set [registry] url back to "
-            "what it was (`genret backup` and `genret restore` move a registry)"
+            f"{home} holds releases, but {database.display_name(url)} holds no registry of them: set [registry] url "
+            "back to what it was (`genret backup` and `genret restore` move a registry)"
         )
 
 
 def _check_owner(connection: Connection, home: Path) -> None:
     if connection.scalar(select(database.owner.c.home)) != _id(home):
         raise GenretError(
-            f"the registry in {database.where(connection.engine.url)} belongs to another home than {home}: set "
+            f"the registry in {database.display_name(connection.engine.url)} belongs to another home than {home}: set "
             "[registry] url to a database or schema of this home's own"
         )
 

@@ -44,7 +44,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    environment.filters.update(line=_line, number=_number, percent=_percent, columns=_columns, dictminus=_without)
+    environment.filters.update(line=_line, number=_number, percent=_percent, columns=_columns, without=_without)
     return environment
 
 

@@ -153,9 +153,7 @@ def publish_patch(
         raise GenretError(f"{parent.name} has other docids than {record.snapshot}: run `genret build`")
     staging = _empty_staging(home, f"{record.snapshot}-patch")
     extend_model(parent.folder, staging, fresh_rows(parent.folder, genesis, search.scale), docids, ids)
-    manifest = replace(
-        parent.manifest(), head=record, run_id=run_id, created_at=_now(), content_hash="", files={}
-    )
+    manifest = replace(parent.manifest(), head=record, run_id=run_id, created_at=_now(), content_hash="", files={})
     content = seal(staging, home.releases, manifest)
     folder = release_folder(home.releases, content)
     if model_hash(read_manifest(folder)) != parent.model:

@@ -1,28 +1,31 @@
 """The registry of a home: releases numbered and immutable, aliases moved by compare-and-swap, each with its event.
 
-A release is registered, promoted and at its end retired; nothing else changes it. `promote` is the only door to
-`champion`, and the gate's stored verdict guards it.
+A release is registered, judged, promoted and in the end retired; nothing else changes it. `promote` is the only way to
+become champion, and the gate's stored verdict guards it. This module knows releases and their history, not what their
+files hold nor how they are judged.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, RowMapping, func, insert, select, update
+from sqlalchemy import Connection, Engine, RowMapping, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from genret_ops.errors import AliasMoved, BrokenRelease, GateRefused, GenretError, NothingToSearch, ReleaseRetired
 from genret_ops.records import SnapshotRecord, canonical_json, text_hash
-from genret_ops.registry import artifacts, audit_trail, database, location, retirement
+from genret_ops.registry import artifacts, audit_trail, database, location
 from genret_ops.registry.artifacts import Manifest
-from genret_ops.registry.audit_trail import Event, release_name
+from genret_ops.registry.audit_trail import RETIREMENTS, Event, describe_retirement, release_name, retired
 from genret_ops.registry.verdict import Verdict
 
 CHAMPION, CANDIDATE, PREVIOUS = ALIASES = ("champion", "candidate", "previous")
+RegistryRows = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Rows by table, numbers and texts alone; which home owns the registry is not among them."""
+_PORTABLE = [table for table in database.metadata.sorted_tables if table is not database.owner]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +75,15 @@ class Release:
 class Registry:
     """Releases, aliases and events of a home, in SQLite or PostgreSQL (location.py).
 
-    Opening it touches no database: one is made by the first write, and a registry that was never written reads as an
-    empty one. Objects keep no connection open, so threads and processes may use the same home at once.
+    An object opens the database when it is first used and keeps no connection, so threads and processes may use the
+    same home at once. The first release makes the database; until then, every list is empty and reading makes nothing.
+
+    Args:
+        home: the home's folder.
+
+    Raises:
+        GenretError: from every method: the database cannot be reached, belongs to another home or to something else,
+            or the home has its registry in another database.
 
     Example:
         >>> registry = Registry(Path("notes-index"))
@@ -83,27 +93,22 @@ class Registry:
 
     def __init__(self, home: Path) -> None:
         self.home = home.absolute()
+        self._engine: Engine | None = None
 
-    @cached_property
-    def _writable(self) -> Engine:
-        return location.open_or_create(self.home)
+    def _open(self) -> Engine | None:
+        """The database; None if it was not made yet."""
+        if self._engine is None:
+            self._engine = location.open_existing(self.home)
+        return self._engine
 
-    def _readable(self) -> Engine | None:
-        """The database, if it was made already; asking makes none."""
-        if "_writable" not in self.__dict__:
-            if (engine := location.open_existing(self.home)) is None:
-                return None
-            self.__dict__["_writable"] = engine
-        return self._writable
+    def _open_or_create(self) -> Engine:
+        if self._engine is None:
+            self._engine = location.open_or_create(self.home)
+        return self._engine
 
     def create(self) -> None:
-        """Make the database if there is none yet.
-
-        Raises:
-            GenretError: it cannot be reached, belongs to another home or to something else, or the home has its
-                registry in another database.
-        """
-        self._writable  # noqa: B018 - opening it makes it
+        """Make the database if there is none yet."""
+        self._open_or_create()
 
     def register(
         self,
@@ -118,10 +123,20 @@ class Registry:
         actor: str,
         candidate: bool = True,
     ) -> int:
-        """Record a sealed folder as a release on `head`.
+        """Record a sealed folder as a release on a corpus head.
 
-        It becomes candidate in the same transaction, unless `candidate` is false (a patch of the champion). The same
-        content on the same head is the same release: its number is returned and nothing happens.
+        The same content on the same head is the same release: its number is returned and nothing happens.
+
+        Args:
+            content_hash: SHA-256 over its files, as `seal` returned it.
+            folder: where they lie.
+            generation: number of trainings from genesis before it.
+            delta: the snapshot that it stands on.
+            parent: number of the release from which its adapter grew, or which it patches.
+            head: record of that snapshot.
+            metrics: what was measured when its model was trained, by name.
+            actor: who registers it, for the trail.
+            candidate: whether it becomes candidate in the same transaction; a patch of the champion does not.
 
         Returns:
             The number of the release, counted from 1 without gaps.
@@ -143,14 +158,14 @@ class Registry:
             "folder": self._relative(folder),
         }
         table = database.releases
-        with database.writing(self._writable) as connection:
+        with database.writing(self._open_or_create()) as connection:
             same = select(table.c.number).where(table.c.content_hash == content_hash, table.c.head == facts["head"])
-            gone = retirement.retired(audit_trail.read(connection, *retirement.KINDS))
+            gone = retired(audit_trail.read(connection, *RETIREMENTS))
             if known := [int(number) for number in connection.scalars(same) if number not in gone]:
                 return known[0]
             last = connection.scalar(select(func.max(table.c.number))) or 0
             if parent is not None and not 1 <= parent <= last:
-                raise GenretError(f"there is no release r{parent} to be the parent: see `genret releases`")
+                raise GenretError(f"no release r{parent} to be the parent: run `genret releases` to list them")
             number = int(last) + 1
             connection.execute(insert(table).values(number=number, **facts))
             audit_trail.append(connection, "registered", actor=actor, release=number, details=facts)
@@ -161,26 +176,29 @@ class Registry:
 
     def releases(self) -> list[Release]:
         """Every release, by number."""
-        if (engine := self._readable()) is None:
+        if (engine := self._open()) is None:
             return []
         with engine.connect() as connection:
             rows = connection.execute(select(database.releases).order_by(database.releases.c.number)).mappings()
             return [self._release(row) for row in rows]
 
     def expect_releases(self) -> None:
-        """Check that something was released.
+        """Check that there is a release.
 
         Raises:
-            NothingToSearch: nothing was.
+            NothingToSearch: there is none.
         """
         if not self.releases():
             raise NothingToSearch(f"{self.home} holds no release yet: run `genret ingest SOURCE`, then `genret build`")
 
     def release(self, number_or_name: str | int) -> Release:
-        """The release that a number (`3`, `r3`), an alias or the beginning of a content hash names.
+        """The release of a name.
+
+        Args:
+            number_or_name: its number (`3`, `r3`), an alias, or the first digits of its content hash, four at least.
 
         Raises:
-            NothingToSearch: `champion` is asked for and nothing was released yet.
+            NothingToSearch: the name is `champion`, and nothing was released yet.
             GenretError: no release has that name, or several have.
         """
         name = str(number_or_name)
@@ -195,17 +213,18 @@ class Registry:
         if not matches and len(name) >= 4:
             matches = [release for release in releases if release.content_hash.startswith(name)]
         if not matches:
-            raise GenretError(f"there is no release {name!r}: see `genret releases`")
+            raise GenretError(f"no release {name!r}: run `genret releases` to list them")
         if len(matches) > 1:
-            raise GenretError(f"{name!r} may mean any of {', '.join(release.name for release in matches)}")
+            names = ", ".join(release.name for release in matches)
+            raise GenretError(f"{name!r} may mean {names}: give more digits of the hash, or a number")
         return matches[0]
 
     def aliases(self) -> dict[str, int]:
-        """The number of the release at which each alias stands, all at one moment; unset aliases are left out.
+        """The number of the release that each alias names, all at one moment; unset aliases are left out.
 
         A candidate stays one until its model has been champion.
         """
-        if (engine := self._readable()) is None:
+        if (engine := self._open()) is None:
             return {}
         with engine.connect() as connection:
             aliases = _aliases(connection)
@@ -214,7 +233,7 @@ class Registry:
             return aliases
 
     def alias(self, name: str) -> int | None:
-        """Number of the release at which an alias stands; None if it is unset."""
+        """Number of the release that an alias names; None if it is unset."""
         return self.aliases().get(name)
 
     def champion(self) -> Release | None:
@@ -223,17 +242,22 @@ class Registry:
         return None if number is None else self.release(number)
 
     def record_verdict(self, number: int, verdict: Verdict, actor: str) -> None:
-        """Store the gate's verdict on a release, with an event that cites the hash of the report.
+        """Store the gate's verdict on a release, with an event that cites the hash of its report.
+
+        Args:
+            number: the release.
+            verdict: what the gate says of it.
+            actor: who had it judged, for the trail.
 
         Raises:
             GateRefused: the verdict is about another content or another snapshot.
         """
         release = self.release(number)
         if (verdict.content_hash, verdict.snapshot) != (release.content_hash, release.delta):
-            raise GateRefused(f"that verdict is not about r{number}: judge the release again")
+            raise GateRefused(f"this verdict is not about r{number}: judge the release again")
         report = canonical_json(verdict.as_json())
         details, table = {"report": text_hash(report), "refusals": verdict.refusals}, database.verdicts
-        with database.writing(self._writable) as connection:
+        with database.writing(self._open_or_create()) as connection:
             next_number = (connection.scalar(select(func.max(table.c.number))) or 0) + 1
             row = {"number": next_number, "release": number, "report": report, "report_hash": details["report"]}
             connection.execute(insert(table).values(row))
@@ -256,7 +280,7 @@ class Registry:
         Args:
             release: the only release that counts; None: all.
         """
-        if (engine := self._readable()) is None:
+        if (engine := self._open()) is None:
             return {}
         table = database.verdicts
         chosen = [] if release is None else [table.c.release == release]
@@ -277,7 +301,7 @@ class Registry:
     ) -> None:
         """Make a release champion and the champion `previous`, if the gate's verdict or a waiver lets it.
 
-        Every byte of the release's folder is verified, and the gate's report on that content. A release that is
+        Every byte of the release's folder is verified first, and so is the gate's report on it. A release that is
         champion already is verified, and nothing moves.
 
         Args:
@@ -300,7 +324,7 @@ class Registry:
         if champion == release.number and expected in {None, champion}:
             return
         champion = champion if expected is None else expected
-        with database.writing(self._writable) as connection:
+        with database.writing(self._open_or_create()) as connection:
             promotion = f"{reason}; waived: {waiver}" if waived else reason
             _move(connection, CHAMPION, release.number, champion, actor=actor, reason=promotion, kind="promoted")
             if champion is not None:
@@ -308,10 +332,14 @@ class Registry:
                 _move(connection, PREVIOUS, champion, before, actor=actor, reason=f"{release.name} became {CHAMPION}")
 
     def admit(self, number: int, waiver: str | None = None) -> list[str]:
-        """Check that the gate's stored report lets a release pass, or that a waiver does.
+        """Check that the gate's stored report lets a release become champion, or that a waiver does.
 
-        A patch needs two reports: its own light one, and that on the release in which its model was trained, unless
-        that model is the champion's and was let in already.
+        A patch needs two reports: its own light one, and the full one on the release in which its model was trained.
+        If that model is the champion's, it was admitted before.
+
+        Args:
+            number: the release.
+            waiver: why a release may pass that the gate refused.
 
         Returns:
             The refusals that the waiver waived.
@@ -320,21 +348,20 @@ class Registry:
             GateRefused: the gate refused it, or never judged it.
             BrokenRelease: the report is not the one that was made of it.
         """
-        release = self.release(number)
-        trained = min(other.number for other in self.releases() if other.model == release.model)
-        champion = self.champion()
-        waived = list[str]()
-        if trained != number and (champion is None or champion.model != release.model):
-            waived += self.admit(trained, waiver)
+        release, champion = self.release(number), self.champion()
+        trained, waived = self.training_release(release), list[str]()
+        if trained.number != number and (champion is None or champion.model != release.model):
+            waived += self.admit(trained.number, waiver)
         verdict = self.verdict(release.number)
         if verdict is None:
-            raise GateRefused(f"{release.name} was never judged: a build or `genret promote` does that")
+            raise GateRefused(f"the gate never judged {release.name}: run `genret build` or `genret promote`")
         if (verdict.content_hash, verdict.snapshot) != (release.content_hash, release.delta):
             raise BrokenRelease(f"the gate's report on {release.name} is about another release: judge it again")
         if verdict.refusals and not waiver:
             refusals = "; ".join(verdict.refusals)
             raise GateRefused(
-                f"the gate refuses {release.name}: {refusals}. `genret promote {release.name} --waive WHY` lets it in"
+                f"the gate refuses {release.name}: {refusals}. "
+                f"`genret promote {release.name} --waive WHY` promotes it all the same"
             )
         return [*waived, *verdict.refusals]
 
@@ -346,50 +373,116 @@ class Registry:
             BrokenRelease: names the first file that differs, is missing or is extra.
         """
         if event := self.retired().get(release.number):
-            raise ReleaseRetired(f"{retirement.describe(release.number, event)}: see `genret releases`")
+            gone = describe_retirement(release.number, event)
+            raise ReleaseRetired(f"{gone}: see `genret releases`")
         if artifacts.check(release.folder, release.content_hash) != release.manifest_hash:
             raise BrokenRelease(f"{release.folder}: {artifacts.MANIFEST} differs from what was registered")
 
     def retire(self, kind: str, numbers: Sequence[int], actor: str, **details: Any) -> None:
-        """Record that the files of releases go; those of the champion may not (retirement.py)."""
-        with database.writing(self._writable) as connection:
-            retirement.retire(connection, kind, numbers, CHAMPION, actor=actor, details=details)
+        """Record that the files of releases are removed for good, and take aliases off these releases.
+
+        Rows and events of a retired release stay, so that the trail can be verified; nobody can open it any more.
+
+        Args:
+            kind: `erased` or `collected`.
+            numbers: the releases.
+            actor: who retires them, for the trail.
+            details: further facts of the event.
+
+        Raises:
+            GenretError: one of them is the champion.
+        """
+        table = database.aliases
+        with database.writing(self._open_or_create()) as connection:
+            facts = {"releases": sorted(numbers), **details}
+            audit_trail.append(connection, kind, actor=actor, details=facts)
+            aliases = connection.execute(select(table.c.name, table.c.release)).all()
+            for name, number in (alias for alias in aliases if alias.release in numbers):
+                if name == CHAMPION:
+                    raise GenretError(f"r{number} is {CHAMPION} and cannot be retired: promote another release first")
+                connection.execute(delete(table).where(table.c.name == name))
+                moved = {"from": number, "reason": f"r{number} was {kind}"}
+                audit_trail.append(connection, "moved", actor=actor, alias=name, details=moved)
 
     def retired(self) -> dict[int, Event]:
         """The event that retired each retired release, by number."""
-        return retirement.retired(self.events(*retirement.KINDS))
+        return retired(self.events(*RETIREMENTS))
 
     def present(self) -> list[Release]:
         """The releases that are not retired, by number."""
         gone = self.retired()
         return [release for release in self.releases() if release.number not in gone]
 
+    def training_release(self, release: Release) -> Release:
+        """The release in which a release's model was trained: the release itself, unless it is a patch."""
+        return next(other for other in self.releases() if other.model == release.model)
+
     def record(self, kind: str, actor: str, **details: Any) -> None:
-        """Add an event that is about no release, such as a document that was posted."""
-        with database.writing(self._writable) as connection:
-            audit_trail.append(connection, kind, actor=actor, details=details)
+        """Add an event that is about no release, such as a withdrawal; nothing happens before the first release.
+
+        Args:
+            kind: what happened (`audit_trail.Event`).
+            actor: who did it.
+            details: facts of the event, as JSON. No document's text or id: an erasure cannot take back an event.
+        """
+        if (engine := self._open()) is not None:
+            with database.writing(engine) as connection:
+                audit_trail.append(connection, kind, actor=actor, details=details)
 
     def events(self, *kinds: str) -> list[Event]:
-        """The audit trail, oldest first; only events of these kinds if any is named."""
-        if (engine := self._readable()) is None:
+        """The audit trail, oldest first.
+
+        Args:
+            kinds: the kinds of events to read; none: all.
+        """
+        if (engine := self._open()) is None:
             return []
         with engine.connect() as connection:
             return audit_trail.read(connection, *kinds)
 
     def problems(self) -> list[str]:
         """What is wrong with the audit trail, a sentence each; empty if nothing is."""
-        if (engine := self._readable()) is None:
+        if (engine := self._open()) is None:
             return []
         with engine.connect() as connection:
             return audit_trail.problems(connection)
 
     def rows(self) -> list[tuple[Any, ...]]:
         """Every row of every table, as an erasure searches them."""
-        if (engine := self._readable()) is None:
+        if (engine := self._open()) is None:
             return []
         with engine.connect() as connection:
             tables = database.metadata.sorted_tables
             return [tuple(row) for table in tables for row in connection.execute(select(table))]
+
+    def dump(self) -> RegistryRows | None:
+        """What the registry holds, in a form for any database; None if there is no registry."""
+        if (engine := self._open()) is None:
+            return None
+        with engine.connect() as connection:
+            ordered = {table: select(table).order_by(*table.primary_key) for table in _PORTABLE}
+            return {
+                table.name: [dict(row) for row in connection.execute(query).mappings()]
+                for table, query in ordered.items()
+            }
+
+    def load(self, rows: RegistryRows) -> None:
+        """Make the registry of a restored home from what `dump` returned: all of it or nothing.
+
+        Raises:
+            GenretError: the database that the home's settings name holds a registry already.
+        """
+        engine = location.connect(self.home)
+        with database.writing(engine) as connection:
+            if database.releases.name in location.tables(connection):
+                raise GenretError(
+                    f"{database.display_name(engine.url)} holds a registry already: restore with "
+                    "GENRET_REGISTRY__URL naming an empty database, or leave it empty for SQLite"
+                )
+            location.create_tables(connection, self.home)
+            for table in _PORTABLE:
+                if rows[table.name]:
+                    connection.execute(insert(table), [dict(row) for row in rows[table.name]])
 
     def _relative(self, folder: Path) -> str:
         """A folder inside the home is stored relative to it, so that a home can be moved."""
@@ -407,7 +500,7 @@ class Registry:
 
 
 def _aliases(connection: Connection) -> dict[str, int]:
-    """The release at which each alias stands; unset aliases are left out."""
+    """The release that each alias names; unset aliases are left out."""
     return {row.name: row.release for row in connection.execute(select(database.aliases))}
 
 
@@ -423,10 +516,10 @@ def _was_promoted(connection: Connection, number: int) -> bool:
 def _move(
     connection: Connection, name: str, to: int, expected: int | None, *, actor: str, reason: str, kind: str = "moved"
 ) -> None:
-    """Move an alias that stands at `expected`, and write the event, in the caller's transaction.
+    """Move an alias from the release `expected`, and write the event, in the caller's transaction.
 
     Raises:
-        AliasMoved: it stands somewhere else.
+        AliasMoved: it names another release.
     """
     table, moved_at = database.aliases, audit_trail.now()
     if expected is None:
@@ -439,6 +532,6 @@ def _move(
         swap = update(table).where(table.c.name == name, table.c.release == expected)
         swapped = connection.execute(swap.values(release=to, moved_at=moved_at)).rowcount == 1
     if not swapped:
-        raise AliasMoved(f"{name} is no longer {release_name(expected)}: look at it again, then repeat the command")
+        raise AliasMoved(f"{name} is no longer {release_name(expected)}: run `genret releases`, then decide again")
     details = {"from": expected, "reason": reason}
     audit_trail.append(connection, kind, actor=actor, release=to, alias=name, details=details)

@@ -38,8 +38,14 @@ class Criterion:
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
         """A stored criterion."""
-        names = ("name", "value", "bound", "passed", "told")
-        return cls(*(stored[name] for name in names), compared=stored.get("compared", True))
+        return cls(
+            name=stored["name"],
+            value=stored["value"],
+            bound=stored["bound"],
+            passed=stored["passed"],
+            detail=stored["told"],
+            compared=stored.get("compared", True),
+        )
 
 
 @dataclass(frozen=True, slots=True)

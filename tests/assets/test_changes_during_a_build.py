@@ -12,7 +12,6 @@ from genret_ops.errors import AliasMoved, GateRefused
 from genret_ops.promotion import gate
 from genret_ops.promotion.gate import is_outdated, judge_release
 from genret_ops.promotion.judgments import heldout_queries
-from genret_ops.registry.ancestry import trained_in
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import Registry
@@ -54,7 +53,7 @@ def test_what_came_and_left_meanwhile_is_right_in_what_is_promoted(
     home, registry = Home(home_copy), Registry(home_copy)
     release = runner.build(home, home.settings, waiver="a test").release
     assert release.delta == home.store.snapshots()[-1] == "delta-00002"
-    assert registry.release(trained_in(registry, release)).delta == "delta-00001"
+    assert registry.training_release(release).delta == "delta-00001"
     retriever = open_release(home)[1]
     for mode in MODES:
         found = {hit.doc_id: hit.state for hit in retriever.search("the ferry, a tram, smoke, bees", 1000, mode).hits}

@@ -16,7 +16,7 @@ from genret_ops.errors import BrokenRelease
 from genret_ops.maintenance.backup import backup, restore
 from genret_ops.modeling.docid_head import finished_rows
 from genret_ops.modeling.encoder import Encoder
-from genret_ops.registry.ancestry import answered_before
+from genret_ops.registry.ancestry import rollback_target
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import model_on, open_release
 from genret_ops.registry.store import Registry
@@ -157,7 +157,7 @@ def stays_away(steps: list[str], built: Path, folder: Path) -> None:
         if step == "withdraw" and len(gone) < len(DOCUMENTS):
             gone.add(DOCUMENTS[len(gone)])
             withdraw(home.path, DOCUMENTS[len(gone) - 1])
-        elif step == "rollback" and answered_before(registry) is not None:
+        elif step == "rollback" and rollback_target(registry) is not None:
             runner.rollback(home, "a test")
         elif step.startswith("promote"):
             runner.promote(home, step.removeprefix("promote "), "a test")

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 from assets.lib import runner
 from assets.lib.execution import instance_of
 from genret_ops.promotion.retrain_policy import reason_for_genesis
-from genret_ops.registry.ancestry import chain
+from genret_ops.registry.ancestry import chain_length
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import Registry, Release
@@ -47,7 +47,7 @@ def test_the_adapter_grows_from_the_champion(updated: Path) -> None:
     assert now.parent is not None and now.generation == 0
     before, manifest = registry.release(now.parent), now.manifest()
     assert manifest.steps == {"sft": 4, "rpo": 1}
-    assert chain(registry, now.number) == 1 and chain(registry, before.number) == 0
+    assert chain_length(registry, now.number) == 1 and chain_length(registry, before.number) == 0
     old, new = (load_file(release.folder / "head.safetensors") for release in (before, now))
     assert len(new["residual.weight"]) == len(old["residual.weight"]) + 5
     drift = np.abs(new["map"] - old["map"]).max()
@@ -94,7 +94,7 @@ def test_nothing_pending_is_a_no_op_and_consolidation_begins_a_generation(update
     built = runner.build(home, home.settings, consolidate=True)
     assert built.new and built.release.generation == 1 and built.release.parent is None
     assert built.release.manifest().steps["sft"] == 8
-    assert chain(Registry(copy), built.release.number) == 0
+    assert chain_length(Registry(copy), built.release.number) == 0
 
 
 def test_what_forgot_too_much_is_not_grown_from(updated: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from assets.lib import runner
-from genret_ops.registry.ancestry import answered_before
+from genret_ops.registry.ancestry import rollback_target
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import Registry
@@ -117,7 +117,7 @@ def moved(home: Home, count: int, rng: random.Random) -> list[Reign]:
     standing, begun, reigns = registry.aliases(), 0.0, list[Reign]()
     for number in range(count):
         starts = time.monotonic()
-        if rng.random() < 0.25 and answered_before(registry):
+        if rng.random() < 0.25 and rollback_target(registry):
             runner.rollback(home, f"move {number}")
         else:
             others = [release for release in (1, 2, 3, 4) if release != standing["champion"]]

@@ -14,7 +14,7 @@ from assets.lib import runner
 from genret_ops.cli import app
 from genret_ops.errors import GenretError
 from genret_ops.maintenance.backup import backup, restore
-from genret_ops.registry import database, store
+from genret_ops.registry import database, location, store
 from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry
 from genret_ops.settings import Settings
@@ -145,7 +145,7 @@ def test_a_server_that_refuses_or_is_not_there(on_postgres: Database, tmp_path: 
 def test_a_missing_driver_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(GenretError, match=r"genret-ops\[postgres\]") as caught:
-        Registry(Database(f"postgresql://user:{SECRET}@host/db").used_by(tmp_path))
+        Registry(Database(f"postgresql://user:{SECRET}@host/db").used_by(tmp_path)).releases()
     assert SECRET not in told(caught.value)
 
 
@@ -172,14 +172,15 @@ def test_writers_wait_a_bounded_time_and_readers_not_at_all(
     registry = Registry(database_home)
     verdict = registry.verdict(1)
     assert verdict is not None
-    with database.writing(registry._writable) as connection:
+    engine = location.open_or_create(database_home)
+    with database.writing(engine) as connection:
         store._move(connection, "champion", 1, 1, actor="ann", reason="slow")
         connection.execute(database.aliases.delete().where(database.aliases.c.name == "candidate"))
         started = time.monotonic()
-        with Registry(database_home)._writable.connect() as reader:
+        with location.open_or_create(database_home).connect() as reader:
             assert store._aliases(reader) == {"champion": 1, "candidate": 1}
         read = time.monotonic() - started
-        with pytest.raises(GenretError, match=r"another command has been writing in the registry .* for 1 s"):
+        with pytest.raises(GenretError, match=r"another command has been writing to the registry .* for 1 s"):
             Registry(database_home).record_verdict(1, verdict, "bob")
         assert read < 1 <= time.monotonic() - started < 10
     assert registry.aliases() == {"champion": 1} and registry.events()[-1].actor == "ann"
@@ -188,13 +189,13 @@ def test_writers_wait_a_bounded_time_and_readers_not_at_all(
 
 
 def test_all_that_a_connection_reads_is_of_one_moment(database_home: Path) -> None:
-    registry = Registry(database_home)
-    with registry._writable.connect() as connection:
+    engine = location.open_or_create(database_home)
+    with engine.connect() as connection:
         before = store._aliases(connection)
-        with database.writing(registry._writable) as other:
+        with database.writing(engine) as other:
             store._move(other, "previous", 1, None, actor="ann", reason="meanwhile")
         assert store._aliases(connection) == before
-    with registry._writable.connect() as connection:
+    with engine.connect() as connection:
         assert store._aliases(connection) == {**before, "previous": 1}
 
 

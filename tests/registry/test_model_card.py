@@ -6,8 +6,11 @@ from typing import Any
 import jinja2
 import pytest
 
+from genret_ops.errors import BrokenRelease
+from genret_ops.records import SnapshotRecord
 from genret_ops.registry.artifacts import Manifest, release_folder, seal, verify
 from genret_ops.registry.model_card import write_card
+from genret_ops.registry.store import Registry
 
 
 @pytest.fixture
@@ -126,3 +129,23 @@ def test_a_card_may_be_written_again_beside_a_sealed_release(tmp_path: Path, fac
     release = release_folder(tmp_path / "releases", seal(staging, tmp_path / "releases", Manifest()))
     assert "# Renamed" in lines(release, facts | {"name": "Renamed"})
     verify(release)
+
+
+def test_the_python_on_the_card_runs(tmp_path: Path, facts: dict[str, Any]) -> None:
+    registry = Registry(tmp_path / "home")
+    registry.create()
+    (tmp_path / "staging").mkdir()
+    (tmp_path / "staging" / "adapter").write_text("weights")
+    content = seal(tmp_path / "staging", tmp_path / "home" / "releases", Manifest())
+    folder = release_folder(tmp_path / "home" / "releases", content)
+    head = SnapshotRecord("delta-00000")
+    registry.register(content, folder, generation=0, delta=head.snapshot, head=head, metrics={}, actor="ann")
+    card = "\n".join(lines(folder, facts | {"content_hash": content}))
+    code = card.partition("```python\n")[2].partition("```")[0].replace("HOME", str(tmp_path / "home"))
+    names = dict[str, Any]()
+    exec(code, names)
+    assert names["release"] == registry.release(1)
+    (folder / "adapter").chmod(0o644)
+    (folder / "adapter").write_text("other weights")
+    with pytest.raises(BrokenRelease, match="adapter differs"):
+        exec(code, names)

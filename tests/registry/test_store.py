@@ -11,7 +11,7 @@ import pytest
 
 from genret_ops.errors import AliasMoved, BrokenRelease, GateRefused, GenretError, NothingToSearch
 from genret_ops.records import SnapshotRecord
-from genret_ops.registry.ancestry import chain, reference, trained_in
+from genret_ops.registry.ancestry import chain_length, reference
 from genret_ops.registry.artifacts import Manifest, release_folder, seal
 from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry
@@ -226,9 +226,9 @@ def test_the_latest_verdict_counts_and_a_changed_one_is_seen(registry: Registry,
 def test_models_and_generations_are_found_along_the_parents(registry: Registry, add: Add) -> None:
     add("one")
     add("two", parent=1)
-    assert chain(registry, 1) == 0 and chain(registry, 2) == 1
+    assert chain_length(registry, 1) == 0 and chain_length(registry, 2) == 1
     assert reference(registry, 2).number == reference(registry, 1).number == 1
-    assert trained_in(registry, registry.release(2)) == 2
+    assert registry.training_release(registry.release(2)).number == 2
 
 
 def test_a_home_can_be_moved(registry: Registry, add: Add, tmp_path: Path) -> None:
