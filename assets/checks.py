@@ -1,7 +1,7 @@
 """The data checks: what was written is looked at before anything is built on it.
 
-A check that fails stops its run, and `require_checked` (lib/handover.py) any later one. Docids, which commit a snapshot,
-check themselves before they do (corpus.py).
+A check that fails stops its run, and `require_checked` (lib/handover.py) any later one. Docids, whose stage commits the
+snapshot, check themselves before it does (corpus.py).
 """
 
 import json
@@ -109,10 +109,10 @@ def pairs_are_sound(context: dg.AssetCheckExecutionContext, home: StageResource)
 
     delta, store = context.partition_key, home.home.store
     pairs = store.read("pairs", tables_of(context, "preference_pairs")["pairs"]).filter(pc.field("delta") == delta)
-    asked = read_queries(store, delta, tables_of(context, "sft_adapter")["queries"], ("hard",))
+    queries = read_queries(store, delta, tables_of(context, "sft_adapter")["queries"], ("hard",))
     rows = home.job(delta).rows
     bodies = np.asarray(rows.vectors[rows.starts[:-1]])
-    frame = preferences.frame(pairs, asked, home.head(delta), bodies)
+    frame = preferences.frame(pairs, queries, home.head(delta), bodies)
     report = validate(frame, preferences.suite(), preferences.KEY, preferences.figures(frame))
     return _check(context, home, "preference_pairs", report, _NOT_PREFERRED)
 
@@ -127,9 +127,9 @@ def evaluation_is_sound(context: dg.AssetCheckExecutionContext, home: StageResou
     delta = context.partition_key
     job, head = home.job(delta), home.head(delta)
     tuned, judged = heldout_docids(head, job.settings)
-    asked = read_queries(home.home.store, delta, tables_of(context, "sft_adapter")["queries"])
+    queries = read_queries(home.home.store, delta, tables_of(context, "sft_adapter")["queries"])
     reached = json.loads((job.folder / FUSION_WEIGHTS).read_text())
-    frame = evaluation.frame(asked, head, tuned | judged, reached)
+    frame = evaluation.frame(queries, head, tuned | judged, reached)
     report = validate(frame, evaluation.suite(), evaluation.KEY, evaluation.figures(frame, reached))
     return _check(context, home, "fusion_weights", report, _NOT_RELEASED)
 

@@ -67,7 +67,7 @@ def delta(context: dg.AssetExecutionContext, home: StageResource) -> dg.Material
     before = last.snapshot if last else None
     difference = between(store, before, tables_of(context, "snapshot")["documents"])
     changes = {kind: getattr(difference, kind) for kind in ("added", "changed", "removed", "redescribed")}
-    erased = Erased.of(home.home.path).asked
+    erased = Erased.of(home.home.path).times
     shown = {kind: [doc_id for doc_id in ids if document_key(doc_id) not in erased] for kind, ids in changes.items()}
     samples = [(kind, len(ids), ", ".join(shown[kind][:5])) for kind, ids in changes.items()]
     return dg.MaterializeResult(

@@ -12,32 +12,35 @@ from assets.partitions import deltas
 from assets.release import champion
 from genret_ops.progress import progress
 from genret_ops.records import canonical_json, text_hash
+from genret_ops.text import plural
 
 
 @dg.asset(partitions_def=deltas, group_name="evaluation", code_version="1", deps=[champion], kinds={"json"})
 def champion_report(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
     """How well the champion answers now: users' labels, held-out queries, and a benchmark if one is set."""
+    from genret_ops.evaluation.metrics import display_name
     from genret_ops.promotion.champion_evaluation import evaluate_champion
     from genret_ops.registry.store import CHAMPION
     from genret_ops.storage.files import write_atomically
 
     release = home.home.registry.release(CHAMPION)
-    found = evaluate_champion(home.home, release)
+    report = evaluate_champion(home.home, release)
     if folder := home.benchmark or home.home.settings.updates.benchmark:
-        found["benchmark"] = _benchmark(home, release, folder)
+        report["benchmark"] = _benchmark(home, release, folder)
     path = home.home.reports / f"{release.delta}-r{release.number}.json"
-    write_atomically(path, json.dumps(found, indent=1).encode())
-    scores = [(name, mode, value) for name, own in found["MRR@10"].items() for mode, value in (own or {}).items()]
+    write_atomically(path, json.dumps(report, indent=1).encode())
+    means = {display_name(name): by_mode for name, by_mode in report["MRR@10"].items() if by_mode}
+    scores = [(name, mode, value) for name, by_mode in means.items() for mode, value in by_mode.items()]
     return dg.MaterializeResult(
         metadata={
             "report": dg.MetadataValue.path(path),
             "release": release.number,
             "MRR@10": table(("questions", "mode", "MRR@10"), scores),
-            **{f"MRR@10 {name}": own[found["mode"]] for name, own in found["MRR@10"].items() if own},
-            "reachable": found["reachable"],
-            "benchmark": found.get("benchmark", "none: updates.benchmark names a BEIR folder"),
+            **{f"MRR@10 {name}": by_mode[report["mode"]] for name, by_mode in means.items()},
+            "reachable": report["reachable"],
+            "benchmark": report.get("benchmark", "none: updates.benchmark names a BEIR folder"),
         },
-        data_version=dg.DataVersion(text_hash(canonical_json(found))),
+        data_version=dg.DataVersion(text_hash(canonical_json(report))),
     )
 
 
@@ -48,15 +51,15 @@ def learned_in_time(home: StageResource) -> dg.AssetCheckResult:
 
     from genret_ops.promotion.retrain_policy import measure_freshness
 
-    found, bound = measure_freshness(home.home), home.home.settings.updates.stale_hours
-    hours = found.hours(datetime.now(UTC))
+    freshness, bound = measure_freshness(home.home), home.home.settings.updates.stale_hours
+    hours = freshness.hours(datetime.now(UTC))
+    waiting = plural(freshness.unlearned, "passage")
+    description = f"{waiting} not learned yet, the oldest for {hours:.1f} hours: launch `build`"
     return dg.AssetCheckResult(
         passed=hours <= bound,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{found.unlearned} passages are unlearned, the oldest for {hours:.1f} hours: launch `build`"
-        if found.unlearned
-        else "every passage is learned",
-        metadata={"unlearned passages": found.unlearned, "hours of the oldest": hours, "hours at most": bound},
+        description=description if freshness.unlearned else "every passage is learned",
+        metadata={"unlearned passages": freshness.unlearned, "hours of the oldest": hours, "hours at most": bound},
     )
 
 
@@ -72,5 +75,5 @@ def _benchmark(home: StageResource, release: Any, folder: str) -> dict[str, Any]
     return {
         "name": benchmark.name,
         "queries": len(benchmark.queries),
-        "systems": {name: mean(own) for name, own in scores.items()},
+        "systems": {name: mean(per_query) for name, per_query in scores.items()},
     }

@@ -130,14 +130,13 @@ def preference_pairs(context: dg.AssetExecutionContext, home: StageResource) -> 
     ]
     rows = to_arrow("pairs", pairs, delta=delta)
     tables = {"pairs": home.home.store.replace("pairs", rows)}
-    asked = job.table("hard").num_rows
     texts = {passage.passage_id: passage.text for passage in head.passages}
     samples = [(pair.query, texts[pair.chosen], texts[pair.rejected]) for pair in pairs[:_SHOWN]]
     return dg.MaterializeResult(
         metadata={
             TABLES: tables,
             **table_links(home, tables),
-            "queries": asked,
+            "queries": job.table("hard").num_rows,
             "pairs": len(pairs),
             "queries with a wrong passage first": len({pair.query for pair in pairs}),
             "samples": table(("query", "chosen", "rejected"), samples),

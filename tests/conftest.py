@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
@@ -21,6 +21,7 @@ for setting in [name for name in os.environ if name.startswith("GENRET_")]:
     del os.environ[setting]  # a developer's own home or settings must not reach a test
 
 import pytest  # noqa: E402 - after the environment is set
+from filelock import FileLock  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
 from tests.support.databases import Database, Server, running  # noqa: E402
@@ -30,6 +31,10 @@ from tests.support.small_corpus import TINY, Genret, write_documents  # noqa: E4
 settings.register_profile("developer", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "developer")
+
+
+Once = Callable[[str, Callable[[Path], None]], Path]
+"""Gives the folder of a name, and makes it if it is not there."""
 
 
 @pytest.fixture(scope="session")
@@ -46,29 +51,60 @@ def genret() -> Genret:
 
 
 @pytest.fixture(scope="session")
-def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of 62 good documents and one broken file of every kind. Read only: copy it to change it."""
-    folder = tmp_path_factory.mktemp("documents")
-    write_documents(folder)
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Make a folder once for all worker processes of a test run: the first that asks makes it, the others wait."""
+    base = tmp_path_factory.getbasetemp()
+    root = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+
+    def folder(name: str, make: Callable[[Path], None]) -> Path:
+        path, partial = root / name, root / f"{name}.partial"
+        with FileLock(root / f"{name}.lock"):
+            if not path.exists():
+                shutil.rmtree(partial, ignore_errors=True)
+                make(partial)
+                partial.rename(path)
+        return path
+
     return folder
 
 
 @pytest.fixture(scope="session")
-def ingested_home(documents: Path, genret: Genret, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with `documents` ingested and nothing built. Read only."""
-    home = tmp_path_factory.mktemp("ingested")
-    (home / "genret.toml").write_text(TINY)
-    genret("ingest", str(documents), home=home)
-    return home
+def documents(made_once: Once) -> Path:
+    """A folder of 62 good documents and one broken file of every kind. Read only: copy it to change it."""
+
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        write_documents(folder)
+
+    return made_once("documents", make)
 
 
 @pytest.fixture(scope="session")
-def small_home(ingested_home: Path, genret: Genret, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ingested_home(documents: Path, genret: Genret, made_once: Once, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with `documents` ingested and nothing built. Read only."""
+
+    def make(home: Path) -> None:
+        home.mkdir()
+        (home / "genret.toml").write_text(TINY)
+        genret("ingest", str(documents), home=home)
+
+    return _copy(made_once("ingested-home", make), tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def small_home(ingested_home: Path, genret: Genret, made_once: Once, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with release r1. Read only: use `home_copy` to change it."""
-    home = tmp_path_factory.mktemp("built") / "home"
-    shutil.copytree(ingested_home, home)
-    genret("build", home=home)
-    return home
+
+    def make(home: Path) -> None:
+        shutil.copytree(ingested_home, home)
+        genret("build", home=home)
+
+    return _copy(made_once("built-home", make), tmp_path_factory)
+
+
+def _copy(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home of this worker's, since others may copy the shared one at any time."""
+    return Path(shutil.copytree(home, tmp_path_factory.mktemp(home.name) / "home"))
 
 
 @pytest.fixture

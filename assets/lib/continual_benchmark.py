@@ -97,7 +97,7 @@ def cell_of(
     kept = path / "cells" / f"delta-{delta:05d}.json"
     lines = [line for part in arrived[: delta + 1] for line in part.lines]
     queries = [query for part in arrived[: delta + 1] for query in part.queries]
-    asked = replace(benchmark, queries=tuple(queries))
+    so_far = replace(benchmark, queries=tuple(queries))
     key = text_hash(canonical_json([settings.hash(), lines, [asdict(query) for query in queries]]))
     if kept.exists():
         cell = json.loads(kept.read_text())
@@ -131,7 +131,7 @@ def cell_of(
         "steps": _steps(trained),
         "revision": release.manifest().git_revision,
         "heldout": dict(release.metrics),
-        "scores": measure_arrived(home, release, asked, lambda done, total: progress(kept.stem, done, total)),
+        "scores": measure_arrived(home, release, so_far, lambda done, total: progress(kept.stem, done, total)),
     }
     write_atomically(kept, json.dumps(cell).encode())
     return cell

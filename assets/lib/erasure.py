@@ -50,8 +50,8 @@ def erase(home: Home, doc_id: str) -> dict[str, Any]:
             to train on.
     """
     if erasure_of(home, doc_id) is None:
-        asked = Erased.of(home.path).asked[document_key(doc_id)]
-        return {"document": doc_id, "asked": asked, "already": True, "left": []}
+        when = Erased.of(home.path).times[document_key(doc_id)]
+        return {"document": doc_id, "asked": when, "already": True, "left": []}
     if Erasure.under_way(home.path) is None:
         withdraw(home.path, doc_id)
     with home.lock("corpus"):
@@ -63,7 +63,7 @@ def erase(home: Home, doc_id: str) -> dict[str, Any]:
         report = _purge(home)
     return {
         "document": doc_id,
-        "asked": Erased.of(home.path).asked[document_key(doc_id)],
+        "asked": Erased.of(home.path).times[document_key(doc_id)],
         "already": False,
         "snapshot": ingested.record.snapshot,
         "refusals": refusals,
@@ -80,7 +80,7 @@ def erasure_of(home: Home, doc_id: str) -> Erasure | None:
     begun = Erasure.under_way(home.path)
     if begun is not None and begun.document != doc_id:
         raise GenretError(f"the erasure of {begun.document!r} is not finished: run genret erase {begun.document!r}")
-    if begun is None and document_key(doc_id) in Erased.of(home.path).asked:
+    if begun is None and document_key(doc_id) in Erased.of(home.path).times:
         return None
     return begun or describe(home, doc_id)
 

@@ -40,8 +40,10 @@ def prepare_instance(home: Home) -> None:
     """
     path = str(home.dagster.absolute())
     if "?" in path or unquote(path) != path:
-        told = f"Dagster, which reads paths as addresses, cannot keep its databases in {path}"
-        raise GenretError(f"{told}: move the home to a path without '?' and without '%' before two digits")
+        raise GenretError(
+            f"Dagster reads paths as URLs and cannot keep its databases in {path}: move the home to a path without '?' "
+            "and without '%' before two digits"
+        )
     home.dagster.mkdir(parents=True, exist_ok=True)
     if not (home.dagster / "dagster.yaml").exists():
         shutil.copyfile(Path(__file__).parents[1] / "dagster.yaml", home.dagster / "dagster.yaml")
@@ -75,7 +77,7 @@ def materialise(
         DataRefused: a data check refused what a stage wrote.
         GenretError: a stage failed, or Dagster's storage did, as on a full disk.
     """
-    with _telling_of_storage(home), instance_of(home) as instance:
+    with _storage_errors_in_words(home), instance_of(home) as instance:
         for run in instance.get_runs(dg.RunsFilter(tags={_TAG: job}, statuses=_UNFINISHED)):
             instance.report_run_failed(run, "the process was killed; the next run of the same command goes on")
         instance.add_dynamic_partitions(str(deltas.name), [delta])
@@ -100,21 +102,24 @@ def materialise(
 
 
 @contextmanager
-def _telling_of_storage(home: Home) -> Iterator[None]:
+def _storage_errors_in_words(home: Home) -> Iterator[None]:
     """Say in words that Dagster's databases cannot be read or written."""
     try:
         yield
     except DBAPIError as error:
-        told = f"Dagster's storage ({home.dagster}) cannot be used: {error.orig}"
-        raise GenretError(f"{told}: see to it, then do this again") from error
+        raise GenretError(
+            f"cannot use Dagster's storage in {home.dagster}: {error.orig}. Check the disk, then try again"
+        ) from error
 
 
 def _refusal(instance: dg.DagsterInstance, run_id: str) -> str:
     """What the data check found that stopped a run."""
     keys = stages.resolve_asset_graph().asset_check_keys
     records = (instance.get_latest_asset_check_evaluation_record(key) for key in keys)
-    found = [record.evaluation for record in records if record and record.run_id == run_id]
-    return next(str(one.description) for one in found if isinstance(one, dg.AssetCheckEvaluation) and refused(one))
+    evaluations = [record.evaluation for record in records if record and record.run_id == run_id]
+    return next(
+        str(each.description) for each in evaluations if isinstance(each, dg.AssetCheckEvaluation) and refused(each)
+    )
 
 
 @contextmanager

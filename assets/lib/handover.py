@@ -66,8 +66,8 @@ def require_checked(context: dg.AssetExecutionContext, *stages: str, **versions:
     Raises:
         DataRefused: a critical expectation failed, or this version was never checked.
     """
-    found = {stage: _checked(context, stage, version_of(context, stage)) for stage in stages}
-    return found | {stage: _checked(context, stage, version) for stage, version in versions.items()}
+    latest = {stage: version_of(context, stage) for stage in stages}
+    return {stage: _checked(context, stage, version) for stage, version in (latest | versions).items()}
 
 
 def _checked(context: dg.AssetExecutionContext, stage: str, version: str) -> list[str]:
@@ -75,17 +75,21 @@ def _checked(context: dg.AssetExecutionContext, stage: str, version: str) -> lis
     records = context.instance.event_log_storage.get_asset_check_execution_history(key, limit=_CHECKS)
     done = [record.evaluation for record in records if isinstance(record.evaluation, dg.AssetCheckEvaluation)]
     wanted = [context.partition_key, version]
-    found = next((one for one in done if [one.metadata[name].value for name in ("delta", "version")] == wanted), None)
-    if found is None:
-        raise DataRefused(f"the data check of {stage} never saw what is there now: materialise {stage} with its check")
-    if refused(found):
-        raise DataRefused(str(found.description))
-    return list(map(str, cast("list[str]", found.metadata["warnings"].value)))
+    check = next(
+        (each for each in done if [each.metadata[name].value for name in ("delta", "version")] == wanted), None
+    )
+    if check is None:
+        raise DataRefused(
+            f"the data check of {stage} did not run on its newest version: materialise {stage} with its check"
+        )
+    if refused(check):
+        raise DataRefused(str(check.description))
+    return list(map(str, cast("list[str]", check.metadata["warnings"].value)))
 
 
-def refused(found: dg.AssetCheckEvaluation) -> bool:
+def refused(check: dg.AssetCheckEvaluation) -> bool:
     """Whether a check found that a critical expectation fails."""
-    return not found.passed and found.severity == dg.AssetCheckSeverity.ERROR
+    return not check.passed and check.severity == dg.AssetCheckSeverity.ERROR
 
 
 def table_links(home: StageResource, tables: Mapping[str, int]) -> dict[str, dg.PathMetadataValue]:

@@ -95,9 +95,9 @@ def _tell(stage: _Stage) -> None:
         for event in _events(stage):
             client.emit(event)
     except Exception as error:  # whatever is wrong with a sink, the work of the stage is done
-        told = f"OpenLineage was not told of {stage.name} ({without_credentials(sink)}): {error}"
-        stage.warn(told)
-        print(f"genret: {told}", file=sys.stderr)
+        warning = f"no OpenLineage event of {stage.name} was sent to {without_credentials(sink)}: {error}"
+        stage.warn(warning)
+        print(f"genret: {warning}", file=sys.stderr)
 
 
 def _client(sink: str, home: Path) -> "OpenLineageClient":
@@ -123,8 +123,8 @@ def _events(stage: _Stage) -> "Iterator[RunEvent]":
     namespace, done = stage.home.path.as_uri(), _materialization(stage)
     job = Job(namespace, stage.name)
     run = Run(str(uuid5(UUID(stage.run_id), stage.name)), {"parent": _parent(stage, namespace)})
-    inputs = [InputDataset(**own) for own in map(_dataset, _taken(stage, done, namespace))]
-    outputs = [OutputDataset(**own) for own in map(_dataset, _given(done, namespace))] if done else []
+    inputs = [InputDataset(**each) for each in map(_dataset, _taken(stage, done, namespace))]
+    outputs = [OutputDataset(**each) for each in map(_dataset, _given(done, namespace))] if done else []
     (stats,) = stage.instance.get_run_step_stats(stage.run_id, [stage.name])
     started = datetime.fromtimestamp(stats.start_time or 0.0, UTC)
     yield RunEvent(
@@ -153,8 +153,8 @@ def _materialization(stage: _Stage) -> dg.AssetMaterialization | None:
     """What this stage made in this run; None of one that failed, and of a check."""
     kind = dg.DagsterEventType.ASSET_MATERIALIZATION
     records = stage.instance.get_records_for_run(stage.run_id, of_type=kind).records
-    own = (entry.event_log_entry for entry in records)
-    return next((entry.asset_materialization for entry in own if entry.step_key == stage.name), None)
+    entries = (record.event_log_entry for record in records)
+    return next((entry.asset_materialization for entry in entries if entry.step_key == stage.name), None)
 
 
 def _taken(stage: _Stage, done: dg.AssetMaterialization | None, namespace: str) -> Iterator[_Version]:

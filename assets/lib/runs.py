@@ -28,7 +28,7 @@ def mentions(config: Any, document: str) -> bool:
 
 
 def unfinished(home: Home, instance: dg.DagsterInstance, job: str, lock: str) -> dg.DagsterRun | None:
-    """A run of a job that waits or is under way, if there is any; a run whose process was killed is marked as failed."""
+    """A run of a job that waits or is under way, if there is any; one whose process was killed is marked as failed."""
     runs = instance.get_run_records(dg.RunsFilter(job_name=job, statuses=list(NOT_FINISHED_STATUSES)))
     for record in runs:
         waits = record.dagster_run.status in (dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED)

@@ -48,7 +48,7 @@ class Watcher:
                 raise
             if str(error) != self._error:
                 self._error = str(error)
-                self._told("failed", error=self._error)
+                self._report("failed", error=self._error)
             return False
         self._began, self._error = not self._given, ""
         return done
@@ -71,7 +71,7 @@ class Watcher:
         if self._watch.folders_left:
             return
         if sources and sources != self._away:
-            self._told("away", unreached=dict.fromkeys(sources, ""))
+            self._report("away", unreached=dict.fromkeys(sources, ""))
         self._away = sources
 
     def end(self) -> None:
@@ -88,19 +88,19 @@ class Watcher:
             if self._given and not self._watch.still_written:
                 raise
             self._watch = self._watch.after_failure(time.time())
-            self._told("failed", error=str(error))
+            self._report("failed", error=str(error))
         else:
             self._given = ()
             if ingested.unreached:
                 self._watch = self._watch.after_partial_success(time.time())
             else:
                 self._watch = self._watch.after_success()
-            self._told("update", **summaries.ingested(ingested))
+            self._report("update", **summaries.ingested(ingested))
 
     def _learn(self, now: float) -> None:
         if self._build is not None and (code := self._build.poll()) is not None:
             self._build = None
-            self._told("learned" if code == 0 else "not learned", code=code)
+            self._report("learned" if code == 0 else "not learned", code=code)
         freshness = measure_freshness(self._home)
         due = self._learned.reason_to_wait(freshness, self._home.settings.updates, now) is None
         if self._build is None and due and not self._home.is_locked("training"):
@@ -108,9 +108,9 @@ class Watcher:
             # -P: a user's own queue.py in the current folder is not the standard library's
             command = [sys.executable, "-P", "-m", "genret_ops.cli", "build", "--home", str(self._home.path)]
             self._build = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-            self._told("learning", passages=freshness.unlearned)
+            self._report("learning", passages=freshness.unlearned)
 
-    def _told(self, done: str, **what: Any) -> None:
+    def _report(self, done: str, **what: Any) -> None:
         self._tell({"at": datetime.now(UTC).isoformat(timespec="seconds"), "done": done, **what})
 
 

@@ -17,32 +17,39 @@ ERASED, ERASING = "erased.json", "erasing.json"
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """Erased documents: `asked` is when (UTC, ISO 8601) by key; `texts` are keys by the content key of a text."""
+    """The erased documents of a home.
 
-    asked: Mapping[str, str] = field(default_factory=dict)
+    Attributes:
+        times: when each was to be erased (UTC, ISO 8601), by key.
+        texts: keys of documents, by the content key of a text.
+    """
+
+    times: Mapping[str, str] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, home: Path) -> "Erased":
-        """Those of a home."""
-        path = home / ERASED
-        return cls(**json.loads(path.read_text())) if path.exists() else cls()
+        """The erased documents of a home."""
+        if not (path := home / ERASED).exists():
+            return cls()
+        stored = json.loads(path.read_text())
+        return cls(stored["asked"], stored["texts"])
 
     @property
     def keys(self) -> list[str]:
         """Every key, in order; a snapshot records those that it was made without."""
-        return sorted(self.asked)
+        return sorted(self.times)
 
     def names(self, place: str) -> str | None:
-        """The key of the erased document that a path or an address ends with, None where it is of none."""
+        """The key of the erased document with whose id a path or an address ends; None if there is none."""
         parts = place.split("/")
         keys = (document_key("/".join(parts[start:])) for start in range(len(parts)))
-        return next((key for key in keys if key in self.asked), None)
+        return next((key for key in keys if key in self.times), None)
 
     def refused(self, doc_id: str, item: Document | Quarantined) -> Quarantined | None:
-        """What stands in the quarantine for an input that was erased, under its key alone; None for any other."""
+        """The quarantine's entry for an input that was erased, which names only its key; None for any other input."""
         key = document_key(doc_id)
-        if key not in self.asked:
+        if key not in self.times:
             key = (
                 self.texts.get(content_key(item.text)) if isinstance(item, Document) else self.names(item.source)
             ) or ""
@@ -51,14 +58,19 @@ class Erased:
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """An erasure under way: what is looked for.
+    """An erasure under way: what to search for.
 
-    `asked` is when (UTC, ISO 8601); `texts` are content keys of the texts that it alone had, `phrases` pieces of them,
-    `passages` ids of its passages, `encodings` the hashes of what was encoded.
+    Attributes:
+        document: id of the document.
+        time: when it was asked for, UTC in ISO 8601.
+        texts: content keys of the texts that only this document had.
+        phrases: pieces of those texts.
+        passages: ids of its passages.
+        encodings: hashes of what was encoded of it.
     """
 
     document: str
-    asked: str
+    time: str
     texts: tuple[str, ...]
     phrases: tuple[str, ...]
     passages: tuple[str, ...]
@@ -66,20 +78,25 @@ class Erasure:
 
     @classmethod
     def under_way(cls, home: Path) -> "Erasure | None":
-        """That of a home, if there is one."""
+        """The unfinished erasure of a home, if there is one."""
         path = home / ERASING
         if not path.exists():
             return None
-        found = json.loads(path.read_text())
-        lists = (tuple[str, ...](found[name]) for name in ("texts", "phrases", "passages", "encodings"))
-        return cls(found["document"], found["asked"], *lists)
+        stored = json.loads(path.read_text())
+        lists = (tuple[str, ...](stored[name]) for name in ("texts", "phrases", "passages", "encodings"))
+        return cls(stored["document"], stored["asked"], *lists)
 
     def begin(self, home: Path) -> None:
         """Write it down, so that a command that was killed can go on, and keep the document out from now on."""
-        write_atomically(home / ERASING, json.dumps(asdict(self)).encode())
+        stored = asdict(self)
+        stored["asked"] = stored.pop("time")
+        write_atomically(home / ERASING, json.dumps(stored).encode())
         known, key = Erased.of(home), document_key(self.document)
-        now = Erased({**known.asked, key: self.asked}, {**known.texts, **dict.fromkeys(self.texts, key)})
-        write_atomically(home / ERASED, json.dumps(asdict(now), indent=1, sort_keys=True).encode())
+        erased = {
+            "asked": {**known.times, key: self.time},
+            "texts": {**known.texts, **dict.fromkeys(self.texts, key)},
+        }
+        write_atomically(home / ERASED, json.dumps(erased, indent=1, sort_keys=True).encode())
 
     def end(self, home: Path) -> None:
         """Forget what was looked for."""

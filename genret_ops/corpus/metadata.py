@@ -35,7 +35,7 @@ def profile(documents: Iterable[Document]) -> dict[str, dict[str, int]]:
     }
 
 
-def detectable(found: Profile, settings: RetrievalSettings, documents: int) -> dict[str, dict[str, int]]:
+def detectable(attributes: Profile, settings: RetrievalSettings, documents: int) -> dict[str, dict[str, int]]:
     """The attributes and values to look for in queries, out of the profile of a corpus of so many documents.
 
     A value is a name of 2 to 80 characters: no number, date or URL, and not carried by every document, as it
@@ -46,15 +46,17 @@ def detectable(found: Profile, settings: RetrievalSettings, documents: int) -> d
     Raises:
         GenretError: the settings name an attribute that no document has.
     """
-    missing = [attribute for attribute in settings.attributes if attribute not in found]
+    missing = [attribute for attribute in settings.attributes if attribute not in attributes]
     if missing:
         raise GenretError(
             f"retrieval.attributes names {', '.join(missing)}, which no document has; "
-            f"there are: {', '.join(found) or 'none'}"
+            f"there are: {', '.join(attributes) or 'none'}"
         )
     values = {
-        attribute: {value: count for value, count in found[attribute].items() if count < documents and is_name(value)}
-        for attribute in settings.attributes or found
+        attribute: {
+            value: count for value, count in attributes[attribute].items() if count < documents and is_name(value)
+        }
+        for attribute in settings.attributes or attributes
     }
     return {
         attribute: names
@@ -63,11 +65,11 @@ def detectable(found: Profile, settings: RetrievalSettings, documents: int) -> d
     }
 
 
-def date_attributes(found: Profile) -> tuple[str, ...]:
+def date_attributes(attributes: Profile) -> tuple[str, ...]:
     """The attributes of which at least 95 % of the documents that have one give an ISO date or date and time."""
     return tuple(
         attribute
-        for attribute, values in found.items()
+        for attribute, values in attributes.items()
         if sum(count for value, count in values.items() if is_date(value)) >= _DATES_SHARE * sum(values.values())
     )
 

@@ -20,10 +20,14 @@ _REASONS_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
-class SnapshotFacts:
+class TakenSnapshot:
     """What one reading of the sources gave.
 
-    `reasons` counts the refused inputs by reason, commonest first; `tables` holds the versions written.
+    Attributes:
+        documents: number of documents.
+        quarantined: number of refused inputs.
+        reasons: number of refused inputs by reason, the commonest first.
+        tables: version of each table that was written.
     """
 
     documents: int
@@ -32,7 +36,7 @@ class SnapshotFacts:
     tables: Mapping[str, int]
 
 
-def take_snapshot(store: TableStore, items: Iterable[Document | Quarantined], delta: str) -> SnapshotFacts:
+def take_snapshot(store: TableStore, items: Iterable[Document | Quarantined], delta: str) -> TakenSnapshot:
     """Make the documents of `items` the whole table `documents`, by id, and its refusals the whole `quarantine`.
 
     `items` come from `readers.quarantine_duplicates`: which of two documents of one id counts is decided there.
@@ -57,7 +61,7 @@ def take_snapshot(store: TableStore, items: Iterable[Document | Quarantined], de
         "documents": store.replace("documents", rows),
         "quarantine": store.replace("quarantine", to_arrow("quarantine", refused, delta=delta)),
     }
-    return SnapshotFacts(len(documents), len(refused), reasons, tables)
+    return TakenSnapshot(len(documents), len(refused), reasons, tables)
 
 
 def read_documents(store: TableStore, version: int | None = None) -> list[Document]:
@@ -68,18 +72,18 @@ def read_documents(store: TableStore, version: int | None = None) -> list[Docume
 def documents_of(rows: pa.Table) -> list[Document]:
     """The documents in rows of the table, by id."""
     columns = (rows[name].to_pylist() for name in ("doc_id", "title", "text", "metadata", "source", "source_hash"))
-    found = [
+    documents = [
         Document(doc_id, title, text, json.loads(metadata), source, digest)
         for doc_id, title, text, metadata, source, digest in zip(*columns, strict=True)
     ]
-    return sorted(found, key=lambda document: document.doc_id)
+    return sorted(documents, key=lambda document: document.doc_id)
 
 
 def version_in(store: TableStore, snapshot: str, doc_id: str) -> tuple[str, str] | None:
-    """(text hash, metadata hash) of a document in a committed snapshot, None where that has none of this id."""
+    """(text hash, metadata hash) of a document in a committed snapshot, None if it holds no such document."""
     rows = store.read("documents", store.committed(snapshot).tables["documents"])
-    found = rows.filter(pc.field("doc_id") == doc_id).select(["text_hash", "metadata_hash"]).to_pylist()
-    return (found[0]["text_hash"], found[0]["metadata_hash"]) if found else None
+    matches = rows.filter(pc.field("doc_id") == doc_id).select(["text_hash", "metadata_hash"]).to_pylist()
+    return (matches[0]["text_hash"], matches[0]["metadata_hash"]) if matches else None
 
 
 def refused_for(store: TableStore, version: int, reason: str) -> dict[str, str]:

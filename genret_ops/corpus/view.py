@@ -101,11 +101,11 @@ class CorpusView:
 
     def places(self) -> dict[str, list[str]]:
         """The passage ids of each document that has any."""
-        found = dict[str, list[str]]()
+        by_document = dict[str, list[str]]()
         for docid, passage in enumerate(self.passages):
             for doc_id in self.documents_of(docid):
-                found.setdefault(doc_id, []).append(passage.passage_id)
-        return found
+                by_document.setdefault(doc_id, []).append(passage.passage_id)
+        return by_document
 
     def first_document(self, docid: int) -> Document:
         """The document that stands for a passage: the first, by id, in which it occurs.
@@ -199,10 +199,10 @@ def lists(column: pa.ChunkedArray) -> Iterator[tuple[str, ...]]:
 def occurrences_of(rows: pa.Table) -> dict[str, list[Occurrence]]:
     """The occurrences in rows of the table, by passage id; each passage's by document id and place."""
     columns = (rows[name].to_pylist() for name in ("passage_id", "doc_id", "ordinal", "section"))
-    found = dict[str, list[Occurrence]]()
+    by_passage = dict[str, list[Occurrence]]()
     for occurrence in sorted(map(Occurrence, *columns), key=lambda place: (place.doc_id, place.ordinal)):
-        found.setdefault(occurrence.passage_id, []).append(occurrence)
-    return found
+        by_passage.setdefault(occurrence.passage_id, []).append(occurrence)
+    return by_passage
 
 
 def _check(

@@ -66,11 +66,12 @@ class VisibilityReader:
 def _places(home: Path, newest: str) -> Visibility:
     if not newest:
         return Visibility()
-    found = json.loads(places_path(home, newest).read_text())
-    held: dict[str, list[str]] = found["passages"]
+    stored = json.loads(places_path(home, newest).read_text())
+    passages: dict[str, list[str]] = stored["passages"]
     gone = _withdrawn(home, newest)
     return Visibility(
-        frozenset((doc, passage) for doc, own in held.items() if doc not in gone for passage in own), found["metadata"]
+        frozenset((doc, passage) for doc, ids in passages.items() if doc not in gone for passage in ids),
+        stored["metadata"],
     )
 
 
@@ -80,9 +81,11 @@ def withdrawn(home: Path) -> frozenset[str]:
 
 
 def _withdrawn(home: Path, newest: str) -> frozenset[str]:
-    found = _read(home)
-    posted: Mapping[str, str] = read_record(home, newest).posted if found and newest else {}
-    return frozenset(doc for doc, since in found.items() if since is None or posted.get(document_key(doc)) not in since)
+    withdrawals = _read(home)
+    posted: Mapping[str, str] = read_record(home, newest).posted if withdrawals and newest else {}
+    return frozenset(
+        doc for doc, since in withdrawals.items() if since is None or posted.get(document_key(doc)) not in since
+    )
 
 
 def withdraw(home: Path, doc_id: str, until_posted: bool = False) -> None:

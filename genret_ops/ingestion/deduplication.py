@@ -62,7 +62,7 @@ def quarantine_duplicates(
         long_id = f"{file}#{doc_id}" if is_table_row(item.source) else file
         owner = previous_files.get(doc_id, file)
         is_taken = doc_id in sources and file != source_file(sources[doc_id])
-        had_long_id = long_id in previous_files or document_key(long_id) in erased.asked
+        had_long_id = long_id in previous_files or document_key(long_id) in erased.times
         if not posting_of(item) and (is_taken or had_long_id or (owner != file and (owner, doc_id) in files_of_ids)):
             doc_id = long_id
         if ticket := tickets.get(doc_id):

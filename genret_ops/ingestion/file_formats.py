@@ -81,17 +81,13 @@ def read_folder(fs: Any, root: str, base: str, settle: float = 0.0) -> Iterator[
             if entry["type"] == "directory":
                 folders.append(path)
             elif is_benchmark and PurePosixPath(path).name in _BENCHMARK_FILES:
-                yield Quarantined(
-                    source, "benchmark file", "queries and judgements are not documents"
-                )
+                yield Quarantined(source, "benchmark file", "queries and judgements are not documents")
             elif refused := refusal_if_unsettled(entry, settle, source):
                 yield refused
             elif entry["type"] == "file" or fs.isfile(path):
                 yield from read_file(fs, path, name, source)
             elif fs.isdir(path):
-                yield Quarantined(
-                    source, "linked folder", "links to folders are not followed: ingest its target"
-                )
+                yield Quarantined(source, "linked folder", "links to folders are not followed: ingest its target")
             else:
                 yield Quarantined(source, "unreadable", "a broken link, or neither a file nor a folder")
         pending.extend(reversed(folders))

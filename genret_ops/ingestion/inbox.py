@@ -184,7 +184,7 @@ class Inbox:
         if not document.text:
             raise DocumentRefused(f"document {document.doc_id!r} has no text")
         erased, erasure = Erased.of(self._home.path), Erasure.under_way(self._home.path)
-        was_erased = document_key(document.doc_id) in erased.asked or content_key(document.text) in erased.texts
+        was_erased = document_key(document.doc_id) in erased.times or content_key(document.text) in erased.texts
         if was_erased or (erasure is not None and erasure.document == document.doc_id):
             raise DocumentRefused(f"document {document.doc_id!r} was erased and stays out")
 

@@ -55,13 +55,13 @@ class EncodingCache:
         """The vectors, of shape (dimension,), of the texts of these hashes (all) that are there, by text hash."""
         import pyarrow.compute as pc
 
-        found, rows = dict[str, np.ndarray](), self._open().to_arrow()
+        vectors_by_hash, rows = dict[str, np.ndarray](), self._open().to_arrow()
         if hashes is not None:
             rows = rows.filter(pc.is_in(rows["text_hash"], pa.array(list(hashes), pa.string())))
         for batch in rows.to_batches():
             vectors = batch["vector"].flatten().to_numpy(zero_copy_only=False).reshape(-1, self._dimension)
-            found.update(zip(batch["text_hash"].to_pylist(), vectors, strict=True))
-        return found
+            vectors_by_hash.update(zip(batch["text_hash"].to_pylist(), vectors, strict=True))
+        return vectors_by_hash
 
     def add(self, hashes: Sequence[str], vectors: np.ndarray) -> None:
         """Append vectors of shape (len(hashes), dimension)."""

@@ -55,10 +55,10 @@ def _line(row: Mapping[str, Any]) -> bytes:
 def _row(line: bytes) -> dict[str, Any] | None:
     """The object that a line holds; None where it holds none."""
     try:
-        found = json.loads(line)
+        row = json.loads(line)
     except ValueError:
         return None
-    return found if isinstance(found, dict) else None
+    return row if isinstance(row, dict) else None
 
 
 def _end(file: BinaryIO) -> None:

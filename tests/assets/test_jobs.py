@@ -121,7 +121,7 @@ def test_an_erasure_takes_its_own_run_along(ingested_home: Path, tmp_path: Path)
     home = Path(shutil.copytree(ingested_home, tmp_path / "home"))
     ended_well, told, _ = launched(home, "erase", document="fire.md")
     assert ended_well, told
-    assert Erased.of(home).asked
+    assert Erased.of(home).times
     with instance_of(Home(home)) as instance:
         assert not instance.get_runs(dg.RunsFilter(job_name="erase"))
     left = [path for path in home.rglob("*") if path.is_file() and b"fire.md" in path.read_bytes()]

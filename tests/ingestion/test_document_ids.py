@@ -61,7 +61,7 @@ def test_what_was_withdrawn_or_erased_comes_back_under_no_other_name(tmp_path: P
     for folder in (second, third):
         (folder / "away").rename(folder / "plan.md")
     assert set(read(home, [first, second, third])[0]) == {"else.md", f"{second}/plan.md"}
-    assert Erased.of(home).asked
+    assert Erased.of(home).times
 
 
 def test_what_a_posting_replaced_is_still_replaced_after_a_snapshot(tmp_path: Path) -> None:
