@@ -51,13 +51,13 @@ def why(
     with working("opening the index"):
         import torch
 
-        from genret_ops.lineage.answer import why as explain
+        from genret_ops.lineage.answer import answer_lineage
         from genret_ops.registry.loading import open_release
 
         torch.set_num_threads(1)
         opened_release, retriever = open_release(opened, release)
         answer = retriever.search(query, rank, mode, wanted)
-        report = explain(opened, opened_release, retriever, answer, rank)
+        report = answer_lineage(opened, opened_release, retriever, answer, rank)
     _print_lineage(opened, report, verify, page, as_json)
 
 
@@ -74,9 +74,9 @@ def lineage(
 
     opened = open_home(home)
     with working("gathering"):
-        from genret_ops.lineage.lineage import lineage as gather
+        from genret_ops.lineage.lineage import release_lineage
 
-        report = gather(opened, opened.registry.release(release))
+        report = release_lineage(opened, opened.registry.release(release))
     _print_lineage(opened, report, verify, page, as_json)
 
 
@@ -134,7 +134,7 @@ def _print_lineage(home: "Home", report: dict[str, Any], verify: bool, page: Pat
 
         report["checked"] = check(home, report)
     if page:
-        from genret_ops.lineage.page import write_page
+        from genret_ops.lineage.render import write_page
 
         write_page(report, home_path(page))
     print_result(report, as_json, render.tree)

@@ -1,7 +1,7 @@
-"""Why an answer is what it is: its passage, the document and file that this came from, and what taught the model it."""
+"""Why an answer is what it is: its passage, the document and file that it came from, and what taught the model."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -10,45 +10,58 @@ import pyarrow.compute as pc
 from genret_ops.corpus.snapshot import documents_of, version_in
 from genret_ops.errors import GenretError
 from genret_ops.ingestion.inbox import Inbox, posting_of
-from genret_ops.lineage.lineage import of_release, origin
+from genret_ops.lineage.lineage import release_facts, source_of
 from genret_ops.records import Document, Hit, canonical_json, text_hash
 from genret_ops.registry.home import Home
 from genret_ops.registry.store import Release
 from genret_ops.retrieval.retriever import Answer, Retriever
 from genret_ops.storage.commits import delta_number
 from genret_ops.storage.tables import TableStore
+from genret_ops.text import plural
 
 _SAMPLES = 3
-_TOLD = {
+"""Queries of a training that are shown."""
+_TEACHING = {
     "taught": "queries of its trainings asked for this passage",
-    "fresh": "the passage came after the last training: found by words and by the map that all passages share",
+    "fresh": "the passage came after the last training: words and the map that all passages share found it",
     "held out": "its document is held out from training: queries about it tuned and judged, and taught nothing",
-    "not asked": "the trainings knew the passage and no query of theirs asked for it",
+    "not asked": "the trainings knew the passage, and none of their queries asked for it",
     "unknown": "the queries of its trainings are gone with their releases",
 }
 
 
-def why(home: Home, release: Release, retriever: Retriever, found: Answer, rank: int) -> dict[str, Any]:
-    """The lineage of one answer; `rank` counts from 1.
+def answer_lineage(home: Home, release: Release, retriever: Retriever, answer: Answer, rank: int) -> dict[str, Any]:
+    """Where one hit of an answer comes from.
+
+    Args:
+        home: the home.
+        release: the release that answered.
+        retriever: the retriever of that release.
+        answer: what it answered.
+        rank: which hit, counted from 1.
+
+    Returns:
+        The lineage, as JSON: what `release_facts` says of the release, and the hit's passage, document, source, delta
+        and the queries that taught it.
 
     Raises:
-        GenretError: there are fewer answers.
+        GenretError: there are fewer hits.
     """
-    if not 1 <= rank <= len(found.hits):
-        told = f"has {len(found.hits)} of them, so ask for a lower one" if found.hits else "finds nothing"
-        raise GenretError(f"no answer of rank {rank}: the query {told}")
-    hit, head = found.hits[rank - 1], retriever.index.head
-    document = _document(home.store, release, hit.doc_id)
-    common = of_release(home, release)
-    places = head.occurrences[hit.docid]
+    if not 1 <= rank <= len(answer.hits):
+        count = plural(len(answer.hits), "passage") if answer.hits else "nothing"
+        raise GenretError(f"no answer of rank {rank}: the query finds {count}")
+    hit, head = answer.hits[rank - 1], retriever.index.head
+    store, facts = home.store, release_facts(home, release)
+    document = _document(store, release, hit.doc_id)
+    occurrences = head.occurrences[hit.docid]
     return {
-        "query": found.query,
-        "mode": found.mode,
+        "query": answer.query,
+        "mode": answer.mode,
         "answer": {
             "rank": rank,
             **{name: getattr(hit, name) for name in ("passage_id", "doc_id", "title", "text", "docid", "label")},
-            "section": next(place.section for place in places if place.doc_id == hit.doc_id),
-            "also_in": sorted({place.doc_id for place in places} - {hit.doc_id}),
+            "section": next(each.section for each in occurrences if each.doc_id == hit.doc_id),
+            "also_in": sorted({each.doc_id for each in occurrences} - {hit.doc_id}),
             **{name: getattr(hit, name) for name in ("score", "state")},
         },
         "document": {
@@ -60,16 +73,16 @@ def why(home: Home, release: Release, retriever: Retriever, found: Answer, rank:
             "snapshot": release.delta,
         },
         "source": _source(home, document),
-        "delta": _brought(home.store, release, document) | {"docid_given": _given(home.store, release, hit.docid)},
-        "taught": _taught(home.store, common["chain"], hit, set(head.places()[hit.doc_id])),
-        **common,
+        "delta": _arrival(store, release, document) | {"docid_given": _docid_delta(store, release, hit.docid)},
+        "taught": _teaching(store, facts["chain"], hit, set(head.places()[hit.doc_id])),
+        **facts,
     }
 
 
-def rows_about(store: TableStore, training: Mapping[str, Any], passage: str) -> list[dict[str, Any]]:
+def training_rows(store: TableStore, training: Mapping[str, Any], passage: str) -> list[dict[str, Any]]:
     """The synthetic queries of a training that have this passage among their right answers, as they are stored."""
     rows = _queries(store, training)
-    chosen = [place for place, right in enumerate(rows["positives"].to_pylist()) if passage in right]
+    chosen = [number for number, positives in enumerate(rows["positives"].to_pylist()) if passage in positives]
     return list(rows.take(pa.array(chosen, pa.int64())).to_pylist())
 
 
@@ -80,21 +93,21 @@ def _document(store: TableStore, release: Release, doc_id: str) -> Document:
 
 
 def _source(home: Home, document: Document) -> dict[str, Any]:
-    """Where a document was read; of one that was posted, by whom and when."""
+    """Where a document was read; who posted it and when, if it was posted."""
     ticket = posting_of(document)
     posted = Inbox(home).ticket(ticket) if ticket else None
     return {
         "source": document.source,
-        "file": origin(home, document),
+        "file": source_of(home, document),
         "hash": document.source_hash,
         "posted": {"at": posted.at, "by": posted.by} if posted else None,
     }
 
 
-def _brought(store: TableStore, release: Release, document: Document) -> dict[str, Any]:
-    """The first of the snapshots in a row, back from the release's, that hold this very version of the document.
+def _arrival(store: TableStore, release: Release, document: Document) -> dict[str, Any]:
+    """The delta that brought this very version of a document: the oldest snapshot up to which all hold it.
 
-    `sure` is false where the snapshot before it is no longer kept: an earlier delta may have brought it then.
+    `sure` is false if the snapshot before that one is no longer kept: an earlier delta may have brought it then.
     """
     names = [name for name in store.snapshots() if delta_number(name) <= delta_number(release.delta)]
     first, before = release.delta, None
@@ -114,8 +127,8 @@ def _brought(store: TableStore, release: Release, document: Document) -> dict[st
     }
 
 
-def _given(store: TableStore, release: Release, docid: int) -> str:
-    """The delta in which a passage got its docid; a body that comes back keeps the one it had."""
+def _docid_delta(store: TableStore, release: Release, docid: int) -> str:
+    """The delta in which a passage got its docid; a passage that comes back keeps the one it had."""
     rows = store.read("docids", release.head.tables["docids"]).filter(pc.field("docid") == docid)
     return str(rows["delta"][0].as_py())
 
@@ -125,23 +138,25 @@ def _queries(store: TableStore, training: Mapping[str, Any]) -> pa.Table:
     return rows.filter(pc.field("delta") == training["trained_on"])
 
 
-def _taught(store: TableStore, chain: Sequence[Mapping[str, Any]], hit: Hit, own: set[str]) -> dict[str, Any]:
-    """How often each training asked for a passage; `own` are the passages of its document."""
-    kept = [training for training in chain if not training["gone"]]
-    found = [_asked(store, training, hit.passage_id) for training in kept]
-    if any(one["taught"] for one in found):
+def _teaching(
+    store: TableStore, chain: Sequence[Mapping[str, Any]], hit: Hit, document_passages: Collection[str]
+) -> dict[str, Any]:
+    """How often each training asked for a passage."""
+    known = [training for training in chain if not training["gone"]]
+    trainings = [_training_queries(store, training, hit.passage_id) for training in known]
+    if any(training["taught"] for training in trainings):
         state = "taught"
     elif hit.state == "fresh":
         state = "fresh"
-    elif any(_held_out(store, training, own) for training in kept):
+    elif any(_held_out(store, training, document_passages) for training in known):
         state = "held out"
     else:
-        state = "not asked" if len(kept) == len(chain) else "unknown"
-    return {"state": state, "told": _TOLD[state], "trainings": found}
+        state = "not asked" if len(known) == len(chain) else "unknown"
+    return {"state": state, "told": _TEACHING[state], "trainings": trainings}
 
 
-def _asked(store: TableStore, training: Mapping[str, Any], passage: str) -> dict[str, Any]:
-    rows = rows_about(store, training, passage)
+def _training_queries(store: TableStore, training: Mapping[str, Any], passage: str) -> dict[str, Any]:
+    rows = training_rows(store, training, passage)
     taught = [row for row in rows if row["split"] in ("train", "hard")]
     pairs = store.read("pairs", training["tables"]["pairs"]["version"])
     counts = {name: pc.sum(pc.equal(pairs[name], passage)).as_py() or 0 for name in ("chosen", "rejected")}
@@ -156,6 +171,7 @@ def _asked(store: TableStore, training: Mapping[str, Any], passage: str) -> dict
     }
 
 
-def _held_out(store: TableStore, training: Mapping[str, Any], own: set[str]) -> bool:
+def _held_out(store: TableStore, training: Mapping[str, Any], passages: Collection[str]) -> bool:
+    """Whether a training asked for one of these passages to tune or to judge, and not to teach."""
     rows = _queries(store, training).filter(pc.field("split").isin(["tuning", "gate"]))
-    return any(not own.isdisjoint(right) for right in rows["positives"].to_pylist())
+    return any(not set(passages).isdisjoint(positives) for positives in rows["positives"].to_pylist())

@@ -1,7 +1,7 @@
 """What changed, for an auditor: between two moments, and for one document.
 
-A document that was erased is known by a hash of its id alone. Of a snapshot that is no longer kept nobody can say
-whether it held a document; what is not known is reported as not known.
+A document that was erased is known by a hash of its id alone. Once a snapshot is no longer kept, nobody can say whether
+it held a document. What is not known is reported as not known.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,34 +13,40 @@ from genret_ops.corpus.erased import Erased, Erasure, document_key
 from genret_ops.corpus.snapshot import version_in
 from genret_ops.corpus.visibility import withdrawn
 from genret_ops.records import SnapshotRecord
-from genret_ops.registry.audit_trail import Event, champion_spans
+from genret_ops.registry.audit_trail import COLLECTED, ERASED, Event, champion_spans, retired
 from genret_ops.registry.home import Home
-from genret_ops.registry.retirement import COLLECTED, ERASED, retired
 from genret_ops.registry.store import Release
 from genret_ops.storage.commits import delta_number
 
 _CHANGES = ("added", "changed", "removed", "redescribed")
 _STATES = {
-    "live": "in the newest snapshot, and searches may return it",
-    "withdrawn": "by hand; no search returns it",
-    "being erased": "withdrawn already; its erasure is not finished",
-    "erased": "for good; what held it is gone, and no source brings it back",
+    "live": "the newest snapshot holds it, and searches may return it",
+    "withdrawn": "somebody withdrew it, so no search returns it",
+    "being erased": "no search returns it, but its erasure is not finished",
+    "erased": "what held it is gone for good, and no source brings it back",
     "left": "the newest snapshot does not hold it, so no search returns it",
     "not known": "no snapshot that is kept holds it",
 }
 
 
 def known_records(home: Home, releases: Iterable[Release]) -> dict[str, SnapshotRecord]:
-    """The record of every snapshot that is still known, by name: those kept, and those that a release was made on."""
+    """The records of the snapshots that are kept or that a release was made on, by name, the oldest first."""
     kept = {name: home.store.committed(name) for name in home.store.snapshots()}
     known = {release.delta: release.head for release in releases} | kept
     return {name: known[name] for name in sorted(known, key=delta_number)}
 
 
 def period(home: Home, since: datetime, until: datetime) -> dict[str, Any]:
-    """Everything from `since` up to but without `until`, as JSON.
+    """What happened in a period.
 
-    `documents` of a delta is null if its snapshot, or the one before, is no longer kept: then only counts are known.
+    Args:
+        home: the home.
+        since: its first moment.
+        until: the moment after its last.
+
+    Returns:
+        Deltas, releases, promotions, rollbacks, erasures, collections and all events, as JSON. `documents` of a delta
+        is null if its snapshot, or the one before, is no longer kept: then only counts are known.
     """
     releases, trail = home.registry.releases(), home.registry.events()
     events = [event for event in trail if since <= datetime.fromisoformat(event.at) < until]
@@ -73,7 +79,12 @@ def period(home: Home, since: datetime, until: datetime) -> dict[str, Any]:
 
 
 def document_history(home: Home, doc_id: str) -> dict[str, Any]:
-    """The history of a document, as JSON; `held` is null for a release whose snapshot is no longer kept."""
+    """What became of a document.
+
+    Returns:
+        Its state, and the snapshots and releases with whether they held it, as JSON. `held` is null where the snapshot
+        is no longer kept.
+    """
     releases, trail = home.registry.releases(), home.registry.events()
     versions = {name: version_in(home.store, name, doc_id) for name in home.store.snapshots()}
     state = _state(home, doc_id, versions)
@@ -92,7 +103,7 @@ def document_history(home: Home, doc_id: str) -> dict[str, Any]:
             }
             for name, record in known_records(home, releases).items()
         ],
-        "releases": [_holding(release, versions, trail, document_key(doc_id)) for release in releases],
+        "releases": [_release_history(release, versions, trail, document_key(doc_id)) for release in releases],
     }
 
 
@@ -128,7 +139,7 @@ def _state(home: Home, doc_id: str, versions: Mapping[str, tuple[str, str] | Non
     erasure = Erasure.under_way(home.path)
     if erasure is not None and erasure.document == doc_id:
         return "being erased"
-    if document_key(doc_id) in Erased.of(home.path).asked:
+    if document_key(doc_id) in Erased.of(home.path).times:
         return "erased"
     if doc_id in withdrawn(home.path):
         return "withdrawn"
@@ -139,33 +150,34 @@ def _state(home: Home, doc_id: str, versions: Mapping[str, tuple[str, str] | Non
 
 def _erasure(home: Home, doc_id: str, trail: Sequence[Event]) -> dict[str, Any] | None:
     key = document_key(doc_id)
-    if key not in (asked := Erased.of(home.path).asked):
+    requested = Erased.of(home.path).times
+    if key not in requested:
         return None
     events = [event for event in trail if event.kind == ERASED and event.facts["document"] == key]
     numbers = sorted({number for event in events for number in event.facts["releases"]})
     return {
         "key": key,
-        "asked": asked[key],
+        "asked": requested[key],
         "retired": [f"r{number}" for number in numbers],
         "events": [event.seq for event in events],
     }
 
 
-def _holding(
+def _release_history(
     release: Release, versions: Mapping[str, tuple[str, str] | None], trail: Sequence[Event], key: str
 ) -> dict[str, Any]:
     """Whether a release held a document, and when it was champion."""
     event = retired(trail).get(release.number)
     if release.delta in versions:
-        held, reason = versions[release.delta] is not None, None
+        holds, reason = versions[release.delta] is not None, None
     elif event is not None and event.facts.get("document") == key:
-        held, reason = True, "retired by its erasure: it stood on a snapshot that held it, or had learned from one"
+        holds, reason = True, "retired by its erasure: it stood on a snapshot that held it, or had learned from one"
     else:
-        held, reason = None, f"{release.delta} is no longer kept"
+        holds, reason = None, f"{release.delta} is no longer kept"
     return {
         "release": release.name,
         "delta": release.delta,
-        "held": held,
+        "held": holds,
         "told": reason,
         "served": champion_spans(trail, release.number),
         "retired": event.kind if event else None,

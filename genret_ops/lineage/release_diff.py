@@ -1,4 +1,4 @@
-"""What lies between two releases: documents that came, changed and left, and questions that are answered otherwise."""
+"""What lies between two releases: documents that came, changed or left, and questions answered differently."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,31 +19,38 @@ _SHOWN = 20
 
 
 def difference(home: Home, old: Release, new: Release, queries: Sequence[SyntheticQuery]) -> dict[str, Any]:
-    """Documents and answers that differ, as JSON.
+    """Compare two releases on the corpus head of the newer one, each model in its own default mode.
 
-    Both models are asked on the corpus head of `new`, each in its own default mode: labels of users, then held-out
-    `queries`. Ranks count from 1; null means that no right passage is among the first ten.
+    Args:
+        home: their home.
+        old: a release.
+        new: another.
+        queries: held-out queries to ask, after the labels of users.
+
+    Returns:
+        Documents and answers that differ, as JSON. Ranks count from 1; null means that no right passage is among the
+        first ten.
     """
-    changes = diff(*(read_documents(home.store, one.head.tables["documents"]) for one in (old, new)))
+    changes = diff(*(read_documents(home.store, release.head.tables["documents"]) for release in (old, new)))
     index = open_index(home, new.head, RetrievalSettings(**read_search(new.folder).retrieval))
-    asked = label_questions(index.head, read_labels(home.path))
-    asked += questions(index.head, queries, home.settings.gate.questions)
-    found = list[list[float]]()
+    labelled = label_questions(index.head, read_labels(home.path))
+    compared = labelled + questions(index.head, queries, home.settings.gate.questions)
+    scores = list[list[float]]()
     for release in (old, new):
         model = model_on(home, release, index.head)
-        found.append(reciprocal_ranks(index, model, asked)[model.default_mode].tolist())
+        scores.append(reciprocal_ranks(index, model, compared)[model.default_mode].tolist())
     rows = [
         {"query": question.text, "before": _rank(before), "after": _rank(after), "gain": after - before}
-        for question, before, after in zip(asked, *found, strict=True)
+        for question, before, after in zip(compared, *scores, strict=True)
     ]
     gained = sorted((row for row in rows if row["gain"] > 0), key=lambda row: -row["gain"])
     lost = sorted((row for row in rows if row["gain"] < 0), key=lambda row: row["gain"])
     return {
-        "from": f"r{old.number}",
-        "to": f"r{new.number}",
+        "from": old.name,
+        "to": new.name,
         "documents": {kind: list(getattr(changes, kind)) for kind in ("added", "changed", "removed", "redescribed")},
-        "questions": len(asked),
-        "MRR@10": [sum(values) / len(values) if values else None for values in found],
+        "questions": len(compared),
+        "MRR@10": [sum(values) / len(values) if values else None for values in scores],
         "gained": {"count": len(gained), "queries": gained[:_SHOWN]},
         "lost": {"count": len(lost), "queries": lost[:_SHOWN]},
     }

@@ -25,9 +25,9 @@ router = APIRouter(route_class=Operation)
 )
 async def release(worker: Serving, caller: Admin, name: str) -> dict[str, Any]:
     """A release from its sources to its promotion."""
-    from genret_ops.lineage.lineage import lineage
+    from genret_ops.lineage.lineage import release_lineage
 
-    return await _traced(worker, caller, lambda: lineage(worker.home, worker.home.registry.release(name)))
+    return await _traced(worker, caller, lambda: release_lineage(worker.home, worker.home.registry.release(name)))
 
 
 @router.post(
@@ -38,14 +38,15 @@ async def release(worker: Serving, caller: Admin, name: str) -> dict[str, Any]:
 )
 async def answer(worker: Serving, caller: Admin, request: WhyRequest) -> dict[str, Any]:
     """The hit at some rank of a search, back to its source and to the rows that trained the model on it."""
-    from genret_ops.lineage.answer import why
+    from genret_ops.lineage.answer import answer_lineage
 
     check_size(worker.settings, request.query, request.rank)
     state = worker.state()
 
     def trace() -> dict[str, Any]:
         hits = state.retriever.search(request.query, request.rank, request.mode, request.filters)
-        return why(worker.home, worker.home.registry.release(state.number), state.retriever, hits, request.rank)
+        release = worker.home.registry.release(state.number)
+        return answer_lineage(worker.home, release, state.retriever, hits, request.rank)
 
     return await _traced(worker, caller, trace)
 

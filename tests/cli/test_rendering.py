@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from genret_ops.cli.render import audit, flow, index, quality, releases, service, terminal, upkeep
-from genret_ops.lineage.outline import Node
+from genret_ops.lineage.render import Node
 
 AT = "2026-11-23T18:30:05+00:00"
 MARKUP = ":date: [bold]x[/] [link=https://example.org]y[/link]"
@@ -425,6 +425,29 @@ def test_what_was_not_compared_has_neither_passed_nor_a_value(capsys: pytest.Cap
         "gate  not compared  memory",
         "gate  not compared  speed",
     ]
+
+
+def test_events_about_no_release_say_what_they_are_about(capsys: pytest.CaptureFixture[str]) -> None:
+    """The trail names a withdrawn document by its hash alone, and shows kinds of a later version as well."""
+    event = {"event": 7, "at": AT, "release": None, "alias": None, "actor": "ann"}
+    events = [
+        {**event, "kind": "labels added", "count": 1},
+        {**event, "kind": "labels added", "count": 2},
+        {**event, "kind": "document withdrawn", "document": "0123abcd"},
+        {**event, "kind": "something else"},
+    ]
+    releases.history(events)
+    rows = [line.split(maxsplit=3)[3] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert [" ".join(row.split()) for row in rows] == [
+        "labels added ann 1 label",
+        "labels added ann 2 labels",
+        "document withdrawn ann document 0123abcd",
+        "something else ann",
+    ]
+    nothing = {kind: [] for kind in ("deltas", "releases", "promotions", "rollbacks", "erasures", "collections")}
+    audit.period({"since": AT, "until": AT, **nothing, "events": events})
+    shown = capsys.readouterr().out
+    assert "labels added: 2 labels" in shown and "document withdrawn: document 0123abcd" in shown
 
 
 def test_counts_agree_with_their_nouns(capsys: pytest.CaptureFixture[str]) -> None:

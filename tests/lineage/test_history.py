@@ -45,7 +45,7 @@ def lived(small_home: Path, documents: Path, tmp_path_factory: pytest.TempPathFa
     return Lived(home, [*moments, datetime.now(UTC)])
 
 
-def test_a_period_tells_what_came_in_it_and_nothing_else(lived: Lived) -> None:
+def test_a_period_lists_what_came_in_it_and_nothing_else(lived: Lived) -> None:
     first, second, end = lived.moments
     begin = datetime(2020, 1, 1, tzinfo=UTC)
     built = period(lived.home, begin, first)
@@ -66,25 +66,25 @@ def test_a_period_tells_what_came_in_it_and_nothing_else(lived: Lived) -> None:
     assert "safe.md" not in json.dumps(every)
 
 
-def held(found: dict[str, Any]) -> dict[str, bool | None]:
-    return {one["release"]: one["held"] for one in found["releases"]}
+def held(history: dict[str, Any]) -> dict[str, bool | None]:
+    return {release["release"]: release["held"] for release in history["releases"]}
 
 
 def test_an_erased_document_is_known_by_its_hash_and_by_what_its_erasure_retired(lived: Lived) -> None:
-    found = document_history(lived.home, "safe.md")
-    assert (found["now"], found["erased"]["key"]) == ("erased", document_key("safe.md"))
-    assert found["erased"]["retired"] == ["r2", "r3"]
-    assert held(found) == {"r1": False, "r2": True, "r3": True, "r4": False}
-    assert all(one["told"].startswith("retired by its erasure") for one in found["releases"] if one["held"])
-    spans = {one["release"]: one["served"] for one in found["releases"]}
+    safe = document_history(lived.home, "safe.md")
+    assert (safe["now"], safe["erased"]["key"]) == ("erased", document_key("safe.md"))
+    assert safe["erased"]["retired"] == ["r2", "r3"]
+    assert held(safe) == {"r1": False, "r2": True, "r3": True, "r4": False}
+    assert all(release["told"].startswith("retired by its erasure") for release in safe["releases"] if release["held"])
+    spans = {release["release"]: release["served"] for release in safe["releases"]}
     assert spans["r2"][0]["since"] == spans["r1"][0]["until"] and spans["r4"][0]["until"] is None
 
 
 def test_a_document_that_left_is_not_known_of_where_its_snapshot_is_gone(lived: Lived) -> None:
-    found = document_history(lived.home, "ferry.md")
-    assert found["now"] == "not known" and found["erased"] is None
-    assert held(found) == {"r1": False, "r2": None, "r3": None, "r4": False}
-    assert [one["held"] for one in found["snapshots"]] == [False, None, None, False]
+    ferry = document_history(lived.home, "ferry.md")
+    assert ferry["now"] == "not known" and ferry["erased"] is None
+    assert held(ferry) == {"r1": False, "r2": None, "r3": None, "r4": False}
+    assert [snapshot["held"] for snapshot in ferry["snapshots"]] == [False, None, None, False]
 
 
 def test_a_live_a_withdrawn_and_a_document_that_left(lived: Lived, tmp_path: Path) -> None:
@@ -103,30 +103,31 @@ def test_a_live_a_withdrawn_and_a_document_that_left(lived: Lived, tmp_path: Pat
 
 
 def test_the_commands(lived: Lived, small_home: Path) -> None:
-    def told(*arguments: str, home: Path = lived.home.path, code: int = 0) -> str:
+    def run(*arguments: str, home: Path = lived.home.path, code: int = 0) -> str:
         done = CliRunner().invoke(app, ["audit", *arguments, "--home", str(home)])
         assert done.exit_code == code, done.output
         return done.output
 
     day = datetime.now(UTC).date().isoformat()
-    shown = told("--since", "2020-01-01")
+    shown = run("--since", "2020-01-01")
     assert "r4 was promoted" in shown and document_key("safe.md") in shown and "Which documents is not known" in shown
-    assert json.loads(told("--since", "2020-01-01", "--until", day, "--json"))["releases"]
-    assert "Nothing changed." in told("--since", "2020-01-01", "--until", "2020-02-01")
-    assert "erased for good" in told("--document", "safe.md")
-    assert json.loads(told("--document", "bees.md", "--json", home=small_home))["now"] == "live"
-    assert "Nothing is wrong" in told("--verify")
+    assert json.loads(run("--since", "2020-01-01", "--until", day, "--json"))["releases"]
+    assert "Nothing changed." in run("--since", "2020-01-01", "--until", "2020-02-01")
+    assert "safe.md is erased: what held it is gone for good" in run("--document", "safe.md")
+    assert json.loads(run("--document", "bees.md", "--json", home=small_home))["now"] == "live"
+    assert "Nothing is wrong" in run("--verify")
     for wrong in (["--until", day], ["--since", "yesterday"], ["--since", day, "--document", "bees.md"]):
-        told(*wrong, code=2)
+        run(*wrong, code=2)
 
 
-def test_a_moment_in_another_zone_is_told_in_utc(ingested_home: Path) -> None:
-    asked = ["--since", "2020-11-23T18:30+02:00", "--until", "2020-11-23", "--home", str(ingested_home)]
-    assert "2020-11-23 16:30 to 2020-11-24 00:00, UTC" in CliRunner().invoke(app, ["audit", *asked]).output
+def test_a_moment_in_another_zone_is_shown_in_utc(ingested_home: Path) -> None:
+    options = ["--since", "2020-11-23T18:30+02:00", "--until", "2020-11-23", "--home", str(ingested_home)]
+    assert "2020-11-23 16:30 to 2020-11-24 00:00, UTC" in CliRunner().invoke(app, ["audit", *options]).output
 
 
 def test_a_promotion_of_a_model_that_answered_before_is_a_rollback(tmp_path: Path) -> None:
     registry = Registry(tmp_path)
+    registry.create()
     for text in ("one", "two", "three"):
         folder = tmp_path / "staging"
         folder.mkdir()
@@ -138,8 +139,8 @@ def test_a_promotion_of_a_model_that_answered_before_is_a_rollback(tmp_path: Pat
         registry.record_verdict(number, Verdict(sealed, "delta-00000", (Criterion("a", 1.0, 0.5, True, "b"),)), "ann")
     for number in (1, 2, 1, 3, 1):
         registry.promote(number, "ann", "a test")
-    found = period(Home(tmp_path), datetime(2021, 1, 1, tzinfo=UTC), datetime.now(UTC))
-    assert [event["release"] for event in found["promotions"]] == ["r1", "r2", "r3"]
-    assert [event["release"] for event in found["rollbacks"]] == ["r1", "r1"]
-    told, trail = history(Home(tmp_path)), registry.events()
-    assert [(one["event"], one["hash"]) for one in told] == [(event.seq, event.hash) for event in trail]
+    since_2021 = period(Home(tmp_path), datetime(2021, 1, 1, tzinfo=UTC), datetime.now(UTC))
+    assert [event["release"] for event in since_2021["promotions"]] == ["r1", "r2", "r3"]
+    assert [event["release"] for event in since_2021["rollbacks"]] == ["r1", "r1"]
+    shown, trail = history(Home(tmp_path)), registry.events()
+    assert [(event["event"], event["hash"]) for event in shown] == [(event.seq, event.hash) for event in trail]

@@ -15,14 +15,14 @@ from assets.lib import runner
 from genret_ops.cli import app
 from genret_ops.errors import GenretError
 from genret_ops.ingestion.inbox import Inbox
-from genret_ops.lineage.answer import why
-from genret_ops.lineage.lineage import lineage
+from genret_ops.lineage.answer import answer_lineage
+from genret_ops.lineage.lineage import release_lineage
 from genret_ops.lineage.verification import check
 from genret_ops.maintenance.garbage_collection import sweep
 from genret_ops.records import Document
+from genret_ops.registry.audit_trail import COLLECTED
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
-from genret_ops.registry.audit_trail import COLLECTED
 from genret_ops.registry.store import Registry
 from genret_ops.storage.files import file_hash
 from genret_ops.synthesis.queries import heldout_docids
@@ -56,84 +56,88 @@ def grown(small_home: Path, documents: Path, tmp_path_factory: pytest.TempPathFa
     return Grown(home, folder)
 
 
-def asked(home: Home, query: str, release: str | int = "champion", mode: str | None = None) -> dict[str, Any]:
-    found, retriever = open_release(home, release)
-    told: dict[str, Any] = json.loads(json.dumps(why(home, found, retriever, retriever.search(query, 1, mode), 1)))
-    return told
+def lineage_of(home: Home, query: str, name: str | int = "champion", mode: str | None = None) -> dict[str, Any]:
+    """The lineage of the first hit, as it comes out of a file."""
+    release, retriever = open_release(home, name)
+    answer = retriever.search(query, 1, mode)
+    lineage: dict[str, Any] = json.loads(json.dumps(answer_lineage(home, release, retriever, answer, 1)))
+    return lineage
 
 
-def same(home: Home, told: dict[str, Any]) -> bool:
-    return {one["state"] for one in check(home, told)} <= {"same", "gone"}
+def same(home: Home, lineage: dict[str, Any]) -> bool:
+    return {entry["state"] for entry in check(home, lineage)} <= {"same", "gone"}
 
 
-def releases(found: Sequence[dict[str, Any]]) -> list[str]:
-    return [one["release"] for one in found]
+def releases(entries: Sequence[dict[str, Any]]) -> list[str]:
+    return [entry["release"] for entry in entries]
 
 
 def test_an_edited_document_was_brought_by_the_delta_of_its_edit(grown: Grown) -> None:
-    told = asked(grown.home, "descale the espresso machine every third month")
-    assert (told["answer"]["doc_id"], told["release"]["release"]) == ("coffee.md", "r3")
-    assert {n: told["delta"][n] for n in ("delta", "change", "sure", "docid_given")} == {
+    lineage = lineage_of(grown.home, "descale the espresso machine every third month")
+    assert (lineage["answer"]["doc_id"], lineage["release"]["release"]) == ("coffee.md", "r3")
+    assert {n: lineage["delta"][n] for n in ("delta", "change", "sure", "docid_given")} == {
         "delta": "delta-00001",
         "change": "changed",
         "sure": True,
         "docid_given": "delta-00001",
     }
     path = grown.folder / "coffee.md"
-    assert told["source"] == {"source": str(path), "file": str(path), "hash": file_hash(path), "posted": None}
-    assert (told["taught"]["state"], releases(told["taught"]["trainings"])) == ("taught", ["r1", "r3"])
-    before, update = told["taught"]["trainings"]
+    assert lineage["source"] == {"source": str(path), "file": str(path), "hash": file_hash(path), "posted": None}
+    assert (lineage["taught"]["state"], releases(lineage["taught"]["trainings"])) == ("taught", ["r1", "r3"])
+    before, update = lineage["taught"]["trainings"]
     assert before["rows"] == 0 and sum(update["taught"].values()) == update["rows"] > 0 and update["samples"]
-    old = asked(grown.home, "smoke calms the bees", 1)
+    old = lineage_of(grown.home, "smoke calms the bees", 1)
     assert (old["answer"]["doc_id"], old["release"]["release"]) == ("bees.md", "r1")
     assert (old["delta"]["delta"], old["delta"]["change"]) == ("delta-00000", "added")
 
 
 def test_the_chain_leads_from_the_update_to_the_genesis(grown: Grown) -> None:
-    told = lineage(grown.home, Registry(grown.home.path).release("champion"))
-    first, update = told["chain"]
+    lineage = release_lineage(grown.home, Registry(grown.home.path).release("champion"))
+    first, update = lineage["chain"]
     assert (first["release"], first["carried_by"], first["trained_on"]) == ("r1", ["r1", "r2"], "delta-00000")
     assert (update["release"], update["parent"], update["trained_on"]) == ("r3", "r1", "delta-00001")
     assert (first["steps"], update["steps"]) == ({"sft": 8, "rpo": 2}, {"sft": 4, "rpo": 1})
     assert first["files"] != update["files"] and first["encoder_hash"] == update["encoder_hash"]
-    (promoted,) = [event for event in told["events"] if event["kind"] == "promoted" and event["release"] == "r3"]
+    (promoted,) = [event for event in lineage["events"] if event["kind"] == "promoted" and event["release"] == "r3"]
     assert promoted["reason"].startswith("genret build") and promoted["actor"]
-    assert [delta["snapshot"] for delta in told["deltas"]] == ["delta-00000", "delta-00001"]
-    assert releases(told["gate"]) == ["r3"] and told["gate"][0]["criteria"]
-    patch = lineage(grown.home, Registry(grown.home.path).release(2))
+    assert [delta["snapshot"] for delta in lineage["deltas"]] == ["delta-00000", "delta-00001"]
+    assert releases(lineage["gate"]) == ["r3"] and lineage["gate"][0]["criteria"]
+    patch = release_lineage(grown.home, Registry(grown.home.path).release(2))
     assert (patch["release"]["patch_of"], releases(patch["patches"]), releases(patch["gate"])) == (
         "r1",
         ["r1", "r2"],
         ["r1", "r2"],
     )
     assert patch["patches"][0]["served"][0]["until"] == patch["patches"][1]["served"][0]["since"]
-    assert same(grown.home, told) and same(grown.home, patch)
+    assert same(grown.home, lineage) and same(grown.home, patch)
 
 
 def test_what_no_training_knew_is_fresh_and_what_was_kept_out_is_held_out(grown: Grown) -> None:
-    told = asked(grown.home, FERRY, 2)
-    assert (told["answer"]["state"], told["taught"]["state"]) == ("fresh", "fresh") and same(grown.home, told)
+    lineage = lineage_of(grown.home, FERRY, 2)
+    assert (lineage["answer"]["state"], lineage["taught"]["state"]) == ("fresh", "fresh") and same(grown.home, lineage)
     head = open_release(grown.home)[1].index.head
     docid = int(np.flatnonzero(np.logical_or(*heldout_docids(head, grown.home.settings)))[0])
-    told = asked(grown.home, head.passages[docid].text)
-    assert (told["answer"]["docid"], told["taught"]["state"]) == (docid, "held out") and same(grown.home, told)
-    assert not any(one["taught"] for one in told["taught"]["trainings"])
-    assert any(one["kept_out"] for one in told["taught"]["trainings"])
+    lineage = lineage_of(grown.home, head.passages[docid].text)
+    assert (lineage["answer"]["docid"], lineage["taught"]["state"]) == (docid, "held out") and same(grown.home, lineage)
+    assert not any(training["taught"] for training in lineage["taught"]["trainings"])
+    assert any(training["kept_out"] for training in lineage["taught"]["trainings"])
 
 
 def test_what_was_posted_leads_to_who_posted_it(grown: Grown, tmp_path: Path) -> None:
-    told = asked(grown.home, POSTED)
-    assert told["answer"]["doc_id"] == "parrot" and told["source"]["posted"]["by"] == "ann"
-    assert told["source"]["hash"] == file_hash(grown.home.path / told["source"]["file"]) and same(grown.home, told)
+    lineage = lineage_of(grown.home, POSTED)
+    assert lineage["answer"]["doc_id"] == "parrot" and lineage["source"]["posted"]["by"] == "ann"
+    assert lineage["source"]["hash"] == file_hash(grown.home.path / lineage["source"]["file"]) and same(
+        grown.home, lineage
+    )
     home = Home(Path(shutil.copytree(grown.home.path, tmp_path / "home")))
     Inbox(home).post(Document("parrot", "The parrot", "It flew away."), "bob")
-    (source,) = [one for one in check(home, told) if one["what"].startswith("source")]
+    (source,) = [entry for entry in check(home, lineage) if entry["what"].startswith("source")]
     assert source["state"] == "changed since"
 
 
 def test_after_a_rollback_and_a_collection_what_is_gone_is_said_to_be(grown: Grown, tmp_path: Path) -> None:
     home = Home(Path(shutil.copytree(grown.home.path, tmp_path / "home")))
-    before = asked(home, FERRY, 3)
+    before = lineage_of(home, FERRY, 3)
     new = {"tram.md": "# The tram\n\nA tram follows the ferry.\n", "pier.md": "# Pier\n\nAnglers sit on it.\n"}
     try:
         for name, text in new.items():
@@ -143,22 +147,22 @@ def test_after_a_rollback_and_a_collection_what_is_gone_is_said_to_be(grown: Gro
         for name in new:
             (grown.folder / name).unlink()
     runner.rollback(home, "a test")
-    told = asked(home, FERRY)
-    assert told["release"]["patch_of"] == "r1" and told["taught"]["state"] == "fresh" and same(home, told)
+    lineage = lineage_of(home, FERRY)
+    assert lineage["release"]["patch_of"] == "r1" and lineage["taught"]["state"] == "fresh" and same(home, lineage)
     runner.promote(home, "r5", "a test", waiver="a test")
     Registry(home.path).retire(COLLECTED, [2, 3, 4], "ann", reason="a test")
     sweep(home)
-    after = asked(home, FERRY)
+    after = lineage_of(home, FERRY)
     assert (after["release"]["patch_of"], releases(after["chain"])) == ("r3", ["r1", "r3"])
     assert after["chain"][1]["read_from"] == "r5" and same(home, after)
     assert (after["delta"]["delta"], after["delta"]["sure"]) == ("delta-00001", True), "a model was trained on it"
-    tram = asked(home, "does a tram follow")
+    tram = lineage_of(home, "does a tram follow")
     assert (tram["delta"]["delta"], tram["delta"]["sure"], tram["delta"]["change"]) == ("delta-00003", False, None)
-    gone = {one["what"] for one in check(home, before) if one["state"] == "gone"}
+    gone = {entry["what"] for entry in check(home, before) if entry["state"] == "gone"}
     assert "model files of r3" in gone and same(home, before)
-    kept = lineage(home, Registry(home.path).release(3))
-    assert kept["release"]["retired"].startswith("r3 was collected") and kept["sources"]
-    assert "fusion" not in kept["evaluation"] and same(home, kept)
+    collected = release_lineage(home, Registry(home.path).release(3))
+    assert collected["release"]["retired"].startswith("r3 was collected") and collected["sources"]
+    assert "fusion" not in collected["evaluation"] and same(home, collected)
 
 
 def test_the_commands_draw_a_tree_a_page_and_json(grown: Grown, tmp_path: Path) -> None:
@@ -176,7 +180,7 @@ def test_the_commands_draw_a_tree_a_page_and_json(grown: Grown, tmp_path: Path) 
     shown = json.loads(CliRunner().invoke(app, ["why", "bees", "--filter", "team=Green Team", "--json", *home]).stdout)
     assert shown["answer"]["doc_id"] == "bees.md" and shown["mode"] == shown["evaluation"]["default_mode"]
     assert "Sources" in CliRunner().invoke(app, ["lineage", "r1", *home]).stdout
-    with pytest.raises(GenretError, match="no answer of rank 2: the query has 1 of them"):
+    with pytest.raises(GenretError, match="no answer of rank 2: the query finds 1 passage"):
         arguments = ["why", "bees", "--rank", "2", "--filter", "team=Green Team", *home]
         CliRunner().invoke(app, arguments, catch_exceptions=False)
     with pytest.raises(GenretError, match="no answer of rank 1: the query finds nothing"):

@@ -16,14 +16,14 @@ from typer.testing import CliRunner
 
 from assets.lib import runner
 from genret_ops.cli import app
-from genret_ops.lineage.answer import why
-from genret_ops.lineage.lineage import lineage
+from genret_ops.lineage.answer import answer_lineage
+from genret_ops.lineage.lineage import release_lineage
 from genret_ops.lineage.verification import check
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import Registry
 
-Told = dict[str, Any]
+Lineage = dict[str, Any]
 QUERY = "descale the espresso machine with citric acid"
 
 
@@ -31,7 +31,7 @@ QUERY = "descale the espresso machine with citric acid"
 class Audited:
     home: Path
     folder: Path
-    told: Told
+    lineage: Lineage
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +42,15 @@ def audited(small_home: Path, documents: Path, tmp_path_factory: pytest.TempPath
     folder = Path(shutil.copytree(documents, path / "documents"))
     (folder / "ferry.md").write_text("# The pier\n\nThe ferry waits for high tide.\n")
     runner.ingest(home, [str(folder)], only=True)
-    return Audited(home.path, folder, explained(home, QUERY))
+    return Audited(home.path, folder, lineage_of(home, QUERY))
 
 
-def explained(home: Home, query: str, rank: int = 1) -> Told:
-    """What `why` tells, as it comes out of a file."""
+def lineage_of(home: Home, query: str, rank: int = 1) -> Lineage:
+    """The lineage of an answer, as it comes out of a file."""
     release, retriever = open_release(home)
-    found: Told = json.loads(json.dumps(why(home, release, retriever, retriever.search(query, rank), rank)))
-    return found
+    answer = retriever.search(query, rank)
+    lineage: Lineage = json.loads(json.dumps(answer_lineage(home, release, retriever, answer, rank)))
+    return lineage
 
 
 def test_every_hash_of_ten_random_answers_is_computed_again(audited: Audited) -> None:
@@ -58,42 +59,39 @@ def test_every_hash_of_ten_random_answers_is_computed_again(audited: Audited) ->
     words = sorted({word for passage in retriever.index.head.passages for word in passage.text.split()})
     for _ in range(10):
         query, rank = " ".join(rng.choices(words, k=6)), rng.randint(1, 5)
-        told = why(home, release, retriever, retriever.search(query, rank, rng.choice(["hybrid", "dense"])), rank)
-        found = check(home, json.loads(json.dumps(told)))
-        assert len(found) > 30 and {one["state"] for one in found} == {"same"}
-        assert {one["told"] for one in found} >= hashes(told)
+        answer = retriever.search(query, rank, rng.choice(["hybrid", "dense"]))
+        lineage = answer_lineage(home, release, retriever, answer, rank)
+        checks = check(home, json.loads(json.dumps(lineage)))
+        assert len(checks) > 30 and {entry["state"] for entry in checks} == {"same"}
+        assert {entry["told"] for entry in checks} >= hashes(lineage)
 
 
 def hashes(value: Any) -> set[str]:
     """Everything in a lineage that looks like a hash, but for previous hashes (events name each other) and commits."""
     if isinstance(value, dict):
-        return {
-            found
-            for name, own in value.items()
-            if name not in ("previous_hash", "git_revision")
-            for found in hashes(own)
-        }
+        parts = [part for name, part in value.items() if name not in ("previous_hash", "git_revision")]
+        return set[str]().union(*map(hashes, parts))
     if isinstance(value, list):
-        return {found for own in value for found in hashes(own)}
+        return set[str]().union(*map(hashes, value))
     digits = isinstance(value, str) and len(value) in (32, 64) and not set(value) - set("0123456789abcdef")
     return {value} if digits else set()
 
 
 def test_every_hash_of_a_release_is_computed_again(audited: Audited) -> None:
     home = Home(audited.home)
-    told = json.loads(json.dumps(lineage(home, Registry(home.path).release("champion"))))
-    found = check(home, told)
-    assert {one["state"] for one in found} == {"same"}
-    kept = {**told, "deltas": [], "sources": []}
-    assert {one["told"] for one in found} >= hashes(kept) | {file["hash"] for file in told["sources"]}
-    assert len(told["sources"]) == 63 and all(Path(file["file"]).exists() for file in told["sources"])
+    lineage = json.loads(json.dumps(release_lineage(home, home.registry.release("champion"))))
+    checks = check(home, lineage)
+    assert {entry["state"] for entry in checks} == {"same"}
+    rest = {**lineage, "deltas": [], "sources": []}
+    assert {entry["told"] for entry in checks} >= hashes(rest) | {file["hash"] for file in lineage["sources"]}
+    assert len(lineage["sources"]) == 63 and all(Path(file["file"]).exists() for file in lineage["sources"])
 
 
 def flip(paths: list[Path], text: str) -> None:
     """Change the byte at the end of a text where it first stands in each of these files."""
-    found = [path for path in paths if text.encode() in path.read_bytes()]
-    assert found, f"nothing holds {text!r}"
-    for path in found:
+    matches = [path for path in paths if text.encode() in path.read_bytes()]
+    assert matches, f"nothing holds {text!r}"
+    for path in matches:
         path.chmod(0o644)
         data = bytearray(path.read_bytes())
         data[data.index(text.encode()) + len(text.encode()) - 1] ^= 1
@@ -120,8 +118,8 @@ def in_registry(statement: str) -> Callable[[Audited], None]:
     return changed
 
 
-def in_what_was_told(audited: Audited) -> None:
-    audited.told["answer"]["text"] = audited.told["answer"]["text"].replace("second", "third")
+def in_the_lineage(audited: Audited) -> None:
+    audited.lineage["answer"]["text"] = audited.lineage["answer"]["text"].replace("second", "third")
 
 
 def in_the_record(audited: Audited) -> None:
@@ -129,7 +127,7 @@ def in_the_record(audited: Audited) -> None:
 
 
 PLACES: dict[str, tuple[Callable[[Audited], None], set[str]]] = {
-    "the answer": (in_what_was_told, {"text of the answer"}),
+    "the answer": (in_the_lineage, {"text of the answer"}),
     "passages": (in_table("passages", "citric"), {"passage * in its table", "table passages@*"}),
     "a document": (in_table("documents", "citric"), {"text of coffee.md in its table", "table documents@*"}),
     "its metadata": (
@@ -172,21 +170,23 @@ PLACES: dict[str, tuple[Callable[[Audited], None], set[str]]] = {
 def test_one_byte_changed_is_named(place: str, audited: Audited, tmp_path: Path) -> None:
     change, named = PLACES[place]
     copy = Path(shutil.copytree(audited.home, tmp_path / "home"))
-    changed = Audited(copy, audited.folder, json.loads(json.dumps(audited.told)))
+    changed = Audited(copy, audited.folder, json.loads(json.dumps(audited.lineage)))
     change(changed)
-    found = {one["what"] for one in check(Home(copy), changed.told) if one["state"] == "differs"}
+    differing = {entry["what"] for entry in check(Home(copy), changed.lineage) if entry["state"] == "differs"}
     for pattern in named:
-        assert any(fnmatchcase(what, pattern) for what in found), (pattern, found)
-    assert not {what for what in found if not any(fnmatchcase(what, pattern) for pattern in named)}
+        assert any(fnmatchcase(what, pattern) for what in differing), (pattern, differing)
+    assert not {what for what in differing if not any(fnmatchcase(what, pattern) for pattern in named)}
 
 
-def test_a_source_that_changed_since_is_told_and_is_no_contradiction(audited: Audited, tmp_path: Path) -> None:
+def test_a_source_that_changed_since_is_reported_and_is_no_contradiction(audited: Audited, tmp_path: Path) -> None:
     path = audited.folder / "coffee.md"
     kept = path.read_bytes()
     try:
         for change, state in ((path.write_bytes, "changed since"), (lambda _: path.unlink(), "gone")):
             change(kept.replace(b"citric", b"cytric"))
-            (source,) = [one for one in check(Home(audited.home), audited.told) if one["what"].startswith("source")]
+            (source,) = [
+                entry for entry in check(Home(audited.home), audited.lineage) if entry["what"].startswith("source")
+            ]
             assert source["state"] == state
             done = CliRunner().invoke(app, ["why", QUERY, "--verify", "--home", str(audited.home)])
             assert done.exit_code == 0 and f"1 {state}" in done.stdout and str(path) in done.stdout.replace("\n", "")
@@ -198,7 +198,7 @@ def test_the_command_fails_where_a_hash_differs(audited: Audited, tmp_path: Path
     copy = Path(shutil.copytree(audited.home, tmp_path / "home"))
     for command in (["why", QUERY], ["lineage", "champion"]):
         done = CliRunner().invoke(app, [*command, "--verify", "--json", "--home", str(copy)])
-        assert done.exit_code == 0 and {one["state"] for one in json.loads(done.stdout)["checked"]} == {"same"}
+        assert done.exit_code == 0 and {entry["state"] for entry in json.loads(done.stdout)["checked"]} == {"same"}
     in_registry("UPDATE events SET actor = 'nobody' WHERE seq = 2")(Audited(copy, audited.folder, {}))
     for command in (["why", QUERY], ["lineage", "champion"]):
         done = CliRunner().invoke(app, [*command, "--verify", "--home", str(copy)])

@@ -226,6 +226,7 @@ def test_the_command_tells_what_it_did(home: Home) -> None:
 
 def add(registry: Registry, text: str, **facts: Any) -> int:
     """Register a release of one file, pass the gate and promote it."""
+    registry.create()
     folder = registry.home / "staging"
     folder.mkdir(parents=True)
     (folder / "adapter").write_text(text)

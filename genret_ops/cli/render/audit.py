@@ -5,8 +5,9 @@ from typing import Any
 
 from rich.tree import Tree
 
+from genret_ops.cli.render.releases import event_subject
 from genret_ops.cli.render.terminal import changes, moment, say, show, styled
-from genret_ops.lineage.outline import outline, states
+from genret_ops.lineage.render import count_states, outline
 from genret_ops.text import listed, plural
 
 
@@ -29,7 +30,7 @@ def tree(lineage: Mapping[str, Any]) -> None:
     show(root)
     if "checked" in lineage:
         say("")
-        say(f"Hashes computed again: {states(lineage['checked'])}")
+        say(f"Hashes computed again: {count_states(lineage['checked'])}")
     for check in lineage.get("checked", ()):
         if check["state"] == "differs":
             say((check["state"], "red"), f"  {check['what']}: {check['found']}, not {check['told']}")
@@ -59,13 +60,17 @@ def period(report: Mapping[str, Any]) -> None:
             document = f" of the document with the hash {event['document']}" if event["document"] else ""
             retired = f"{', '.join(event['retired'])} retired" if event["retired"] else "no release retired"
             say(f"{what}{document}: {retired}  {moment(event['at'])}, by {event['actor']}")
+    for event in report["events"]:
+        if subject := event_subject(event):
+            say(f"{event['kind']}: {subject}  {moment(event['at'])}, by {event['actor']}")
     if not (report["deltas"] or report["events"]):
         say("Nothing changed.")
 
 
 def document(history: Mapping[str, Any]) -> None:
     """What became of a document."""
-    say((history["document"], "bold"), f": {history['told']}")
+    state = "has left" if history["now"] == "left" else f"is {history['now']}"
+    say((history["document"], "bold"), f" {state}: {history['told']}")
     if erased := history["erased"]:
         retired = ", ".join(erased["retired"]) or "no release"
         say(f"Erased {moment(erased['asked'])}, {retired} retired; the trail names it by the hash {erased['key']}.")
@@ -79,6 +84,6 @@ def document(history: Mapping[str, Any]) -> None:
     for release in history["releases"]:
         holding = {True: "held it", False: "did not hold it", None: "not known whether it held it"}[release["held"]]
         note = f" ({release['told']})" if release["told"] else ""
-        spans = ", ".join(f"{moment(one['since'])} to {moment(one['until'] or 'now')}" for one in release["served"])
+        spans = ", ".join(f"{moment(span['since'])} to {moment(span['until'] or 'now')}" for span in release["served"])
         served = f"champion {spans}" if spans else "never champion"
         say(f"{release['release']} on {release['delta']}  {holding}{note}; {served}")
