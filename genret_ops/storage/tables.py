@@ -116,7 +116,7 @@ class TableStore:
         )
         text = json.dumps(record.as_json(), indent=1, sort_keys=True)
         write_atomically(record_path(self.home, record.snapshot), text.encode())
-        return record
+        return self.committed(record.snapshot)
 
     def committed(self, snapshot: str) -> SnapshotRecord:
         """The record of a committed snapshot.

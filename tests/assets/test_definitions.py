@@ -10,7 +10,7 @@ import pytest
 from assets.definitions import defs
 from assets.jobs import jobs as launchable
 from assets.lib.resources import LOCKS, StageResource
-from assets.stage_jobs import assets, data_checks
+from assets.stage_jobs import assets, data_checks, resources
 from genret_ops.errors import GenretError
 
 ROOT = Path(__file__).parents[2]
@@ -96,7 +96,7 @@ def test_a_stage_whose_input_was_never_made_says_so(tmp_path: Path) -> None:
                 selection="passages",
                 partition_key="delta-00000",
                 instance=instance,
-                resources={"home": StageResource(path=str(tmp_path))},
+                resources=resources | {"home": StageResource(path=str(tmp_path))},
             )
 
 
@@ -109,7 +109,7 @@ def test_a_committed_delta_is_never_written_again(ingested_home: Path) -> None:
                 selection="snapshot",
                 partition_key="delta-00000",
                 instance=instance,
-                resources={"home": StageResource(path=str(ingested_home))},
+                resources=resources | {"home": StageResource(path=str(ingested_home))},
             )
 
 
@@ -122,7 +122,7 @@ def test_no_delta_is_left_out(ingested_home: Path) -> None:
                 selection="snapshot",
                 partition_key="delta-00007",
                 instance=instance,
-                resources={"home": StageResource(path=str(ingested_home))},
+                resources=resources | {"home": StageResource(path=str(ingested_home))},
             )
 
 

@@ -4,7 +4,7 @@ import dagster as dg
 
 from assets.lib.execution import instance_of
 from assets.lib.resources import StageResource
-from assets.stage_jobs import assets, data_checks
+from assets.stage_jobs import assets, data_checks, resources
 from genret_ops.registry.home import Home
 
 
@@ -21,6 +21,6 @@ def materialise(home: Home, delta: str, *stages: str, checked: bool = False) -> 
             selection=dg.AssetSelection.assets(*stages),
             partition_key=delta,
             instance=instance,
-            resources={"home": StageResource(path=str(home.path), sources=[str(more)] if more.exists() else [])},
+            resources=resources | {"home": StageResource(path=str(home.path), sources=[str(more)] if more.exists() else [])},
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
