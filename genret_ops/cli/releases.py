@@ -116,23 +116,26 @@ def label(
     from genret_ops.cli.render import releases as render
     from genret_ops.corpus.visibility import VisibilityReader
     from genret_ops.promotion.judgments import accept_feedback, add_labels, parse_labels, read_labels
+    from genret_ops.registry.audit_trail import LABELS_ADDED
+    from genret_ops.registry.home import actor
 
     if [query is not None and document is not None, file is not None, from_feedback].count(True) != 1:
         raise typer.BadParameter("Give a QUERY and a DOCUMENT, or --file, or --from-feedback.")
     opened = open_home(home)
     if from_feedback:
         summary = accept_feedback(opened.path)
-        print_result({**summary, "labels": len(read_labels(opened.path))}, as_json, render.labels)
-        return
-    known = {doc_id for doc_id, _ in VisibilityReader(opened.path)()}
-    pairs = list(parse_labels(file.read_bytes().split(b"\n"), str(file))) if file else [(str(query), str(document))]
-    if unknown := sorted({doc_id for _, doc_id in pairs} - known):
-        more = f" (nor {len(unknown) - 1} more)" if len(unknown) > 1 else ""
-        raise GenretError(
-            f"No document {unknown[0]!r}{more} in {opened.path}. Take ids as `genret search` shows them with hits."
-        )
-    added = add_labels(opened.path, pairs)
-    print_result({"added": added, "labels": len(read_labels(opened.path))}, as_json, render.labels)
+    else:
+        known = {doc_id for doc_id, _ in VisibilityReader(opened.path)()}
+        pairs = list(parse_labels(file.read_bytes().split(b"\n"), str(file))) if file else [(str(query), str(document))]
+        if unknown := sorted({doc_id for _, doc_id in pairs} - known):
+            more = f" (nor {len(unknown) - 1} more)" if len(unknown) > 1 else ""
+            raise GenretError(
+                f"No document {unknown[0]!r}{more} in {opened.path}. Take ids as `genret search` shows them with hits."
+            )
+        summary = {"added": add_labels(opened.path, pairs)}
+    if summary["added"]:
+        opened.registry.record(LABELS_ADDED, actor(), count=summary["added"])
+    print_result({**summary, "labels": len(read_labels(opened.path))}, as_json, render.labels)
 
 
 @app.command(epilog="Example:  genret backup notes-2026-11.tar")

@@ -22,7 +22,9 @@ GENESIS_HASH = "0" * 64
 ERASED, COLLECTED = RETIREMENTS = ("erased", "collected")
 """Kinds of events that retire releases: their files are removed for good, by an erasure or by `genret gc`."""
 _RETIRED_BECAUSE = {ERASED: "a document was erased", COLLECTED: "nothing needed it"}
-_DETAILS_SHOWN = ("reason", "refusals", "report", "releases", "document", "documents", "token", "scope", "count")
+LABELS_ADDED, DOCUMENT_WITHDRAWN = "labels added", "document withdrawn"
+"""Kinds of events about no release. They say how many labels, and the document by its key (corpus/erased.py)."""
+_DETAILS_SHOWN = ("reason", "refusals", "report", "releases", "document", "count")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,8 @@ class Event:
     Attributes:
         seq: number of the event, from 1.
         at: when, UTC in ISO 8601.
-        kind: `registered`, `judged`, `promoted`, `moved`, `erased` or `collected` for releases; `posted`, `withdrawn`,
-            `labelled`, `token created`, `token revoked` for what people do beside them.
+        kind: `registered`, `judged`, `promoted`, `moved`, `erased` or `collected` if it is about releases; `labels
+            added` or `document withdrawn` if it changes a home without one. Later versions may write other kinds.
         release: number of the release that it is about, if any.
         alias: the alias that it moved to `release`, or took away; None if it moved none.
         actor: who did it.

@@ -3,9 +3,13 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from genret_ops.cli import app
 from genret_ops.errors import GenretError
 from genret_ops.promotion.judgments import add_labels, label_questions, parse_labels, read_labels
+from genret_ops.registry.home import Home, make_home
+from genret_ops.storage.commits import places_path, record_path
 from tests.support.small_head import head_of
 
 DOCUMENTS = {
@@ -41,3 +45,25 @@ def test_labels_follow_edits_and_are_dropped_with_their_document() -> None:
         ("how to brew", {0}),
         ("which cups", {0}),
     ]
+
+
+def test_new_labels_are_in_the_trail_by_their_number_alone(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    record_path(home, "delta-00000").parent.mkdir(parents=True)
+    record_path(home, "delta-00000").write_text('{"posted": {}}')
+    make_home(home)
+    places_path(home, "delta-00000").write_text('{"passages": {"tea": ["p"]}, "metadata": {}}')
+
+    def label(query: str) -> None:
+        done = CliRunner().invoke(app, ["label", query, "tea", "--home", str(home)])
+        assert done.exit_code == 0, done.output
+
+    label("how to brew")
+    assert not list(home.glob("registry.*")), "before the first release there is no trail, and none is made"
+    registry = Home(home).registry
+    registry.create()
+    label("how to brew")
+    label("how to steep")
+    (event,) = registry.events()
+    assert (event.kind, event.release, event.facts) == ("labels added", None, {"count": 1})
+    assert registry.problems() == []

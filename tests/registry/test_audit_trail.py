@@ -129,3 +129,33 @@ def test_tables_that_were_changed_beside_the_trail(registry: Registry, tamper: T
 def test_a_report_of_the_gate_that_was_taken_away(registry: Registry, tamper: Tamper) -> None:
     tamper("DELETE FROM verdicts")
     assert registry.problems() == ["the gate's report on r2 that event 5 cites is gone"]
+
+
+def test_events_about_no_release_are_chained_and_harm_nothing(registry: Registry, tamper: Tamper) -> None:
+    before = registry.aliases(), registry.retired(), [release.name for release in registry.present()]
+    registry.record("labels added", "ann", count=2)
+    registry.record("document withdrawn", "token red", document="0" * 32)
+    registry.record("something of a later version", "ann", shape="unknown")
+    assert registry.problems() == []
+    assert (registry.aliases(), registry.retired(), [release.name for release in registry.present()]) == before
+    labelled, withdrawn, unknown = (event.as_json() for event in registry.events()[-3:])
+    assert (labelled["kind"], labelled["release"], labelled["actor"], labelled["count"]) == (
+        "labels added",
+        None,
+        "ann",
+        2,
+    )
+    assert (withdrawn["kind"], withdrawn["document"]) == ("document withdrawn", "0" * 32)
+    assert unknown["kind"] == "something of a later version" and unknown["previous_hash"] == withdrawn["hash"]
+    tamper("UPDATE events SET details = replace(details, '2', '3') WHERE seq = 9")
+    assert registry.problems()[0] == "edit: event 9 does not have the hash of what it says"
+
+
+def test_nothing_is_recorded_in_a_home_without_a_registry(database: Database, tmp_path: Path) -> None:
+    home = database.used_by(tmp_path / "home")
+    before = sorted(home.rglob("*"))
+    Registry(home).record("labels added", "ann", count=2)
+    assert Registry(home).events() == [] and sorted(home.rglob("*")) == before
+    if database.server is not None:
+        tables = f"SELECT tablename FROM pg_tables WHERE schemaname = '{database.schema}'"
+        assert database.server.run(tables) == []

@@ -109,12 +109,19 @@ def history(events: Sequence[Mapping[str, Any]]) -> None:
     """The audit trail, oldest first."""
     rows = []
     for event in events:
-        reason = event.get("reason") or "; ".join(event.get("refusals", ())) or ""
+        reason = event.get("reason") or "; ".join(event.get("refusals", ())) or event_subject(event)
         number = event["release"] or ", ".join(f"r{number}" for number in event.get("releases", ()))
         at = event["at"][:19].replace("T", " ")
         rows.append((str(event["event"]), at, _happened(event), number, event["actor"], reason))
     headings = ("event", "at", "what", "release", "by", "why")
     columns(headings, rows, right=("event",), wrap=("what", "release", "by", "why"))
+
+
+def event_subject(event: Mapping[str, Any]) -> str:
+    """What an event about no release is about, in words; empty for any other event."""
+    if "count" in event:
+        return plural(event["count"], "label")
+    return f"document {event['document']}" if event.get("kind") == "document withdrawn" else ""
 
 
 def _happened(event: Mapping[str, Any]) -> str:
