@@ -4,11 +4,11 @@ import dagster as dg
 
 from assets.jobs import jobs
 from assets.sensors import schedules, sensors
-from assets.stage_jobs import assets, data_checks, resources, stage_jobs
+from assets.stage_jobs import asset_checks, assets, resources, stage_jobs
 
 defs = dg.Definitions(
     assets=assets,
-    asset_checks=data_checks,
+    asset_checks=asset_checks,
     jobs=[*stage_jobs, *jobs],
     sensors=sensors,
     schedules=schedules,

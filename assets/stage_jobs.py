@@ -12,7 +12,8 @@ from assets.lib.resources import LOCKS, SourceReader, StageResource, home_of_env
 _loaded = dg.load_assets_from_modules([corpus, fast_update, training, release, evaluation])
 # Stages carry the hooks themselves, for runs of a selection in the UI; the jobs add those of the checks.
 assets = [asset.with_hooks(HOOKS) for asset in _loaded if isinstance(asset, dg.AssetsDefinition)]
-data_checks = [*dg.load_asset_checks_from_modules([checks]), evaluation.learned_in_time]
+data_checks = dg.load_asset_checks_from_modules([checks])
+asset_checks = [*data_checks, evaluation.learned_in_time]
 resources = {"home": StageResource(path=str(home_of_environment().path)), "reader": SourceReader()}
 
 _corpus = dg.AssetSelection.groups("corpus")
@@ -53,7 +54,7 @@ stage_jobs = [
 ]
 stages = dg.Definitions(
     assets=assets,
-    asset_checks=data_checks,
+    asset_checks=asset_checks,
     jobs=stage_jobs,
     resources=resources,
     executor=dg.in_process_executor,

@@ -23,7 +23,7 @@ from genret_ops.corpus.erased import Erased, Erasure, document_key
 from genret_ops.corpus.visibility import lift, withdraw
 from genret_ops.errors import GenretError
 from genret_ops.ingestion.inbox import Inbox
-from genret_ops.maintenance.erasure_scan import Traces, describe
+from genret_ops.maintenance.erasure_scan import Traces, plan_erasure
 from genret_ops.maintenance.garbage_collection import remove, sweep
 from genret_ops.promotion.judgments import remove_feedback, remove_labels
 from genret_ops.registry.ancestry import training_snapshots
@@ -82,7 +82,7 @@ def erasure_of(home: Home, doc_id: str) -> Erasure | None:
         raise GenretError(f"the erasure of {begun.document!r} is not finished: run genret erase {begun.document!r}")
     if begun is None and document_key(doc_id) in Erased.of(home.path).times:
         return None
-    return begun or describe(home, doc_id)
+    return begun or plan_erasure(home, doc_id)
 
 
 def _consolidate(home: Home) -> list[str]:

@@ -107,7 +107,7 @@ def test_the_run_reads_what_has_settled_and_says_why_it_runs(watched: Watched) -
     watched.write("a.txt", "one")
     (request,) = watched.tick().run_requests or ()
     config = request.run_config["ops"]["update_sources"]["config"]
-    assert config == {"settle_seconds": SETTLE, "restless": [], "reason": "files in the sources: 1 added"}
+    assert config == {"settle_seconds": SETTLE, "restless": [], "reason": "the sensor sources_changed"}
     assert request.run_key is None, "a run key would keep what failed from being tried again"
 
 
@@ -124,7 +124,7 @@ def test_a_failed_run_blocks_nothing(watched: Watched) -> None:
     watched.write("a.txt", "one")
     assert watched.launched() == "1 added"
     watched.end_run(dg.DagsterRunStatus.FAILURE)
-    assert "the last update did not take everything in: it is tried again in" in watched.skipped()
+    assert "the last update did not take everything in: next try in" in watched.skipped()
     watched.write("b.txt", "two")
     assert watched.launched() == "2 added", "what failed comes with what is next"
 
@@ -135,7 +135,7 @@ def test_what_an_update_could_not_reach_is_tried_again(watched: Watched) -> None
     (run,) = watched.instance.get_runs()
     watched.instance.add_run_tags(run.run_id, {UNREACHED: "1"})
     watched.end_run(dg.DagsterRunStatus.SUCCESS)
-    assert "the last update did not take everything in: it is tried again in" in watched.skipped()
+    assert "the last update did not take everything in: next try in" in watched.skipped()
     with pytest.MonkeyPatch.context() as patch:
         later = time.time() + 61
         patch.setattr(time, "time", lambda: later)
@@ -145,7 +145,7 @@ def test_what_an_update_could_not_reach_is_tried_again(watched: Watched) -> None
 def test_nothing_is_launched_beside_a_command(watched: Watched) -> None:
     watched.write("a.txt", "one")
     with watched.home.lock("corpus"):
-        assert watched.skipped() == "a command is at work on the corpus: looking again when it has ended"
+        assert watched.skipped() == "a command is using the corpus: the sensor looks again when it has ended"
     assert watched.launched() == "1 added"
 
 
@@ -205,7 +205,7 @@ def test_the_first_build_is_due_at_once_and_no_other_before_its_time(
     (request,) = found.run_requests or ()
     assert request.run_config["ops"]["learn_what_is_pending"]["config"]["reason"] == "62 unlearned passages"
     again = evaluated(ingested_home, instance, found.cursor).skip_reason
-    assert again is not None and "62 passages are unlearned" in str(again)
+    assert again is not None and "62 passages not learned yet" in str(again)
     assert "every passage is learned" in str(evaluated(small_home, instance).skip_reason)
 
 

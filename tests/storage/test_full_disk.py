@@ -39,7 +39,7 @@ def test_an_ingest_that_does_not_fit_is_done_by_the_next(ingested_home: Path, tm
     home = Path(shutil.copytree(ingested_home, tmp_path / "home"))
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "heron.txt").write_text("A heron stands in the reeds behind the mill.\n")
-    with full(100_000), pytest.raises(GenretError, match=r"cannot be used: .*disk"):
+    with full(100_000), pytest.raises(GenretError, match=r"cannot use Dagster.s storage in .*disk"):
         runner.ingest(Home(home), [str(tmp_path / "new")])
     assert Home(home).store.snapshots() == ["delta-00000"]
     found = runner.ingest(Home(home), [str(tmp_path / "new")])

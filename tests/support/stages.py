@@ -14,6 +14,7 @@ def materialise(home: Home, delta: str, *stages: str, checked: bool = False) -> 
     The sources of the home are joined by the folder `more` beside it, where there is one.
     """
     more = home.path.parent / "more"
+    stage = StageResource(path=str(home.path), sources=[str(more)] if more.exists() else [])
     with instance_of(home) as instance:
         instance.add_dynamic_partitions("deltas", [delta])
         dg.materialize(
@@ -21,6 +22,6 @@ def materialise(home: Home, delta: str, *stages: str, checked: bool = False) -> 
             selection=dg.AssetSelection.assets(*stages),
             partition_key=delta,
             instance=instance,
-            resources=resources | {"home": StageResource(path=str(home.path), sources=[str(more)] if more.exists() else [])},
+            resources=resources | {"home": stage},
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
