@@ -1,4 +1,8 @@
-"""The full evaluation of the champion: every question with a known answer, on the corpus as it is now."""
+"""The full evaluation of the champion: every question with a known answer, on the corpus as it is now.
+
+The gate asks a sample of these questions to compare releases; this is for people who want to know how good the answers
+are, night by night.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,14 +17,21 @@ from genret_ops.retrieval.index import Index
 
 
 def evaluate_champion(home: Home, release: Release) -> dict[str, Any]:
-    """MRR@10 by mode on users' labels and on the queries of the gate split, as JSON; null if there are none.
+    """Measure a release on users' labels and on every query of the gate split.
 
-    `reachable` is the share of sampled passages that their own sentence reaches; that of new passages stands apart.
+    Args:
+        home: the home.
+        release: the release; normally the champion.
+
+    Returns:
+        As JSON: `MRR@10` and the number of `questions`, by source of the questions and by mode (null if there are no
+        questions); `reachable`, the share of sampled passages that generation finds by their longest sentence, and the
+        same of passages that the model did not learn (null if there are none).
     """
     _, retriever = open_release(home, release.number)
     index, model = retriever.index, retriever.model
     heldout = heldout_queries(home, release)
-    asked = {
+    by_source = {
         "labels": label_questions(index.head, read_labels(home.path)),
         "held out": questions(index.head, heldout, len(heldout)),
     }
@@ -30,15 +41,16 @@ def evaluate_champion(home: Home, release: Release) -> dict[str, Any]:
         "release": release.name,
         "delta": release.delta,
         "mode": model.default_mode,
-        "questions": {name: len(group) for name, group in asked.items()},
-        "MRR@10": {name: _scores(index, model, group) for name, group in asked.items()},
+        "questions": {name: len(group) for name, group in by_source.items()},
+        "MRR@10": {name: _scores(index, model, group) for name, group in by_source.items()},
         "reachable": reachable(index, model, sample),
         "new passages": len(unlearned),
         "reachable, new": reachable(index, model, sample, unlearned) if unlearned else None,
     }
 
 
-def _scores(index: Index, model: Model, asked: Sequence[Question]) -> dict[str, float] | None:
-    if not asked:
+def _scores(index: Index, model: Model, group: Sequence[Question]) -> dict[str, float] | None:
+    """MRR@10 by mode; None if there are no questions."""
+    if not group:
         return None
-    return {mode: float(ranks.mean()) for mode, ranks in reciprocal_ranks(index, model, asked).items()}
+    return {mode: float(ranks.mean()) for mode, ranks in reciprocal_ranks(index, model, group).items()}

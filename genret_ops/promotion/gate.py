@@ -1,8 +1,9 @@
 """The gate: what a release must meet to become champion, each criterion with its value and its bound.
 
-A release is compared with the champion, and with the first release of its generation so that small losses cannot add
-up. All of them answer the same questions on the release's own corpus head. To add a criterion, measure it here and
-return it from `judge`; the registry stores and enforces whatever criteria a verdict holds.
+A release is compared with the champion, and also with the first release of its generation, so that small losses cannot
+add up. All of them answer the same questions on the release's own corpus head. To add a criterion, measure it here and
+return it from `judge`; the registry stores and enforces whatever criteria a verdict holds. This module does not know
+what a promotion is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,15 +32,26 @@ from genret_ops.text import plural
 Opponent = tuple[Index, Model]
 """What a release is compared with: an index of the same head under its own retrieval settings, and its model."""
 _TIMED, _TURNS = 20, 3
-"""Questions that are timed, and how often each release answers each."""
+"""How many questions are timed, and how often each release answers each."""
 _PATCH_SAMPLE, _PATCH_FEWEST, _PATCH_REACHED = 16, 8, 0.8
+"""Of a patch: passages to draw, passages that prove anything, and the share of them that it has to reach."""
 
 
 def judge_release(home: Home, release: Release, settings: GateSettings) -> Verdict:
-    """The verdict on a trained release, on questions held out from its training and on users' labels.
+    """The full verdict on a trained release: on questions held out from its training, and on users' labels.
+
+    Args:
+        home: the home.
+        release: the release, which is not a patch.
+        settings: tolerances and sample sizes.
 
     Raises:
-        BrokenRelease: its files are not what was sealed, so that nobody can say what would be judged.
+        BrokenRelease: its files are not what was sealed.
+
+    Example:
+        >>> verdict = judge_release(home, home.registry.release("candidate"), home.settings.gate)
+        >>> verdict.refusals
+        ['reachable: share of passages that generation finds by their longest sentence (0.8120, at least 0.9500)']
     """
     registry = home.registry
     registry.verify(release)
@@ -56,35 +68,36 @@ def judge_release(home: Home, release: Release, settings: GateSettings) -> Verdi
             other_settings = RetrievalSettings(**read_search(other.folder).retrieval)
             other_index = open_index(home, release.head, other_settings, index)
             opponents[name] = other_index, model_on(home, other, other_index.head)
-        except (BrokenRelease, ReleaseRetired) as error:  # it cannot answer at all: nothing to lose by comparison
+        except (BrokenRelease, ReleaseRetired) as error:  # it cannot answer, so there is nothing to compare
             detail = f"not compared: {error}"
             broken.append(Criterion(f"answers against the {name}", 0.0, 0.0, True, detail, compared=False))
-    asked = label_questions(index.head, read_labels(home.path))
-    asked += questions(index.head, heldout_queries(home, release), settings.questions)
+    labelled = label_questions(index.head, read_labels(home.path))
+    heldout = questions(index.head, heldout_queries(home, release), settings.questions)
     model = load_model(release.folder)
-    verdict = judge(release.content_hash, release.delta, index, model, opponents, asked, settings)
+    verdict = judge(release.content_hash, release.delta, index, model, opponents, labelled + heldout, settings)
     against = champion.model if champion is not None else None
     return replace(verdict, criteria=(*verdict.criteria, *broken), against=against)
 
 
 def judge_patch(index: Index, release: Release, since: int = 0) -> Verdict:
-    """The light verdict on a release whose model was judged before: can what is new on its head be reached?
+    """The light verdict on a patch, whose model was judged before: can generation reach what is new on its head?
 
     Args:
         index: the index of its head.
         release: the patch.
-        since: the docids from here on are tried: those that came after the release that is patched. If they are too few
-            to prove anything, all that no training knew are tried.
+        since: the first docid that came after the release that is patched. Docids from there on are tried; if they are
+            too few to prove anything, every docid that the model did not learn.
     """
     model = load_model(release.folder)
     unlearned = [docid for docid in np.flatnonzero(index.head.live).tolist() if docid not in model.known]
     newest = [docid for docid in unlearned if docid >= since]
     tried = newest if len(newest) >= _PATCH_FEWEST else unlearned
     value = reachable(index, model, _PATCH_SAMPLE, tried)
-    detail, passed, compared = "share of new passages that their own sentence reaches", value >= _PATCH_REACHED, True
-    if not passed and len(tried) < _PATCH_FEWEST:
-        detail += f", not compared: {plural(len(tried), 'passage')} prove nothing, and words reach them"
-        passed, compared = True, False
+    detail = "share of new passages that generation finds by their longest sentence"
+    compared = value >= _PATCH_REACHED or len(tried) >= _PATCH_FEWEST
+    if not compared:
+        detail += f", not compared: {plural(len(tried), 'passage')} cannot prove anything, and words find them"
+    passed = value >= _PATCH_REACHED or not compared
     criterion = Criterion("reachable", value, _PATCH_REACHED, passed, detail, compared)
     return Verdict(release.content_hash, release.delta, (criterion,))
 
@@ -95,38 +108,41 @@ def judge(
     index: Index,
     model: Model,
     opponents: Mapping[str, Opponent],
-    asked: Sequence[Question],
+    questions: Sequence[Question],
     settings: GateSettings,
 ) -> Verdict:
-    """Measure a release on its corpus head.
+    """Measure a release on its corpus head, criterion by criterion.
 
     Args:
-        content_hash: of the release.
-        snapshot: that it stands on.
+        content_hash: the release's content hash.
+        snapshot: the snapshot that it stands on.
         index: the index of that snapshot.
         model: the release's model.
-        opponents: what it is compared with, by what they are (`champion`, `reference`).
-        asked: questions with known answers, which no training has seen.
+        opponents: what it is compared with, by role (`champion`, `reference`).
+        questions: questions with known answers, which no training has seen.
         settings: tolerances and sample sizes.
     """
     criteria: list[Criterion | None] = [_reachable(index, model, opponents, settings)]
-    if asked:
-        ours = reciprocal_ranks(index, model, asked)
-        criteria.append(_worth_its_cost(ours, model.default_mode, asked))
+    if questions:
+        ours = reciprocal_ranks(index, model, questions)
+        criteria.append(_worth_its_cost(ours, model.default_mode, questions))
         for name, (other_index, other) in opponents.items():
-            theirs = reciprocal_ranks(other_index, other, asked)
-            known = np.array([question.right <= other.known for question in asked])
+            theirs = reciprocal_ranks(other_index, other, questions)
+            known = np.array([question.right <= other.known for question in questions])
             served = ours[model.default_mode], theirs[other.default_mode]
             generated = ours["generative"], theirs["generative"]
-            criteria.append(_not_worse("answers", name, served, asked, np.ones_like(known), settings))
-            criteria.append(_not_worse("memory", name, generated, asked, known, settings))
+            criteria.append(_not_worse("answers", name, served, questions, np.ones_like(known), settings))
+            criteria.append(_not_worse("memory", name, generated, questions, known, settings))
     if "champion" in opponents:
-        criteria.append(_fast_enough(index, model, opponents["champion"], asked, settings))
+        criteria.append(_fast_enough(index, model, opponents["champion"], questions, settings))
     return Verdict(content_hash, snapshot, tuple(criterion for criterion in criteria if criterion is not None))
 
 
 def is_outdated(registry: Registry, release: Release) -> bool:
-    """Whether a release was compared with another model than today's champion's, and never was champion itself."""
+    """Whether a release has to be judged again.
+
+    That is so if it was compared with another model than the champion's of today, and its own was never champion.
+    """
     verdict, champion = registry.verdict(release.number), registry.champion()
     if verdict is None or verdict.against is None or champion is None:
         return False
@@ -139,55 +155,77 @@ def _reachable(index: Index, model: Model, opponents: Mapping[str, Opponent], se
     value = reachable(index, model, settings.reached_sample)
     best = max((reachable(index, other, settings.reached_sample) for _, other in opponents.values()), default=1.0)
     bound = min(settings.reached, best - settings.tolerance)
-    return Criterion("reachable", value, bound, value >= bound, "share of passages that their own sentence reaches")
+    return Criterion(
+        "reachable", value, bound, value >= bound, "share of passages that generation finds by their longest sentence"
+    )
 
 
-def _worth_its_cost(ours: Mapping[str, np.ndarray], mode: str, asked: Sequence[Question]) -> Criterion:
-    """The served mode, or the better of those that use the model, against the same stack without the model."""
+def _worth_its_cost(ours: Mapping[str, np.ndarray], mode: str, questions: Sequence[Question]) -> Criterion:
+    """Whether the model earns its place against the same stack without it.
+
+    Args:
+        ours: reciprocal ranks by mode, each of shape (questions,).
+        mode: the served mode; for `lexical`, the better of the modes that use the model is compared.
+        questions: the questions.
+    """
     detail = "MRR@10 of {} over the stack without a model"
     if mode == "lexical":
         mode = max(("hybrid", "generative"), key=lambda name: float(ours[name].mean()))
         detail += "; words alone were surely better in tuning and are served, so the model does not earn its place"
-    return _difference("worth its cost", detail.format(mode), ours[mode], ours["lexical"], asked, 0.0)
+    return _difference("worth its cost", detail.format(mode), ours[mode], ours["lexical"], questions, 0.0)
 
 
 def _not_worse(
     name: str,
     opponent: str,
     scores: tuple[np.ndarray, np.ndarray],
-    asked: Sequence[Question],
+    questions: Sequence[Question],
     chosen: np.ndarray,
     settings: GateSettings,
 ) -> Criterion:
-    """The difference to an opponent on the chosen questions."""
+    """The difference to an opponent on some of the questions.
+
+    Args:
+        name: `answers` (the served modes) or `memory` (the generative modes).
+        opponent: its role.
+        scores: reciprocal ranks of the release and of the opponent, each of shape (questions,).
+        questions: the questions.
+        chosen: which of them count, boolean, shape (questions,).
+        settings: the tolerance.
+    """
     positions: list[int] = np.flatnonzero(chosen).tolist()
-    detail = {"answers": "MRR@10 of what is served", "memory": "MRR@10 of generation on what it had learned"}[name]
+    details = {
+        "answers": "MRR@10 of the served mode",
+        "memory": f"MRR@10 of generation on what the {opponent} had learned",
+    }
     ours, theirs = scores[0][positions], scores[1][positions]
-    chosen_questions = [asked[position] for position in positions]
-    return _difference(f"{name} against the {opponent}", detail, ours, theirs, chosen_questions, settings.tolerance)
+    compared = [questions[position] for position in positions]
+    title = f"{name} against the {opponent}"
+    return _difference(title, details[name], ours, theirs, compared, settings.tolerance)
 
 
 def _difference(
-    name: str, detail: str, ours: np.ndarray, theirs: np.ndarray, asked: Sequence[Question], tolerance: float
+    name: str, detail: str, ours: np.ndarray, theirs: np.ndarray, questions: Sequence[Question], tolerance: float
 ) -> Criterion:
     """A paired difference, resampled by document: refused if it is worse than tolerated, and surely worse."""
-    documents, bound = [question.document for question in asked], 0.0 - tolerance
+    documents, bound = [question.document for question in questions], 0.0 - tolerance
     if (count := len(set(documents))) < MIN_GATE_DOCUMENTS:
         reason = f"questions about {plural(count, 'document')}, and fewer than {MIN_GATE_DOCUMENTS} prove nothing"
         return Criterion(name, 0.0, bound, True, f"{detail}, not compared: {reason}", compared=False)
     mean, low, high = paired_bootstrap(ours.tolist(), theirs.tolist(), documents)
-    detail += f", difference on {plural(len(asked), 'question')}, 95 % interval {low:+.4f} to {high:+.4f}"
+    detail += f", difference on {plural(len(questions), 'question')}, 95 % interval {low:+.4f} to {high:+.4f}"
     return Criterion(name, mean, bound, mean >= bound or high >= 0, detail)
 
 
 def _fast_enough(
-    index: Index, model: Model, champion: Opponent, asked: Sequence[Question], settings: GateSettings
+    index: Index, model: Model, champion: Opponent, questions: Sequence[Question], settings: GateSettings
 ) -> Criterion | None:
-    """Both answer in the release's default mode, since serving words alone takes a tenth of the time.
+    """How quickly the release answers, compared with the champion.
 
-    Each question is answered in turns, and the quickest turn counts: the model is not to blame for a busy machine.
+    Both answer in the release's default mode, since words alone take a tenth of the time. They take turns, and the
+    quickest turn of each counts: the model is not to blame for a busy machine.
     """
-    texts = [question.text for question in asked[:_TIMED]]
+    texts = [question.text for question in questions[:_TIMED]]
     if not texts:
         return None
     retrievers = [Retriever(index, model), Retriever(*champion)]
@@ -199,5 +237,5 @@ def _fast_enough(
         ]
         ours, theirs = map(min, zip(*turns, strict=True))
         ratios.append(theirs / ours)
-    ratio, detail = median(ratios), "time of the champion's answers over its own, median over questions"
+    ratio, detail = median(ratios), "the champion's time for an answer divided by its own, median over the questions"
     return Criterion("speed", ratio, settings.speed, ratio >= settings.speed, detail)

@@ -1,7 +1,7 @@
-"""Questions with known answers, against which releases are judged: users' labels, their feedback, held-out queries.
+"""Questions with known answers, by which releases are judged: users' labels, their feedback, held-out queries.
 
-Labels count for the gate at once. Feedback from the service is kept with who gave it and when, and counts for nothing
-until a person accepts it (`genret label --from-feedback`); where people disagree about a document, it is not accepted.
+Labels count for the gate at once. Feedback from the service is kept with its giver and time, and counts only when a
+person accepts it (`genret label --from-feedback`); what people disagree about is not accepted.
 """
 
 import json
@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from genret_ops.corpus.view import CorpusView
 from genret_ops.errors import GenretError
@@ -32,7 +32,7 @@ class Judgment:
     """What a user of the service thought of a hit.
 
     Attributes:
-        query: what was asked.
+        query: the query.
         document: id of the document that was shown.
         relevant: whether it answers the query.
         by: who says so.
@@ -48,13 +48,13 @@ class Judgment:
     request_id: str | None
 
     @classmethod
-    def now(cls, query: str, document: str, relevant: bool, by: str, request_id: str | None) -> "Judgment":
+    def now(cls, query: str, document: str, relevant: bool, by: str, request_id: str | None) -> Self:
         """A judgment of this moment."""
         return cls(query, document, relevant, by, datetime.now(UTC).isoformat(timespec="seconds"), request_id)
 
 
 def heldout_queries(home: Home, release: Release) -> list[SyntheticQuery]:
-    """Queries of the gate split: about documents that neither the training of a release nor its tuning asked about."""
+    """The queries of the gate split: about documents on which a release was neither trained nor tuned."""
     manifest = release.manifest()
     return read_queries(home.store, manifest.trained_on, manifest.training_tables["queries"], ("gate",))
 
@@ -62,8 +62,8 @@ def heldout_queries(home: Home, release: Release) -> list[SyntheticQuery]:
 def label_questions(head: CorpusView, labels: Iterable[Label]) -> list[Question]:
     """Labels as questions on a corpus head: any passage of a labelled document answers its query.
 
-    A document that was edited keeps its labels, though its passages are other ones; labels of documents that have left
-    or have no passage are dropped.
+    An edited document keeps its labels although its passages have changed. Labels of documents that left or have no
+    passage are dropped.
     """
     docids = dict[str, set[int]]()
     for docid in range(len(head)):
@@ -79,7 +79,7 @@ def label_questions(head: CorpusView, labels: Iterable[Label]) -> list[Question]
 
 
 def read_labels(home: Path) -> list[Label]:
-    """Every label of a home, in the order in which they were given.
+    """Every label of a home, oldest first.
 
     Raises:
         GenretError: a line is not a label; the message names it.
@@ -88,7 +88,11 @@ def read_labels(home: Path) -> list[Label]:
 
 
 def add_labels(home: Path, labels: Iterable[Label]) -> int:
-    """Keep labels; returns how many are new."""
+    """Keep labels.
+
+    Returns:
+        How many of them are new.
+    """
     with HomeFolder(home).lock("labels", wait=True):
         known = dict.fromkeys(read_labels(home))
         before = len(known)
@@ -98,7 +102,11 @@ def add_labels(home: Path, labels: Iterable[Label]) -> int:
 
 
 def remove_labels(home: Path, document: str) -> int:
-    """Forget every label that names a document; returns how many there were."""
+    """Remove every label that names a document.
+
+    Returns:
+        How many there were.
+    """
     with HomeFolder(home).lock("labels", wait=True):
         labels = read_labels(home)
         kept = [label for label in labels if label[1] != document]
@@ -136,8 +144,13 @@ def parse_labels(lines: Iterable[bytes], source: str) -> Iterator[Label]:
 def add_feedback(home: Path, judgment: Judgment, at_most: float = inf) -> None:
     """Keep a judgment.
 
+    Args:
+        home: the home's folder.
+        judgment: the judgment.
+        at_most: seconds to wait while another process uses the judgments.
+
     Raises:
-        HomeBusy: another process held the judgments for `at_most` seconds.
+        HomeBusy: another process used them for that long.
     """
     with HomeFolder(home).lock("feedback", wait=True, at_most=at_most):
         jsonl.append(home / FEEDBACK, asdict(judgment))
@@ -153,12 +166,12 @@ def read_feedback(home: Path) -> list[Judgment]:
 
 
 def accept_feedback(home: Path) -> dict[str, Any]:
-    """Turn judgments into labels where everybody agrees that a document is relevant.
+    """Turn judgments into labels if everybody agrees that the document is relevant.
 
-    What is decided is forgotten; what is disputed stays.
+    Judgments on which everybody agrees are removed, and disputed judgments stay.
 
     Returns:
-        `added` (number of new labels), `by` (who gave them) and `disputed` (query and document each), as JSON.
+        As JSON: `added`, the number of new labels; `by`, who gave them; and `disputed`, a query and a document each.
     """
     with HomeFolder(home).lock("feedback", wait=True):
         judged = dict[Label, list[Judgment]]()
@@ -176,7 +189,11 @@ def accept_feedback(home: Path) -> dict[str, Any]:
 
 
 def remove_feedback(home: Path, document: str) -> int:
-    """Forget every judgment of a document; returns how many there were."""
+    """Remove every judgment of a document.
+
+    Returns:
+        How many there were.
+    """
     with HomeFolder(home).lock("feedback", wait=True):
         judgments = read_feedback(home)
         kept = [judgment for judgment in judgments if judgment.document != document]

@@ -1,4 +1,7 @@
-"""Put a release on another corpus head than the one it was made on: what has come gets rows, what has left is gone."""
+"""Put a release on another corpus head: new passages get rows from its map, and those that left are gone.
+
+It joins publishing, which knows no gate, with the gate, which publishes nothing.
+"""
 
 import numpy as np
 
@@ -18,6 +21,13 @@ def rebase(
     home: Home, release: Release, record: SnapshotRecord, run_id: str, actor: str
 ) -> tuple[Release, Verdict, int]:
     """Make the patch of a release on a snapshot; it is registered and judged lightly, but not promoted.
+
+    Args:
+        home: the home.
+        release: the release to patch.
+        record: the committed snapshot.
+        run_id: the Dagster run.
+        actor: who updates, for the trail.
 
     Returns:
         The patch, its verdict, and how many texts had to be encoded.

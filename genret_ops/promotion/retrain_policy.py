@@ -52,10 +52,10 @@ class LastBuild:
     unlearned: int = 0
 
     def reason_to_wait(self, freshness: Freshness, settings: UpdateSettings, now: float) -> str | None:
-        """Why no build is due, in words; None if one is due.
+        """Why no build should start now, as a sentence; None if one should.
 
-        A build that the gate refused leaves its passages unlearned. It is tried again when as many new ones have come,
-        or when as much time has passed again.
+        A build that the gate refused leaves its passages unlearned. The next one starts after as many new passages, or
+        as much time, as the first.
 
         Args:
             freshness: how far learning is behind.

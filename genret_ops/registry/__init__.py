@@ -1,11 +1,10 @@
 """Releases, aliases and the audit trail: what was made, from what, and who let it serve.
 
-`content` seals a folder of model files under its content hash and checks it again later; `database` holds the tables,
-on SQLite or PostgreSQL, and `place` says which database is whose; `events` the hash-chained record of what happened;
-`aliases` the names that move; `registry` the one door through which a release is registered and promoted; `rows` all
-of it in a portable form; `card` the model card. `lineage` and `why` tell where a release and an answer come from,
-`lineage_check` whether that is true, `audit_period` and `audit_document` what changed.
+`publish` lays out, seals and registers a release; `artifacts` seals a folder under its content hash and checks it again
+later; `store` is the registry: releases, aliases, verdicts and events; `audit_trail` chains the events by hash;
+`database` holds the tables, on SQLite or PostgreSQL, and `location` says which database belongs to a home; `ancestry`
+follows releases back to genesis; `loading` opens a release for search; `model_card` writes its README; `home` hands a
+home and its registry around.
 
-A release is a model release on a corpus head: the same files on another head are another release. Nothing here knows
-what the files of a release mean.
+A release is a model release on a corpus head: the same model files on another head are another release.
 """

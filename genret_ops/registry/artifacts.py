@@ -1,8 +1,8 @@
 """Content-addressed release folders: sealed once, verified at any time, never changed.
 
 The content hash covers the model and settings files alone. The manifest, the card (`README.md`) and everything under
-`report/` are left out, so that the same model gets the same hash whatever run made it and whatever was measured on it
-since. This module knows files and hashes, not what the files hold.
+`report/` are left out, so the same model has the same hash whatever run made it and whatever was measured later. This
+module knows files and hashes, not what the files hold.
 """
 
 import hashlib
@@ -167,7 +167,11 @@ def verify(folder: Path) -> None:
 
 
 def check(folder: Path, content: str) -> str:
-    """Verify that a release folder holds a content.
+    """Verify every byte of a release folder, and that it is the release of a content hash.
+
+    Args:
+        folder: the release folder.
+        content: the content hash.
 
     Returns:
         The hash of its manifest, which the content hash does not cover.
@@ -180,7 +184,7 @@ def check(folder: Path, content: str) -> str:
 
 
 def manifest_hash(folder: Path, content: str) -> str:
-    """Hash of the manifest in a release folder, which must name that content; its files are not read.
+    """Hash of the manifest in a release folder, which must name that content hash; no other file is read.
 
     Raises:
         BrokenRelease: it names another content.

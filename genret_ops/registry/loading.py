@@ -1,4 +1,4 @@
-"""Open a release for search: the one that an alias or a number names, verified, on its corpus head."""
+"""Open a release for search: verified, on its corpus head, as a retriever."""
 
 import json
 from dataclasses import replace
@@ -25,7 +25,7 @@ def open_release(home: Home, name: str | int = "champion", beside: Index | None 
     Args:
         home: the home that holds it.
         name: a number, an alias or the beginning of a content hash.
-        beside: an open index, which is shared if it is of the same corpus head.
+        beside: an open index, whose arrays are shared if it has the same corpus head.
 
     Raises:
         NothingToSearch: the home holds no release yet, or none of that name.
@@ -43,7 +43,7 @@ def open_release(home: Home, name: str | int = "champion", beside: Index | None 
     home.registry.verify(release)
     index = release_index(home, release, beside)
     if json.loads((release.folder / "docids.json").read_text()) != [p.passage_id for p in index.head.passages]:
-        raise BrokenRelease(f"{release.name} was trained on other passages than its corpus head has: build again")
+        raise BrokenRelease(f"{release.name} has other passages than its corpus head: run `genret build`")
     return release, Retriever(index, load_model(release.folder), VisibilityReader(home.path))
 
 
@@ -54,9 +54,9 @@ def release_index(home: Home, release: Release, beside: Index | None = None) -> 
 
 
 def model_on(home: Home, release: Release, head: CorpusView) -> Model:
-    """The model of a release on another head of its generation, whichever of the two holds more docids.
+    """The model of a release on another head of its generation, whether that head has more docids or fewer.
 
-    A docid that it learned keeps the row it learned; every other docid that is live on `head` gets one from its map.
+    A docid that the model learned keeps its row; every other docid that is live on `head` gets one from its map.
     """
     model, search = load_model(release.folder), read_search(release.folder)
     rows = finished_rows(release.folder)

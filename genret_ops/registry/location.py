@@ -1,7 +1,7 @@
-"""Which database holds the registry of a home, and that it belongs to this home alone.
+"""Which database holds the registry of a home, and a check that it belongs to this home alone.
 
-It is `registry.db` in the home or the database that `[registry] url` names: a PostgreSQL database, or a schema of one
-(the first of the search path). Either stores the id of one home, which that home keeps in `registry.id`.
+It is `registry.db` in the home, or the database that `[registry] url` names: a PostgreSQL database, or the first schema
+of its search path. The database stores the id of its home, and the home keeps the same id in `registry.id`.
 """
 
 import uuid
@@ -22,7 +22,7 @@ _DRIVER = "postgresql+psycopg"
 
 
 def open_existing(home: Path) -> Engine | None:
-    """The database of a home's registry; None if the home has none yet, and none is made.
+    """The database of a home's registry; None if there is none yet, and none is made.
 
     Raises:
         GenretError: the database cannot be reached or belongs to another home, or the home has its registry in another
@@ -41,7 +41,7 @@ def open_existing(home: Path) -> Engine | None:
 
 
 def open_or_create(home: Path) -> Engine:
-    """The database of a home's registry; its tables are made if they are not there yet.
+    """The database of a home's registry; missing tables are made.
 
     Raises:
         GenretError: it cannot be reached, belongs to another home or to something else, or the home has its registry in
@@ -71,7 +71,7 @@ def connect(home: Path) -> Engine:
 
 
 def create_tables(connection: Connection, home: Path) -> None:
-    """Make the tables that are missing and, if they belong to nobody yet, write the home's id into them.
+    """Make the tables that are missing and, if no home owns them yet, write this home's id into them.
 
     Raises:
         GenretError: the database holds tables of something else.

@@ -1,7 +1,7 @@
-"""The model card: a release's `README.md`, written from the facts of its build and from nothing else.
+"""The model card: a release's `README.md`, written from the facts of its build alone.
 
-The text is `templates/card.md.j2`. The card is not part of the content hash, so it may be written again, with new
-measurements, beside a sealed release.
+The text is `templates/card.md.j2`. The card is not part of the content hash, so it may be written again with new
+measurements after the release is sealed.
 """
 
 from collections.abc import Mapping
@@ -14,20 +14,25 @@ from genret_ops.registry.artifacts import CARD
 
 
 def write_card(folder: Path, facts: Mapping[str, Any]) -> Path:
-    """Write the model card into `folder`; returns its path.
+    """Write the model card of a release.
 
-    `facts` holds:
-        name, content_hash, generation, delta, parent (number or None), created_at, encoder;
-        corpus: {label: count or text};
-        training: {steps, seed, loss_first, loss_last, and any further label: value};
-        evaluation: {queries: what was asked, systems: {system: {metric: score from 0 to 1}}}, no systems where
-            nothing was evaluated;
-        fusion: {mode, weights: {feature: weight}};
-        limits: sentences; versions: {library: version};
-        settings_hash, git_revision (or None), run_id.
+    Args:
+        folder: the release's folder.
+        facts: these, each of which the card shows:
+            name, content_hash, generation, delta, parent (number or None), created_at, encoder;
+            corpus: {label: count or text};
+            training: {steps, seed, loss_first, loss_last, and any further label: value};
+            evaluation: {queries: what they were, systems: {system: {metric: score from 0 to 1}}}, without systems if
+                nothing was evaluated;
+            fusion: {mode, weights: {feature: weight}};
+            limits: sentences; versions: {library: version};
+            settings_hash, git_revision (or None), run_id.
+
+    Returns:
+        The path of the card.
 
     Raises:
-        jinja2.UndefinedError: one of them is missing; an earlier card is left as it was.
+        jinja2.UndefinedError: one of them is missing; an earlier card stays as it was.
     """
     text = _environment().get_template("card.md.j2").render(dict(facts))
     path = folder / CARD

@@ -52,7 +52,7 @@ def publish(
     actor: str,
     parent: int | None = None,
 ) -> Release:
-    """Seal and register the model of a finished job on a committed head; it becomes candidate.
+    """Seal and register the model of a finished training job on a committed head; it becomes candidate.
 
     Args:
         home: the home.
@@ -107,7 +107,6 @@ def publish(
         content,
         release_folder(home.releases, content),
         generation=_generation(registry, parent),
-        delta=record.snapshot,
         parent=parent,
         head=record,
         metrics={f"heldout MRR@10 {mode}": value for mode, value in tuning.mrr.items()},
@@ -128,9 +127,9 @@ def publish_patch(
     run_id: str,
     actor: str,
 ) -> Release:
-    """Seal and register a release's model on another committed head, which holds the same docids and perhaps more.
+    """Seal and register a release's model on another committed head, which has the same docids and perhaps more.
 
-    What the model learned stays as it is, byte for byte; new docids get the rows that its map gives them.
+    What the model learned stays the same, byte for byte; new docids get the rows that its map gives them.
 
     Args:
         home: the home.
@@ -165,7 +164,6 @@ def publish_patch(
         content,
         folder,
         generation=parent.generation,
-        delta=record.snapshot,
         parent=parent.number,
         head=record,
         metrics=parent.metrics,

@@ -116,7 +116,6 @@ class Registry:
         folder: Path,
         *,
         generation: int,
-        delta: str,
         parent: int | None = None,
         head: SnapshotRecord,
         metrics: Mapping[str, Any],
@@ -131,9 +130,8 @@ class Registry:
             content_hash: SHA-256 over its files, as `seal` returned it.
             folder: where they lie.
             generation: number of trainings from genesis before it.
-            delta: the snapshot that it stands on.
             parent: number of the release from which its adapter grew, or which it patches.
-            head: record of that snapshot.
+            head: record of the snapshot that it stands on.
             metrics: what was measured when its model was trained, by name.
             actor: who registers it, for the trail.
             candidate: whether it becomes candidate in the same transaction; a patch of the champion does not.
@@ -150,7 +148,7 @@ class Registry:
             "manifest_hash": artifacts.manifest_hash(folder, content_hash),
             "model": artifacts.model_hash(artifacts.read_manifest(folder)),
             "generation": generation,
-            "delta": delta,
+            "delta": head.snapshot,
             "parent": parent,
             "created_at": audit_trail.now(),
             "head": canonical_json(head.as_json()),

@@ -5,14 +5,16 @@ withdrawal holds at once.
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 import pyarrow.compute as pc
 from fastapi import APIRouter
 
+from genret_ops.corpus.erased import document_key
 from genret_ops.corpus.snapshot import documents_of
-from genret_ops.errors import DocumentRefused, UnknownDocument
+from genret_ops.errors import DocumentRefused, GenretError, UnknownDocument
 from genret_ops.ingestion.inbox import ChangeCheck, Ticket, allow_every_change
 from genret_ops.records import Document
 from genret_ops.storage.commits import newest_snapshot, read_record
@@ -23,6 +25,7 @@ from serving.schemas import DocumentAnswer, DocumentRequest, TicketAnswer
 from serving.state import State
 from serving.worker import Worker
 
+log = logging.getLogger("bentoml.genret")
 router = APIRouter(route_class=Operation)
 _DETAIL = {
     "post": {
@@ -98,11 +101,27 @@ async def post(worker: Serving, caller: Writer, request: DocumentRequest) -> dic
 async def withdraw(worker: Serving, caller: Writer, doc_id: str) -> dict[str, Any]:
     """Take a document out of every answer, from this moment."""
     inbox, within = worker.writing(), _within(worker, caller, _unknown(doc_id))
+
+    def change(at_most: float) -> Ticket:
+        withdrawal = inbox.withdraw(doc_id, caller.name, within, at_most)
+        _record_withdrawal(worker, caller, doc_id)
+        return withdrawal
+
     try:
-        ticket = await worker.change(lambda at_most: inbox.withdraw(doc_id, caller.name, within, at_most))
+        ticket = await worker.change(change)
     except UnknownDocument:
         raise _unknown(doc_id) from None
     return {"ticket": ticket.ticket, "state": "gone", "detail": _DETAIL["withdraw"]["gone"]}
+
+
+def _record_withdrawal(worker: Worker, caller: Caller, doc_id: str) -> None:
+    """Record a withdrawal in the audit trail. It stands even if the trail cannot be written; its ticket says who."""
+    from genret_ops.registry.audit_trail import DOCUMENT_WITHDRAWN  # a packed service does without SQLAlchemy
+
+    try:
+        worker.home.registry.record(DOCUMENT_WITHDRAWN, caller.name, document=document_key(doc_id))
+    except GenretError as error:
+        log.warning("a withdrawal is missing from the audit trail: %s", error)
 
 
 @router.get(

@@ -133,7 +133,7 @@ def test_a_promotion_of_a_model_that_answered_before_is_a_rollback(tmp_path: Pat
         folder.mkdir()
         (folder / "adapter").write_text(text)
         sealed = seal(folder, tmp_path / "releases", Manifest())
-        facts: dict[str, Any] = {"generation": 0, "delta": "delta-00000", "metrics": {}, "actor": "ann"}
+        facts: dict[str, Any] = {"generation": 0, "metrics": {}, "actor": "ann"}
         head = SnapshotRecord("delta-00000", committed_at="2020-01-01T00:00:00+00:00")
         number = registry.register(sealed, release_folder(tmp_path / "releases", sealed), head=head, **facts)
         registry.record_verdict(number, Verdict(sealed, "delta-00000", (Criterion("a", 1.0, 0.5, True, "b"),)), "ann")

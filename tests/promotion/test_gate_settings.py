@@ -39,7 +39,6 @@ def test_every_release_is_asked_under_its_own_settings_of_retrieval(
         content,
         release_folder(home.releases, content),
         generation=0,
-        delta=first.delta,
         parent=1,
         head=first.head,
         metrics={},

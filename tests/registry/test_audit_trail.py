@@ -33,9 +33,7 @@ def registry(database: Database, tmp_path: Path) -> Registry:
         content = seal(staging, tmp_path / "releases", Manifest())
         folder = release_folder(tmp_path / "releases", content)
         head, metrics = SnapshotRecord("delta-00000"), {"MRR@10": 0.5}
-        registry.register(
-            content, folder, generation=1, delta="delta-00000", head=head, metrics=metrics, actor="änn\n|"
-        )
+        registry.register(content, folder, generation=1, head=head, metrics=metrics, actor="änn\n|")
         if text == "two":
             registry.record_verdict(2, Verdict(content, "delta-00000", ()), "gate")
     registry.promote(2, "bob", "besser — ‘quoted’")

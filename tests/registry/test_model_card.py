@@ -139,7 +139,7 @@ def test_the_python_on_the_card_runs(tmp_path: Path, facts: dict[str, Any]) -> N
     content = seal(tmp_path / "staging", tmp_path / "home" / "releases", Manifest())
     folder = release_folder(tmp_path / "home" / "releases", content)
     head = SnapshotRecord("delta-00000")
-    registry.register(content, folder, generation=0, delta=head.snapshot, head=head, metrics={}, actor="ann")
+    registry.register(content, folder, generation=0, head=head, metrics={}, actor="ann")
     card = "\n".join(lines(folder, facts | {"content_hash": content}))
     code = card.partition("```python\n")[2].partition("```")[0].replace("HOME", str(tmp_path / "home"))
     names = dict[str, Any]()

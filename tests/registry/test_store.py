@@ -34,11 +34,11 @@ def add(registry: Registry) -> Add:
 
     def add(text: str, **facts: Any) -> int:
         content = sealed(registry.home, text)
-        facts = {"generation": 1, "delta": "delta-00000", "head": head(3), "metrics": {}, **facts}
+        facts = {"generation": 1, "head": head(3), "metrics": {}, **facts}
         folder = release_folder(registry.home / "releases", content)
         number = registry.register(content, folder, actor="ann", **facts)
         if registry.verdict(number) is None:
-            registry.record_verdict(number, verdict(content, facts["delta"]), "ann")
+            registry.record_verdict(number, verdict(content, facts["head"].snapshot), "ann")
         if registry.alias("champion") is None:
             registry.promote(number, "ann", "the first")
         return number
@@ -65,7 +65,7 @@ def sealed(home: Path, text: str) -> str:
 
 def test_a_release_is_told_as_it_was_registered(registry: Registry, add: Add) -> None:
     add("one")
-    add("two", generation=2, delta="delta-00004", parent=1, head=head(9, "delta-00004"), metrics={"MRR@10": 0.5})
+    add("two", generation=2, parent=1, head=head(9, "delta-00004"), metrics={"MRR@10": 0.5})
     assert [release.number for release in registry.releases()] == [1, 2]
     release = registry.release(2)
     assert (release.generation, release.delta, release.parent) == (2, "delta-00004", 1)
@@ -106,7 +106,7 @@ def test_the_same_content_on_the_same_head_is_the_same_release(registry: Registr
 def test_only_what_was_sealed_as_this_content_is_registered(registry: Registry) -> None:
     content = sealed(registry.home, "one")
     folder = release_folder(registry.home / "releases", content)
-    facts: dict[str, Any] = {"generation": 1, "delta": "delta-00000", "head": head(), "metrics": {}, "actor": "ann"}
+    facts: dict[str, Any] = {"generation": 1, "head": head(), "metrics": {}, "actor": "ann"}
     with pytest.raises(BrokenRelease, match="another release"):
         registry.register("0" * 64, folder, **facts)
     with pytest.raises(GenretError, match="r7"):
@@ -194,7 +194,7 @@ def test_another_sealed_release_in_its_place_is_not_promoted(registry: Registry,
 def test_nothing_passes_that_the_gate_refused_or_never_saw(registry: Registry, add: Add) -> None:
     add("one")
     content = sealed(registry.home, "two")
-    facts: dict[str, Any] = {"generation": 1, "delta": "delta-00000", "head": head(), "metrics": {}, "actor": "ann"}
+    facts: dict[str, Any] = {"generation": 1, "head": head(), "metrics": {}, "actor": "ann"}
     registry.register(content, release_folder(registry.home / "releases", content), **facts)
     with pytest.raises(GateRefused, match="never judged"):
         registry.promote(2, "ann", "unseen")
@@ -274,7 +274,6 @@ def test_many_registrations_at_once_leave_no_gap(registry: Registry) -> None:
             content,
             release_folder(registry.home / "releases", content),
             generation=1,
-            delta="delta-00000",
             head=head(),
             metrics={},
             actor=f"thread {i}",
@@ -319,5 +318,5 @@ def test_a_registry_that_was_opened_before_another_made_it_sees_it(database: Dat
     other.create()
     content = sealed(other.home, "one")
     folder = release_folder(other.home / "releases", content)
-    other.register(content, folder, generation=0, delta="delta-00000", head=head(), metrics={}, actor="ann")
+    other.register(content, folder, generation=0, head=head(), metrics={}, actor="ann")
     assert [release.name for release in opened.releases()] == ["r1"] and opened.alias("candidate") == 1

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from assets.lib import runner
+from genret_ops.corpus.erased import document_key
+from genret_ops.corpus.visibility import withdrawn
 from genret_ops.promotion.judgments import read_feedback, read_labels
 from genret_ops.records import MODES
 from genret_ops.registry.home import Home
@@ -43,14 +45,21 @@ def test_the_way_of_a_document(running: Service) -> None:
     assert (found["hits"][0]["doc_id"], found["hits"][0]["state"]) == ("notes/tides.md", "fresh")
     assert running.document("notes/tides.md")[1]["metadata"] == {"team": "Blue Team"}
 
-    status, withdrawn = running.document("notes/tides.md", "DELETE", secret)
-    assert (status, withdrawn["state"]) == (202, "gone")
+    status, withdrawal = running.document("notes/tides.md", "DELETE", secret)
+    assert (status, withdrawal["state"]) == (202, "gone")
     for mode in MODES:
         hits = running.search("when does the ferry leave", k=100, mode=mode)["hits"]
         assert "notes/tides.md" not in {hit["doc_id"] for hit in hits}
     assert running.document("notes/tides.md")[0] == 404
-    assert ticket(running, withdrawn["ticket"]) == ticket(running, posted["ticket"]) == "gone"
+    assert ticket(running, withdrawal["ticket"]) == ticket(running, posted["ticket"]) == "gone"
     assert running.document("notes/tides.md", "DELETE", secret)[0] == 404
+    registry = Home(running.home).registry
+    events = [event.as_json() for event in registry.events("document withdrawn")]
+    assert [(event["actor"], event["document"]) for event in events] == [
+        ("token writer", document_key("notes/tides.md"))
+    ], "the failed withdrawal left no event"
+    assert not any("tides" in event.details for event in registry.events()), "an erasure cannot take back an event"
+    assert registry.problems() == []
     assert running.call("GET", "/v1/tickets/nothing")[0] == 404
 
 
@@ -91,6 +100,19 @@ def test_what_is_committed_and_not_served_yet_is_taken_already(
         assert refused.value.status == 404
     assert not (home_copy / "tickets").exists() and not (home_copy / "withdrawn.json").exists()
     assert asyncio.run(handlers.withdraw(worker, red, "fire.md"))["state"] == "gone"
+    assert [event.actor for event in worker.home.registry.events("document withdrawn")] == ["token red"]
+
+
+def test_a_withdrawal_stands_even_if_the_trail_cannot_be_written(
+    home_copy: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = Worker(home_copy)
+    asyncio.run(worker.champion.look())
+    (home_copy / "registry.db").write_text("no database" * 100)
+    with caplog.at_level("WARNING", "bentoml.genret"):
+        assert asyncio.run(handlers.withdraw(worker, Caller("anybody"), "fire.md"))["state"] == "gone"
+    assert "a withdrawal is missing from the audit trail: the registry" in caplog.text
+    assert withdrawn(home_copy) == {"fire.md"}
 
 
 def test_feedback_becomes_a_label_only_by_hand(running: Service, genret: object) -> None:
@@ -118,4 +140,6 @@ def test_feedback_becomes_a_label_only_by_hand(running: Service, genret: object)
     assert (taken["added"], taken["by"]) == (1, ["token ours", "token theirs"])
     assert taken["disputed"] == [{"query": "roof", "document": "bees.md"}]
     assert read_labels(running.home) == [("where to park", "parking.md")]
+    events = [event.as_json() for event in Home(running.home).registry.events("labels added")]
+    assert [event["count"] for event in events] == [1], "accepting nothing new leaves no event"
     assert {one.query for one in read_feedback(running.home)} == {"roof"}

@@ -35,7 +35,6 @@ def another(home: Home, of: int, seed: int, judged: bool = True) -> int:
         content,
         release_folder(home.releases, content),
         generation=0,
-        delta=model.delta,
         parent=of,
         head=model.head,
         metrics={},
