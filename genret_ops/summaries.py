@@ -1,4 +1,9 @@
-"""What the commands report, as JSON for a machine: an ingest, the state of a home, releases, their gate and trail."""
+"""What the commands report, as JSON for a machine: an ingest, the state of a home, its releases, checks and trail.
+
+Commands print these as they are with `--json`, and `genret_ops/cli/render/` shows them to people. This module is in no
+room, since it joins several; what it needs of them is imported inside the functions, so that a command loads only what
+it reports.
+"""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -69,7 +74,7 @@ def release(home: "Home", release: "Release") -> dict[str, Any]:
     manifest = release.manifest().as_json()
     names = ("settings_hash", "seeds", "versions", "git_revision", "run_id", "head", "files")
     return {
-        **_release(release, registry.aliases(), registry.verdict(release.number)),
+        **_release(release, registry.training_release(release), registry.aliases(), registry.verdict(release.number)),
         "folder": str(release.folder),
         "steps": manifest["steps"]["sft"],
         **{name: manifest[name] for name in names},
@@ -80,11 +85,12 @@ def release(home: "Home", release: "Release") -> dict[str, Any]:
 def releases(home: "Home") -> list[dict[str, Any]]:
     """Every release, by number, with the gate's verdict on it, or that its report is broken."""
     registry = home.registry
-    aliases, verdicts = registry.aliases(), registry.verdicts()
+    known, aliases, verdicts = registry.releases(), registry.aliases(), registry.verdicts()
     retired = {number: event.kind for number, event in registry.retired().items()}
+    trained = {release.model: release for release in reversed(known)}
     return [
-        _release(release, aliases, verdicts.get(release.number), retired.get(release.number))
-        for release in registry.releases()
+        _release(release, trained[release.model], aliases, verdicts.get(release.number), retired.get(release.number))
+        for release in known
     ]
 
 
@@ -164,11 +170,20 @@ def _next_command(home: "Home", newest: "SnapshotRecord | None", champion: "Rele
 
 def _release(
     release: "Release",
+    trained: "Release",
     aliases: Mapping[str, int],
     verdict: "Verdict | BrokenRelease | None",
     retired: str | None = None,
 ) -> dict[str, Any]:
-    """A release in a list; `retired` is `erased` or `collected` if its files are gone."""
+    """A release in a list.
+
+    Args:
+        release: the release.
+        trained: the release in which its model was trained, which is another one for a patch.
+        aliases: the number of the release at which each alias stands.
+        verdict: the gate's.
+        retired: `erased` or `collected` if its files are gone.
+    """
     from genret_ops.registry.store import ALIASES
 
     return {
@@ -176,6 +191,7 @@ def _release(
         "content_hash": release.content_hash,
         "aliases": [name for name in ALIASES if aliases.get(name) == release.number],
         "delta": release.delta,
+        "patch_of": trained.name if trained.number != release.number else None,
         "created_at": release.created_at.isoformat(timespec="seconds"),
         "metrics": dict(release.metrics),
         "retired": retired,
@@ -193,42 +209,42 @@ def _gate(verdict: "Verdict | BrokenRelease | None") -> dict[str, Any] | None:
 
 
 def data_checks(home: "Path") -> dict[str, Any]:
-    """How each suite stood on the newest delta of which one was asked, which may be one that was refused.
+    """The verdict of each suite on the newest delta that was checked, which may have been refused.
 
     Raises:
-        GenretError: none was ever asked.
+        GenretError: nothing was ever checked.
     """
     from genret_ops.storage.check_results import SUITES, checked_deltas, results_of
 
     if not (deltas := checked_deltas(home)):
-        raise GenretError(f"no data of {home} was checked yet: `genret ingest SOURCE` does it")
-    found = results_of(home, deltas[-1])
+        raise GenretError(f"no data of {home} has been checked yet: run `genret ingest SOURCE`")
+    results = results_of(home, deltas[-1])
     return {
         "delta": deltas[-1],
-        "refused": any(one.refused for one in found),
-        "suites": list(map(_check_suite, found)),
-        "not asked": [name for name in SUITES if name not in {one.suite for one in found}],
+        "refused": any(result.refused for result in results),
+        "suites": list(map(_suite, results)),
+        "not asked": [name for name in SUITES if name not in {result.suite for result in results}],
     }
 
 
-def _check_suite(one: "SuiteResult") -> dict[str, Any]:
+def _suite(result: "SuiteResult") -> dict[str, Any]:
     return {
-        "suite": one.suite,
-        "at": one.at,
-        "version": one.version,
-        "stands": one.verdict,
-        "figures": dict(one.figures),
-        "expectations": len(one.findings),
-        "failing": list(map(_check_finding, one.failed)),
+        "suite": result.suite,
+        "at": result.at,
+        "version": result.version,
+        "stands": result.verdict,
+        "figures": dict(result.figures),
+        "expectations": len(result.findings),
+        "failing": list(map(_finding, result.failed)),
     }
 
 
-def _check_finding(one: "Finding") -> dict[str, Any]:
+def _finding(finding: "Finding") -> dict[str, Any]:
     return {
-        "expectation": one.name,
-        "severity": "critical" if one.critical else "warning",
-        "rows": one.rows,
-        "failing": one.failing,
-        "observed": one.observed,
-        "sample": [dict(row) for row in one.sample],
+        "expectation": finding.name,
+        "severity": "critical" if finding.critical else "warning",
+        "rows": finding.rows,
+        "failing": finding.failing,
+        "observed": finding.observed,
+        "sample": [dict(row) for row in finding.sample],
     }

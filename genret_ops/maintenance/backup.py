@@ -1,7 +1,7 @@
-"""A home in one file, and back: everything that cannot be made again, taken while nothing else works in the home.
+"""A home in one file, and back: everything that cannot be made again, read while nothing else changes the home.
 
-Caches are left out (encodings too: they are made again, at the price of encoding), and so is unfinished work. The
-registry is written as rows, so that a home may come back on another kind of database.
+Caches are left out, and so is unfinished work. Cached encodings count as a cache: they are encoded again when needed.
+The registry is written as rows, so that a home may come back on another kind of database.
 """
 
 import json
@@ -24,15 +24,26 @@ from genret_ops.storage.files import half_written
 
 _LEFT_OUT = {"cache", "work", "bench", "data_docs", location.FILE, location.ID}
 _PASSING = (".lock", "-wal", "-shm", "-journal")
-"""Ends of names of what is there only while somebody works: locks, and the logs of SQLite databases."""
+"""Endings of files that exist only while somebody works: locks, and the logs of SQLite databases."""
 _INDEX, _ROWS = "backup.json", "registry.json"
 
 
 def backup(home: Home, target: Path) -> Mapping[str, Any]:
-    """Write `home` into the tar file `target`; returns what it holds.
+    """Write a home into a tar file.
+
+    Args:
+        home: the home.
+        target: the file to write.
+
+    Returns:
+        What it holds: names of `snapshots`, number of `releases`.
 
     Raises:
-        GenretError: `target` exists, lies in the home or cannot be written; or another command is at work in the home.
+        GenretError: `target` exists, lies in the home or cannot be written; or another command is using the home.
+
+    Example:
+        >>> backup(Home(Path("notes-index")), Path("notes.tar"))
+        {'snapshots': ['delta-00000', 'delta-00001'], 'releases': 2}
     """
     if target.exists():
         raise GenretError(f"{target} exists: name another file, or remove it")
@@ -46,31 +57,32 @@ def backup(home: Home, target: Path) -> Mapping[str, Any]:
 
 
 def _write(home: Home, target: Path) -> Mapping[str, Any]:
-    with home.lock_everything(), tempfile.TemporaryDirectory(dir=target.parent) as made:
-        scratch = Path(made)
-        found = home.registry.dump()
-        facts = {"snapshots": home.store.snapshots(), "releases": len(found["releases"]) if found else 0}
+    with home.lock_everything(), tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        scratch = Path(folder)
+        rows = home.registry.dump()
+        facts = {"snapshots": home.store.snapshots(), "releases": len(rows["releases"]) if rows else 0}
         (scratch / _INDEX).write_text(json.dumps(facts))
-        (scratch / _ROWS).write_text(json.dumps(found))
+        (scratch / _ROWS).write_text(json.dumps(rows))
         with tarfile.open(scratch / "backup.tar", "w") as archive:
             for name in (_INDEX, _ROWS):
                 archive.add(scratch / name, name)
-            for path in _kept(home.path):
+            for path in _lasting(home.path):
                 if path.name not in _LEFT_OUT:
                     _add(archive, home.path, path, scratch / "copy.db")
         (scratch / "backup.tar").rename(target)
     return facts
 
 
-def _kept(folder: Path) -> list[Path]:
-    """What a folder holds, but for what is there only while somebody works and what a kill has left unfinished."""
+def _lasting(folder: Path) -> list[Path]:
+    """What a folder holds, without what exists only while somebody works and what a kill has left unfinished."""
     return [path for path in sorted(folder.iterdir()) if not (path.name.endswith(_PASSING) or half_written(path))]
 
 
 def _add(archive: tarfile.TarFile, home: Path, path: Path, copy: Path) -> None:
-    """Add a file, or a folder with all that is in it; a database, which Dagster may be writing, by way of a `copy`.
+    """Add a file, or a folder with everything in it.
 
-    A link is followed: what it points at may not be there where the backup is restored.
+    A database is added by way of a `copy`, since Dagster may be writing it. A link is followed, since its target may be
+    missing where the backup is restored.
     """
     name = str(path.relative_to(home))
     if path.suffix == ".db":
@@ -83,22 +95,29 @@ def _add(archive: tarfile.TarFile, home: Path, path: Path, copy: Path) -> None:
         archive.add(copy, name)
         return
     archive.add(path.resolve(), name, recursive=False)
-    for child in _kept(path) if path.is_dir() else []:
+    for child in _lasting(path) if path.is_dir() else []:
         _add(archive, home, child, copy)
 
 
 def restore(source: Path, home: Path) -> Mapping[str, Any]:
-    """Make the home of a backup at `home`, which must not exist yet; every release in it is verified
-    before anything is written into a database.
+    """Make a home from a backup.
 
-    Its registry goes where its settings and the environment want it, in a database that holds none yet.
+    Every release in it is verified before anything is written into a database. The registry goes where the home's
+    settings and the environment say, into a database that holds none yet.
+
+    Args:
+        source: a file that `backup` wrote.
+        home: the folder to make.
+
+    Returns:
+        What it holds, as `backup` returned it.
 
     Raises:
-        GenretError: `home` exists, `source` does not or is no backup, or that database is taken.
+        GenretError: `home` exists, `source` does not or is no backup, or the database holds a registry already.
         BrokenRelease: a file of a release is not what was sealed.
     """
     if home.exists():
-        raise GenretError(f"{home} exists: restore into a folder that does not, and swap them")
+        raise GenretError(f"{home} exists: restore into a new folder, then swap the two")
     if not source.is_file():
         raise GenretError(f"there is no file {source}: name one that `genret backup` wrote")
     home.parent.mkdir(parents=True, exist_ok=True)
@@ -107,22 +126,22 @@ def restore(source: Path, home: Path) -> Mapping[str, Any]:
         try:
             with tarfile.open(source) as archive:
                 archive.extractall(folder, filter="data")
-            facts, found = (json.loads((folder / name).read_text()) for name in (_INDEX, _ROWS))
+            facts, rows = (json.loads((folder / name).read_text()) for name in (_INDEX, _ROWS))
         except (tarfile.TarError, OSError, ValueError) as error:
-            told = "no tar archive can be read in it" if isinstance(error, tarfile.TarError) else error
-            raise GenretError(f"{source} is no backup of a home: {told}") from error
+            cause = "it is no tar archive, or a damaged one" if isinstance(error, tarfile.TarError) else error
+            raise GenretError(f"{source} is no backup of a home: {cause}") from error
         for name in (_INDEX, _ROWS):
             (folder / name).unlink()
-        if found:
-            _verify(folder, found)
-            Registry(folder).load(found)
+        if rows:
+            _verify(folder, rows)
+            Registry(folder).load(rows)
         shutil.move(folder, home)
     return dict(facts)
 
 
-def _verify(home: Path, found: RegistryRows) -> None:
-    gone = retired(Event(**row) for row in found["events"])
-    for release in found["releases"]:
+def _verify(home: Path, rows: RegistryRows) -> None:
+    gone = retired(Event(**row) for row in rows["events"])
+    for release in rows["releases"]:
         folder = home / release["folder"]
         if release["number"] not in gone and check(folder, release["content_hash"]) != release["manifest_hash"]:
             raise BrokenRelease(f"{folder}: {MANIFEST} differs from what was registered")

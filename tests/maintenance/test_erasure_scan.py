@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 from genret_ops.ingestion.inbox import Inbox
-from genret_ops.maintenance.erasure_scan import Traces, describe, pieces
+from genret_ops.maintenance.erasure_scan import Traces, pieces, plan_erasure
 from genret_ops.promotion.judgments import Judgment, add_feedback, add_labels
 from genret_ops.records import Document
 from genret_ops.registry.home import Home
@@ -17,7 +17,7 @@ def test_an_id_that_is_a_word_like_others_is_looked_for_where_ids_stand(ingested
     posted = Inbox(home).file("kettle").relative_to(home.path)
     add_labels(home.path, [("what whistles", "kettle")])
     add_feedback(home.path, Judgment.now("what whistles", "kettle", True, "a test", None))
-    found = Traces(home, describe(home, "kettle"))
+    found = Traces(home, plan_erasure(home, "kettle"))
     by_id = [place.removesuffix(", by its id") for place in found.search().left if place.endswith(", by its id")]
     places = ["commits/delta-00000.places", str(posted), f"tickets/{ticket}.json", "labels", "judgements of users"]
     assert not found.by_name and by_id == places

@@ -13,7 +13,7 @@ from assets.lib import runner
 from genret_ops.cli import app
 from genret_ops.errors import BrokenRelease, GenretError, ReleaseRetired
 from genret_ops.maintenance.backup import backup, restore
-from genret_ops.maintenance.erasure_scan import describe
+from genret_ops.maintenance.erasure_scan import plan_erasure
 from genret_ops.maintenance.garbage_collection import collect, disk_usage, needs, unneeded
 from genret_ops.modeling.encoder import encoder_hash
 from genret_ops.records import SnapshotRecord, text_hash
@@ -136,7 +136,7 @@ def test_what_weights_have_seen_is_known_after_a_collection(home_copy: Path, doc
         runner.ingest(home)
     found = collect(home, keep=0)
     assert {f"r{learned.number}", f"r{again.number}"} <= {*found["collected"]}, "a patch carries the model"
-    assert PASSING in describe(home, "ferry.md").phrases
+    assert PASSING in plan_erasure(home, "ferry.md").phrases
     assert training_snapshots(home.registry, home.registry.present()[-1:]) >= {"delta-00000", "delta-00001"}
 
 
@@ -231,10 +231,10 @@ def add(registry: Registry, text: str, **facts: Any) -> int:
     folder.mkdir(parents=True)
     (folder / "adapter").write_text(text)
     sealed = seal(folder, registry.home / "releases", Manifest())
-    facts = {"generation": 0, "delta": "delta-00000", "head": SnapshotRecord("delta-00000"), "metrics": {}, **facts}
+    facts = {"generation": 0, "head": SnapshotRecord("delta-00000"), "metrics": {}, **facts}
     number = registry.register(sealed, release_folder(registry.home / "releases", sealed), actor="ann", **facts)
     criterion = Criterion("reachable", 1.0, 0.5, True, "share of passages")
-    registry.record_verdict(number, Verdict(sealed, facts["delta"], (criterion,)), "ann")
+    registry.record_verdict(number, Verdict(sealed, facts["head"].snapshot, (criterion,)), "ann")
     registry.promote(number, "ann", "a test")
     return number
 

@@ -86,7 +86,7 @@ def test_a_critical_failure_is_shown_with_rows_and_an_exit_code(tmp_path: Path, 
 
 
 def test_nothing_checked_yet(tmp_path: Path) -> None:
-    with pytest.raises(GenretError, match=r"no data of .* was checked yet: `genret ingest SOURCE` does it"):
+    with pytest.raises(GenretError, match=r"no data of .* has been checked yet: run `genret ingest SOURCE`"):
         data_checks(tmp_path)
 
 
