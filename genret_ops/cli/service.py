@@ -85,10 +85,14 @@ def create(
 ) -> None:
     """Make a token. It is shown only once, because only a hash of it is kept."""
     from genret_ops.cli.render import service as render
+    from genret_ops.registry.audit_trail import TOKEN_CREATED
+    from genret_ops.registry.home import actor
     from serving.auth.tokens import create_token
 
-    token, secret = create_token(open_home(home).path, name, scope, filter_values(filters), expires)
+    opened = open_home(home)
+    token, secret = create_token(opened.path, name, scope, filter_values(filters), expires)
     print_result({**token.facts(), "token": secret}, as_json, render.token_created)
+    opened.registry.record(TOKEN_CREATED, actor(), token=name, scope=scope)  # last: the secret is shown only once
 
 
 @tokens.command(name="list", epilog="Example:  genret token list --json")
@@ -105,7 +109,11 @@ def revoke(
     name: Annotated[str, typer.Argument(help="The name it was created with.")], home: HomeFolder = DEFAULT_HOME
 ) -> None:
     """End a token: requests with it are refused from this moment."""
+    from genret_ops.registry.audit_trail import TOKEN_REVOKED
+    from genret_ops.registry.home import actor
     from serving.auth.tokens import revoke_token
 
-    revoke_token(open_home(home).path, name)
+    opened = open_home(home)
+    revoke_token(opened.path, name)
     typer.echo(f"{name} is revoked.")
+    opened.registry.record(TOKEN_REVOKED, actor(), token=name)

@@ -23,8 +23,10 @@ ERASED, COLLECTED = RETIREMENTS = ("erased", "collected")
 """Kinds of events that retire releases: their files are removed for good, by an erasure or by `genret gc`."""
 _RETIRED_BECAUSE = {ERASED: "a document was erased", COLLECTED: "nothing needed it"}
 LABELS_ADDED, DOCUMENT_WITHDRAWN = "labels added", "document withdrawn"
-"""Kinds of events about no release. They say how many labels, and the document by its key (corpus/erased.py)."""
-_DETAILS_SHOWN = ("reason", "refusals", "report", "releases", "document", "count")
+TOKEN_CREATED, TOKEN_REVOKED = "token created", "token revoked"
+"""Kinds of events about no release. They say how many labels, name a document by its key (corpus/erased.py) and a token
+by its name."""
+_DETAILS_SHOWN = ("reason", "refusals", "report", "releases", "document", "count", "token", "scope")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,7 @@ class Event:
         seq: number of the event, from 1.
         at: when, UTC in ISO 8601.
         kind: `registered`, `judged`, `promoted`, `moved`, `erased` or `collected` if it is about releases; `labels
-            added` or `document withdrawn` if it changes a home without one. Later versions may write other kinds.
+            added`, `document withdrawn`, `token created` or `token revoked` if not. Later versions may write others.
         release: number of the release that it is about, if any.
         alias: the alias that it moved to `release`, or took away; None if it moved none.
         actor: who did it.

@@ -434,6 +434,8 @@ def test_events_about_no_release_say_what_they_are_about(capsys: pytest.CaptureF
         {**event, "kind": "labels added", "count": 1},
         {**event, "kind": "labels added", "count": 2},
         {**event, "kind": "document withdrawn", "document": "0123abcd"},
+        {**event, "kind": "token created", "token": "page", "scope": "search"},
+        {**event, "kind": "token revoked", "token": "page"},
         {**event, "kind": "something else"},
     ]
     releases.history(events)
@@ -442,6 +444,8 @@ def test_events_about_no_release_say_what_they_are_about(capsys: pytest.CaptureF
         "labels added ann 1 label",
         "labels added ann 2 labels",
         "document withdrawn ann document 0123abcd",
+        "token created ann page (search)",
+        "token revoked ann page",
         "something else ann",
     ]
     nothing = {kind: [] for kind in ("deltas", "releases", "promotions", "rollbacks", "erasures", "collections")}

@@ -8,8 +8,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from genret_ops.cli import app
 from genret_ops.errors import GenretError
+from genret_ops.registry.home import Home
 from genret_ops.settings import ServingSettings
 from genret_ops.storage.home import make_home
 from serving.auth.access import Access, is_loopback
@@ -180,3 +183,23 @@ def test_whoever_asks_too_often_is_told_so(tmp_path: Path) -> None:
         with pytest.raises(Refusal) as refused:
             door.admit({"authorization": f"Bearer {secret}"}, "127.0.0.1", "write", True)
         assert refused.value.status == status
+
+
+def test_tokens_are_in_the_trail_by_their_names(tmp_path: Path) -> None:
+    make_home(tmp_path)
+
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(app, ["token", *arguments, "--home", str(tmp_path)])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    run("create", "early")
+    assert not list(tmp_path.glob("registry.*")), "before the first release there is no trail, and none is made"
+    registry = Home(tmp_path).registry
+    registry.create()
+    secret = json.loads(run("create", "page", "--scope", "write", "--json"))["token"]
+    run("revoke", "page")
+    created, revoked = registry.events()
+    assert (created.kind, created.facts) == ("token created", {"token": "page", "scope": "write"})
+    assert (revoked.kind, revoked.facts) == ("token revoked", {"token": "page"})
+    assert not any(secret in str(cell) for row in registry.rows() for cell in row) and registry.problems() == []

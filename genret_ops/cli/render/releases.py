@@ -121,6 +121,8 @@ def event_subject(event: Mapping[str, Any]) -> str:
     """What an event about no release is about, in words; empty for any other event."""
     if "count" in event:
         return plural(event["count"], "label")
+    if "token" in event:
+        return f"{event['token']} ({event['scope']})" if "scope" in event else str(event["token"])
     return f"document {event['document']}" if event.get("kind") == "document withdrawn" else ""
 
 
