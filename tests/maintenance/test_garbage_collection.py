@@ -102,8 +102,10 @@ def test_what_stays_answers_as_before_and_the_rest_is_gone_from_the_disk(home: H
     assert {number: answers(home, number) for number in (1, 4, 5)} == before
     assert audit(home, files=True)["problems"] == []
     assert [row["retired"] for row in releases(home)] == [None, "collected", "collected", None, None]
+    assert [row["patch_of"] for row in releases(home)] == [None, "r1", "r1", "r1", "r1"]
     for number in (1, 4, 5):
-        assert release(home, Registry(home.path).release(number))["verified"]
+        shown = release(home, Registry(home.path).release(number))
+        assert shown["verified"] and shown["patch_of"] == (None if number == 1 else "r1")
     for number in (2, 3):
         with pytest.raises(ReleaseRetired, match=f"r{number} was collected"):
             open_release(home, number)
