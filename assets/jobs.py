@@ -111,6 +111,7 @@ def erase_document(context: dg.OpExecutionContext, home: HomeResource, config: E
 
 def _build(context: dg.OpExecutionContext, home: HomeResource, config: BuildConfig, consolidate: bool) -> None:
     from assets.lib import runner
+    from genret_ops.evaluation.metrics import display_name
 
     overrides = {"steps": config.steps or None, "update_steps": config.update_steps or None, "seed": config.seed}
     with _failing_in_words():
@@ -119,7 +120,8 @@ def _build(context: dg.OpExecutionContext, home: HomeResource, config: BuildConf
     release = built.release
     outcome = f"{release.name} is champion" if built.new else f"nothing to learn: {release.name} has learned everything"
     context.log.info(outcome)
-    context.add_output_metadata({"release": outcome, "files": dg.MetadataValue.path(release.folder), **release.metrics})
+    metrics = {display_name(name): value for name, value in release.metrics.items()}
+    context.add_output_metadata({"release": outcome, "files": dg.MetadataValue.path(release.folder), **metrics})
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def fusion_weights(context: dg.AssetExecutionContext, home: StageResource) -> dg
             "report": dg.MetadataValue.path(path),
             "queries": tuned.queries,
             "default mode": tuned.default_mode,
-            **{f"MRR@10 {mode}": value for mode, value in tuned.mrr.items()},
+            **{f"tuning MRR@10 {mode}": value for mode, value in tuned.mrr.items()},
             "fusion": table(("feature", "weight"), weights),
         },
         data_version=dg.DataVersion(file_hash(path)[:32]),
@@ -65,6 +65,7 @@ def fusion_weights(context: dg.AssetExecutionContext, home: StageResource) -> dg
 @dg.asset(partitions_def=deltas, group_name="release", code_version="1", deps=[fusion_weights])
 def model_release(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
     """The model on its corpus head: sealed by content and registered, a candidate."""
+    from genret_ops.evaluation.metrics import display_name
     from genret_ops.registry.publish import publish
 
     delta = context.partition_key
@@ -84,7 +85,7 @@ def model_release(context: dg.AssetExecutionContext, home: StageResource) -> dg.
             "settings": job.settings.hash(),
             "grown from": f"r{parent}" if parent else f"genesis: {home.genesis or home.reason}",
             "files": dg.MetadataValue.path(release.folder),
-            **release.metrics,
+            **{display_name(name): value for name, value in release.metrics.items()},
         },
         data_version=dg.DataVersion(release.content_hash[:32]),
     )

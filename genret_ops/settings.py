@@ -64,7 +64,9 @@ class TrainingSettings(_Group):
     lr_residual: float = Field(2e-3, gt=0, description="learning rate of the residual of each docid")
     negatives: int = Field(900, ge=8, description="random passages in a step's softmax, besides lexical neighbours")
     warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps in which the learning rate rises")
-    checkpoint_every: int = Field(50, ge=1, description="steps between checkpoints")
+    checkpoint_every: int = Field(
+        50, ge=1, description="steps between checkpoints; two minutes at most lie between two"
+    )
     rpo_steps: int = Field(20, ge=0, description="RPO steps, at most one epoch of pairs; 0 leaves RPO out")
     rpo_lr: float = Field(5e-5, gt=0, description="learning rate of RPO")
     rpo_beta: float = Field(0.5, gt=0, description="beta of RPO (the paper: 0.5)")

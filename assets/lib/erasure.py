@@ -21,7 +21,7 @@ from assets.lib.runs import ERASE, UPDATE, mentions
 from assets.partitions import deltas
 from genret_ops.corpus.erased import Erased, Erasure, document_key
 from genret_ops.corpus.visibility import lift, withdraw
-from genret_ops.errors import GenretError
+from genret_ops.errors import GenretError, HomeBusy
 from genret_ops.ingestion.inbox import Inbox
 from genret_ops.maintenance.erasure_scan import Traces, plan_erasure
 from genret_ops.maintenance.garbage_collection import remove, sweep
@@ -45,22 +45,27 @@ def erase(home: Home, doc_id: str) -> dict[str, Any]:
         The report, as JSON: every place, what was removed, and where traces are left.
 
     Raises:
+        HomeBusy: another command or run is using the home; the document is withdrawn, but not erased yet.
         GenretError: no snapshot holds it, or another erasure is unfinished; or, with the document withdrawn but not yet
-            erased, another command is at work, a source that was never read cannot be, or too few documents are left
-            to train on.
+            erased, a source that was never read cannot be, or too few documents are left to train on.
     """
     if erasure_of(home, doc_id) is None:
         when = Erased.of(home.path).times[document_key(doc_id)]
         return {"document": doc_id, "asked": when, "already": True, "left": []}
     if Erasure.under_way(home.path) is None:
         withdraw(home.path, doc_id)
-    with home.lock("corpus"):
-        if (erasure := erasure_of(home, doc_id)) is not None:  # again: an ingest may have ended since
-            erasure.begin(home.path)
-    ingested = runner.ingest(home, reason=_REASON, waiver=_WAIVER)
-    refusals = _consolidate(home)
-    with home.lock_everything():
-        report = _purge(home)
+    try:
+        with home.lock("corpus"):
+            if (erasure := erasure_of(home, doc_id)) is not None:  # again: an ingest may have ended since
+                erasure.begin(home.path)
+        ingested = runner.ingest(home, reason=_REASON, waiver=_WAIVER)
+        refusals = _consolidate(home)
+        with home.lock_everything():
+            report = _purge(home)
+    except HomeBusy as error:
+        raise HomeBusy(
+            f"{error}. By now no search returns {doc_id!r}, but it is not erased yet: run `genret erase` again"
+        ) from error
     return {
         "document": doc_id,
         "asked": Erased.of(home.path).times[document_key(doc_id)],

@@ -13,5 +13,17 @@ def serve(home: Home, host: str, port: int) -> NoReturn:
     prepare_instance(home)
     environment = {**os.environ, "GENRET_HOME": str(home.path), "DAGSTER_HOME": str(home.dagster)}
     # -P: a user's own assets.py in the current folder is not this package
-    command = [sys.executable, "-P", "-m", "dagster", "dev", "-m", "assets.definitions"]
+    command = [
+        sys.executable,
+        "-P",
+        "-W",
+        "ignore",
+        "-m",
+        "dagster",
+        "dev",
+        "--log-level",
+        "warning",
+        "-m",
+        "assets.definitions",
+    ]
     os.execve(sys.executable, [*command, "--host", host, "--port", str(port)], environment)

@@ -39,6 +39,8 @@ class Flow:
     home: Home
     folder: Path
     port: int
+    process: "subprocess.Popen[bytes]"
+    log: Path
 
     def served(self, wanted: Callable[[set[str]], bool]) -> bool:
         """Whether the documents of the newest snapshot are as wanted, and the champion stands on it."""
@@ -83,12 +85,9 @@ def flow(small_home: Path, documents: Path, tmp_path_factory: pytest.TempPathFac
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         try:
             wait(lambda: answers(port), PATIENCE, process)
-            yield Flow(home, folder, port)
+            yield Flow(home, folder, port, process, base / "log")
         finally:
-            os.killpg(process.pid, signal.SIGINT)
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
+            if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
@@ -150,3 +149,12 @@ def test_twenty_changes_in_any_order_end_as_the_folder_is(flow: Flow) -> None:
         assert {one.status for one in runs[:-1]} <= {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE}
         deltas = flow.home.store.snapshots()
         assert deltas == [f"delta-{number:05d}" for number in range(len(deltas))]
+
+
+def test_in_the_background_the_first_screen_is_one_line_and_sigterm_ends_it(flow: Flow) -> None:
+    """The last test of this file: it ends what the others use."""
+    assert flow.log.read_text().splitlines()[0].endswith(f"at http://127.0.0.1:{flow.port} in a moment. Ctrl-C stops.")
+    assert "Warning" not in flow.log.read_text()
+    flow.process.terminate()
+    flow.process.wait(30)
+    wait(lambda: not answers(flow.port), 30)

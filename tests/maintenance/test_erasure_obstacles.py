@@ -11,7 +11,7 @@ from assets.lib import runner
 from assets.lib.erasure import erase
 from genret_ops.corpus.erased import Erasure
 from genret_ops.corpus.visibility import VisibilityReader
-from genret_ops.errors import GateRefused, GenretError
+from genret_ops.errors import GateRefused, GenretError, HomeBusy
 from genret_ops.promotion import gate
 from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry
@@ -73,6 +73,19 @@ def test_killed_at_any_step_it_is_withdrawn_already_and_the_same_command_ends_it
     assert registry.release("champion").model == registry.release(1).model, "it had never learned it"
     assert everything(home, 1) == everything(home), "a release from before the document stays"
     assert audit(home, files=True)["problems"] == []
+
+
+def test_while_a_build_runs_the_document_is_withdrawn_and_the_message_says_what_is_left_to_do(home_copy: Path) -> None:
+    home = Home(home_copy)
+    with (
+        home.lock("training"),
+        pytest.raises(
+            HomeBusy, match=r"using the training .*no search returns 'bees\.md', but it is not erased yet: run"
+        ),
+    ):
+        erase(home, "bees.md")
+    assert "bees.md" not in everything(home)
+    assert erase(home, "bees.md")["left"] == []
 
 
 def test_what_the_trail_holds_cannot_be_taken_out_and_stops_no_other_erasure(home_copy: Path, tmp_path: Path) -> None:
