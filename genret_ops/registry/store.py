@@ -394,8 +394,9 @@ class Registry:
         with database.writing(self._open_or_create()) as connection:
             facts = {"releases": sorted(numbers), **details}
             audit_trail.append(connection, kind, actor=actor, details=facts)
-            aliases = connection.execute(select(table.c.name, table.c.release)).all()
-            for name, number in (alias for alias in aliases if alias.release in numbers):
+            for name, number in _aliases(connection).items():
+                if number not in numbers:
+                    continue
                 if name == CHAMPION:
                     raise GenretError(f"r{number} is {CHAMPION} and cannot be retired: promote another release first")
                 connection.execute(delete(table).where(table.c.name == name))

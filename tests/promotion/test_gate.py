@@ -35,7 +35,7 @@ def opened(small_home: Path) -> tuple[Index, Model]:
 
 
 @pytest.fixture(scope="module")
-def asked(opened: tuple[Index, Model]) -> list[Question]:
+def probes(opened: tuple[Index, Model]) -> list[Question]:
     """A question about every passage: its longest sentence."""
     head = opened[0].head
     rows = [
@@ -47,13 +47,13 @@ def asked(opened: tuple[Index, Model]) -> list[Question]:
 
 
 @pytest.fixture(scope="module")
-def judged(opened: tuple[Index, Model], asked: list[Question]) -> Judge:
+def judged(opened: tuple[Index, Model], probes: list[Question]) -> Judge:
     """The verdict on a model, compared with the one of the home."""
     index, champion = opened
 
     def judged(model: Model) -> Verdict:
         settings = GateSettings(speed=0.1)
-        return judge("0" * 64, "delta-00000", index, model, {"champion": (index, champion)}, asked, settings)
+        return judge("0" * 64, "delta-00000", index, model, {"champion": (index, champion)}, probes, settings)
 
     return judged
 
@@ -96,17 +96,17 @@ def test_half_of_the_passages_out_of_reach_are_refused(opened: tuple[Index, Mode
 
     verdict = judged(with_rows(opened[1], half))
     assert "reachable" in refused(verdict)
-    (found,) = [criterion for criterion in verdict.criteria if criterion.name == "reachable"]
-    assert found.value == pytest.approx(0.5, abs=0.1)
+    (reached,) = [criterion for criterion in verdict.criteria if criterion.name == "reachable"]
+    assert reached.value == pytest.approx(0.5, abs=0.1)
 
 
-def test_many_small_losses_are_seen_against_the_reference(opened: tuple[Index, Model], asked: list[Question]) -> None:
+def test_many_small_losses_are_seen_against_the_reference(opened: tuple[Index, Model], probes: list[Question]) -> None:
     """Ten releases that each lose a little pass against the one before; the first of the generation remembers."""
     index, reference = opened
     settings = GateSettings(speed=0.01, reached=0.0, tolerance=0.05)
     rng = np.random.default_rng(1)
     order = rng.permutation(len(index.head)).tolist()
-    champion, told = replace(reference, default_mode="generative"), list[set[str]]()
+    champion, refusals = replace(reference, default_mode="generative"), list[set[str]]()
     first = champion
     for step in range(10):
         lost = order[step * len(order) // 20 : (step + 1) * len(order) // 20]
@@ -119,11 +119,11 @@ def test_many_small_losses_are_seen_against_the_reference(opened: tuple[Index, M
 
         model = with_rows(champion, without)
         others = {"champion": (index, champion), "reference": (index, first)}
-        told.append(refused(judge("0" * 64, "delta-00000", index, model, others, asked, settings)))
+        refusals.append(refused(judge("0" * 64, "delta-00000", index, model, others, probes, settings)))
         champion = model
-    alone = [names & {"answers against the champion", "memory against the champion"} for names in told]
+    alone = [names & {"answers against the champion", "memory against the champion"} for names in refusals]
     assert not any(alone), "each step is within the tolerance"
-    assert "memory against the reference" in told[-1]
+    assert "memory against the reference" in refusals[-1]
 
 
 def test_reach_is_measured_on_new_passages_alone_where_asked(opened: tuple[Index, Model]) -> None:
@@ -157,11 +157,11 @@ def test_there_is_no_way_around(home_copy: Path) -> None:
     assert registry.problems() == []
 
 
-def worth(own: dict[str, list[float]], mode: str) -> Criterion:
+def worth(ranks: dict[str, list[float]], mode: str) -> Criterion:
     """The criterion on forty questions about ten documents, with these reciprocal ranks in turn."""
-    asked = [Question("q", frozenset({0}), str(number % 10)) for number in range(40)]
-    scores = {name: np.resize(np.array(values), 40) for name, values in own.items()}
-    return _worth_its_cost(scores, mode, asked)
+    probes = [Question("q", frozenset({0}), str(number % 10)) for number in range(40)]
+    scores = {name: np.resize(np.array(values), 40) for name, values in ranks.items()}
+    return _worth_its_cost(scores, mode, probes)
 
 
 def test_a_model_has_to_be_worth_its_cost() -> None:
@@ -199,43 +199,43 @@ def test_a_patch_of_a_refused_release_is_refused_as_well(home_copy: Path, tmp_pa
 
 
 def test_a_model_is_let_in_after_one_that_served_words_alone(
-    opened: tuple[Index, Model], asked: list[Question]
+    opened: tuple[Index, Model], probes: list[Question]
 ) -> None:
     """Which encodes nothing, and so answers in a fraction of the time."""
     index, model = opened
     others = {"champion": (index, replace(model, default_mode="lexical"))}
     served = replace(model, default_mode="hybrid")
-    verdict = judge("0" * 64, "delta-00000", index, served, others, asked, GateSettings())
+    verdict = judge("0" * 64, "delta-00000", index, served, others, probes, GateSettings())
     assert {criterion.name: criterion.passed for criterion in verdict.criteria}["speed"]
 
 
 def test_a_machine_that_is_busy_at_times_is_not_the_models_fault(
-    opened: tuple[Index, Model], asked: list[Question], monkeypatch: pytest.MonkeyPatch
+    opened: tuple[Index, Model], probes: list[Question], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of three turns at a question, two of its own answers take fifty times as long, and one of the champion's."""
     search, calls = Retriever.search, count()
 
     def slow(self: Retriever, text: str, mode: str) -> Answer:
-        found = search(self, text, mode=mode)
-        return replace(found, seconds={"total": found.seconds["total"] * (50 if next(calls) % 6 in {0, 1, 2} else 1)})
+        answer = search(self, text, mode=mode)
+        return replace(answer, seconds={"total": answer.seconds["total"] * (50 if next(calls) % 6 in {0, 1, 2} else 1)})
 
     monkeypatch.setattr(Retriever, "search", slow)
     index, model = opened
-    verdict = judge("0" * 64, "delta-00000", index, model, {"champion": (index, model)}, asked, GateSettings())
+    verdict = judge("0" * 64, "delta-00000", index, model, {"champion": (index, model)}, probes, GateSettings())
     assert {criterion.name: criterion.passed for criterion in verdict.criteria}["speed"]
     assert next(calls) == 120
 
 
 def test_a_model_that_always_takes_three_times_as_long_is_refused(
-    opened: tuple[Index, Model], asked: list[Question], monkeypatch: pytest.MonkeyPatch
+    opened: tuple[Index, Model], probes: list[Question], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     search, (index, model) = Retriever.search, opened
     slower = replace(model)
 
     def slow(self: Retriever, text: str, mode: str) -> Answer:
-        found = search(self, text, mode=mode)
-        return replace(found, seconds={"total": 3.0 if self.model is slower else 1.0})
+        answer = search(self, text, mode=mode)
+        return replace(answer, seconds={"total": 3.0 if self.model is slower else 1.0})
 
     monkeypatch.setattr(Retriever, "search", slow)
-    verdict = judge("0" * 64, "delta-00000", index, slower, {"champion": (index, model)}, asked, GateSettings())
+    verdict = judge("0" * 64, "delta-00000", index, slower, {"champion": (index, model)}, probes, GateSettings())
     assert [criterion.name for criterion in verdict.criteria if not criterion.passed] == ["speed"]

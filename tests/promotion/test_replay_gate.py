@@ -37,7 +37,7 @@ def home(home_copy: Path, tmp_path: Path) -> Home:
     return home
 
 
-def asked(index: Index) -> list[Question]:
+def sentence_questions(index: Index) -> list[Question]:
     """Every sentence of every passage, as a question about it."""
     rows = [
         SyntheticQuery(sentence, "sentence", (passage.passage_id,), "gate", "test", 0)
@@ -71,11 +71,13 @@ def test_an_update_without_replay_is_refused_for_what_it_forgot(home: Home, tmp_
     index = retriever.index
     champion = trained(home, index, retriever.model, tmp_path / "first")
     assert np.count_nonzero(index.head.live) - len(champion.known) == len(PLACES)
-    found = dict[float, Criterion]()
+    memory = dict[float, Criterion]()
     for share in (0.0, 0.5):
         model = trained(home, index, champion, tmp_path / str(share), share)
         settings = GateSettings(speed=0.01)
-        verdict = judge("0" * 64, "delta-00001", index, model, {"champion": (index, champion)}, asked(index), settings)
-        (found[share],) = [one for one in verdict.criteria if one.name == "memory against the champion"]
-    assert not found[0.0].passed and found[0.0].value < -0.02
-    assert found[0.5].passed and found[0.5].value > found[0.0].value
+        verdict = judge(
+            "0" * 64, "delta-00001", index, model, {"champion": (index, champion)}, sentence_questions(index), settings
+        )
+        (memory[share],) = [one for one in verdict.criteria if one.name == "memory against the champion"]
+    assert not memory[0.0].passed and memory[0.0].value < -0.02
+    assert memory[0.5].passed and memory[0.5].value > memory[0.0].value

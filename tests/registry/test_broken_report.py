@@ -1,4 +1,4 @@
-"""A report of the gate that is not the one that was made is told of that release, and no other suffers from it."""
+"""A report of the gate that is not the one that was made is reported with its release, and harms no other."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from tests.support.databases import Database
 from tests.support.releases import another
 from tests.support.small_corpus import Genret
 
-TOLD = "the gate's report on r1 is not the one that was made: judge the release again"
+BROKEN = "the gate's report on r1 is not the one that was made: judge the release again"
 
 
 def test_the_releases_are_listed_with_the_broken_report_of_one(home_copy: Path, genret: Genret) -> None:
@@ -27,12 +27,12 @@ def test_the_releases_are_listed_with_the_broken_report_of_one(home_copy: Path, 
 
     worker = Worker(home_copy)
     asyncio.run(worker.champion.look())
-    found = asyncio.run(releases.releases(worker, Caller("anybody")))
-    assert found["release"] == "r1"
-    assert [one["gate"] for one in found["releases"]] == [
-        {"passed": False, "criteria": [], "broken": TOLD},
+    answer = asyncio.run(releases.releases(worker, Caller("anybody")))
+    assert answer["release"] == "r1"
+    assert [release["gate"] for release in answer["releases"]] == [
+        {"passed": False, "criteria": [], "broken": BROKEN},
         {"passed": True, "criteria": [], "broken": None},
     ]
-    assert json.loads(genret("releases", "--json", home=home_copy).stdout) == found["releases"]
-    told = genret("releases", home=home_copy).stdout
-    assert "r2" in told and TOLD in told
+    assert json.loads(genret("releases", "--json", home=home_copy).stdout) == answer["releases"]
+    shown = genret("releases", home=home_copy).stdout
+    assert "r2" in shown and BROKEN in shown

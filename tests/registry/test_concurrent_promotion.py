@@ -34,7 +34,7 @@ sys.stdin.readline()
 try:
     registry.promote(int(sys.argv[2]), "process", "race", expected=1)
 except AliasMoved:
-    print("told")
+    print("refused")
 else:
     print("won")
 """
@@ -51,8 +51,8 @@ while not stop.exists():
     release, retriever = open_release(home)
     hits = [[[h.doc_id, h.docid, h.score] for h in retriever.search(q, 5, "generative").hits] for q in queries]
     ended, standing = time.monotonic(), Registry(home.path).aliases()
-    told = {"number": release.number, "content_hash": release.content_hash, "hits": hits}
-    print(json.dumps({**told, "begun": begun, "ended": ended, "aliases": standing}), flush=True)
+    answer = {"number": release.number, "content_hash": release.content_hash, "hits": hits}
+    print(json.dumps({**answer, "begun": begun, "ended": ended, "aliases": standing}), flush=True)
 """
 
 
@@ -83,7 +83,7 @@ def processes(script: str, *arguments: list[str]) -> Iterator[list["subprocess.P
     """One process for each list of arguments, all ended when the context is left."""
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     command = [sys.executable, "-W", "error", "-c", script]
-    started = [subprocess.Popen([*command, *own], text=True, **pipes) for own in arguments]
+    started = [subprocess.Popen([*command, *words], text=True, **pipes) for words in arguments]
     try:
         yield started
     finally:
@@ -102,7 +102,7 @@ def test_of_two_processes_one_promotion_wins(database_home: Path) -> None:
             process.stdin.write("go\n")
             process.stdin.flush()
         said = [process.communicate(timeout=PATIENCE)[0].strip() for process in both]
-    assert sorted(said) == ["told", "won"]
+    assert sorted(said) == ["refused", "won"]
     registry = Registry(database_home)
     won = numbers[said.index("won")]
     candidate = {} if won == numbers[-1] else {"candidate": numbers[-1]}
@@ -147,21 +147,21 @@ def test_a_reader_sees_one_champion_whole(home: Home, count: int, tmp_path: Path
         "hardly anything was read meanwhile"
     )
     registry = Registry(home.path)
-    own = {release.number: answers(home, release.number) for release in registry.releases()}
-    assert len({json.dumps(hits) for hits in own.values()}) >= 4, "the releases have to answer differently"
+    expected = {release.number: answers(home, release.number) for release in registry.releases()}
+    assert len({json.dumps(hits) for hits in expected.values()}) >= 4, "the releases have to answer differently"
     states = {(reign.number, reign.previous) for reign in reigns}
     for read in reads:
         number = read["number"]
         assert any(r.number == number and r.begun <= read["ended"] and r.ended >= read["begun"] for r in reigns), read
         assert read["content_hash"] == registry.release(number).content_hash
         assert (read["aliases"]["champion"], read["aliases"].get("previous")) in states
-        for hits, expected in zip(read["hits"], own[number], strict=True):
-            assert [hit[:2] for hit in hits] == [hit[:2] for hit in expected], number
-            assert [hit[2] for hit in hits] == pytest.approx([hit[2] for hit in expected], abs=1e-4)
+        for hits, right in zip(read["hits"], expected[number], strict=True):
+            assert [hit[:2] for hit in hits] == [hit[:2] for hit in right], number
+            assert [hit[2] for hit in hits] == pytest.approx([hit[2] for hit in right], abs=1e-4)
     assert registry.problems() == []
 
 
 def answers(home: Home, number: int) -> list[list[list[Any]]]:
     retriever = open_release(home, number)[1]
-    found = (retriever.search(query, 5, "generative").hits for query in QUERIES)
-    return [[[hit.doc_id, hit.docid, hit.score] for hit in hits] for hits in found]
+    lists = (retriever.search(query, 5, "generative").hits for query in QUERIES)
+    return [[[hit.doc_id, hit.docid, hit.score] for hit in hits] for hits in lists]

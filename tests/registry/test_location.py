@@ -1,4 +1,4 @@
-"""Where a registry lies: one home to a database, nothing made by asking, no password told, one writer at a time."""
+"""Where a registry lies: one home to a database, nothing made by asking, no password repeated, one writer at a time."""
 
 import json
 import shutil
@@ -27,17 +27,17 @@ SECRET = "hunter2"
 
 @pytest.fixture
 def on_postgres(postgres: Server, request: pytest.FixtureRequest) -> Database:
-    schema = f"place_{abs(hash(request.node.name))}"
+    schema = f"location_{abs(hash(request.node.name))}"
     return Database(postgres.url(schema), schema, postgres)
 
 
-def tables(place: Database) -> list[tuple[object, ...]]:
-    assert place.server is not None
-    return place.server.run(f"SELECT tablename FROM pg_tables WHERE schemaname = '{place.schema}'")
+def tables(target: Database) -> list[tuple[object, ...]]:
+    assert target.server is not None
+    return target.server.run(f"SELECT tablename FROM pg_tables WHERE schemaname = '{target.schema}'")
 
 
-def told(error: BaseException) -> str:
-    """All that anybody could print of an error."""
+def printed(error: BaseException) -> str:
+    """Everything that could be printed of an error."""
     return "".join(traceback.format_exception(error))
 
 
@@ -110,7 +110,7 @@ def test_a_registry_from_before_homes_had_ids_is_taken_over(tmp_path: Path) -> N
 def test_an_address_that_is_none_is_refused_and_not_repeated(tmp_path: Path, url: str) -> None:
     with pytest.raises(GenretError, match="must read postgresql") as caught:
         Registry(Database(url).used_by(tmp_path)).releases()
-    assert SECRET not in told(caught.value)
+    assert SECRET not in printed(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -125,9 +125,9 @@ def test_a_wrong_setting_is_refused_and_not_repeated(tmp_path: Path, text: str) 
     (tmp_path / "genret.toml").write_text(text)
     with pytest.raises(ValueError, match="registry") as caught:
         Settings.load(tmp_path)
-    assert SECRET not in told(caught.value)
+    assert SECRET not in printed(caught.value)
     done = CliRunner().invoke(app, ["status", "--home", str(tmp_path)])
-    assert isinstance(done.exception, GenretError) and SECRET not in told(done.exception)
+    assert isinstance(done.exception, GenretError) and SECRET not in printed(done.exception)
 
 
 def test_a_server_that_refuses_or_is_not_there(on_postgres: Database, tmp_path: Path) -> None:
@@ -139,17 +139,17 @@ def test_a_server_that_refuses_or_is_not_there(on_postgres: Database, tmp_path: 
         (tmp_path / "genret.toml").unlink(missing_ok=True)
         with pytest.raises(GenretError, match=match) as caught:
             Registry(Database(url).used_by(tmp_path)).releases()
-        assert SECRET not in told(caught.value) and PASSWORD not in told(caught.value)
+        assert SECRET not in printed(caught.value) and PASSWORD not in printed(caught.value)
 
 
 def test_a_missing_driver_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(GenretError, match=r"genret-ops\[postgres\]") as caught:
         Registry(Database(f"postgresql://user:{SECRET}@host/db").used_by(tmp_path)).releases()
-    assert SECRET not in told(caught.value)
+    assert SECRET not in printed(caught.value)
 
 
-def test_a_damaged_file_is_told(tmp_path: Path) -> None:
+def test_a_damaged_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "registry.db").write_text("no database" * 100)
     with pytest.raises(GenretError, match=r"registry\.db\) cannot be used"):
         Registry(tmp_path).releases()

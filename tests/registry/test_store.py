@@ -63,7 +63,7 @@ def sealed(home: Path, text: str) -> str:
     return seal(folder, home / "releases", Manifest())
 
 
-def test_a_release_is_told_as_it_was_registered(registry: Registry, add: Add) -> None:
+def test_a_release_is_read_as_it_was_registered(registry: Registry, add: Add) -> None:
     add("one")
     add("two", generation=2, parent=1, head=head(9, "delta-00004"), metrics={"MRR@10": 0.5})
     assert [release.number for release in registry.releases()] == [1, 2]
@@ -244,7 +244,7 @@ def race(workers: int, act: Callable[[int], None]) -> list[type[Exception] | Non
     """Run `act(i)` in so many threads, all starting at once; what each raised."""
     barrier = Barrier(workers)
 
-    def one(i: int) -> type[Exception] | None:
+    def run(i: int) -> type[Exception] | None:
         barrier.wait()
         try:
             act(i)
@@ -253,15 +253,15 @@ def race(workers: int, act: Callable[[int], None]) -> list[type[Exception] | Non
         return None
 
     with ThreadPoolExecutor(workers) as pool:
-        return list(pool.map(one, range(workers)))
+        return list(pool.map(run, range(workers)))
 
 
 def test_of_many_threads_one_promotion_wins(registry: Registry, add: Add) -> None:
     for text in "abcdef":
         add(text)
-    told = race(5, lambda i: registry.promote(i + 2, f"thread {i}", "race", expected=1))
-    assert told.count(None) == 1 and told.count(AliasMoved) == 4
-    assert registry.alias("champion") == told.index(None) + 2 and registry.alias("previous") == 1
+    outcomes = race(5, lambda i: registry.promote(i + 2, f"thread {i}", "race", expected=1))
+    assert outcomes.count(None) == 1 and outcomes.count(AliasMoved) == 4
+    assert registry.alias("champion") == outcomes.index(None) + 2 and registry.alias("previous") == 1
     assert registry.problems() == []
 
 

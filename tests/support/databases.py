@@ -43,14 +43,14 @@ class Server:
 
 @dataclass(frozen=True)
 class Database:
-    """Where the registry of one home is to lie: `url` is that setting, empty for SQLite."""
+    """A database for the registry of a home: `url` is that setting, empty for SQLite."""
 
     url: str = ""
     schema: str = ""
     server: Server | None = None
 
     def used_by(self, home: Path) -> Path:
-        """Write the setting into a home's `genret.toml`, made where there is none."""
+        """Write the setting into a home's `genret.toml`, made if there is none."""
         home.mkdir(parents=True, exist_ok=True)
         if self.url:
             with (home / "genret.toml").open("a") as file:
@@ -69,13 +69,13 @@ class Database:
 def _binaries() -> Path | None:
     """The folder of `initdb` and `postgres`, the newest that is installed."""
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    found = shutil.which("initdb") or (installed[-1] if installed else None)
-    return Path(found).resolve().parent if found else None
+    initdb = shutil.which("initdb") or (installed[-1] if installed else None)
+    return Path(initdb).resolve().parent if initdb else None
 
 
 @contextmanager
 def running() -> Iterator[Server]:
-    """A server for as long as the context lasts; the test that asks is skipped where there is none to start."""
+    """A server while the context lasts; a test that needs one is skipped if none is installed."""
     binaries, prefix = _binaries(), list[str]()
     if binaries is None:
         pytest.skip("PostgreSQL is not installed here: its half of the registry's tests needs initdb")
