@@ -1,4 +1,4 @@
-"""The stations of a lineage in words: counts agree with nouns, and what is inherited, not compared or gone is said to be."""
+"""The stations of a lineage in words: counts agree with nouns, and what is inherited, not compared or gone is named."""
 
 import copy
 import json
