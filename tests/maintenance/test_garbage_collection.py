@@ -267,8 +267,7 @@ def test_what_a_rollback_goes_to_will_be_judged_against_its_own_reference(tmp_pa
     add(registry, "it grew", parent=1)
     add(registry, "and again", parent=2)
     add(registry, "second generation", generation=1)
-    patch = {"delta": "delta-00001", "head": SnapshotRecord("delta-00001")}
-    assert add(registry, "second generation", parent=4, generation=1, **patch) == 5
+    assert add(registry, "second generation", parent=4, generation=1, head=SnapshotRecord("delta-00001")) == 5
     before = rollback_target(registry)
     assert before is not None and before.number == 3 and registry.alias("previous") == 4
     assert [one.number for one in unneeded(Home(tmp_path), 0)] == [2]

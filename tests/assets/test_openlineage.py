@@ -139,7 +139,7 @@ def test_a_service_is_sent_the_same(tmp_path: Path, folder: Path, service: Threa
 
 
 @pytest.mark.parametrize("down", ["refuses", "answers 503", "no folder"])
-def test_a_sink_that_is_down_stops_no_stage_and_is_told_loudly(
+def test_a_sink_that_is_down_stops_no_stage_and_is_reported_loudly(
     down: str, tmp_path: Path, folder: Path, service: ThreadingHTTPServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     service.down = True  # type: ignore[attr-defined]
@@ -153,7 +153,7 @@ def test_a_sink_that_is_down_stops_no_stage_and_is_told_loudly(
         log = [entry.user_message for entry in instance.all_logs(done.run_id) if entry.level == logging.WARNING]
     assert done.success and home.store.read("documents").num_rows == 2
     (warning,) = log
-    assert warning.startswith(f"OpenLineage was not told of snapshot ({sink}): ")
+    assert warning.startswith(f"no OpenLineage event of snapshot was sent to {sink}: ")
     assert f"genret: {warning}" in capfd.readouterr().err
 
 
