@@ -17,8 +17,8 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["DAGSTER_DISABLE_TELEMETRY"] = "1"
 os.environ["OMP_NUM_THREADS"] = "1"  # several threads wait for each other on a machine that does something else too
 signal.signal(signal.SIGINT, signal.default_int_handler)  # under nohup it is ignored, and children inherit that
-for setting in [name for name in os.environ if name.startswith("GENRET_")]:
-    del os.environ[setting]  # a developer's own home or settings must not reach a test
+for setting in [name for name in os.environ if name.startswith("GENRET_") or name == "COLUMNS"]:
+    del os.environ[setting]  # a developer's own home, settings or terminal must not reach a test
 
 import pytest  # noqa: E402 - after the environment is set
 from filelock import FileLock  # noqa: E402
