@@ -7,8 +7,8 @@ from pathlib import Path
 
 import lancedb
 
+from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
-from genret_ops.storage.home import Home
 
 
 def holding(home: Path, text: str) -> Iterator[str]:
