@@ -5,6 +5,7 @@ metadata of its materialization, and the next stage of the delta reads them ther
 """
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any, cast
 
 import dagster as dg
@@ -58,16 +59,21 @@ def version_of(context: Context, stage: str) -> str:
 
 
 def require_checked(context: dg.AssetExecutionContext, *stages: str, **versions: str) -> dict[str, list[str]]:
-    """The warnings of each stage's data check, which has passed on the very version that the stage wrote last, or on
-    the one that `versions` names; they quote no data.
+    """Make sure that the data checks of stages have passed; a blocking check stops only its own run.
 
-    A blocking check stops only the run that it is part of; this holds in whatever run.
+    Args:
+        context: of the stage that builds on them.
+        stages: stages whose newest version must have passed.
+        versions: data versions that must have passed, by stage.
+
+    Returns:
+        The warnings of each check, by stage; they quote no data.
 
     Raises:
         DataRefused: a critical expectation failed, or this version was never checked.
     """
-    latest = {stage: version_of(context, stage) for stage in stages}
-    return {stage: _checked(context, stage, version) for stage, version in (latest | versions).items()}
+    latest = ((stage, version_of(context, stage)) for stage in stages)
+    return {stage: _checked(context, stage, version) for stage, version in chain(latest, versions.items())}
 
 
 def _checked(context: dg.AssetExecutionContext, stage: str, version: str) -> list[str]:

@@ -94,7 +94,7 @@ def test_an_evaluation_that_fails_releases_nothing(home: Home, monkeypatch: pyte
     before = releases(home)
     monkeypatch.setattr(fusion_tuning, "tune", tuned_as(home, mrr={"hybrid": math.nan}))
     materialise(home, DELTA, "fusion_weights")
-    with pytest.raises(DataRefused, match="the data check of evaluation never saw"):
+    with pytest.raises(DataRefused, match="the data check of fusion_weights did not run on its newest version"):
         materialise(home, DELTA, "model_release")
     with pytest.raises(DagsterAssetCheckFailedError, match="fusion_weights"):
         materialise(home, DELTA, "fusion_weights", checked=True)
@@ -106,6 +106,6 @@ def test_an_evaluation_that_fails_releases_nothing(home: Home, monkeypatch: pyte
 def test_a_model_that_changed_since_it_was_evaluated_is_not_released(home: Home) -> None:
     path = job_of(home).folder / "evaluation.json"
     path.write_text(path.read_text().replace('"queries": 20', '"queries": 21'))
-    with pytest.raises(GenretError, match="the model is another since it was evaluated"):
+    with pytest.raises(GenretError, match="the model has changed since its weights were tuned"):
         materialise(home, DELTA, "model_release")
     assert releases(home) == [1]

@@ -13,6 +13,7 @@ from assets.lib.runs import mentions
 from genret_ops.corpus.erased import Erased
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
+from tests.support.locks import held_by_another
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -63,36 +64,10 @@ def test_an_update_makes_the_next_delta_and_leaves_what_is_still_written(home_co
 @pytest.mark.parametrize(("job", "lock"), [("update", "corpus"), ("build", "training"), ("evaluate", "evaluation")])
 def test_a_job_that_finds_a_command_at_work_is_told_to_wait(home_copy: Path, job: str, lock: str) -> None:
     told = f"another command or run is using the {lock}"
-    with another_process_holding(home_copy, lock):
+    with held_by_another(home_copy, lock):
         for name, delta in ((job, None), (f"{job}_stages", "delta-00000")):
             ended_well, failure, _ = launched(home_copy, name, delta)
-            assert not ended_well and told in failure and "wait until it has ended" in failure
-
-
-def another_process_holding(home: Path, lock: str) -> Any:
-    """The lock, held so that this thread does not hold it itself."""
-    from contextlib import contextmanager
-    from threading import Event, Thread
-
-    @contextmanager
-    def held() -> Any:
-        begun, ended = Event(), Event()
-
-        def hold() -> None:
-            with Home(home).lock(lock):
-                begun.set()
-                ended.wait()
-
-        thread = Thread(target=hold)
-        thread.start()
-        begun.wait()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
-
-    return held()
+            assert not ended_well and told in failure and "wait until it ends" in failure
 
 
 def test_a_thread_holds_a_lock_once_and_others_do_not(tmp_path: Path) -> None:
@@ -101,7 +76,7 @@ def test_a_thread_holds_a_lock_once_and_others_do_not(tmp_path: Path) -> None:
     with home.lock("corpus"), home.lock("corpus"):
         assert home.is_locked("corpus")
     assert not home.is_locked("corpus")
-    with another_process_holding(tmp_path, "corpus"):
+    with held_by_another(tmp_path, "corpus"):
         assert home.is_locked("corpus") and not home.is_locked("training")
 
 
