@@ -23,7 +23,7 @@ update_steps = 10
 heldout_queries = 400
 """
 SEARCHES = (
-    "how do I duplicate a whole directory including everything inside it",
+    "how do I copy a whole directory tree to another place",
     'which function in the "json" module turns objects into text',
     "keep only the n largest things of a long list without sorting all of it",
 )

@@ -17,7 +17,9 @@ class _Request(BaseModel):
 class SearchRequest(_Request):
     """A query and how to answer it."""
 
-    query: str = Field(min_length=1, description="what to look for, in your own words", examples=["copy a folder"])
+    query: str = Field(
+        min_length=1, description="what to look for, in your own words", examples=["copy a whole directory tree"]
+    )
     k: int = Field(10, ge=1, description="number of hits")
     mode: Mode | None = Field(None, description="how to search; null for the release's default")
     filters: dict[str, str] = Field(
@@ -54,7 +56,7 @@ class FeedbackRequest(_Request):
 class WhyRequest(_Request):
     """A search, and the rank of the hit to trace."""
 
-    query: str = Field(min_length=1, examples=["copy a folder"])
+    query: str = Field(min_length=1, examples=["copy a whole directory tree"])
     rank: int = Field(1, ge=1)
     mode: Mode | None = None
     filters: dict[str, str] = Field(default_factory=dict, max_length=16)

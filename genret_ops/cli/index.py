@@ -135,7 +135,7 @@ def _remember(home: "Home", steps: int) -> "Home":
 
 
 @app.command(
-    epilog="Examples:  genret search 'copy a folder'  ·  genret search 'parse dates' -k 3 --filter module=datetime"
+    epilog="Examples:  genret search 'copy a directory tree'  ·  genret search 'parse dates' --filter module=datetime"
 )
 def search(
     query: Annotated[str, typer.Argument(help="What you look for, in your own words.")],

@@ -33,7 +33,7 @@ def open_release(home: Home, name: str | int = "champion", beside: Index | None 
 
     Example:
         >>> release, retriever = open_release(Home(Path(".genret")))
-        >>> retriever.search("copy a folder", k=3).hits[0].doc_id
+        >>> retriever.search("copy a whole directory tree", k=3).hits[0].doc_id
         'shutil.copytree'
     """
     if not home.registry.releases():

@@ -94,7 +94,7 @@ class Retriever:
             GenretError: the query is empty, `k` is below 1, the mode is unknown, or no document has such an attribute.
 
         Example:
-            >>> answer = retriever.search("copy a folder", k=3, filters={"module": "shutil"})
+            >>> answer = retriever.search("copy a whole directory tree", k=3, filters={"module": "shutil"})
             >>> [hit.doc_id for hit in answer.hits]
             ['shutil.copytree', 'shutil.move', 'shutil.rmtree']
         """
