@@ -31,7 +31,7 @@ Verify = Annotated[
 
 
 @app.command(
-    epilog="Examples:  genret why 'copy a directory tree' --verify  ·  genret why 'parse dates' --rank 2 --html why.html"
+    epilog="Examples:  genret why 'copy a directory tree' --verify  ·  genret why 'parse dates' --rank 2 --html w.html"
 )
 def why(
     query: Annotated[str, typer.Argument(help="The query whose answer is to be explained.")],
