@@ -21,36 +21,32 @@ _fast_update = dg.AssetSelection.groups("fast_update")
 _learning = dg.AssetSelection.groups("training", "release")
 _evaluation = dg.AssetSelection.groups("evaluation")
 _freshness = dg.AssetSelection.checks(evaluation.learned_in_time)
-
-stage_jobs = [
-    dg.define_asset_job(
-        "update_stages",
+_jobs = {
+    "update_stages": (
         _corpus | _fast_update | _freshness,
-        description="The stages of `update`: read the sources, commit a delta, make it searchable.",
-        tags={LOCKS: "corpus"},
-        hooks=HOOKS,
+        "corpus",
+        "The stages of `update`: read the sources, commit a delta, make it searchable.",
     ),
-    dg.define_asset_job(
-        "patch_stages",
+    "patch_stages": (
         _fast_update,
-        description="The last stage of `update` alone: put a model on a committed snapshot, without training.",
-        tags={LOCKS: "corpus"},
-        hooks=HOOKS,
+        "corpus",
+        "The last stage of `update` alone: put a model on a committed snapshot, without training.",
     ),
-    dg.define_asset_job(
-        "build_stages",
+    "build_stages": (
         _learning,
-        description="The stages of `build`, `consolidate` and `erase`: train on a committed delta, judge, promote.",
-        tags={LOCKS: "training"},
-        hooks=HOOKS,
+        "training",
+        "The stages of `build`, `consolidate` and `erase`: train on a committed delta, judge, promote.",
     ),
-    dg.define_asset_job(
-        "evaluate_stages",
+    "evaluate_stages": (
         _evaluation | _freshness,
-        description="The stage of `evaluate`: ask the champion every question with a known answer.",
-        tags={LOCKS: "evaluation"},
-        hooks=HOOKS,
+        "evaluation",
+        "The stage of `evaluate`: ask the champion every question with a known answer.",
     ),
+}
+"""What a run of each job selects, the lock that it holds, and its description."""
+stage_jobs = [
+    dg.define_asset_job(name, selection, description=description, tags={LOCKS: lock}, hooks=HOOKS)
+    for name, (selection, lock, description) in _jobs.items()
 ]
 stages = dg.Definitions(
     assets=assets,

@@ -215,5 +215,5 @@ def _check(
         raise GenretError(f"{len(nameless)} passages have no docid, such as {min(nameless)}: run `genret build` again")
     if passages.keys() != places.keys():
         raise GenretError("passages and occurrences are of different snapshots: run `genret build` again")
-    if any(place.doc_id not in documents for found in places.values() for place in found):
+    if any(place.doc_id not in documents for of_passage in places.values() for place in of_passage):
         raise GenretError("occurrences name documents that the snapshot does not hold: run `genret build` again")

@@ -107,7 +107,7 @@ def admit(home: Path, doc_id: str, posting: str) -> None:
         since = known.get(doc_id)
         if since is not None:
             back = doc_id not in withdrawn(home)  # then no older posting can be committed any more
-            others = {name: own for name, own in known.items() if name != doc_id}
+            others = {name: since for name, since in known.items() if name != doc_id}
             _write(home, others if back else {**others, doc_id: [*since, posting]})
 
 
