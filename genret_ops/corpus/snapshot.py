@@ -86,12 +86,6 @@ def version_in(store: TableStore, snapshot: str, doc_id: str) -> tuple[str, str]
     return (matches[0]["text_hash"], matches[0]["metadata_hash"]) if matches else None
 
 
-def refused_for(store: TableStore, version: int, reason: str) -> dict[str, str]:
-    """The inputs that a version of `quarantine` holds for this reason, each with its detail."""
-    rows = store.read("quarantine", version).filter(pc.field("reason") == reason)
-    return dict(zip(rows["source"].to_pylist(), rows["detail"].to_pylist(), strict=True))
-
-
 def _nothing_left(refused: list[Quarantined]) -> str:
     if not refused:
         return "the sources hold no documents: name a folder, a file or a URL that does"

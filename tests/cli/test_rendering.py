@@ -388,8 +388,8 @@ def test_words_that_nothing_shares(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_snippet_is_text_and_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
     text = "## The hives\n\nSee [Home](/) and `shutil.copy`.\n\n| a | b |\n| --- | --- |\n| 1 | 2 |"
     answer = {"release": "r1", "mode": "hybrid", "plan": "", "seconds": {"total": 0.01, "encoder": 0.002}}
-    found = {**hit("Hives"), "text": text, "evidence": "See [Home](/) and `shutil.copy`."}
-    index.answer({**answer, "hits": [found]})
+    passage = {**hit("Hives"), "text": text, "evidence": "See [Home](/) and `shutil.copy`."}
+    index.answer({**answer, "hits": [passage]})
     shown = capsys.readouterr().out
     assert "See Home and shutil.copy." in shown
     assert not any(mark in shown for mark in ("##", "](/)", "---"))
@@ -397,8 +397,8 @@ def test_a_snippet_is_text_and_no_markup(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_a_measure_has_one_name_and_an_inherited_value_is_marked(capsys: pytest.CaptureFixture[str]) -> None:
     releases.release(release("x"))
-    own = capsys.readouterr().out
-    assert "tuning MRR@10 hybrid" in own and "heldout" not in own and "inherited" not in own
+    output = capsys.readouterr().out
+    assert "tuning MRR@10 hybrid" in output and "heldout" not in output and "inherited" not in output
     releases.release(release("x", patch_of="r9"))
     assert capsys.readouterr().out.count("84.1 % (inherited)") == 4
     releases.releases([release("x"), release("x", patch_of="r9")])
@@ -410,11 +410,11 @@ def test_a_measure_has_one_name_and_an_inherited_value_is_marked(capsys: pytest.
 
 
 def test_what_was_not_compared_has_neither_passed_nor_a_value(capsys: pytest.CaptureFixture[str]) -> None:
-    told = "MRR@10, not compared: questions about 3 documents, and fewer than 6 prove nothing"
+    description = "MRR@10, not compared: questions about 3 documents, and fewer than 6 prove nothing"
     criteria = [
         criterion("share of passages", name="reachable"),
         criterion("difference", name="answers", passed=False),
-        criterion(told, name="memory", value=0.0),
+        criterion(description, name="memory", value=0.0),
         criterion("nothing to compare", name="speed", compared=False),
     ]
     releases.release(release("x", gate={"passed": False, "criteria": criteria, "broken": None}))

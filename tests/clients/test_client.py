@@ -19,14 +19,14 @@ def client(service: Service) -> Iterator[Client]:
 
 
 def test_a_search_comes_back_whole(service: Service, client: Client) -> None:
-    found = client.search(QUERY, k=3, mode="hybrid", filters={"team": "Blue Team"}, explain=True, min_release="r1")
-    told = service.search(QUERY, k=3, mode="hybrid", filters={"team": "Blue Team"}, explain=True)
-    assert (found.release, found.content_hash, found.mode, found.plan) == (
-        *(told[name] for name in ("release", "content_hash", "mode", "plan")),
+    answer = client.search(QUERY, k=3, mode="hybrid", filters={"team": "Blue Team"}, explain=True, min_release="r1")
+    payload = service.search(QUERY, k=3, mode="hybrid", filters={"team": "Blue Team"}, explain=True)
+    assert (answer.release, answer.content_hash, answer.mode, answer.plan) == (
+        *(payload[name] for name in ("release", "content_hash", "mode", "plan")),
     )
-    assert len(found.request_id) == 32 and found.seconds["total"] > 0
-    assert [hit.doc_id for hit in found.hits] == [hit["doc_id"] for hit in told["hits"]]
-    first = found.hits[0]
+    assert len(answer.request_id) == 32 and answer.seconds["total"] > 0
+    assert [hit.doc_id for hit in answer.hits] == [hit["doc_id"] for hit in payload["hits"]]
+    first = answer.hits[0]
     assert (first.rank, first.doc_id, first.state, first.metadata) == (
         1,
         "parking.md",
@@ -41,21 +41,21 @@ def test_a_search_comes_back_whole(service: Service, client: Client) -> None:
 
 def test_several_searches_are_answered_in_their_order(client: Client) -> None:
     queries = [QUERY, "toner for the printer", "smoke and honey"]
-    found = client.search_many(queries, k=1, mode="lexical")
-    assert [one.hits[0].doc_id for one in found] == ["parking.md", "printer.md", "bees.md"]
-    assert {(one.release, one.mode) for one in found} == {("r1", "lexical")}
-    assert len({one.request_id for one in found}) == 1
+    answers = client.search_many(queries, k=1, mode="lexical")
+    assert [answer.hits[0].doc_id for answer in answers] == ["parking.md", "printer.md", "bees.md"]
+    assert {(answer.release, answer.mode) for answer in answers} == {("r1", "lexical")}
+    assert len({answer.request_id for answer in answers}) == 1
 
 
 def test_a_document_is_read(client: Client) -> None:
-    found = client.document("parking.md")
-    assert (found.id, found.title, found.metadata, found.release) == (
+    document = client.document("parking.md")
+    assert (document.id, document.title, document.metadata, document.release) == (
         "parking.md",
         "Where to leave a car",
         {"team": "Blue Team"},
         "r1",
     )
-    assert "barrier" in found.text and [passage.state for passage in found.passages] == ["learned"]
+    assert "barrier" in document.text and [passage.state for passage in document.passages] == ["learned"]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_what_can_be_filtered_by_and_what_there_is(client: Client) -> None:
     (team,) = client.attributes()
     assert (team.name, team.distinct, team.values["Red Team"]) == ("team", 3, 4)
     there = client.releases()
-    assert (there.release, there.refused, [one["release"] for one in there.releases]) == ("r1", None, ["r1"])
+    assert (there.release, there.refused, [release["release"] for release in there.releases]) == ("r1", None, ["r1"])
 
 
 def test_a_refusal_is_raised_with_its_code_and_request(service: Service, client: Client) -> None:

@@ -27,10 +27,10 @@ def wire(sent: list[httpx.Request], *answers: httpx.Response | Exception) -> htt
 
     def answer(request: httpx.Request) -> httpx.Response:
         sent.append(request)
-        found = answers[min(len(sent), len(answers)) - 1]
-        if isinstance(found, Exception):
-            raise found
-        return found
+        reply = answers[min(len(sent), len(answers)) - 1]
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
 
     return httpx.MockTransport(answer)
 
@@ -51,9 +51,9 @@ def test_it_gives_up_in_the_words_of_the_trouble(waits: list[float]) -> None:
     sent = list[httpx.Request]()
     with Client("http://x", transport=wire(sent, OVERLOADED)) as client, pytest.raises(Refused, match="overloaded"):
         client.releases()
-    with Client("http://x", transport=wire(sent, httpx.ReadError("cut"))) as client, pytest.raises(Unreachable) as told:
+    with Client("http://x", transport=wire(sent, httpx.ReadError("cut"))) as client, pytest.raises(Unreachable) as failure:
         client.document("a")
-    assert "http://x cannot be reached: cut" in str(told.value)
+    assert "http://x cannot be reached: cut" in str(failure.value)
     assert len(sent) == 8 and sum(waits[:3]) < 1.1
 
 
@@ -77,9 +77,9 @@ def test_a_change_is_sent_once(waits: list[float], answer: httpx.Response | Exce
 def test_no_time_is_given_twice(waits: list[float]) -> None:
     sent = list[httpx.Request]()
     transport = wire(sent, httpx.ReadTimeout("slow"))
-    with Client("http://x", timeout=0.5, transport=transport) as client, pytest.raises(Unreachable) as told:
+    with Client("http://x", timeout=0.5, transport=transport) as client, pytest.raises(Unreachable) as failure:
         client.search("q")
-    assert "no answer within 0.5 s" in str(told.value)
+    assert "no answer within 0.5 s" in str(failure.value)
     assert (len(sent), waits) == (1, [])
 
 
@@ -90,11 +90,11 @@ def test_no_time_is_given_twice(waits: list[float]) -> None:
 def test_an_answer_of_something_else_is_called_that(answer: httpx.Response) -> None:
     with (
         Client("http://x", transport=wire([], answer)) as client,
-        pytest.raises(Refused, match="address right") as told,
+        pytest.raises(Refused, match="address right") as failure,
     ):
         client.search("q")
-    assert (told.value.code, told.value.request_id) == ("not_the_service", "")
-    assert f"http://x/v1/search answered {answer.status_code} {answer.reason_phrase}" in told.value.message
+    assert (failure.value.code, failure.value.request_id) == ("not_the_service", "")
+    assert f"http://x/v1/search answered {answer.status_code} {answer.reason_phrase}" in failure.value.message
 
 
 def test_a_ticket_is_looked_at_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,13 +25,13 @@ def client(service: Service) -> Iterator[Client]:
 
 def check(metadata: dict[str, Any]) -> None:
     """What stands beside the text of the first hit."""
-    told = metadata["genret"]
-    assert metadata == {"team": "Blue Team", "genret": told}
-    assert (told["rank"], told["doc_id"], told["title"]) == (1, "parking.md", "Where to leave a car")
-    assert (told["release"], told["mode"], told["state"]) == ("r1", "lexical", "learned")
-    assert told["label"] and told["score"] > 0 and told["relaxed"] == []
-    assert min(by["rank"] for by in told["found_by"].values()) == 1
-    assert json.loads(json.dumps(told)) == told
+    details = metadata["genret"]
+    assert metadata == {"team": "Blue Team", "genret": details}
+    assert (details["rank"], details["doc_id"], details["title"]) == (1, "parking.md", "Where to leave a car")
+    assert (details["release"], details["mode"], details["state"]) == ("r1", "lexical", "learned")
+    assert details["label"] and details["score"] > 0 and details["relaxed"] == []
+    assert min(by["rank"] for by in details["found_by"].values()) == 1
+    assert json.loads(json.dumps(details)) == details
 
 
 def test_langchain(client: Client) -> None:
@@ -41,13 +41,13 @@ def test_langchain(client: Client) -> None:
     from clients.langchain import GenretRetriever
 
     retriever = GenretRetriever(client=client, k=1, mode="lexical", filters={"team": "Blue Team"})
-    found = retriever.invoke(QUERY)
-    assert len(found) == 1 and isinstance(found[0], Document)
-    assert "the barrier opens at six" in found[0].page_content
-    assert found[0].id == client.search(QUERY, k=1).hits[0].passage_id
-    check(found[0].metadata)
-    assert texts(asyncio.run(retriever.ainvoke(QUERY))) == texts(found)
-    assert [texts(one) for one in retriever.batch([QUERY, QUERY])] == [texts(found)] * 2
+    passages = retriever.invoke(QUERY)
+    assert len(passages) == 1 and isinstance(passages[0], Document)
+    assert "the barrier opens at six" in passages[0].page_content
+    assert passages[0].id == client.search(QUERY, k=1).hits[0].passage_id
+    check(passages[0].metadata)
+    assert texts(asyncio.run(retriever.ainvoke(QUERY))) == texts(passages)
+    assert [texts(answer) for answer in retriever.batch([QUERY, QUERY])] == [texts(passages)] * 2
     chain = retriever | RunnableLambda(lambda documents: documents[0].metadata["genret"]["doc_id"])
     assert chain.invoke(QUERY) == "parking.md"
     with pytest.raises(Refused, match="no document has an attribute 'colour'"):
@@ -55,7 +55,7 @@ def test_langchain(client: Client) -> None:
 
 
 def texts(documents: Any) -> list[str]:
-    return [one.page_content for one in documents]
+    return [document.page_content for document in documents]
 
 
 def test_llama_index(client: Client) -> None:
@@ -65,16 +65,16 @@ def test_llama_index(client: Client) -> None:
     from clients.llama_index import GenretRetriever
 
     retriever = GenretRetriever(client, k=1, mode="lexical", filters={"team": "Blue Team"})
-    found = retriever.retrieve(QUERY)
-    assert len(found) == 1 and isinstance(found[0], NodeWithScore)
-    assert found[0].score == found[0].metadata["genret"]["score"]
-    assert found[0].node.ref_doc_id == "parking.md"
-    assert found[0].node_id == client.search(QUERY, k=1).hits[0].passage_id
-    check(found[0].metadata)
-    shown = found[0].node.get_content(MetadataMode.LLM)
+    nodes = retriever.retrieve(QUERY)
+    assert len(nodes) == 1 and isinstance(nodes[0], NodeWithScore)
+    assert nodes[0].score == nodes[0].metadata["genret"]["score"]
+    assert nodes[0].node.ref_doc_id == "parking.md"
+    assert nodes[0].node_id == client.search(QUERY, k=1).hits[0].passage_id
+    check(nodes[0].metadata)
+    shown = nodes[0].node.get_content(MetadataMode.LLM)
     assert "Blue Team" in shown and "the barrier opens at six" in shown and "genret" not in shown
-    ids = [one.node_id for one in found]
-    assert [one.node_id for one in asyncio.run(retriever.aretrieve(QueryBundle(QUERY)))] == ids
+    ids = [node.node_id for node in nodes]
+    assert [node.node_id for node in asyncio.run(retriever.aretrieve(QueryBundle(QUERY)))] == ids
     with pytest.raises(Refused, match="no document has an attribute 'colour'"):
         GenretRetriever(client, filters={"colour": "red"}).retrieve(QUERY)
 

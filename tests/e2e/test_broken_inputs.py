@@ -19,24 +19,24 @@ from tests.support.small_corpus import BROKEN, KNOWN
 Genret = Callable[..., CompletedProcess[str]]
 
 
-def told(*arguments: str, home: Path) -> dict:  # type: ignore[type-arg]
+def json_output(*arguments: str, home: Path) -> dict:  # type: ignore[type-arg]
     done = CliRunner().invoke(app, [*arguments, "--json", "--home", str(home)], catch_exceptions=False)
     return dict(json.loads(done.stdout))
 
 
 @pytest.mark.parametrize(("name", "reason"), [(name, reason) for name, (_, reason) in BROKEN.items() if reason])
 def test_a_broken_input_is_listed_with_its_reason(small_home: Path, name: str, reason: str) -> None:
-    listed = told("status", home=small_home)["quarantine"]["examples"]
+    listed = json_output("status", home=small_home)["quarantine"]["examples"]
     if reason == "duplicate content":
-        (found,) = [one for one in listed if "twice" in one["source"]]
+        (example,) = [entry for entry in listed if "twice" in entry["source"]]
     else:
-        (found,) = [one for one in listed if Path(one["source"].partition("#")[0]).name == name]
-    assert found["reason"] == reason
-    assert found["detail"]
+        (example,) = [entry for entry in listed if Path(entry["source"].partition("#")[0]).name == name]
+    assert example["reason"] == reason
+    assert example["detail"]
 
 
 def test_the_refused_are_counted(small_home: Path) -> None:
-    quarantine = told("status", home=small_home)["quarantine"]
+    quarantine = json_output("status", home=small_home)["quarantine"]
     assert quarantine["count"] == len(quarantine["examples"]) == sum(1 for _, reason in BROKEN.values() if reason)
     assert quarantine["reasons"]["unreadable"] == 3
     shown = CliRunner().invoke(app, ["status", "--home", str(small_home)]).stdout
@@ -46,7 +46,7 @@ def test_the_refused_are_counted(small_home: Path) -> None:
 @pytest.mark.parametrize("doc_id", [*KNOWN, "kettle"])
 def test_every_good_document_is_searchable(small_home: Path, doc_id: str) -> None:
     title = KNOWN[doc_id][1] if doc_id in KNOWN else "The kettle"
-    hits = told("search", title, "-k", "3", home=small_home)["hits"]
+    hits = json_output("search", title, "-k", "3", home=small_home)["hits"]
     assert doc_id in [hit["doc_id"] for hit in hits]
 
 
@@ -65,7 +65,7 @@ def test_a_folder_with_nothing_good_in_it_commits_nothing(genret: Genret, tmp_pa
 
 def test_a_source_that_is_not_there_leaves_no_run(tmp_path: Path) -> None:
     with pytest.raises(UnreadableSource, match="no file or folder"):
-        told("ingest", str(tmp_path / "missing"), home=tmp_path / "home")
+        json_output("ingest", str(tmp_path / "missing"), home=tmp_path / "home")
     assert not (tmp_path / "home" / "dagster").exists()
 
 
@@ -75,36 +75,36 @@ def test_a_source_that_was_read_and_is_not_there_is_named_and_keeps_its_document
     home, extra = Path(shutil.copytree(ingested_home, tmp_path / "home")), tmp_path / "extra"
     extra.mkdir()
     (extra / "heron.txt").write_text("A heron stands in the reeds behind the mill.")
-    told("ingest", str(extra), home=home)
+    json_output("ingest", str(extra), home=home)
     shutil.rmtree(extra)
     lines = CliRunner().invoke(app, ["ingest", "--home", str(home)]).stdout
     why = "nothing is there: `genret ingest OTHERS --only` drops this source and its documents"
     assert f"cannot be reached, so the last known state stays: {extra} ({why})" in lines
     ticket = Inbox(Home(home)).post(Document("tides.md", "Tides", "They come and go."), "ann")
-    found = told("ingest", home=home)
-    assert found["changes"] == {"added": 1, "changed": 0, "removed": 0, "redescribed": 0}
-    assert found["unreached"] == {str(extra): why}
-    assert Inbox(Home(home)).state(ticket, found["snapshot"]) == "searchable"
-    assert str(extra) in told("ingest", home=home)["sources"]
-    others = [source for source in found["sources"] if source != str(extra)]
-    found = told("ingest", *others, "--only", home=home)
-    assert found["changes"]["removed"] == 1 and not found["unreached"]
+    report = json_output("ingest", home=home)
+    assert report["changes"] == {"added": 1, "changed": 0, "removed": 0, "redescribed": 0}
+    assert report["unreached"] == {str(extra): why}
+    assert Inbox(Home(home)).state(ticket, report["snapshot"]) == "searchable"
+    assert str(extra) in json_output("ingest", home=home)["sources"]
+    others = [source for source in report["sources"] if source != str(extra)]
+    report = json_output("ingest", *others, "--only", home=home)
+    assert report["changes"]["removed"] == 1 and not report["unreached"]
 
 
 def test_a_source_is_remembered_and_a_new_broken_file_in_it_makes_no_delta(home_copy: Path, tmp_path: Path) -> None:
-    before = told("status", home=home_copy)
+    before = json_output("status", home=home_copy)
     extra = tmp_path / "extra"
     extra.mkdir()
     (extra / "late.pdf").write_bytes(b"not a PDF")
-    found = told("ingest", str(extra), home=home_copy)
-    assert found["delta"] == "delta-00001" and not any(found["changes"].values())
-    assert str(extra) in found["sources"]
+    report = json_output("ingest", str(extra), home=home_copy)
+    assert report["delta"] == "delta-00001" and not any(report["changes"].values())
+    assert str(extra) in report["sources"]
     (extra / "later.pdf").write_bytes(b"not a PDF either")
-    found = told("ingest", home=home_copy)
-    assert found["delta"] is None
-    assert sum(found["quarantined"].values()) == before["quarantine"]["count"] + 2
+    report = json_output("ingest", home=home_copy)
+    assert report["delta"] is None
+    assert sum(report["quarantined"].values()) == before["quarantine"]["count"] + 2
     (extra / "sound.txt").write_text("The lighthouse keeper counts ships.")
-    assert told("ingest", home=home_copy)["changes"]["added"] == 1
+    assert json_output("ingest", home=home_copy)["changes"]["added"] == 1
 
 
 def test_a_second_command_in_the_same_home_is_refused(home_copy: Path) -> None:
@@ -113,4 +113,4 @@ def test_a_second_command_in_the_same_home_is_refused(home_copy: Path) -> None:
     with (home_copy / "corpus.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(GenretError, match="another command or run is using the corpus"):
-            told("ingest", home=home_copy)
+            json_output("ingest", home=home_copy)

@@ -112,8 +112,8 @@ def test_a_run_launched_by_hand_beside_a_command_is_told_to_wait(flow: Flow) -> 
             run_id = launched["run"]["runId"]
 
             def ended() -> bool:
-                found = instance.get_run_by_id(run_id)
-                return found is not None and found.is_finished
+                run = instance.get_run_by_id(run_id)
+                return run is not None and run.is_finished
 
             wait(ended, PATIENCE)
         events = [str(entry.dagster_event) for entry in instance.all_logs(run_id) if entry.dagster_event]
@@ -146,7 +146,7 @@ def test_twenty_changes_in_any_order_end_as_the_folder_is(flow: Flow) -> None:
     assert searchable(flow.home.path) == on_disk(flow.folder, flow.home.path)
     with instance_of(flow.home) as instance:
         runs = instance.get_runs(dg.RunsFilter(job_name="update"))
-        assert {one.status for one in runs[:-1]} <= {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE}
+        assert {run.status for run in runs[:-1]} <= {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE}
         deltas = flow.home.store.snapshots()
         assert deltas == [f"delta-{number:05d}" for number in range(len(deltas))]
 

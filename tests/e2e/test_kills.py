@@ -78,7 +78,7 @@ def strike(world: World, command: str, stages: tuple[str, ...]) -> str | None:
             if began is not None and time.monotonic() - began >= delay:
                 break
             time.sleep(0.02)
-        struck = next((one for one in stages if one in running(world, instance, before)), None)
+        struck = next((name for name in stages if name in running(world, instance, before)), None)
         process.kill()
         return struck if process.wait() else None
 
@@ -87,10 +87,10 @@ def running(world: World, instance: dg.DagsterInstance, before: set[str]) -> set
     """The stages of runs that are not in `before` which have begun and not ended, and `gc` where it holds its lock."""
     runs = [run.run_id for run in instance.get_runs() if run.run_id not in before]
     steps = [step for run in runs for step in instance.get_run_step_stats(run)]
-    found = {step.step_key for step in steps if step.start_time and not step.end_time}
+    active = {step.step_key for step in steps if step.start_time and not step.end_time}
     lock = world.home / "training.lock"
     held = lock.exists() and f":{lock.stat().st_ino} " in Path("/proc/locks").read_text()
-    return found | ({"gc"} if held else set())
+    return active | ({"gc"} if held else set())
 
 
 def lasted(instance: dg.DagsterInstance, stage: str) -> float:

@@ -66,8 +66,8 @@ def service(small_home: Path, genret: Genret, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture
 def page(browser: Browser, service: Service) -> Iterator[Page]:
-    with opened(browser, service, {}) as found:
-        yield found
+    with opened(browser, service, {}) as fresh_page:
+        yield fresh_page
 
 
 def ask(page: Page, query: str) -> None:
@@ -88,8 +88,8 @@ def test_a_typed_query_is_answered_with_what_it_was_found_by_marked(page: Page, 
     expect(page.locator("#query")).to_be_focused()
     expect(page.locator("#status")).to_contain_text("Ask in your own words. Answers come from release r2")
     ask(page, QUERY)
-    found = service.search(QUERY, explain=True)
-    assert titles(page) == [f"{hit['rank']} {hit['title'] or hit['doc_id']}" for hit in found["hits"]]
+    answer = service.search(QUERY, explain=True)
+    assert titles(page) == [f"{hit['rank']} {hit['title'] or hit['doc_id']}" for hit in answer["hits"]]
     first = page.locator("#hits article").first
     expect(first.locator("mark")).to_have_text("Visitors park behind the warehouse; the barrier opens at six.")
     assert [word.lower() for word in first.locator("mark b").all_inner_texts()] == ["visitors", "park"]
@@ -98,7 +98,7 @@ def test_a_typed_query_is_answered_with_what_it_was_found_by_marked(page: Page, 
         "title", re.compile("a softmax over the candidates of that clause")
     )
     expect(first.locator(".about")).to_contain_text("team Blue Team")
-    expect(first.locator(".about code")).to_have_text(found["hits"][0]["label"])
+    expect(first.locator(".about code")).to_have_text(answer["hits"][0]["label"])
     timed = re.compile(r"10 passages · \w+ · r2 · \d+ ms, \d+ of them the encoder")
     expect(page.locator("#status")).to_contain_text(timed)
 
@@ -285,7 +285,7 @@ def test_the_policy_holds_even_for_what_gets_in(browser: Browser, service: Servi
     page.close()
 
 
-def test_waiting_is_told_and_only_the_last_question_is_answered(page: Page) -> None:
+def test_waiting_is_shown_and_only_the_last_question_is_answered(page: Page) -> None:
     held = list[Route]()
 
     def hold_the_first(route: Route) -> None:
@@ -307,17 +307,17 @@ def test_waiting_is_told_and_only_the_last_question_is_answered(page: Page) -> N
 def test_the_release_tells_how_it_did(page: Page, service: Service) -> None:
     answering = service.call("GET", "/v1/releases")[1]["releases"][-1]
     page.get_by_role("button", name="Release r2").click()
-    told = page.get_by_role("dialog", name="Release r2")
-    expect(told).to_contain_text(answering["content_hash"])
-    expect(told).to_contain_text("champion")
+    dialog = page.get_by_role("dialog", name="Release r2")
+    expect(dialog).to_contain_text(answering["content_hash"])
+    expect(dialog).to_contain_text("champion")
     for name, value in answering["metrics"].items():
-        expect(told.get_by_role("row", name=name)).to_contain_text(f"{100 * value:.1f} %")
-    for one in answering["gate"]["criteria"]:
-        expect(told).to_contain_text(f"{one['told']}: {one['value']:.4f}, at least {one['bound']:.4f}")
-    expect(told).to_contain_text("Other releases")
+        expect(dialog.get_by_role("row", name=name)).to_contain_text(f"{100 * value:.1f} %")
+    for criterion in answering["gate"]["criteria"]:
+        expect(dialog).to_contain_text(f"{one['told']}: {one['value']:.4f}, at least {one['bound']:.4f}")
+    expect(dialog).to_contain_text("Other releases")
 
 
-def test_no_answer_and_no_service_are_told_in_words(page: Page) -> None:
+def test_no_answer_and_no_service_are_explained_in_words(page: Page) -> None:
     page.get_by_label("Lexical").check()
     page.get_by_label("What are you looking for?").fill("xyzzy")
     page.keyboard.press("Enter")
@@ -382,8 +382,8 @@ def test_a_refused_token_is_asked_for_again_and_a_limited_one_sees_its_part(page
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_has_no_horizontal_scroll(browser: Browser, service: Service, scheme: str) -> None:
-    asked = {"q": "saboteur ledger", "f.team": ATTACK}
-    with opened(browser, service, asked, viewport={"width": 360, "height": 740}, color_scheme=scheme) as page:
+    parameters = {"q": "saboteur ledger", "f.team": ATTACK}
+    with opened(browser, service, parameters, viewport={"width": 360, "height": 740}, color_scheme=scheme) as page:
         page.get_by_role("button", name="Why").first.click()
         page.locator("#filters > summary").click()
         assert page.evaluate("document.documentElement.scrollWidth") == 360

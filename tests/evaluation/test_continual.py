@@ -46,7 +46,7 @@ def test_a_system_that_never_changes_forgets_nothing(constant: list[float]) -> N
 
 
 def by_query(*rows: list[list[float]]) -> list[list[np.ndarray]]:
-    return [[np.array(own) for own in row] for row in rows]
+    return [[np.array(scores) for scores in row] for row in rows]
 
 
 def test_a_difference_in_forgetting_by_hand() -> None:
@@ -60,10 +60,10 @@ def test_a_difference_in_forgetting_by_hand() -> None:
 @given(st.lists(values, min_size=2, max_size=5), st.lists(values, min_size=2, max_size=5))
 def test_queries_that_are_alike_leave_no_doubt(first: list[float], then: list[float]) -> None:
     size = min(len(first), len(then))
-    sides = [by_query(*([[own[t], own[t]]] * (t + 1) for t in range(size))) for own in (first, then)]
-    means = [[[own[t]] * (t + 1) for t in range(size)] for own in (first, then)]
-    found = forgetting_difference(*sides)
-    assert found == pytest.approx((forgetting(means[0]) - forgetting(means[1]),) * 3)
+    sides = [by_query(*([[scores[t], scores[t]]] * (t + 1) for t in range(size))) for scores in (first, then)]
+    means = [[[scores[t]] * (t + 1) for t in range(size)] for scores in (first, then)]
+    difference = forgetting_difference(*sides)
+    assert difference == pytest.approx((forgetting(means[0]) - forgetting(means[1]),) * 3)
 
 
 @given(st.integers(0, 10**6))

@@ -47,12 +47,12 @@ def folder(tmp_path: Path) -> Path:
     ]
     lines = [json.dumps(row, ensure_ascii=False) for row in rows]  # U+2028 ends a line of text, and none of JSON
     (beir / "corpus.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    asked = [(f"q{n}", f"who repaired the {WORDS[2 * n]}", [f"d{2 * n}"]) for n in range(6)]
-    asked.append(("q6", "kiln and ferry", ["d11", "d0"]))
-    asked.append(("q7", "gone", ["d99", "d0"]))
-    lines = [json.dumps({"_id": name, "text": text}) for name, text, _ in asked]
+    queries = [(f"q{n}", f"who repaired the {WORDS[2 * n]}", [f"d{2 * n}"]) for n in range(6)]
+    queries.append(("q6", "kiln and ferry", ["d11", "d0"]))
+    queries.append(("q7", "gone", ["d99", "d0"]))
+    lines = [json.dumps({"_id": name, "text": text}) for name, text, _ in queries]
     (beir / "queries.jsonl").write_text("\n".join(lines) + "\n")
-    qrels = [f"{name}\t{doc}\t1" for name, _, gold in asked for doc in gold]
+    qrels = [f"{name}\t{doc}\t1" for name, _, gold in queries for doc in gold]
     (beir / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\n" + "\n".join(qrels) + "\n")
     return beir
 
@@ -87,10 +87,10 @@ def test_a_registry_that_all_strategies_would_share_is_refused(
 
 
 def cell(scores: Mapping[str, float], searchable: float | None = 1.0, steps: int = 4) -> dict[str, Any]:
-    own = {query: {"MRR@10": value, "HIT@4": float(value > 0)} for query, value in scores.items()}
+    measures = {query: {"MRR@10": value, "HIT@4": float(value > 0)} for query, value in scores.items()}
     systems = ("bm25_metadata", "hybrid_without_model", *SYSTEMS)
     return {
-        "scores": dict.fromkeys(systems, own),
+        "scores": dict.fromkeys(systems, measures),
         "seconds": {"searchable": searchable, "learned": 9.0, "training": 5.0} if searchable else None,
         "steps": steps,
         "corpus": {"documents": 1, "passages": 1},
@@ -102,25 +102,25 @@ def test_measures_by_hand_with_a_delta_that_brought_no_query() -> None:
     good = [cell({"a": 1, "b": 0.5}), cell({"a": 1, "b": 0.5, "c": 1}), cell({"a": 0.5, "b": 0, "c": 0.5})]
     same = [cell({"a": 1, "b": 0.5}), *[cell({"a": 1, "b": 0.5, "c": 1}, 3.0, 8)] * 2]
     states = by_query(good, parts, "hybrid", "MRR@10")
-    assert [[own.tolist() for own in row] for row in states] == [[[1, 0.5]], [[0.5, 0], [0.5]]]
+    assert [[scores.tolist() for scores in row] for row in states] == [[[1, 0.5]], [[0.5, 0], [0.5]]]
     cells = dict.fromkeys(STRATEGIES, same) | {"fast": good}
-    found = summary(cells, parts, {})
-    assert found["rows"]["hybrid fast"]["MRR@10"] == {"AP": 0.375, "BWT": 0.5, "FWT": 0.625}
-    assert found["rows"]["hybrid replay"]["MRR@10"] == {"AP": 0.875, "BWT": 0.0, "FWT": 0.875}
-    assert found["paired"]["hybrid fast-hybrid retraining"]["MRR@10"][0] == -0.5
-    assert found["paired"]["hybrid replay-hybrid without_replay"]["MRR@10"] == [0.0, 0.0, 0.0]
-    difference, low, high = found["forgotten"]["hybrid fast-hybrid retraining"]["MRR@10"]
+    report = summary(cells, parts, {})
+    assert report["rows"]["hybrid fast"]["MRR@10"] == {"AP": 0.375, "BWT": 0.5, "FWT": 0.625}
+    assert report["rows"]["hybrid replay"]["MRR@10"] == {"AP": 0.875, "BWT": 0.0, "FWT": 0.875}
+    assert report["paired"]["hybrid fast-hybrid retraining"]["MRR@10"][0] == -0.5
+    assert report["paired"]["hybrid replay-hybrid without_replay"]["MRR@10"] == [0.0, 0.0, 0.0]
+    difference, low, high = report["forgotten"]["hybrid fast-hybrid retraining"]["MRR@10"]
     assert (difference, low, high) == (0.5, 0.5, 0.5), "either query lost a half, whichever are drawn"
-    assert found["searchable_seconds"] == 1.0
-    assert found["cost"]["replay"] == {"learned_seconds": 9.0, "training_seconds": 5.0, "steps": 16}
+    assert report["searchable_seconds"] == 1.0
+    assert report["cost"]["replay"] == {"learned_seconds": 9.0, "training_seconds": 5.0, "steps": 16}
 
 
 def test_what_was_stopped_has_no_time() -> None:
     first, whole, stopped = cell({"a": 1}), cell({"a": 1, "b": 1}), cell({"a": 1, "b": 1}, None)
     cells = {strategy: [first, stopped if strategy == "fast" else whole] for strategy in STRATEGIES}
-    found = summary(cells, [["a"], ["b"]], {})
-    assert found["searchable_seconds"] is None and found["cost"]["fast"]["learned_seconds"] is None
-    assert found["cost"]["replay"]["learned_seconds"] == 9.0
+    report = summary(cells, [["a"], ["b"]], {})
+    assert report["searchable_seconds"] is None and report["cost"]["fast"]["learned_seconds"] is None
+    assert report["cost"]["replay"]["learned_seconds"] == 9.0
 
 
 @pytest.mark.soak
@@ -154,4 +154,4 @@ def test_every_strategy_is_run_for_real_and_a_second_run_only_reads(folder: Path
 
 def test_deltas_and_the_date_go_together(folder: Path) -> None:
     wrong = (["--deltas", "2"], ["--deltas", "2", "--by", "published", "--budget-minutes", "1"])
-    assert [CliRunner().invoke(app, ["bench", str(folder), *own]).exit_code for own in wrong] == [2, 2]
+    assert [CliRunner().invoke(app, ["bench", str(folder), *options]).exit_code for options in wrong] == [2, 2]

@@ -25,19 +25,19 @@ def folder(tmp_path: Path, queries: str, qrels: str) -> Path:
 
 def test_queries_come_with_their_graded_documents_facts_and_type(tmp_path: Path) -> None:
     lines = [query(1, metadata=EVIDENCE), "", query(2, metadata={"question_type": None})]
-    found = read_benchmark(folder(tmp_path, "\n".join(lines), HEADER + "q1\td1\t2\nq1\td 2\t1\n\nq2\td3\t1\n"))
-    first, second = found.queries
+    benchmark = read_benchmark(folder(tmp_path, "\n".join(lines), HEADER + "q1\td1\t2\nq1\td 2\t1\n\nq2\td3\t1\n"))
+    first, second = benchmark.queries
     assert (first.query_id, first.text) == ("q1", "Question 1?")
     assert first.relevant == {"d1": 2, "d 2": 1} and second.relevant == {"d3": 1}
     assert first.facts == ("The yacht was sold.",) and first.kind == "comparison_query"
     assert second.facts == () and second.kind == ""
-    assert found.name == tmp_path.name and found.corpus == tmp_path / "corpus.jsonl"
+    assert benchmark.name == tmp_path.name and benchmark.corpus == tmp_path / "corpus.jsonl"
 
 
 def test_null_queries_are_left_out(tmp_path: Path) -> None:
     lines = [query(1), query(2, metadata={"evidence": []}), query(3)]
-    found = read_benchmark(folder(tmp_path, "\n".join(lines), HEADER + "q1\td1\t1\nq3\td1\t0\nq9\td1\t1\n"))
-    assert [item.query_id for item in found.queries] == ["q1"]
+    benchmark = read_benchmark(folder(tmp_path, "\n".join(lines), HEADER + "q1\td1\t1\nq3\td1\t0\nq9\td1\t1\n"))
+    assert [item.query_id for item in benchmark.queries] == ["q1"]
 
 
 @pytest.mark.parametrize(("second", "official"), [({"metadata": EVIDENCE}, True), ({}, False)])
@@ -45,18 +45,18 @@ def test_scoring_is_official_where_every_query_has_facts(
     tmp_path: Path, second: dict[str, object], official: bool
 ) -> None:
     lines = [query(1, metadata=EVIDENCE), query(2, **second)]
-    found = read_benchmark(folder(tmp_path, "\n".join(lines), HEADER + "q1\td1\t1\nq2\td1\t1\n"))
-    assert len(found.queries) == 2 and found.official is official
+    benchmark = read_benchmark(folder(tmp_path, "\n".join(lines), HEADER + "q1\td1\t1\nq2\td1\t1\n"))
+    assert len(benchmark.queries) == 2 and benchmark.official is official
 
 
 def test_a_file_of_judgements_without_a_header_loses_none(tmp_path: Path) -> None:
-    found = read_benchmark(folder(tmp_path, query(1), "q1\td1\t1\nq1\td2\t1\n"))
-    assert found.queries[0].relevant == {"d1": 1, "d2": 1}
+    benchmark = read_benchmark(folder(tmp_path, query(1), "q1\td1\t1\nq1\td2\t1\n"))
+    assert benchmark.queries[0].relevant == {"d1": 1, "d2": 1}
 
 
 def test_a_quotation_mark_is_part_of_an_id(tmp_path: Path) -> None:
-    found = read_benchmark(folder(tmp_path, query(1) + "\n" + query(2), HEADER + 'q1\t"d1\t1\nq2\td2"\t1\n'))
-    assert [item.relevant for item in found.queries] == [{'"d1': 1}, {'d2"': 1}]
+    benchmark = read_benchmark(folder(tmp_path, query(1) + "\n" + query(2), HEADER + 'q1\t"d1\t1\nq2\td2"\t1\n'))
+    assert [item.relevant for item in benchmark.queries] == [{'"d1': 1}, {'d2"': 1}]
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ def test_a_broken_judgement_is_named_by_its_line(tmp_path: Path, line: str) -> N
 
 @pytest.mark.parametrize("metadata", ["text", 3, [1], {"evidence": "text"}, {"evidence": ["text", {"fact": ""}]}])
 def test_metadata_of_another_shape_gives_no_facts(tmp_path: Path, metadata: object) -> None:
-    found = read_benchmark(folder(tmp_path, query(1, metadata=metadata), HEADER + "q1\td1\t1\n"))
-    assert found.queries[0].facts == () and not found.official
+    benchmark = read_benchmark(folder(tmp_path, query(1, metadata=metadata), HEADER + "q1\td1\t1\n"))
+    assert benchmark.queries[0].facts == () and not benchmark.official
 
 
 @pytest.mark.parametrize("name", ["queries.jsonl", "qrels.tsv"])

@@ -32,11 +32,11 @@ def grams(text: str, size: int = 4) -> set[Gram]:
 
 def copied(query: Query, documents: Mapping[str, Document]) -> set[Gram]:
     """The word 4-grams that a query shares with one of its gold documents."""
-    found: set[Gram] = set()
+    shared: set[Gram] = set()
     for gold in query["gold"]:
         document = documents[gold]
-        found |= grams(query["text"]) & grams(f"{document.doc_id}\n{document.title}\n{document.text}")
-    return found
+        shared |= grams(query["text"]) & grams(f"{document.doc_id}\n{document.title}\n{document.text}")
+    return shared
 
 
 def quoted_modules(text: str) -> list[str]:
@@ -54,8 +54,8 @@ def queries() -> list[Query]:
 
 @pytest.fixture(scope="module")
 def documents() -> dict[str, Document]:
-    found = (item for item in read_source("python-stdlib") if isinstance(item, Document))
-    return {document.doc_id: document for document in found}
+    items = (item for item in read_source("python-stdlib") if isinstance(item, Document))
+    return {document.doc_id: document for document in items}
 
 
 def test_every_line_has_the_documented_fields(queries: list[Query]) -> None:

@@ -61,13 +61,13 @@ def docid_of(head: CorpusView) -> dict[str, int]:
 def test_withheld_sentences_are_in_no_text_that_is_searched(head: CorpusView) -> None:
     queries = queries_of(head)
     without = withheld_sentences(head, queries, docid_of(head))
-    assert len(without) == len(DOCUMENTS) and all(len(found) == 1 for found in without.values())
+    assert len(without) == len(DOCUMENTS) and all(len(withheld) == 1 for withheld in without.values())
     inputs = passage_inputs(head, without)
     lexical = build_lexical(head, without)
-    for docid, found in without.items():
-        left = [sentence for sentence in head.passages[docid].sentences if sentence not in found]
+    for docid, withheld in without.items():
+        left = [sentence for sentence in head.passages[docid].sentences if sentence not in withheld]
         assert list(inputs[docid].sentences) == left and len(left) == 2
-        assert not any(sentence in " ".join(inputs[docid].texts) for sentence in found)
+        assert not any(sentence in " ".join(inputs[docid].texts) for sentence in withheld)
     words = tokenize(["Lisbon"])[0]
     assert lexical.passage_scores(words).max() == lexical.sentence_scores(words).max() == 0
     whole = build_lexical(head)
@@ -79,7 +79,7 @@ def test_withheld_sentences_are_in_no_text_that_is_searched(head: CorpusView) ->
 def test_every_second_query_sees_the_whole_passage(head: CorpusView) -> None:
     queries = queries_of(head)
     without = withheld_sentences(head, queries, docid_of(head))
-    given_up = {sentence for found in without.values() for sentence in found}
+    given_up = {sentence for withheld in without.values() for sentence in withheld}
     assert given_up == {query.withheld[0] for query in queries[::2]}
     assert not given_up & {query.withheld[0] for query in queries[1::2]}
 
@@ -96,7 +96,7 @@ picked = st.lists(st.tuples(st.integers(0, 5), st.sets(st.integers(0, 2), max_si
 
 @settings(max_examples=40)
 @given(picked)
-def test_at_least_one_sentence_stays_whatever_is_asked(head: CorpusView, asked: list[tuple[int, set[int]]]) -> None:
+def test_at_least_one_sentence_stays_whatever_is_asked(head: CorpusView, picks: list[tuple[int, set[int]]]) -> None:
     queries = [
         SyntheticQuery(
             "x",
@@ -107,13 +107,13 @@ def test_at_least_one_sentence_stays_whatever_is_asked(head: CorpusView, asked: 
             0,
             tuple(head.passages[docid].sentences[place] for place in places),
         )
-        for docid, places in asked
+        for docid, places in picks
     ]
     without = withheld_sentences(head, queries, docid_of(head))
-    wanted = [(docid, places) for docid, places in asked[::2] if places]
-    for docid, found in without.items():
-        own = set(head.passages[docid].sentences)
-        assert found and found < own
+    wanted = [(docid, places) for docid, places in picks[::2] if places]
+    for docid, withheld in without.items():
+        sentences = set(head.passages[docid].sentences)
+        assert withheld and withheld < sentences
         assert passage_inputs(head, without)[docid].sentences
     assert set(without) == {docid for docid, places in wanted if len(places) < 3}
 
@@ -140,11 +140,11 @@ class Tuner:
     def __call__(self, queries: list[SyntheticQuery], noise: bool = False) -> FusionTuning:
         def rows(without: Mapping[int, frozenset[str]]) -> Rows:
             self.asked.append(without)
-            found, _ = encode_rows(minilm(), self.cache, passage_inputs(self.head, without), 4)
+            encoded, _ = encode_rows(minilm(), self.cache, passage_inputs(self.head, without), 4)
             if noise:
-                turned = np.random.default_rng(0).standard_normal(found.vectors.shape).astype(np.float32)
-                found = Rows((turned / np.linalg.norm(turned, axis=1, keepdims=True)).astype(np.float16), found.starts)
-            return found
+                turned = np.random.default_rng(0).standard_normal(encoded.vectors.shape).astype(np.float32)
+                encoded = Rows((turned / np.linalg.norm(turned, axis=1, keepdims=True)).astype(np.float16), encoded.starts)
+            return encoded
 
         return tune(self.head, queries, minilm(), rows, 20.0, RetrievalSettings(pool=20))
 
@@ -160,7 +160,7 @@ def test_rows_are_asked_for_without_the_withheld_sentences(head: CorpusView, tun
 
 def test_a_model_without_sense_gets_no_part_in_the_answer(head: CorpusView, tuner: Tuner, tuned: FusionTuning) -> None:
     noise = tuner(queries_of(head), noise=True)
-    parts = [sum(found.fusion.weights[name] for name in MODEL) for found in (noise, tuned)]
+    parts = [sum(tuning.fusion.weights[name] for name in MODEL) for tuning in (noise, tuned)]
     assert parts[0] < 0.5 * parts[1]
     assert noise.mrr["generative"] < 0.3 < noise.mrr["lexical"]
     assert noise.default_mode != "generative"

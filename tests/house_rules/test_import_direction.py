@@ -85,24 +85,24 @@ def root_of(name: str) -> str:
 
 def violations(source: str, module: str, is_package: bool = False) -> list[str]:
     """What is wrong with the imports of `source`, the text of the dotted `module`: one line each, empty if nothing."""
-    own, rank = layer(module), {name: place for place, name in enumerate(("", *ORDER))}
+    own_layer, rank = layer(module), {name: place for place, name in enumerate(("", *ORDER))}
     package = module if is_package else module.rpartition(".")[0]
-    found = []
-    if root_of(module) == "genret_ops" and own not in rank:
+    problems = []
+    if root_of(module) == "genret_ops" and own_layer not in rank:
         return [f"{module}: has no place in the order of layers"]
     for name, line, lazy in imports(ast.parse(source), package):
         root = root_of(name)
-        if root in FORBIDDEN[root_of(module)] and not (own == "cli" and lazy):
-            found.append(f"{module}:{line} imports {name}")
+        if root in FORBIDDEN[root_of(module)] and not (own_layer == "cli" and lazy):
+            problems.append(f"{module}:{line} imports {name}")
         if root_of(module) == "validations" and (
             (root == "dagster" and module != BRIDGE) or (root == "great_expectations" and not lazy)
         ):
-            found.append(f"{module}:{line} imports {name}")
+            problems.append(f"{module}:{line} imports {name}")
         if root_of(module) == "clients" and root == "genret_ops" and layer(name) != "errors":
-            found.append(f"{module}:{line} imports {name}")
-        if root == root_of(module) == "genret_ops" and layer(name) in rank and rank[layer(name)] > rank[own]:
-            found.append(f"{module}:{line} imports {name}, a layer above its own")
-    return found
+            problems.append(f"{module}:{line} imports {name}")
+        if root == root_of(module) == "genret_ops" and layer(name) in rank and rank[layer(name)] > rank[own_layer]:
+            problems.append(f"{module}:{line} imports {name}, a layer above its own")
+    return problems
 
 
 def modules() -> Iterator[tuple[str, Path]]:
@@ -114,12 +114,12 @@ def modules() -> Iterator[tuple[str, Path]]:
 
 
 def test_every_module_imports_only_what_lies_below_it() -> None:
-    found = [
+    problems = [
         line
         for name, path in modules()
         for line in violations(path.read_text(encoding="utf-8"), name, path.name == "__init__.py")
     ]
-    assert not found, "\n".join(found)
+    assert not problems, "\n".join(problems)
 
 
 def test_the_modules_were_found() -> None:

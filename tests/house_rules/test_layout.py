@@ -30,18 +30,18 @@ def files() -> Iterator[Path]:
 
 def matches(pattern: re.Pattern[str], text: str) -> list[tuple[int, str]]:
     """(line number, what was found) of each match in `text`."""
-    return [(text.count("\n", 0, found.start()) + 1, found.group()) for found in pattern.finditer(text)]
+    return [(text.count("\n", 0, match.start()) + 1, match.group()) for match in pattern.finditer(text)]
 
 
 @pytest.mark.parametrize("pattern", [REGISTRY, MACHINE_PATH], ids=["registry host", "machine path"])
 def test_no_file_names_a_registry_or_a_machine(pattern: re.Pattern[str]) -> None:
-    found = [
+    problems = [
         f"{path.relative_to(ROOT)}:{line}: {text}"
         for path in files()
         if b"\0" not in (content := path.read_bytes())
         for line, text in matches(pattern, content.decode("utf-8", "replace"))
     ]
-    assert not found, "\n".join(found)
+    assert not problems, "\n".join(problems)
 
 
 def test_every_module_is_short() -> None:

@@ -18,21 +18,21 @@ def test_nothing_else_that_takes_long_delays_a_batch() -> None:
         time.sleep(0.2)
         return [search * 2 for search in searches]
 
-    async def asked() -> list[Any]:
+    async def answers() -> list[Any]:
         batcher, busy = Batcher(answering, 2), threading.Event()
         loop, state = asyncio.get_running_loop(), object()
         loop.set_default_executor(ThreadPoolExecutor(1))
         occupied = loop.run_in_executor(None, busy.wait)
         running = asyncio.create_task(batcher.run())
         try:
-            found: Any = batcher.answer(state, [1, 2, 3])  # type: ignore[arg-type]
-            return list(await asyncio.wait_for(found, 10))
+            pending: Any = batcher.answer(state, [1, 2, 3])  # type: ignore[arg-type]
+            return list(await asyncio.wait_for(pending, 10))
         finally:
             busy.set()
             await occupied
             running.cancel()
 
-    assert asyncio.run(asked()) == [2, 4, 6]
+    assert asyncio.run(answers()) == [2, 4, 6]
     assert max(waits[:2]) < 0.2 <= waits[2], "the third waited for the first two"
 
 
@@ -40,15 +40,15 @@ def test_a_search_that_fails_fails_alone() -> None:
     def answering(state: Any, searches: Sequence[Any], waited: Sequence[float]) -> list[Any]:
         return [6 // search for search in searches]
 
-    async def asked() -> list[Any]:
+    async def answers() -> list[Any]:
         batcher, state = Batcher(answering, 4), object()
         running = asyncio.create_task(batcher.run())
         try:
-            waiting: Any = [batcher.answer(state, own) for own in ([1], [0], [2, 3])]  # type: ignore[arg-type]
+            waiting: Any = [batcher.answer(state, batch) for batch in ([1], [0], [2, 3])]  # type: ignore[arg-type]
             return await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 10)
         finally:
             running.cancel()
 
-    first, broken, others = asyncio.run(asked())
+    first, broken, others = asyncio.run(answers())
     assert (first, others) == ([6], [3, 2])
     assert isinstance(broken, ZeroDivisionError)

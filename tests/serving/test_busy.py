@@ -74,8 +74,8 @@ def test_no_search_waits_for_what_waits_for_files_and_databases(small_home: Path
         loop.set_default_executor(ThreadPoolExecutor(1))
         waiting = loop.run_in_executor(None, over.wait)  # as for a database server that does not answer
         try:
-            asked = search.search(worker, Caller("anybody"), SearchRequest(query="visitors", mode="lexical", k=1))
-            return await asyncio.wait_for(asked, 30)
+            pending = search.search(worker, Caller("anybody"), SearchRequest(query="visitors", mode="lexical", k=1))
+            return await asyncio.wait_for(pending, 30)
         finally:
             over.set()
             await waiting

@@ -39,8 +39,8 @@ def outside(service: Service) -> tuple[set[str], set[str]]:
     """(ids of the documents of others, words that only these hold)."""
     head = open_release(Home(service.home))[1].index.head
     inside = {doc_id for doc_id, document in head.documents.items() if document.metadata.get("team") == TEAM}
-    own = " ".join(head.documents[doc_id].text for doc_id in inside)
-    return set(head.documents) - inside, {"warehouse", "Smoke", "Athens", "harvested"} - set(own.split())
+    text = " ".join(head.documents[doc_id].text for doc_id in inside)
+    return set(head.documents) - inside, {"warehouse", "Smoke", "Athens", "harvested"} - set(text.split())
 
 
 queries = st.lists(st.sampled_from(WORDS), min_size=1, max_size=5).map(" ".join) | st.text(min_size=1, max_size=30)
@@ -65,18 +65,18 @@ searches = st.fixed_dictionaries(
     ]
 )
 def test_no_search_returns_a_row_outside(
-    service: Service, secret: str, outside: tuple[set[str], set[str]], asked: list[dict[str, Any]]
+    service: Service, secret: str, outside: tuple[set[str], set[str]], batch: list[dict[str, Any]]
 ) -> None:
     ids, words = outside
-    for path, body in [("/v1/search", asked[0]), ("/v1/search/batch", {"searches": asked})]:
-        status, found = service.call("POST", path, body, secret)
-        assert status in {200, 403, 422}, found
-        for result in found.get("results", [found]):
+    for path, body in [("/v1/search", batch[0]), ("/v1/search/batch", {"searches": batch})]:
+        status, answer = service.call("POST", path, body, secret)
+        assert status in {200, 403, 422}, answer
+        for result in answer.get("results", [answer]):
             for hit in result.get("hits", []):
                 assert hit["metadata"]["team"] == TEAM
                 assert hit["doc_id"] not in ids
-        told = json.dumps(found)
-        assert not [word for word in words if word in told and word not in json.dumps(asked)]
+        text = json.dumps(answer)
+        assert not [word for word in words if word in text and word not in json.dumps(batch)]
 
 
 def test_no_document_outside_is_read_withdrawn_or_replaced(
@@ -84,8 +84,8 @@ def test_no_document_outside_is_read_withdrawn_or_replaced(
 ) -> None:
     for doc_id in sorted(outside[0]):
         for method in ("GET", "DELETE"):
-            status, found = service.document(doc_id, method, secret)
-            assert (status, found["error"]["code"]) == (404, "no_document")
+            status, refusal = service.document(doc_id, method, secret)
+            assert (status, refusal["error"]["code"]) == (404, "no_document")
     assert service.document("coffee.md", token=secret)[0] == 200
     writer = token(service.home, "writer", "write")
     blue = {"id": "waiting.md", "text": "words", "metadata": {"team": "Blue Team"}}
@@ -98,28 +98,28 @@ def test_no_document_outside_is_read_withdrawn_or_replaced(
 
 
 def test_attributes_count_what_is_inside(service: Service, secret: str) -> None:
-    _, found = service.call("GET", "/v1/attributes", token=secret)
-    assert found["attributes"] == [{"name": "team", "distinct": 1, "values": {TEAM: 4}}]
+    _, response = service.call("GET", "/v1/attributes", token=secret)
+    assert response["attributes"] == [{"name": "team", "distinct": 1, "values": {TEAM: 4}}]
 
 
 def test_feedback_on_what_is_outside_is_refused(service: Service, secret: str) -> None:
-    asked = {"query": "where to park", "doc_id": "parking.md", "relevant": True}
-    assert service.call("POST", "/v1/feedback", asked, secret)[0] == 404
+    feedback = {"query": "where to park", "doc_id": "parking.md", "relevant": True}
+    assert service.call("POST", "/v1/feedback", feedback, secret)[0] == 404
 
 
 def test_nobody_is_let_in_without_a_token_while_one_is_limited(service: Service, secret: str) -> None:
     for method, path, body in [("POST", "/v1/search", {"query": "bees"}), ("GET", "/v1/releases", None)]:
-        status, found = service.call(method, path, body)
-        assert (status, found["error"]["code"]) == (401, "no_token")
-        assert "one of the tokens is limited by filters" in found["error"]["message"]
+        status, refusal = service.call(method, path, body)
+        assert (status, refusal["error"]["code"]) == (401, "no_token")
+        assert "one of the tokens is limited by filters" in refusal["error"]["message"]
     assert service.search("bees", token(service.home, "sees all"))["hits"]
 
 
-def test_nothing_is_told_of_the_whole_corpus(service: Service, secret: str) -> None:
+def test_nothing_is_revealed_about_the_whole_corpus(service: Service, secret: str) -> None:
     (release,) = service.call("GET", "/v1/releases", token=secret)[1]["releases"]
     assert release["release"] == "r1" and {"gate", "metrics"}.isdisjoint(release)
     headers = {"Authorization": f"Bearer {secret}"}
     assert service.raw("GET", "/metrics", headers=headers)[0] == 403
     with limited(service.home, "admin of the red", "admin", team=TEAM) as admin:
-        status, found = service.call("GET", "/v1/shadow", token=admin)
-    assert (status, found["error"]["code"]) == (403, "outside")
+        status, refusal = service.call("GET", "/v1/shadow", token=admin)
+    assert (status, refusal["error"]["code"]) == (403, "outside")

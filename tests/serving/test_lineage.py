@@ -9,11 +9,11 @@ def test_a_release_and_an_answer_are_traced_and_every_hash_of_it_holds(service: 
     auditor = token(service.home, "auditor", "admin")
     status, release = service.call("GET", "/v1/lineage/champion", token=auditor)
     assert status == 200 and release["lineage"]["release"]["release"] == "r1"
-    asked = {"query": "descale the espresso machine", "mode": "generative"}
-    status, why = service.call("POST", "/v1/lineage/answers", asked, auditor)
-    assert status == 200 and why["lineage"]["answer"]["doc_id"] == service.search(**asked)["hits"][0]["doc_id"]
-    for found in (release, why):
-        assert {one["state"] for one in check(Home(service.home), found["lineage"])} == {SAME}
+    search = {"query": "descale the espresso machine", "mode": "generative"}
+    status, why = service.call("POST", "/v1/lineage/answers", search, auditor)
+    assert status == 200 and why["lineage"]["answer"]["doc_id"] == service.search(**search)["hits"][0]["doc_id"]
+    for trace in (release, why):
+        assert {verdict["state"] for verdict in check(Home(service.home), trace["lineage"])} == {SAME}
 
 
 def test_nobody_else_is_told(service: Service) -> None:
@@ -26,13 +26,13 @@ def test_nobody_else_is_told(service: Service) -> None:
 
 def test_what_is_not_there_is_said(service: Service) -> None:
     auditor = token(service.home, "auditor again", "admin")
-    status, found = service.call("GET", "/v1/lineage/r99", token=auditor)
-    assert status == 404 and "r99" in found["error"]["message"]
-    status, found = service.call("POST", "/v1/lineage/answers", {"query": "coffee", "rank": 100}, auditor)
-    assert status == 404 and "no answer of rank 100" in found["error"]["message"]
+    status, refusal = service.call("GET", "/v1/lineage/r99", token=auditor)
+    assert status == 404 and "r99" in refusal["error"]["message"]
+    status, refusal = service.call("POST", "/v1/lineage/answers", {"query": "coffee", "rank": 100}, auditor)
+    assert status == 404 and "no answer of rank 100" in refusal["error"]["message"]
 
 
 def test_its_limits_are_those_of_a_search(service: Service) -> None:
     auditor = token(service.home, "auditor of limits", "admin")
-    for asked in ({"query": "coffee", "rank": 101}, {"query": "c" * 2001}):
-        assert service.call("POST", "/v1/lineage/answers", asked, auditor)[0] == 422
+    for body in ({"query": "coffee", "rank": 101}, {"query": "c" * 2001}):
+        assert service.call("POST", "/v1/lineage/answers", body, auditor)[0] == 422

@@ -46,7 +46,7 @@ def ask(service: Service, each: int, secret: str | None, team: str | None = None
     ids = {"documents": [*IDS], "lineage": ["r1", "champion", "r99"], "tickets": ["0" * 32]}
     statuses = Counter[int]()
 
-    def one(case: Any, aim: random.Random) -> None:
+    def check_case(case: Any, aim: random.Random) -> None:
         if aim.random() < 0.7:
             aimed(case, ids, aim)
         headers = {"Authorization": f"Bearer {secret}"} if secret else {}
@@ -55,18 +55,18 @@ def ask(service: Service, each: int, secret: str | None, team: str | None = None
         assert answer.status_code < 500, answer.text
         assert "Traceback" not in answer.text
         case.validate_response(answer, checks=_CHECKS)
-        found = answer.json()
-        if "ticket" in found:
-            ids["tickets"].append(found["ticket"])
+        payload = answer.json()
+        if "ticket" in payload:
+            ids["tickets"].append(payload["ticket"])
         if team is not None and answer.status_code == 200:
-            assert set(teams(found)) <= {team}
+            assert set(teams(payload)) <= {team}
 
     quick = settings(max_examples=each, database=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     described = schemathesis.openapi.from_dict(service.call("GET", "/docs.json")[1])
     for operation in described.get_all_operations():
         wanted = statuses.total() + each
         while statuses.total() < wanted:  # where there is little to choose, all of it is chosen again
-            quick(given(case=operation.ok().as_strategy(), aim=st.randoms(use_true_random=True))(one))()
+            quick(given(case=operation.ok().as_strategy(), aim=st.randoms(use_true_random=True))(check_case))()
     return statuses
 
 
@@ -80,14 +80,14 @@ def aimed(case: Any, ids: Mapping[str, Sequence[str]], aim: random.Random) -> No
             part[name] = aim.choice(THERE[name])
 
 
-def teams(found: Any) -> Iterator[str | None]:
+def teams(payload: Any) -> Iterator[str | None]:
     """The team of every document in an answer, and every team that can be filtered by."""
-    if isinstance(found, dict):
-        if "metadata" in found:
-            yield found["metadata"].get("team")
-        if found.get("name") == "team":
-            yield from found["values"]
-    for part in found.values() if isinstance(found, dict) else found if isinstance(found, list) else ():
+    if isinstance(payload, dict):
+        if "metadata" in payload:
+            yield payload["metadata"].get("team")
+        if payload.get("name") == "team":
+            yield from payload["values"]
+    for part in payload.values() if isinstance(payload, dict) else payload if isinstance(payload, list) else ():
         yield from teams(part)
 
 
@@ -145,12 +145,12 @@ def test_examples_tell_nothing_of_the_corpus_where_a_token_is_needed(service: Se
 def test_ten_thousand_requests_break_nothing(home_copy: Path) -> None:
     with served(home_copy) as service:
         before = state(home_copy)
-        found = ask(service, 150, None)
+        statuses = ask(service, 150, None)
         assert state(home_copy) == before
         with limited(home_copy, "red soak", "write", team=TEAM) as secret:
-            found += ask(service, 350, secret, TEAM)
-        found += ask(service, 500, token(home_copy, "soak", "admin"))
-        print(dict(found))
-        assert found.total() >= 10_000
-        assert found[200] + found[202] >= 0.3 * found.total(), found
+            statuses += ask(service, 350, secret, TEAM)
+        statuses += ask(service, 500, token(home_copy, "soak", "admin"))
+        print(dict(statuses))
+        assert statuses.total() >= 10_000
+        assert statuses[200] + statuses[202] >= 0.3 * statuses.total(), statuses
         assert json.loads(service.raw("GET", "/readyz")[1])["ready"]

@@ -67,13 +67,13 @@ def test_the_folder_itself_is_served_as_well(packed: Path) -> None:
 def test_the_answers_are_the_same(running: Service, service: Service) -> None:
     for mode in MODES:
         for query in ("where do visitors park", "according to Red Team, how is toner changed"):
-            ours, theirs = (one.search(query, mode=mode, explain=True) for one in (running, service))
+            ours, theirs = (server.search(query, mode=mode, explain=True) for server in (running, service))
             assert ours["content_hash"] == theirs["content_hash"]
             assert [hit["passage_id"] for hit in ours["hits"]] == [hit["passage_id"] for hit in theirs["hits"]]
-            scores = [[hit["score"] for hit in one["hits"]] for one in (ours, theirs)]
+            scores = [[hit["score"] for hit in answer["hits"]] for answer in (ours, theirs)]
             assert scores[0] == pytest.approx(scores[1], abs=1e-5)
     assert running.document("parking.md")[1]["text"] == service.document("parking.md")[1]["text"]
-    assert [one["release"] for one in running.call("GET", "/v1/releases")[1]["releases"]] == ["r1"]
+    assert [release["release"] for release in running.call("GET", "/v1/releases")[1]["releases"]] == ["r1"]
 
 
 def test_changes_are_refused_in_words(running: Service) -> None:
@@ -83,9 +83,9 @@ def test_changes_are_refused_in_words(running: Service) -> None:
         ("DELETE", "/v1/documents/parking.md", None),
         ("POST", "/v1/feedback", {"query": "q", "doc_id": "parking.md", "relevant": True}),
     ]:
-        status, found = running.call(method, path, body, secret)
-        assert (status, found["error"]["code"]) == (409, "packed")
-        assert "packed release" in found["error"]["message"]
+        status, refusal = running.call(method, path, body, secret)
+        assert (status, refusal["error"]["code"]) == (409, "packed")
+        assert "packed release" in refusal["error"]["message"]
 
 
 def test_a_changed_byte_is_seen(packed: Path, tmp_path: Path) -> None:

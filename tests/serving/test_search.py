@@ -25,13 +25,13 @@ def opened(service: Service) -> tuple[Release, Retriever]:
 @pytest.mark.parametrize("mode", [None, *MODES])
 def test_an_answer_is_the_librarys_own(service: Service, opened: tuple[Release, Retriever], mode: str | None) -> None:
     release, retriever = opened
-    found = service.search(QUERY, k=5, mode=mode, explain=True)
+    answer = service.search(QUERY, k=5, mode=mode, explain=True)
     expected = explain.answer(release.number, retriever, retriever.search(QUERY, 5, mode))
-    assert (found["release"], found["content_hash"]) == ("r1", release.content_hash)
-    assert (found["mode"], found["plan"]) == (expected["mode"], expected["plan"])
-    assert set(found["seconds"]) == {"encoder", "total"}
-    assert [without_scores(hit) for hit in found["hits"]] == [without_scores(hit) for hit in expected["hits"]]
-    for ours, theirs in zip(found["hits"], expected["hits"], strict=True):
+    assert (answer["release"], answer["content_hash"]) == ("r1", release.content_hash)
+    assert (answer["mode"], answer["plan"]) == (expected["mode"], expected["plan"])
+    assert set(answer["seconds"]) == {"encoder", "total"}
+    assert [without_scores(hit) for hit in answer["hits"]] == [without_scores(hit) for hit in expected["hits"]]
+    for ours, theirs in zip(answer["hits"], expected["hits"], strict=True):
         assert ours["score"] == pytest.approx(theirs["score"], abs=1e-5)
 
 
@@ -40,7 +40,7 @@ def without_scores(hit: dict[str, Any]) -> dict[str, Any]:
     return {**{name: value for name, value in hit.items() if name != "score"}, "found_by": found_by}
 
 
-def test_the_account_is_told_where_it_is_asked_for(service: Service) -> None:
+def test_the_account_is_given_where_it_is_asked_for(service: Service) -> None:
     plain, explained = service.search(QUERY), service.search(QUERY, explain=True)
     assert {"found_by", "evidence"}.isdisjoint(plain["hits"][0])
     assert explained["hits"][0]["evidence"] == "Visitors park behind the warehouse; the barrier opens at six."
@@ -58,20 +58,20 @@ def test_filters_are_guarantees(service: Service) -> None:
 
 def test_a_batch_is_answered_by_one_release(service: Service) -> None:
     searches = [{"query": QUERY, "mode": mode, "k": 3} for mode in MODES]
-    status, found = service.call("POST", "/v1/search/batch", {"searches": searches})
-    assert (status, found["release"], len(found["results"])) == (200, "r1", 4)
-    for asked, result in zip(searches, found["results"], strict=True):
-        single = service.search(**asked)["hits"]  # type: ignore[arg-type]
+    status, answer = service.call("POST", "/v1/search/batch", {"searches": searches})
+    assert (status, answer["release"], len(answer["results"])) == (200, "r1", 4)
+    for search, result in zip(searches, answer["results"], strict=True):
+        single = service.search(**search)["hits"]  # type: ignore[arg-type]
         assert [hit["passage_id"] for hit in result["hits"]] == [hit["passage_id"] for hit in single]
 
 
 def test_a_document_is_read_with_its_passages(service: Service) -> None:
-    status, found = service.document("parking.md")
-    assert (status, found["title"], found["metadata"]) == (200, "Where to leave a car", {"team": "Blue Team"})
-    assert "the barrier opens at six" in found["passages"][0]["text"]
-    assert found["passages"][0]["state"] == "learned"
-    status, found = service.document("no/such/document")
-    assert (status, found["error"]["code"]) == (404, "no_document")
+    status, document = service.document("parking.md")
+    assert (status, document["title"], document["metadata"]) == (200, "Where to leave a car", {"team": "Blue Team"})
+    assert "the barrier opens at six" in document["passages"][0]["text"]
+    assert document["passages"][0]["state"] == "learned"
+    status, refusal = service.document("no/such/document")
+    assert (status, refusal["error"]["code"]) == (404, "no_document")
 
 
 def test_what_can_be_filtered_by_and_what_there_is(service: Service) -> None:
@@ -82,7 +82,7 @@ def test_what_can_be_filtered_by_and_what_there_is(service: Service) -> None:
     assert (releases["release"], releases["refused"]) == ("r1", None)
     (release,) = releases["releases"]
     assert (release["release"], release["content_hash"]) == ("r1", service.search(QUERY)["content_hash"])
-    assert release["gate"]["passed"] and "reachable" in [one["name"] for one in release["gate"]["criteria"]]
+    assert release["gate"]["passed"] and "reachable" in [criterion["name"] for criterion in release["gate"]["criteria"]]
 
 
 @pytest.mark.parametrize(
@@ -103,15 +103,15 @@ def test_what_can_be_filtered_by_and_what_there_is(service: Service) -> None:
     ],
 )
 def test_a_wrong_search_is_refused_in_words(service: Service, asked: Any, status: int, words: str) -> None:
-    found_status, found = service.call("POST", "/v1/search", asked)
-    assert found_status == status
-    assert words in found["error"]["message"]
-    assert found["error"].keys() == {"code", "message"}
+    actual_status, refusal = service.call("POST", "/v1/search", asked)
+    assert actual_status == status
+    assert words in refusal["error"]["message"]
+    assert refusal["error"].keys() == {"code", "message"}
 
 
 def test_a_batch_that_is_too_long_is_refused(service: Service) -> None:
-    status, found = service.call("POST", "/v1/search/batch", {"searches": [{"query": "x"}] * 65})
-    assert (status, found["error"]["code"]) == (422, "too_many")
+    status, refusal = service.call("POST", "/v1/search/batch", {"searches": [{"query": "x"}] * 65})
+    assert (status, refusal["error"]["code"]) == (422, "too_many")
 
 
 @pytest.mark.parametrize(
@@ -124,9 +124,9 @@ def test_a_batch_that_is_too_long_is_refused(service: Service) -> None:
     ],
 )
 def test_a_wrong_path_or_method_is_refused_in_json(service: Service, method: str, path: str, status: int) -> None:
-    found_status, found = service.call(method, path, {})
-    assert found_status == status
-    assert found["error"]["code"] in {"no_such_path", "method"}
+    actual_status, refusal = service.call(method, path, {})
+    assert actual_status == status
+    assert refusal["error"]["code"] in {"no_such_path", "method"}
 
 
 def test_an_unknown_query_parameter_is_refused(service: Service) -> None:
@@ -144,15 +144,15 @@ def test_probes_description_and_page_are_there(service: Service) -> None:
     assert service.call("GET", "/readyz") == (200, {"ready": True, "release": "r1", "refused": None})
     _, described = service.call("GET", "/docs.json")
     assert described["openapi"].startswith("3.1")
-    assert all(one["summary"] for path in described["paths"].values() for one in path.values())
+    assert all(operation["summary"] for path in described["paths"].values() for operation in path.values())
     status, page = service.raw("GET", "/docs")
     assert status == 200
     assert not [word for word in (b"http://", b"https://") if word in page], "the page loads nothing from elsewhere"
 
 
-def test_a_port_that_is_taken_is_told_in_words(service: Service, genret: Genret) -> None:
-    told = genret("serve", "--port", str(service.port), home=service.home, code=1).stderr
-    assert told.strip().splitlines()[-1] == f"genret: port {service.port} is taken: choose another with --port"
+def test_a_taken_port_is_reported_in_words(service: Service, genret: Genret) -> None:
+    output = genret("serve", "--port", str(service.port), home=service.home, code=1).stderr
+    assert output.strip().splitlines()[-1] == f"genret: port {service.port} is taken: choose another with --port"
 
 
 def test_metrics_count_and_name_no_document(service: Service) -> None:
@@ -179,5 +179,5 @@ def figure(text: str, name: str) -> float:
 
 @pytest.mark.parametrize("name", ["a" * 300, "..%2F..%2Ftokens", "A" * 32, "a" * 32, "%00"])
 def test_what_is_no_ticket_is_not_looked_for(service: Service, name: str) -> None:
-    status, found = service.call("GET", f"/v1/tickets/{name}")
-    assert (status, found["error"]["code"]) == (404, "no_ticket")
+    status, refusal = service.call("GET", f"/v1/tickets/{name}")
+    assert (status, refusal["error"]["code"]) == (404, "no_ticket")

@@ -25,8 +25,8 @@ def test_a_body_that_stalls_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/v1/search", "query_string": b"", "client": ("127.0.0.1", 1)}
-    asked = {**scope, "headers": [(b"host", b"localhost")]}
-    asyncio.run(asyncio.wait_for(make_app(Worker(tmp_path))(asked, receive, send), 10))  # type: ignore[arg-type]
+    request_scope = {**scope, "headers": [(b"host", b"localhost")]}
+    asyncio.run(asyncio.wait_for(make_app(Worker(tmp_path))(request_scope, receive, send), 10))  # type: ignore[arg-type]
     start, body = sent
     assert start["status"] == 408 and (b"connection", b"close") in start["headers"]
     assert json.loads(body["body"])["error"]["code"] == "too_slow"

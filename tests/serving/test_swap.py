@@ -42,7 +42,7 @@ def running(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def test_the_candidate_answers_unseen(running: Running) -> None:
     admin = token(running.service.home, "admin", "admin")
-    wait_for(lambda: asked_and_compared(running.service, admin), "no comparison")
+    wait_for(lambda: search_is_compared(running.service, admin), "no comparison")
     (log,) = (running.service.home / "shadow").glob("*.jsonl")
     rows = [json.loads(line) for line in log.read_text().splitlines()]
     assert {(row["champion"], row["candidate"]) for row in rows} == {("r1", "r2")}
@@ -51,16 +51,16 @@ def test_the_candidate_answers_unseen(running: Running) -> None:
     assert "genret_shadow_answers_total" in running.service.raw("GET", "/metrics")[1].decode()
 
 
-def asked_and_compared(service: Service, admin: str) -> bool:
+def search_is_compared(service: Service, admin: str) -> bool:
     assert service.search(QUERIES[0], mode="generative")["release"] == "r1", "the champion's answer is the one given"
-    status, found = service.call("GET", "/v1/shadow", token=admin)
-    assert (status, found["candidate"]) == (200, "r2")
-    return bool(found["compared"])
+    status, shadow = service.call("GET", "/v1/shadow", token=admin)
+    assert (status, shadow["candidate"]) == (200, "r2")
+    return bool(shadow["compared"])
 
 
 def test_ten_thousand_comparisons_are_enough(running: Running) -> None:
     admin = token(running.service.home, "again", "admin")
-    wait_for(lambda: asked_and_compared(running.service, admin), "no comparison")
+    wait_for(lambda: search_is_compared(running.service, admin), "no comparison")
     log = running.service.home / "shadow" / "r2.jsonl"
     with Home(running.service.home).lock("shadow", wait=True):
         row = log.read_bytes().split(b"\n")[0] + b"\n"
@@ -79,8 +79,8 @@ def test_a_promotion_and_a_rollback_under_load(running: Running) -> None:
     def ask(number: int) -> None:
         while not stop.is_set():
             batch = [{"query": query, "mode": mode, "k": 5} for query in QUERIES for mode in ("generative", "hybrid")]
-            status, found = running.service.call("POST", "/v1/search/batch", {"searches": batch})
-            (answers if status == 200 else failed).append({**found, "asked": batch})
+            status, answer = running.service.call("POST", "/v1/search/batch", {"searches": batch})
+            (answers if status == 200 else failed).append({**answer, "asked": batch})
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(3)]
     for thread in threads:
@@ -98,14 +98,14 @@ def test_a_promotion_and_a_rollback_under_load(running: Running) -> None:
     assert failed == []
     admin = token(running.service.home, "who looks again", "admin")
     assert running.service.call("GET", "/v1/shadow", token=admin)[0] == 404, "what was champion is no candidate"
-    assert {found["release"] for found in answers} == {"r1", "r2"}
+    assert {answer["release"] for answer in answers} == {"r1", "r2"}
     retrievers = {name: open_release(Home(running.service.home), name) for name in ("r1", "r2")}
-    for found in answers:
-        release, retriever = retrievers[found["release"]]
-        assert found["content_hash"] == release.content_hash
-        for asked, result in zip(found["asked"], found["results"], strict=True):
-            own = retriever.search(asked["query"], asked["k"], asked["mode"]).hits
-            assert [hit["score"] for hit in result["hits"]] == pytest.approx([hit.score for hit in own], abs=1e-5)
+    for answer in answers:
+        release, retriever = retrievers[answer["release"]]
+        assert answer["content_hash"] == release.content_hash
+        for search, result in zip(answer["asked"], answer["results"], strict=True):
+            hits = retriever.search(search["query"], search["k"], search["mode"]).hits
+            assert [hit["score"] for hit in result["hits"]] == pytest.approx([hit.score for hit in hits], abs=1e-5)
 
 
 def all_follow(service: Service, release: str) -> bool:
@@ -144,4 +144,4 @@ def test_a_candidate_is_let_go_when_it_is_none_any_more(home_copy: Path) -> None
     Registry(home_copy).promote(2, "test", "better")
     asyncio.run(candidate.look())
     assert source.candidate() is None and candidate.state is None
-    assert [one["aliases"] for one in source.releases()] == [["previous"], ["champion"]]
+    assert [release["aliases"] for release in source.releases()] == [["previous"], ["champion"]]

@@ -40,15 +40,15 @@ def test_nothing_is_changed_without_a_token(service: Service, method: str, path:
 
 def files(home: Path) -> set[tuple[str, int]]:
     """Every file with its size, but for those that SQLite has beside a database while somebody reads it."""
-    found = (path for path in home.rglob("*") if path.is_file() and not path.name.endswith(("-shm", "-wal")))
-    return {(str(path), path.stat().st_size) for path in found}
+    paths = (path for path in home.rglob("*") if path.is_file() and not path.name.endswith(("-shm", "-wal")))
+    return {(str(path), path.stat().st_size) for path in paths}
 
 
 def test_a_token_reaches_as_far_as_its_scope(service: Service) -> None:
     secret = token(service.home, "reader")
     assert service.search("visitors", secret)["hits"]
-    status, found = service.call("DELETE", "/v1/documents/parking.md", token=secret)
-    assert (status, found["error"]["code"]) == (403, "scope")
+    status, refusal = service.call("DELETE", "/v1/documents/parking.md", token=secret)
+    assert (status, refusal["error"]["code"]) == (403, "scope")
     assert service.call("GET", "/v1/shadow", token=secret)[0] == 403
     admin = token(service.home, "admin", "admin")
     assert service.call("GET", "/v1/shadow", token=admin)[0] == 404, "there is no candidate"
@@ -82,8 +82,8 @@ def test_a_token_ends_with_its_day(tmp_path: Path) -> None:
 
 def test_tokens_are_made_and_listed_without_their_hashes(tmp_path: Path, genret: Genret) -> None:
     make_home(tmp_path)
-    asked = ("red", "--scope", "write", "--filter", "team=Red Team", "--expires", "30")
-    made = json.loads(genret("token", "create", *asked, "--json", home=tmp_path).stdout)
+    options = ("red", "--scope", "write", "--filter", "team=Red Team", "--expires", "30")
+    made = json.loads(genret("token", "create", *options, "--json", home=tmp_path).stdout)
     assert Tokens(tmp_path).find(made.pop("token")) == read_tokens(tmp_path)[0]
     assert made.keys() == {"name", "scope", "created_at", "expires_at", "filters"}
     assert json.loads(genret("token", "list", "--json", home=tmp_path).stdout) == [made]
@@ -121,24 +121,24 @@ def test_only_this_machine_searches_without_a_token(tmp_path: Path, address: str
 )
 def test_without_a_token_it_is_asked_under_its_own_name(service: Service, host: str, own: bool) -> None:
     secret = token(service.home, f"for {host}")
-    asked = b'{"query": "visitors"}'
-    assert service.raw("POST", "/v1/search", asked, {"Host": host})[0] == (200 if own else 401)
+    body = b'{"query": "visitors"}'
+    assert service.raw("POST", "/v1/search", body, {"Host": host})[0] == (200 if own else 401)
     headers = {"Host": host, "Authorization": f"Bearer {secret}"}
-    assert service.raw("POST", "/v1/search", asked, headers)[0] == 200, "a token is enough"
+    assert service.raw("POST", "/v1/search", body, headers)[0] == 200, "a token is enough"
 
 
 @pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Real-IP"])
 def test_what_a_proxy_passes_on_needs_a_token(service: Service, header: str) -> None:
-    status, told = service.raw("GET", "/v1/releases", headers={header: "127.0.0.1"})
-    assert status == 401 and b"requests from another machine need a token" in told
+    status, response = service.raw("GET", "/v1/releases", headers={header: "127.0.0.1"})
+    assert status == 401 and b"requests from another machine need a token" in response
 
 
 def test_a_limited_token_ends_what_is_let_in_without_one(tmp_path: Path, genret: Genret) -> None:
     make_home(tmp_path)
     door = access(tmp_path)
     door.admit(OWN, "127.0.0.1", "search", False)
-    told = genret("token", "create", "red", "--filter", "team=Red Team", home=tmp_path).stdout
-    assert "From now on every request needs a token" in told
+    output = genret("token", "create", "red", "--filter", "team=Red Team", home=tmp_path).stdout
+    assert "From now on every request needs a token" in output
     with pytest.raises(Refusal, match="limited by filters"):
         door.admit(OWN, "127.0.0.1", "search", False)
     ended(tmp_path)

@@ -41,8 +41,8 @@ def test_the_way_of_a_document(running: Service) -> None:
     assert running.document("notes/tides.md")[0] == 404
     runner.ingest(Home(running.home))
     wait_for(lambda: ticket(running, posted["ticket"]) == "searchable", "searchable")
-    found = running.search("when does the ferry leave", k=1, min_release="r2")
-    assert (found["hits"][0]["doc_id"], found["hits"][0]["state"]) == ("notes/tides.md", "fresh")
+    answer = running.search("when does the ferry leave", k=1, min_release="r2")
+    assert (answer["hits"][0]["doc_id"], answer["hits"][0]["state"]) == ("notes/tides.md", "fresh")
     assert running.document("notes/tides.md")[1]["metadata"] == {"team": "Blue Team"}
 
     status, withdrawal = running.document("notes/tides.md", "DELETE", secret)
@@ -91,9 +91,9 @@ def test_what_is_committed_and_not_served_yet_is_taken_already(
         (folder / name).write_text(f"---\nteam: Blue Team\n---\n# Ours\n\nNobody else changes {name}.\n")
     runner.ingest(Home(home_copy), [str(folder)], only=True)
     for name in ("new.md", "coffee.md"):
-        asked = DocumentRequest(id=name, title="", text="theirs", metadata={"team": "Red Team"})
+        request = DocumentRequest(id=name, title="", text="theirs", metadata={"team": "Red Team"})
         with pytest.raises(Refusal) as refused:
-            asyncio.run(handlers.post(worker, red, asked))
+            asyncio.run(handlers.post(worker, red, request))
         assert refused.value.status == 403
         with pytest.raises(Refusal) as refused:
             asyncio.run(handlers.withdraw(worker, red, name))
@@ -132,14 +132,14 @@ def test_feedback_becomes_a_label_only_by_hand(running: Service, genret: object)
     assert read_labels(running.home) == []
     kept = read_feedback(running.home)
     assert (kept[0].query, kept[0].document, kept[0].relevant, kept[0].by) == (*judged[0][:3], "token ours")
-    assert all(one.at for one in kept)
+    assert all(feedback.at for feedback in kept)
 
     taken = json.loads(genret("label", "--from-feedback", "--json", home=running.home).stdout)  # type: ignore[operator]
-    told = genret("label", "--from-feedback", home=running.home).stdout  # type: ignore[operator]
-    assert "0 new labels, 1 in all" in told and "Disputed, so not taken over: roof · bees.md" in told
+    output = genret("label", "--from-feedback", home=running.home).stdout  # type: ignore[operator]
+    assert "0 new labels, 1 in all" in output and "Disputed, so not taken over: roof · bees.md" in output
     assert (taken["added"], taken["by"]) == (1, ["token ours", "token theirs"])
     assert taken["disputed"] == [{"query": "roof", "document": "bees.md"}]
     assert read_labels(running.home) == [("where to park", "parking.md")]
     events = [event.as_json() for event in Home(running.home).registry.events("labels added")]
     assert [event["count"] for event in events] == [1], "accepting nothing new leaves no event"
-    assert {one.query for one in read_feedback(running.home)} == {"roof"}
+    assert {feedback.query for feedback in read_feedback(running.home)} == {"roof"}

@@ -37,10 +37,10 @@ def unreached(home: Path) -> list[tuple[str, str]]:
     """(mode, longest sentence) of every live passage that words or the model do not find by it."""
     _, retriever = open_release(Home(home))
     head = retriever.index.head
-    asked = [(docid, max(head.passages[docid].sentences, key=len)) for docid in head.live.nonzero()[0].tolist()]
+    queries = [(docid, max(head.passages[docid].sentences, key=len)) for docid in head.live.nonzero()[0].tolist()]
     return [
         (mode, sentence)
-        for docid, sentence in asked
+        for docid, sentence in queries
         for mode in ("lexical", "generative")
         if docid not in {hit.docid for hit in retriever.search(sentence, 20, mode).hits}
     ]
