@@ -51,7 +51,10 @@ def test_it_gives_up_in_the_words_of_the_trouble(waits: list[float]) -> None:
     sent = list[httpx.Request]()
     with Client("http://x", transport=wire(sent, OVERLOADED)) as client, pytest.raises(Refused, match="overloaded"):
         client.releases()
-    with Client("http://x", transport=wire(sent, httpx.ReadError("cut"))) as client, pytest.raises(Unreachable) as failure:
+    with (
+        Client("http://x", transport=wire(sent, httpx.ReadError("cut"))) as client,
+        pytest.raises(Unreachable) as failure,
+    ):
         client.document("a")
     assert "http://x cannot be reached: cut" in str(failure.value)
     assert len(sent) == 8 and sum(waits[:3]) < 1.1

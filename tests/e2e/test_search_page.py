@@ -93,7 +93,7 @@ def test_a_typed_query_is_answered_with_what_it_was_found_by_marked(page: Page, 
     first = page.locator("#hits article").first
     expect(first.locator("mark")).to_have_text("Visitors park behind the warehouse; the barrier opens at six.")
     assert [word.lower() for word in first.locator("mark b").all_inner_texts()] == ["visitors", "park"]
-    expect(first.locator(".score")).to_contain_text(f"{100 * found['hits'][0]['score']:.1f} % share of its clause")
+    expect(first.locator(".score")).to_contain_text(f"{100 * answer['hits'][0]['score']:.1f} % share of its clause")
     expect(first.locator(".score")).to_have_attribute(
         "title", re.compile("a softmax over the candidates of that clause")
     )
@@ -313,7 +313,9 @@ def test_the_release_tells_how_it_did(page: Page, service: Service) -> None:
     for name, value in answering["metrics"].items():
         expect(dialog.get_by_role("row", name=name)).to_contain_text(f"{100 * value:.1f} %")
     for criterion in answering["gate"]["criteria"]:
-        expect(dialog).to_contain_text(f"{one['told']}: {one['value']:.4f}, at least {one['bound']:.4f}")
+        expect(dialog).to_contain_text(
+            f"{criterion['told']}: {criterion['value']:.4f}, at least {criterion['bound']:.4f}"
+        )
     expect(dialog).to_contain_text("Other releases")
 
 

@@ -143,7 +143,9 @@ class Tuner:
             encoded, _ = encode_rows(minilm(), self.cache, passage_inputs(self.head, without), 4)
             if noise:
                 turned = np.random.default_rng(0).standard_normal(encoded.vectors.shape).astype(np.float32)
-                encoded = Rows((turned / np.linalg.norm(turned, axis=1, keepdims=True)).astype(np.float16), encoded.starts)
+                encoded = Rows(
+                    (turned / np.linalg.norm(turned, axis=1, keepdims=True)).astype(np.float16), encoded.starts
+                )
             return encoded
 
         return tune(self.head, queries, minilm(), rows, 20.0, RetrievalSettings(pool=20))
