@@ -56,8 +56,8 @@ def test_what_came_and_left_meanwhile_is_right_in_what_is_promoted(
     assert registry.training_release(release).delta == "delta-00001"
     retriever = open_release(home)[1]
     for mode in MODES:
-        found = {hit.doc_id: hit.state for hit in retriever.search("the ferry, a tram, smoke, bees", 1000, mode).hits}
-        assert (found["tram.md"], found["ferry-1.txt"]) == ("fresh", "learned") and "bees.md" not in found, mode
+        states = {hit.doc_id: hit.state for hit in retriever.search("the ferry, a tram, smoke, bees", 1000, mode).hits}
+        assert (states["tram.md"], states["ferry-1.txt"]) == ("fresh", "learned") and "bees.md" not in states, mode
 
 
 def test_another_champion_meanwhile_is_not_replaced_unasked(

@@ -37,8 +37,8 @@ def test_what_a_command_wrote_is_read_by_dagsters_own_storage_at_once(home: Home
             assert type(other.event_log_storage) is SqliteEventLogStorage
             assert type(instance.event_log_storage) is not SqliteEventLogStorage
             assert [run.run_id for run in other.get_runs()] == [done.run_id]
-            seen, own = (len(one.all_logs(done.run_id)) for one in (other, instance))
-            assert seen == own > 4
+            seen, logged = (len(reader.all_logs(done.run_id)) for reader in (other, instance))
+            assert seen == logged > 4
 
 
 def test_what_the_web_server_wrote_is_read_by_a_command(home: Home) -> None:

@@ -44,11 +44,11 @@ def test_definitions_load() -> None:
 
 def test_the_chain_is_the_designed_one() -> None:
     graph = defs.resolve_asset_graph()
-    found = {
+    parents = {
         node.key.to_user_string(): {parent.to_user_string() for parent in node.parent_keys}
         for node in graph.asset_nodes
     }
-    assert found == CHAIN | FAST | NIGHTLY
+    assert parents == CHAIN | FAST | NIGHTLY
 
 
 def test_every_stage_is_described_versioned_and_partitioned_by_delta() -> None:

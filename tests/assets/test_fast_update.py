@@ -43,8 +43,8 @@ def test_what_is_new_is_found_and_what_left_is_not(home_copy: Path, folder: Path
     (folder / "bees.md").unlink()
     (folder / "coffee.md").rename(folder / "espresso.md")
     (folder / "fire.md").write_text("---\nteam: Red Team\n---\n# When the alarm rings\n\nUse the ladder of the tower.")
-    found = runner.ingest(Home(home_copy))
-    assert found.release is not None and found.release.number > before.number
+    ingested = runner.ingest(Home(home_copy))
+    assert ingested.release is not None and ingested.release.number > before.number
     retriever = opened(home_copy)
     for mode in MODES:
         (first, *_) = retriever.search("when does the ferry leave for the lighthouse", 3, mode).hits
@@ -54,7 +54,7 @@ def test_what_is_new_is_found_and_what_left_is_not(home_copy: Path, folder: Path
         hits = retriever.search("smoke calms the bees, the oak tree", 10_000, mode).hits
         assert not {"bees.md", "coffee.md"} & {hit.doc_id for hit in hits}, mode
         assert not any("oak tree" in hit.text for hit in hits), mode
-    assert opened(home_copy, found.release.number).search("ladder of the tower", 1).hits[0].doc_id == "fire.md"
+    assert opened(home_copy, ingested.release.number).search("ladder of the tower", 1).hits[0].doc_id == "fire.md"
 
 
 @pytest.mark.parametrize("how", ["cut off", "another name in it", "no such version", "not there"])
@@ -174,8 +174,8 @@ def stays_away(steps: list[str], built: Path, folder: Path) -> None:
             retriever = opened(home.path, release.number)
             for mode in MODES:
                 query = "where do visitors park, who meets at the oak tree, is vacation requested, how to descale"
-                found = {hit.doc_id for hit in retriever.search(query, 10_000, mode).hits}
-                assert not gone & found and "coffee.md" in found, (step, release.number, mode)
+                doc_ids = {hit.doc_id for hit in retriever.search(query, 10_000, mode).hits}
+                assert not gone & doc_ids and "coffee.md" in doc_ids, (step, release.number, mode)
 
 
 @settings(max_examples=2, deadline=None)
@@ -238,8 +238,8 @@ def test_nothing_is_encoded_twice(home_copy: Path, folder: Path, monkeypatch: py
     assert encoded == []
     (folder / "new.txt").write_text("A sentence that was never seen. The barrier opens at six.")
     runner.ingest(Home(home_copy))
-    asked = "A sentence that was never seen."  # the longest of its passage, with which the light gate asks for it
-    assert sorted(encoded) == sorted(["new", "A sentence that was never seen.", "The barrier opens at six.", asked])
+    query = "A sentence that was never seen."  # the longest of its passage, with which the light gate asks for it
+    assert sorted(encoded) == sorted(["new", "A sentence that was never seen.", "The barrier opens at six.", query])
 
 
 def test_nothing_new_is_a_no_op(home_copy: Path, folder: Path) -> None:

@@ -28,9 +28,9 @@ def launched(home: Path, job: str, delta: str | None = None, **config: Any) -> t
         )
     failures = [str(event.event_specific_data) for event in done.all_events if event.is_failure]
     outputs = [event.step_output_data.metadata for event in done.all_events if event.is_successful_output]
-    found = {name: entry.value for metadata in outputs for name, entry in metadata.items()}
+    output = {name: entry.value for metadata in outputs for name, entry in metadata.items()}
     ended_well = any(event.event_type is dg.DagsterEventType.RUN_SUCCESS for event in done.all_events)
-    return ended_well, " ".join(failures), found
+    return ended_well, " ".join(failures), output
 
 
 def test_an_update_with_nothing_new_ends_well_says_so_and_leaves_nothing(home_copy: Path) -> None:
@@ -44,8 +44,8 @@ def test_an_update_with_nothing_new_ends_well_says_so_and_leaves_nothing(home_co
 def test_an_update_makes_the_next_delta_and_leaves_what_is_still_written(home_copy: Path, tmp_path: Path) -> None:
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide. It never hurries.")
-    ended_well, told, output = launched(home_copy, "update", sources=[str(tmp_path / "more")])
-    assert ended_well, told
+    ended_well, failure, output = launched(home_copy, "update", sources=[str(tmp_path / "more")])
+    assert ended_well, failure
     assert (output["delta"], output["added"], output["release"]) == ("delta-00001", 1, "r2")
     assert open_release(Home(home_copy))[1].search("the ferry waits for high tide", 1).hits[0].doc_id == "tides.md"
     with instance_of(Home(home_copy)) as instance:
@@ -56,18 +56,18 @@ def test_an_update_makes_the_next_delta_and_leaves_what_is_still_written(home_co
         assert check.evaluation.passed and check.evaluation.metadata["unlearned passages"].value == 1
     (tmp_path / "more" / "tides.md").write_text("# The harb")
     (tmp_path / "more" / "half.md").write_text("Half of a sen")
-    ended_well, told, output = launched(home_copy, "update", settle_seconds=3600.0)
-    assert ended_well, told
+    ended_well, failure, output = launched(home_copy, "update", settle_seconds=3600.0)
+    assert ended_well, failure
     assert output["delta"] == "nothing is new since delta-00001", "what is still written stays as it was"
 
 
 @pytest.mark.parametrize(("job", "lock"), [("update", "corpus"), ("build", "training"), ("evaluate", "evaluation")])
 def test_a_job_that_finds_a_command_at_work_is_told_to_wait(home_copy: Path, job: str, lock: str) -> None:
-    told = f"another command or run is using the {lock}"
+    message = f"another command or run is using the {lock}"
     with held_by_another(home_copy, lock):
         for name, delta in ((job, None), (f"{job}_stages", "delta-00000")):
             ended_well, failure, _ = launched(home_copy, name, delta)
-            assert not ended_well and told in failure and "wait until it ends" in failure
+            assert not ended_well and message in failure and "wait until it ends" in failure
 
 
 def test_a_thread_holds_a_lock_once_and_others_do_not(tmp_path: Path) -> None:
@@ -82,8 +82,8 @@ def test_a_thread_holds_a_lock_once_and_others_do_not(tmp_path: Path) -> None:
 
 def test_an_evaluation_leaves_a_report(home_copy: Path) -> None:
     (home_copy / "labels.jsonl").write_text('{"query": "descale it", "document": "coffee.md"}\n')
-    ended_well, told, output = launched(home_copy, "evaluate")
-    assert ended_well, told
+    ended_well, failure, output = launched(home_copy, "evaluate")
+    assert ended_well, failure
     report = json.loads((home_copy / "reports" / "delta-00000-r1.json").read_text())
     assert report == output["report"] and report["questions"]["labels"] == 1
     assert report["MRR@10"]["labels"].keys() == {"hybrid", "generative", "lexical"}
@@ -94,8 +94,8 @@ def test_an_erasure_takes_its_own_run_along(ingested_home: Path, tmp_path: Path)
     import shutil
 
     home = Path(shutil.copytree(ingested_home, tmp_path / "home"))
-    ended_well, told, _ = launched(home, "erase", document="fire.md")
-    assert ended_well, told
+    ended_well, failure, _ = launched(home, "erase", document="fire.md")
+    assert ended_well, failure
     assert Erased.of(home).times
     with instance_of(Home(home)) as instance:
         assert not instance.get_runs(dg.RunsFilter(job_name="erase"))

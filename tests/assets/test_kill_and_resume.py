@@ -49,8 +49,8 @@ def _wait_for(curve: Path, lines: int, process: "subprocess.Popen[str]") -> int:
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         assert process.poll() is None, "the build ended before it could be killed"
-        if curve.exists() and (found := len(curve.read_text().splitlines())) >= lines:
-            return found
+        if curve.exists() and (line_count := len(curve.read_text().splitlines())) >= lines:
+            return line_count
         time.sleep(0.01)
     raise AssertionError("the training never came so far")
 
@@ -59,8 +59,8 @@ def _child_of(parent: int, word: str) -> int:
     """The process below `parent` whose command line holds `word`."""
     listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
     rows = [line.split(maxsplit=2) for line in listed.splitlines()]
-    (found,) = [int(pid) for pid, ppid, args in rows if int(ppid) == parent and word in args]
-    return found
+    (child,) = [int(pid) for pid, ppid, args in rows if int(ppid) == parent and word in args]
+    return child
 
 
 def test_the_curve_has_each_step_once(killed_and_built: tuple[Path, int, str]) -> None:

@@ -52,18 +52,18 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def versions(sets: list[dict[str, Any]]) -> dict[str, str | None]:
     """Versions of datasets by name."""
-    return {one["name"]: one["facets"].get("version", {}).get("datasetVersion") for one in sets}
+    return {dataset["name"]: dataset["facets"].get("version", {}).get("datasetVersion") for dataset in sets}
 
 
 def test_an_ingest_tells_a_file_every_stage_with_its_tables(tmp_path: Path, folder: Path) -> None:
     home = home_telling(tmp_path / "home", "told.jsonl")
     record = runner.ingest(home, [str(folder)]).record
     events = read(home.path / "told.jsonl")
-    told = {(event["job"]["name"], event["eventType"]): event for event in events}
-    assert len(events) == len(told) == 2 * len(STAGES)
-    assert {stage for stage, _ in told} == set(STAGES) and {kind for _, kind in told} == {"START", "COMPLETE"}
+    by_stage = {(event["job"]["name"], event["eventType"]): event for event in events}
+    assert len(events) == len(by_stage) == 2 * len(STAGES)
+    assert {stage for stage, _ in by_stage} == set(STAGES) and {kind for _, kind in by_stage} == {"START", "COMPLETE"}
     for stage in STAGES:
-        start, end = told[stage, "START"], told[stage, "COMPLETE"]
+        start, end = by_stage[stage, "START"], by_stage[stage, "COMPLETE"]
         assert start["run"]["runId"] == end["run"]["runId"]
         assert datetime.fromisoformat(start["eventTime"]) <= datetime.fromisoformat(end["eventTime"])
         parent = end["run"]["facets"]["parent"]
@@ -71,12 +71,14 @@ def test_an_ingest_tells_a_file_every_stage_with_its_tables(tmp_path: Path, fold
     with instance_of(home) as instance:
         (done,) = instance.get_runs()
     assert {event["run"]["facets"]["parent"]["run"]["runId"] for event in events} == {done.run_id}
-    assert versions(told["snapshot", "COMPLETE"]["inputs"]) == {str(folder): None}
+    assert versions(by_stage["snapshot", "COMPLETE"]["inputs"]) == {str(folder): None}
     tables = {name: str(version) for name, version in record.tables.items()}
-    written = versions(told["snapshot", "COMPLETE"]["outputs"])
-    assert versions(told["delta", "START"]["inputs"]) == written == {n: tables[n] for n in ("documents", "quarantine")}
-    assert versions(told["docids", "COMPLETE"]["outputs"]) == tables
-    assert told["docids", "START"]["outputs"] == []
+    written = versions(by_stage["snapshot", "COMPLETE"]["outputs"])
+    assert (
+        versions(by_stage["delta", "START"]["inputs"]) == written == {n: tables[n] for n in ("documents", "quarantine")}
+    )
+    assert versions(by_stage["docids", "COMPLETE"]["outputs"]) == tables
+    assert by_stage["docids", "START"]["outputs"] == []
 
 
 def test_a_patch_names_the_release_by_its_hash(home_copy: Path, folder: Path) -> None:
@@ -132,10 +134,10 @@ def test_a_service_is_sent_the_same(tmp_path: Path, folder: Path, service: Threa
     home = home_telling(tmp_path / "home", f"http://127.0.0.1:{service.server_address[1]}")
     with dg.instance_for_test() as instance:
         read_sources(home, folder, instance)
-    told: list[tuple[str, dict[str, Any]]] = service.told  # type: ignore[attr-defined]
-    assert {path for path, _ in told} == {"/api/v1/lineage"}
-    found = [(event["job"]["name"], event["eventType"]) for _, event in told]
-    assert found == [("snapshot", "START"), ("snapshot", "COMPLETE")]
+    requests: list[tuple[str, dict[str, Any]]] = service.told  # type: ignore[attr-defined]
+    assert {path for path, _ in requests} == {"/api/v1/lineage"}
+    events = [(event["job"]["name"], event["eventType"]) for _, event in requests]
+    assert events == [("snapshot", "START"), ("snapshot", "COMPLETE")]
 
 
 @pytest.mark.parametrize("down", ["refuses", "answers 503", "no folder"])
@@ -175,7 +177,7 @@ def test_a_stage_that_fails_says_so(tmp_path: Path) -> None:
     assert "snapshot of delta-00000 was never materialised" in end["run"]["facets"]["errorMessage"]["message"]
 
 
-def test_data_that_a_check_refuses_is_told_as_a_failure_of_the_check(
+def test_data_that_a_check_refuses_is_reported_as_a_failure_of_the_check(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rotten = Document("rotten.md", "Rotten", " ")
@@ -185,17 +187,17 @@ def test_data_that_a_check_refuses_is_told_as_a_failure_of_the_check(
     home = home_telling(tmp_path / "home", "told.jsonl")
     with pytest.raises(DataRefused):
         runner.ingest(home, [str(folder)])
-    told = {event["job"]["name"]: event["eventType"] for event in read(home.path / "told.jsonl")}
-    assert told["snapshot_data"] == "FAIL" and told["snapshot"] == "COMPLETE" and "docids" not in told
+    outcomes = {event["job"]["name"]: event["eventType"] for event in read(home.path / "told.jsonl")}
+    assert outcomes["snapshot_data"] == "FAIL" and outcomes["snapshot"] == "COMPLETE" and "docids" not in outcomes
 
 
 def test_every_stage_and_every_job_carries_the_hooks() -> None:
-    assert all(one.hook_defs >= HOOKS for one in assets)
+    assert all(asset.hook_defs >= HOOKS for asset in assets)
     for name in ("update", "patch", "build", "evaluate"):
         assert stages.resolve_job_def(f"{name}_stages").hook_defs == HOOKS
 
 
-def test_without_a_sink_nothing_is_told(small_home: Path) -> None:
+def test_without_a_sink_nothing_is_sent(small_home: Path) -> None:
     assert Home(small_home).settings.lineage.openlineage == ""
     assert Registry(small_home).release(1).number == 1 and not list(small_home.glob("*.jsonl"))
 

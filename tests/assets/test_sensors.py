@@ -43,13 +43,13 @@ class Watched:
         with dg.build_sensor_context(
             instance=self.instance, cursor=self.cursor, resources={"home": StageResource(path=str(self.home.path))}
         ) as context:
-            found = sources_changed(context)
-        assert isinstance(found, dg.SensorResult)
-        self.cursor = found.cursor if found.cursor is not None else self.cursor
-        for request in found.run_requests or ():
+            sensor_result = sources_changed(context)
+        assert isinstance(sensor_result, dg.SensorResult)
+        self.cursor = sensor_result.cursor if sensor_result.cursor is not None else self.cursor
+        for request in sensor_result.run_requests or ():
             run = dg.DagsterRun("update", str(uuid4()), request.run_config, tags=dict(request.tags))
             self.instance.add_run(run.with_status(dg.DagsterRunStatus.NOT_STARTED))
-        return found
+        return sensor_result
 
     def launched(self) -> str | None:
         """What has changed, where a tick launches an update; None where it does not."""
@@ -193,18 +193,18 @@ def evaluated(home: Path, instance: dg.DagsterInstance, cursor: str | None = Non
     with dg.build_sensor_context(
         instance=instance, cursor=cursor, resources={"home": StageResource(path=str(home))}
     ) as context:
-        found = learning_is_due(context)
-    assert isinstance(found, dg.SensorResult)
-    return found
+        sensor_result = learning_is_due(context)
+    assert isinstance(sensor_result, dg.SensorResult)
+    return sensor_result
 
 
 def test_the_first_build_is_due_at_once_and_no_other_before_its_time(
     ingested_home: Path, small_home: Path, instance: dg.DagsterInstance
 ) -> None:
-    found = evaluated(ingested_home, instance)
-    (request,) = found.run_requests or ()
+    sensor_result = evaluated(ingested_home, instance)
+    (request,) = sensor_result.run_requests or ()
     assert request.run_config["ops"]["learn_what_is_pending"]["config"]["reason"] == "62 unlearned passages"
-    again = evaluated(ingested_home, instance, found.cursor).skip_reason
+    again = evaluated(ingested_home, instance, sensor_result.cursor).skip_reason
     assert again is not None and "62 passages not learned yet" in str(again)
     assert "every passage is learned" in str(evaluated(small_home, instance).skip_reason)
 
@@ -236,12 +236,12 @@ def test_the_age_of_what_is_unlearned_counts_from_its_delta(home_copy: Path) -> 
         (home_copy / "commits" / f"{name}.places").write_text(json.dumps(places))
         record = {**committed, "snapshot": name, "committed_at": at.isoformat()}
         (home_copy / "commits" / f"{name}.json").write_text(json.dumps(record))
-    found = measure_freshness(Home(home_copy))
-    assert found.unlearned == 2 and round(found.hours(datetime.now(UTC))) == 30
+    freshness = measure_freshness(Home(home_copy))
+    assert freshness.unlearned == 2 and round(freshness.hours(datetime.now(UTC))) == 30
     del places["passages"]["new-1.md"]
     (home_copy / "commits" / "delta-00002.places").write_text(json.dumps(places))
-    found = measure_freshness(home)
-    assert found.unlearned == 1 and round(found.hours(datetime.now(UTC))) == 10
+    freshness = measure_freshness(home)
+    assert freshness.unlearned == 1 and round(freshness.hours(datetime.now(UTC))) == 10
 
 
 def test_the_nightly_evaluation_waits_for_a_champion(ingested_home: Path, small_home: Path) -> None:
@@ -249,6 +249,6 @@ def test_the_nightly_evaluation_waits_for_a_champion(ingested_home: Path, small_
         with dg.build_schedule_context(resources={"home": StageResource(path=str(home))}) as context:
             return nightly_evaluation(context)
 
-    found = tonight(ingested_home)
-    assert isinstance(found, dg.SkipReason) and "nothing was built yet" in str(found.skip_message)
+    skip = tonight(ingested_home)
+    assert isinstance(skip, dg.SkipReason) and "nothing was built yet" in str(skip.skip_message)
     assert isinstance(tonight(small_home), dg.RunRequest)

@@ -102,7 +102,7 @@ def test_what_forgot_too_much_is_not_grown_from(updated: Path, tmp_path: Path) -
     home = Home(Path(shutil.copytree(updated, tmp_path / "home")))
     registry, now = Registry(home.path), champion(home.path)
     verdict = registry.verdict(now.number)
-    assert verdict is not None and MEMORY in {one.name for one in verdict.criteria}
+    assert verdict is not None and MEMORY in {criterion.name for criterion in verdict.criteria}
     folder = tmp_path / "more"
     folder.mkdir()
     (folder / "tram.md").write_text("# The tram\n\nThe ferry is followed by a tram that leaves for Oslo.\n")
@@ -111,8 +111,8 @@ def test_what_forgot_too_much_is_not_grown_from(updated: Path, tmp_path: Path) -
         forgot = Criterion(MEMORY, -lost, -0.01, True, "a test")
         registry.record_verdict(now.number, replace(verdict, criteria=(forgot,)), "test")
         assert (reason_for_genesis(registry, champion(home.path), home.settings) is None) == waits
-    told = status(home)["next"]
-    assert told.startswith("genret build ") and f"r{now.number + 1} has lost 0.0310 of MRR@10" in told
+    next_step = status(home)["next"]
+    assert next_step.startswith("genret build ") and f"r{now.number + 1} has lost 0.0310 of MRR@10" in next_step
     built = runner.build(home, home.settings, waiver="a test").release
     assert (built.parent, built.generation) == (None, 1)
     with instance_of(home) as instance:
@@ -145,13 +145,13 @@ def test_after_an_update_that_was_refused_for_its_generations_losses_the_next_st
 
 
 def test_the_difference_of_two_releases_names_documents_and_answers(updated: Path) -> None:
-    found = difference(Home(updated), "r1", "champion")
-    assert found["documents"]["added"] == [f"ferry-{number}.txt" for number in range(5)]
-    assert not any(found["documents"][kind] for kind in ("changed", "removed"))
-    before, after = found["MRR@10"]
-    assert found["questions"] > 10 and 0 <= before <= 1 and 0 <= after <= 1
+    comparison = difference(Home(updated), "r1", "champion")
+    assert comparison["documents"]["added"] == [f"ferry-{number}.txt" for number in range(5)]
+    assert not any(comparison["documents"][kind] for kind in ("changed", "removed"))
+    before, after = comparison["MRR@10"]
+    assert comparison["questions"] > 10 and 0 <= before <= 1 and 0 <= after <= 1
     for name, sign in (("gained", 1), ("lost", -1)):
-        assert all(sign * row["gain"] > 0 for row in found[name]["queries"])
+        assert all(sign * row["gain"] > 0 for row in comparison[name]["queries"])
     same = difference(Home(updated), "champion", "champion")
     assert (same["gained"]["count"], same["lost"]["count"]) == (0, 0)
     assert not any(same["documents"].values())

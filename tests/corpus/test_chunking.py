@@ -78,8 +78,8 @@ def test_no_character_is_lost_or_moved(text: str) -> None:
 @given(MESSY)
 @example("\u200b" + "x" * 100)
 def test_no_character_is_lost_that_the_tokenizer_does_not_know(text: str) -> None:
-    found = cut_document(Document("d", "T", text), SMALL, characters)
-    assert solid("".join(passage.text for passage, _ in found)) == solid(text)
+    passages = cut_document(Document("d", "T", text), SMALL, characters)
+    assert solid("".join(passage.text for passage, _ in passages)) == solid(text)
 
 
 @given(MESSY)
@@ -120,8 +120,8 @@ def test_sentences_keep_closing_quotes_and_know_their_paragraphs() -> None:
 
 def test_sections_bound_passages() -> None:
     text = "Before all.\n\n# One\n\nFirst.\n\nTwo\n===\n\nSecond.\n\n# Three\n## Four\n\n### Five\n\nThird."
-    found = cut(text)
-    assert [(occurrence.section, passage.sentences[-1]) for passage, occurrence in found] == [
+    passages = cut(text)
+    assert [(occurrence.section, passage.sentences[-1]) for passage, occurrence in passages] == [
         ("", "Before all."),
         ("One", "First."),
         ("Two", "Second."),
@@ -153,9 +153,9 @@ def test_a_document_without_text_has_no_passages(text: str) -> None:
     "line", ["word and word " * 14286, "x" * 200_000, "a. " * 66_667, "." * 200_000, "." + " " * 199_998 + "a"]
 )
 def test_a_line_of_200_000_characters_is_cut(line: str) -> None:
-    found = cut(line, CorpusSettings())
-    assert solid("".join(passage.text for passage, _ in found)) == solid(line)
-    assert max(words(passage.text) for passage, _ in found) <= CorpusSettings().max_tokens
+    passages = cut(line, CorpusSettings())
+    assert solid("".join(passage.text for passage, _ in passages)) == solid(line)
+    assert max(words(passage.text) for passage, _ in passages) <= CorpusSettings().max_tokens
 
 
 def test_ten_thousand_headings_without_prose_take_no_quadratic_time() -> None:
@@ -180,10 +180,10 @@ def test_an_edit_inside_a_section_renews_only_that_section_s_passages(seed: int,
 
     def by_section(bodies: list[list[str]]) -> dict[str, list[str]]:
         text = "\n\n".join(f"## Part {number}\n\n" + " ".join(body) for number, body in enumerate(bodies))
-        found = dict[str, list[str]]()
+        passage_ids = dict[str, list[str]]()
         for passage, occurrence in cut(text):
-            found.setdefault(occurrence.section, []).append(passage.passage_id)
-        return found
+            passage_ids.setdefault(occurrence.section, []).append(passage.passage_id)
+        return passage_ids
 
     old, new = by_section(before), by_section(after)
     assert old.keys() == new.keys()
