@@ -98,9 +98,9 @@ def test_a_rename_is_a_removal_and_an_addition_and_renews_no_passage(documents: 
 
 @given(SNAPSHOTS)
 def test_another_title_or_attribute_renews_no_passage(documents: list[Document]) -> None:
-    told = [Document(d.doc_id, d.title + "!", d.text, {**d.metadata, "new": "x"}, d.source) for d in documents]
-    assert diff(documents, told).redescribed == tuple(sorted(document.doc_id for document in documents))
-    assert passage_ids(told) == passage_ids(documents)
+    redescribed = [Document(d.doc_id, d.title + "!", d.text, {**d.metadata, "new": "x"}, d.source) for d in documents]
+    assert diff(documents, redescribed).redescribed == tuple(sorted(document.doc_id for document in documents))
+    assert passage_ids(redescribed) == passage_ids(documents)
 
 
 def test_a_snapshot_holds_an_id_once() -> None:
@@ -110,12 +110,12 @@ def test_a_snapshot_holds_an_id_once() -> None:
 
 def test_between_reads_committed_snapshots(tmp_path: Path) -> None:
     store = TableStore(tmp_path)
-    one, two, three = (Document(name, "", name) for name in ("one", "two", "three"))
-    first = take_snapshot(store, [one, two], "delta-00000").tables
+    removed, kept, added = (Document(name, "", name) for name in ("one", "two", "three"))
+    first = take_snapshot(store, [removed, kept], "delta-00000").tables
     assert between(store, None, first["documents"]) == Delta(added=("one", "two"))
     store.commit(SnapshotRecord("delta-00000", first), {}, {})
-    take_snapshot(store, [one], "delta-00001")
-    second = take_snapshot(store, [two, three], "delta-00001").tables["documents"]
+    take_snapshot(store, [removed], "delta-00001")
+    second = take_snapshot(store, [kept, added], "delta-00001").tables["documents"]
     assert between(store, "delta-00000", second) == Delta(added=("three",), removed=("one",))
     assert between(store, "delta-00000", first["documents"]).empty
     with pytest.raises(GenretError, match="no snapshot 'delta-00007'"):

@@ -37,36 +37,36 @@ def corpus(size: int = 12) -> list[Document]:
 
 def test_a_profile_counts_documents_a_value() -> None:
     documents = [Document(str(n), "", "", {"b": "x" if n else "y", "a": "1"} if n < 3 else {}) for n in range(4)]
-    found = profile(documents)
-    assert found == {"a": {"1": 3}, "b": {"x": 2, "y": 1}}
-    assert list(found) == ["a", "b"]
-    assert list(found["b"]) == ["x", "y"]
+    value_counts = profile(documents)
+    assert value_counts == {"a": {"1": 3}, "b": {"x": 2, "y": 1}}
+    assert list(value_counts) == ["a", "b"]
+    assert list(value_counts["b"]) == ["x", "y"]
     assert profile([]) == {}
 
 
 def test_only_shared_names_are_detected() -> None:
-    found = detectable(profile(corpus()), SUITED, 12)
-    assert found == {"kind": {"class": 6, "function": 6}, "source": {"Fortune": 4, "The Age": 4, "Wired": 4}}
+    attributes = detectable(profile(corpus()), SUITED, 12)
+    assert attributes == {"kind": {"class": 6, "function": 6}, "source": {"Fortune": 4, "The Age": 4, "Wired": 4}}
 
 
 def test_attributes_with_too_many_values_are_left_out() -> None:
-    found = profile(corpus())
-    assert "source" not in detectable(found, RetrievalSettings(max_values=2), 12)
-    assert "source" in detectable(found, RetrievalSettings(max_values=3), 12)
+    value_counts = profile(corpus())
+    assert "source" not in detectable(value_counts, RetrievalSettings(max_values=2), 12)
+    assert "source" in detectable(value_counts, RetrievalSettings(max_values=3), 12)
 
 
 def test_nearly_unique_attributes_are_left_out() -> None:
     values = [f"name {number}" for number in range(10)]
-    found = {"author": dict.fromkeys(values, 1)}
-    assert detectable(found, SUITED, 50) == {}
-    found["author"]["name 0"] = 3
-    assert detectable(found, SUITED, 50) == found
+    value_counts = {"author": dict.fromkeys(values, 1)}
+    assert detectable(value_counts, SUITED, 50) == {}
+    value_counts["author"]["name 0"] = 3
+    assert detectable(value_counts, SUITED, 50) == value_counts
 
 
 def test_listed_attributes_are_taken_suited_or_not_and_no_others() -> None:
-    found = detectable(profile(corpus()), RetrievalSettings(attributes=("qualified_name",), max_values=1), 12)
-    assert found.keys() == {"qualified_name"}
-    assert len(found["qualified_name"]) == 12
+    attributes = detectable(profile(corpus()), RetrievalSettings(attributes=("qualified_name",), max_values=1), 12)
+    assert attributes.keys() == {"qualified_name"}
+    assert len(attributes["qualified_name"]) == 12
 
 
 def test_a_listed_attribute_that_no_document_has_is_an_error() -> None:
@@ -75,13 +75,13 @@ def test_a_listed_attribute_that_no_document_has_is_an_error() -> None:
 
 
 def test_date_attributes_may_hold_a_few_other_values() -> None:
-    found = {
+    value_counts = {
         "day": {"2024-02-29": 20},
         "mostly": {"2024-01-01": 15, "2024-01-02": 4, "soon": 1},
         "half": {"2024-01-01": 9, "soon": 1},
         "number": {"20240101": 5},
     }
-    assert date_attributes(found) == ("day", "mostly")
+    assert date_attributes(value_counts) == ("day", "mostly")
     assert date_attributes(profile(corpus())) == ("published_at",)
 
 
@@ -120,8 +120,8 @@ def test_names(value: str) -> None:
 @given(st.lists(st.dictionaries(st.text("abc", min_size=1, max_size=1), st.text(max_size=4), max_size=3), max_size=20))
 def test_detectable_values_are_names_of_the_profile(attributes: list[dict[str, str]]) -> None:
     documents = [Document(str(number), "", "", values) for number, values in enumerate(attributes)]
-    found = profile(documents)
-    for attribute, values in detectable(found, SUITED, len(documents)).items():
-        assert all(found[attribute][value] == count for value, count in values.items())
+    value_counts = profile(documents)
+    for attribute, values in detectable(value_counts, SUITED, len(documents)).items():
+        assert all(value_counts[attribute][value] == count for value, count in values.items())
         assert all(is_name(value) and count < len(documents) for value, count in values.items())
-    assert set(date_attributes(found)) <= found.keys()
+    assert set(date_attributes(value_counts)) <= value_counts.keys()

@@ -28,13 +28,13 @@ def home(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def before(home: Path, documents: Path, tmp_path_factory: pytest.TempPathFactory) -> Retriever:
     """A release that was opened before a document went to another team, and answers still."""
     folder = Path(shutil.copytree(documents, tmp_path_factory.mktemp("changing") / "documents"))
-    found = opened(home)
-    found.search("the", 1, filters=RED)
+    retriever = opened(home)
+    retriever.search("the", 1, filters=RED)
     text = (folder / "fire.md").read_text()
     (folder / "fire.md").write_text(text.replace("team: Red Team", "team: Green Team", 1))
     (folder / "bees.md").unlink()
     assert runner.ingest(Home(home), [str(folder)], only=True).record.changes["removed"] == 1
-    return found
+    return retriever
 
 
 def test_it_is_found_by_no_filter_until_the_release_knows(before: Retriever, home: Path) -> None:

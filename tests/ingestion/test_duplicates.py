@@ -30,8 +30,8 @@ def test_duplicates_span_sources(tmp_path: Path) -> None:
 def test_rows_of_two_tables_may_have_the_same_ids(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / f"{name}.csv").write_text(f"id,text\n1,the first of {name}\n2,the second of {name}\n")
-    found = [item.doc_id for item in quarantine_duplicates(read_source(str(tmp_path))) if isinstance(item, Document)]
-    assert found == ["1", "2", f"{tmp_path}/two.csv#1", f"{tmp_path}/two.csv#2"]
+    doc_ids = [item.doc_id for item in quarantine_duplicates(read_source(str(tmp_path))) if isinstance(item, Document)]
+    assert doc_ids == ["1", "2", f"{tmp_path}/two.csv#1", f"{tmp_path}/two.csv#2"]
 
 
 def test_rows_may_repeat_content_but_not_ids_and_metadata_sets_files_apart(tmp_path: Path) -> None:
@@ -41,9 +41,9 @@ def test_rows_may_repeat_content_but_not_ids_and_metadata_sets_files_apart(tmp_p
         (tmp_path / f"{author}.md").write_text(f"---\nauthor: {author}\n---\nsame")
     (tmp_path / "c.md").write_text("# Same\n\nsame")
     (tmp_path / "d.md").write_text("# Same\n\nsame")
-    found = list(quarantine_duplicates(read_source(str(tmp_path))))
-    assert [item.doc_id for item in found if isinstance(item, Document)] == ["a.md", "b.md", "c.md", "1", "2"]
-    assert [item.reason for item in found if isinstance(item, Quarantined)] == ["duplicate content", "duplicate id"]
+    items = list(quarantine_duplicates(read_source(str(tmp_path))))
+    assert [item.doc_id for item in items if isinstance(item, Document)] == ["a.md", "b.md", "c.md", "1", "2"]
+    assert [item.reason for item in items if isinstance(item, Quarantined)] == ["duplicate content", "duplicate id"]
 
 
 @pytest.fixture

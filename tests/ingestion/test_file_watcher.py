@@ -241,8 +241,8 @@ def test_what_could_not_be_reached_is_tried_again_though_nothing_changes() -> No
 
 
 def test_what_failed_is_tried_again_after_a_while_or_when_something_changes() -> None:
-    found = [ListedFile("a", "1", None)]
-    watch = Watch().after_listing(found, SETTLE, 0).after_update().after_failure(0)
+    listing = [ListedFile("a", "1", None)]
+    watch = Watch().after_listing(listing, SETTLE, 0).after_update().after_failure(0)
 
     def after(seconds: float, *files: ListedFile) -> str | None:
         return (
@@ -251,9 +251,11 @@ def test_what_failed_is_tried_again_after_a_while_or_when_something_changes() ->
             .reason_to_wait(SETTLE, seconds)
         )
 
-    assert after(59, *found) == "the last update did not take everything in: next try in 1 s, or when something changes"
-    assert after(60, *found) is None
-    assert after(1, *found, ListedFile("b", "1", None)) is None
+    assert (
+        after(59, *listing) == "the last update did not take everything in: next try in 1 s, or when something changes"
+    )
+    assert after(60, *listing) is None
+    assert after(1, *listing, ListedFile("b", "1", None)) is None
     assert watch.after_success().failures == 0
 
 

@@ -74,8 +74,8 @@ def test_an_rst_file_has_its_title_from_its_fields_and_only_rst_has_fields(tmp_p
     text = ":Title: Cooling\n:Author: Ann\n\nTowers\n======\n\nText."
     for name in ("a.rst", "b.txt", "c.md", "d.rst"):
         (tmp_path / name).write_text(text if name != "d.rst" else f"Title: Tea\n\n{text}")
-    found = {item.doc_id: item for item in read_source(str(tmp_path)) if isinstance(item, Document)}
-    assert (found["a.rst"].title, found["a.rst"].metadata) == ("Cooling", {"author": "Ann"})
-    assert found["a.rst"].text == "Towers\n======\n\nText."
-    assert (found["b.txt"].text, found["c.md"].text) == (text, text)
-    assert (found["d.rst"].title, found["d.rst"].metadata, found["d.rst"].text) == ("Tea", {}, text)
+    documents = {item.doc_id: item for item in read_source(str(tmp_path)) if isinstance(item, Document)}
+    assert (documents["a.rst"].title, documents["a.rst"].metadata) == ("Cooling", {"author": "Ann"})
+    assert documents["a.rst"].text == "Towers\n======\n\nText."
+    assert (documents["b.txt"].text, documents["c.md"].text) == (text, text)
+    assert (documents["d.rst"].title, documents["d.rst"].metadata, documents["d.rst"].text) == ("Tea", {}, text)

@@ -31,7 +31,7 @@ def home(home_copy: Path, documents: Path, tmp_path: Path) -> Home:
     return home
 
 
-def found(home: Home) -> set[str]:
+def searchable_ids(home: Home) -> set[str]:
     return {doc_id for doc_id, _ in searchable(home.path)}
 
 
@@ -42,7 +42,7 @@ def served(home: Home) -> str:
 def test_from_posting_to_withdrawal_and_back(home: Home) -> None:
     inbox = Inbox(home)
     ticket = inbox.post(FERRY, "ann")
-    assert inbox.state(ticket, served(home)) == "waiting" and "ferry" not in found(home)
+    assert inbox.state(ticket, served(home)) == "waiting" and "ferry" not in searchable_ids(home)
     taken = runner.ingest(home)
     assert taken.record.changes["added"] == 1 and [*taken.record.posted.values()] == [ticket.ticket]
     assert inbox.state(ticket, served(home)) == "searchable" and inbox.ticket(ticket.ticket) == ticket
@@ -51,12 +51,12 @@ def test_from_posting_to_withdrawal_and_back(home: Home) -> None:
     assert runner.ingest(home).delta is None
 
     gone = inbox.withdraw("ferry", "bob")
-    assert "ferry" not in found(home), "at once, without an ingest"
+    assert "ferry" not in searchable_ids(home), "at once, without an ingest"
     assert (inbox.state(gone, served(home)), inbox.state(ticket, served(home))) == ("gone", "gone")
     again = inbox.post(FERRY, "ann")
-    assert "ferry" not in found(home), "what was withdrawn does not come back before it is taken in again"
+    assert "ferry" not in searchable_ids(home), "what was withdrawn does not come back before it is taken in again"
     runner.ingest(home)
-    assert "ferry" in found(home) and inbox.state(again, served(home)) == "searchable"
+    assert "ferry" in searchable_ids(home) and inbox.state(again, served(home)) == "searchable"
     assert inbox.state(gone, served(home)) == inbox.state(ticket, served(home)) == "superseded"
 
 
@@ -71,7 +71,7 @@ def test_a_posting_has_the_last_word_on_its_id(home: Home) -> None:
     assert texts == {"The espresso machine is gone; there is tea."}
     inbox.withdraw("coffee.md", "ann")
     runner.ingest(home)
-    assert "coffee.md" not in found(home), "nor does the file of that name come back"
+    assert "coffee.md" not in searchable_ids(home), "nor does the file of that name come back"
 
 
 def test_a_posting_replaces_the_first_file_of_that_id_and_no_other(tmp_path: Path) -> None:
@@ -92,14 +92,14 @@ def test_a_document_of_another_source_is_withdrawn_as_well(home: Home) -> None:
     inbox = Inbox(home)
     inbox.withdraw("bees.md", "ann")
     runner.ingest(home)
-    assert "bees.md" not in found(home)
+    assert "bees.md" not in searchable_ids(home)
     with pytest.raises(UnknownDocument, match=r"'bees\.md'"):
         inbox.withdraw("bees.md", "ann")
     with pytest.raises(UnknownDocument, match="'nowhere'"):
         inbox.withdraw("nowhere", "ann")
     inbox.post(Document("bees.md", "Bees", "They moved to the neighbour's roof."), "ann")
     runner.ingest(home)
-    assert "bees.md" in found(home)
+    assert "bees.md" in searchable_ids(home)
 
 
 def test_an_erased_document_leaves_no_posting_and_no_ticket(home: Home) -> None:

@@ -45,9 +45,9 @@ Cups hold tea.
 
 
 def documents(source: Path | str) -> dict[str, Document]:
-    found = list(read_source(str(source)))
-    assert all(isinstance(item, Document) for item in found), found
-    return {item.doc_id: item for item in found if isinstance(item, Document)}
+    items = list(read_source(str(source)))
+    assert all(isinstance(item, Document) for item in items), items
+    return {item.doc_id: item for item in items if isinstance(item, Document)}
 
 
 def test_a_folder_gives_a_document_a_file_in_sorted_order(tmp_path: Path) -> None:
@@ -58,29 +58,29 @@ def test_a_folder_gives_a_document_a_file_in_sorted_order(tmp_path: Path) -> Non
     (tmp_path / ".hidden.txt").write_text("secret")
     (tmp_path / ".git").mkdir()
     (tmp_path / ".git" / "x.txt").write_text("secret")
-    found = documents(tmp_path)
-    assert list(found) == ["a.txt", "c.rst", "b/a.txt", "b/two.md"]
-    assert found["b/two.md"] == Document("b/two.md", "two", "about b/two.md", {}, f"{tmp_path}/b/two.md")
+    by_id = documents(tmp_path)
+    assert list(by_id) == ["a.txt", "c.rst", "b/a.txt", "b/two.md"]
+    assert by_id["b/two.md"] == Document("b/two.md", "two", "about b/two.md", {}, f"{tmp_path}/b/two.md")
 
 
 def test_rfc822_headers_become_metadata_and_leave_the_text(tmp_path: Path) -> None:
     (tmp_path / "pep.rst").write_text(PEP_LIKE)
-    found = documents(tmp_path)["pep.rst"]
-    assert found.title == "A Style for Teapots"
-    assert found.metadata == {
+    document = documents(tmp_path)["pep.rst"]
+    assert document.title == "A Style for Teapots"
+    assert document.metadata == {
         "pep": "9",
         "author": "Ada Pot <ada@example.org>, Ben Lid <ben@example.org>",
         "python_version": "3.10",
     }
-    assert found.text == "Abstract\n========\n\nTeapots pour: without dripping."
+    assert document.text == "Abstract\n========\n\nTeapots pour: without dripping."
 
 
 def test_front_matter_keeps_values_as_written(tmp_path: Path) -> None:
     (tmp_path / "cups.md").write_text(FRONT_MATTER)
-    found = documents(tmp_path)["cups.md"]
-    assert found.title == "Cups: a view"
-    assert found.metadata == {"version": "3.10", "tags": "tea, porcelain"}
-    assert found.text == "# Other heading\n\nCups hold tea."
+    document = documents(tmp_path)["cups.md"]
+    assert document.title == "Cups: a view"
+    assert document.metadata == {"version": "3.10", "tags": "tea, porcelain"}
+    assert document.text == "# Other heading\n\nCups hold tea."
 
 
 @pytest.mark.parametrize(
@@ -153,8 +153,8 @@ def test_gzip_and_archives_are_read(tmp_path: Path) -> None:
     assert {doc_id: item.title for doc_id, item in documents(tmp_path).items()} == {"d": "", "note.txt.gz": "note"}
     with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
         archive.writestr("in/side.md", "# Inside\n\ntext")
-    found = documents(f"zip://::{tmp_path}/all.zip")
-    assert found["in/side.md"].title == "Inside"
+    by_id = documents(f"zip://::{tmp_path}/all.zip")
+    assert by_id["in/side.md"].title == "Inside"
 
 
 def test_any_fsspec_url(tmp_path: Path) -> None:
@@ -211,13 +211,13 @@ def test_html_pdf_and_docx_are_converted(tmp_path: Path) -> None:
     (tmp_path / "plain.htm").write_text("<title>Only a title</title><p>text</p>")
     (tmp_path / "leak.pdf").write_bytes(pdf("Helium leaks slowly"))
     (tmp_path / "tower.docx").write_bytes(docx("Cooling towers", "Water cools the air."))
-    found = documents(tmp_path)
-    assert found["page.html"].title == "Grüße"
-    assert "Tee & Kuchen" in found["page.html"].text and "var x" not in found["page.html"].text
-    assert found["plain.htm"].title == "Only a title"
-    assert (found["leak.pdf"].title, found["leak.pdf"].text) == ("leak", "Helium leaks slowly")
-    assert found["tower.docx"].title == "Cooling towers"
-    assert found["tower.docx"].text == "# Cooling towers\n\nWater cools the air."
+    by_id = documents(tmp_path)
+    assert by_id["page.html"].title == "Grüße"
+    assert "Tee & Kuchen" in by_id["page.html"].text and "var x" not in by_id["page.html"].text
+    assert by_id["plain.htm"].title == "Only a title"
+    assert (by_id["leak.pdf"].title, by_id["leak.pdf"].text) == ("leak", "Helium leaks slowly")
+    assert by_id["tower.docx"].title == "Cooling towers"
+    assert by_id["tower.docx"].text == "# Cooling towers\n\nWater cools the air."
 
 
 def test_a_pdf_without_text_is_empty(tmp_path: Path) -> None:

@@ -36,16 +36,16 @@ FORMATS: dict[str, Callable[[Path], Any]] = {
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_hash_is_that_of_the_bytes_on_the_disk(name: str, tmp_path: Path) -> None:
     FORMATS[name](tmp_path / name)
-    found = [item for item in read_source(str(tmp_path)) if isinstance(item, Document)]
+    items = [item for item in read_source(str(tmp_path)) if isinstance(item, Document)]
     digest = hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
-    assert {item.source_hash for item in found} == {digest}
-    assert len(found) == {"rows.csv": 2}.get(name, 3 if name.startswith("rows") else 1)
-    assert {current_hash(item.source) for item in found} == {digest}
+    assert {item.source_hash for item in items} == {digest}
+    assert len(items) == {"rows.csv": 2}.get(name, 3 if name.startswith("rows") else 1)
+    assert {current_hash(item.source) for item in items} == {digest}
     (tmp_path / name).write_bytes(b"another")
-    assert current_hash(found[0].source) == hashlib.sha256(b"another").hexdigest()
+    assert current_hash(items[0].source) == hashlib.sha256(b"another").hexdigest()
     (tmp_path / name).unlink()
     with pytest.raises(UnreadableSource, match="cannot be read: FileNotFoundError"):
-        current_hash(found[0].source)
+        current_hash(items[0].source)
 
 
 def test_a_document_of_the_standard_library_and_one_that_was_posted(tmp_path: Path) -> None:
@@ -61,8 +61,8 @@ def test_a_document_of_the_standard_library_and_one_that_was_posted(tmp_path: Pa
 
 
 def test_other_bytes_of_its_file_alone_make_no_other_document() -> None:
-    one = Document("a", "T", "x", {}, "rows.jsonl#line 1", "0" * 64)
-    assert diff([one], [replace(one, source_hash="1" * 64)]).empty
+    document = Document("a", "T", "x", {}, "rows.jsonl#line 1", "0" * 64)
+    assert diff([document], [replace(document, source_hash="1" * 64)]).empty
 
 
 def documents(*texts: str) -> pa.Table:
