@@ -69,17 +69,17 @@ def test_the_library_is_large_enough_for_a_demo(library: dict[str, Document]) ->
 
 
 def test_a_function_of_the_library(library: dict[str, Document]) -> None:
-    found = library["json.dumps"]
-    assert found.title == "json.dumps"
-    assert found.text.startswith("def dumps(obj, *, skipkeys=False,")
-    assert "\n\nSerialize ``obj`` to a JSON formatted ``str``." in found.text
-    assert found.metadata == {
+    document = library["json.dumps"]
+    assert document.title == "json.dumps"
+    assert document.text.startswith("def dumps(obj, *, skipkeys=False,")
+    assert "\n\nSerialize ``obj`` to a JSON formatted ``str``." in document.text
+    assert document.metadata == {
         "module": "json",
         "kind": "function",
         "qualified_name": "json.dumps",
         "python_version": platform.python_version(),
     }
-    assert found.source == "python-stdlib/json/__init__.py"
+    assert document.source == "python-stdlib/json/__init__.py"
 
 
 def test_private_and_test_modules_are_left_out(library: dict[str, Document]) -> None:
@@ -97,8 +97,8 @@ def test_definitions_and_signatures(tmp_path: Path) -> None:
     (package / "_hidden.py").write_text('"""Not shown."""')
     (tmp_path / "site-packages").mkdir()
     (tmp_path / "site-packages" / "extra.py").write_text('"""Not shown."""')
-    found = {item.doc_id: item.text for item in read_stdlib(tmp_path) if isinstance(item, Document)}
-    assert found == {
+    texts = {item.doc_id: item.text for item in read_stdlib(tmp_path) if isinstance(item, Document)}
+    assert texts == {
         "garden": "module garden\n\nSpades and\nforks.",
         "garden.dig": (
             "def dig(depth: int, /, *, fast=False) -> bool\n\n"

@@ -17,9 +17,9 @@ from genret_ops.records import Document, Quarantined
 
 
 def documents(source: Path | str) -> dict[str, Document]:
-    found = list(read_source(str(source)))
-    assert all(isinstance(item, Document) for item in found), found
-    return {item.doc_id: item for item in found if isinstance(item, Document)}
+    items = list(read_source(str(source)))
+    assert all(isinstance(item, Document) for item in items), items
+    return {item.doc_id: item for item in items if isinstance(item, Document)}
 
 
 def test_beir_rows(tmp_path: Path) -> None:
@@ -94,5 +94,5 @@ def test_every_table_format_gives_back_what_was_written(
         writer.writerows(records)
     pq.write_table(pa.Table.from_pylist(records), folder / "t.parquet")
     for name in ("t.jsonl", "t.csv", "t.parquet"):
-        found = documents(folder / name).values()
-        assert [(item.doc_id, item.title, item.text) for item in found] == rows, name
+        read_back = documents(folder / name).values()
+        assert [(item.doc_id, item.title, item.text) for item in read_back] == rows, name

@@ -122,8 +122,8 @@ def test_a_table_that_breaks_off_keeps_its_other_rows(
 
     def second_is_broken(self: Any, path: str, *args: Any, **kwargs: Any) -> Any:
         opened.extend([path] if path.endswith(end) else [])
-        found = plain(self, path, *args, **kwargs)
-        return Breaking(found.read()) if path.endswith(end) and len(opened) > 1 else found
+        file = plain(self, path, *args, **kwargs)
+        return Breaking(file.read()) if path.endswith(end) and len(opened) > 1 else file
 
     monkeypatch.setattr(MemoryFileSystem, "_open", second_is_broken)
     texts, refused = read(tmp_path, [SOURCE])

@@ -108,8 +108,8 @@ def test_a_home_is_kept_while_others_use_it(ingested_home: Path, tmp_path: Path)
         backup(home, tmp_path / "home.tar")
         poster.join()
     restore(tmp_path / "home.tar", tmp_path / "again")
-    with closing(sqlite3.connect(tmp_path / "again" / "dagster" / "history" / "live.db")) as found:
-        assert found.execute("select word from t").fetchall() == [("written",)]
+    with closing(sqlite3.connect(tmp_path / "again" / "dagster" / "history" / "live.db")) as restored:
+        assert restored.execute("select word from t").fetchall() == [("written",)]
     kept = {path.name for path in (tmp_path / "again").rglob("*")}
     assert inbox.file("tides.md").name in kept
     assert not any(name.endswith((".lock", "-wal", "-shm", ".genret-partial")) for name in kept)

@@ -63,8 +63,8 @@ def done(small_home: Path, documents: Path, genret: Genret, tmp_path_factory: py
         "so long a value is odd"
     )
     assert STORY in write_page(home).read_text()
-    told = genret("erase", "bees.md", "--yes", "--json", home=home.path).stdout
-    return Done(home, folder, json.loads(told))
+    output = genret("erase", "bees.md", "--yes", "--json", home=home.path).stdout
+    return Done(home, folder, json.loads(output))
 
 
 @pytest.mark.parametrize(
@@ -129,16 +129,16 @@ def test_it_is_erased_once(done: Done) -> None:
 
 def test_no_source_brings_it_back(done: Done, tmp_path: Path) -> None:
     home = Home(Path(shutil.copytree(done.home.path, tmp_path / "home")))
-    found = runner.ingest(home)
-    assert found.delta is None and found.quarantined["erased"] == 1
+    ingested = runner.ingest(home)
+    assert ingested.delta is None and ingested.quarantined["erased"] == 1
     assert status(home)["quarantine"]["reasons"]["erased"] == 1
     (done.folder / "renamed.md").write_text((done.folder / "bees.md").read_text())
     (done.folder / "new.md").write_text("# New\n\nThe lighthouse keeper counts the ferries.")
     try:
-        found = runner.ingest(home)
+        ingested = runner.ingest(home)
     finally:
         (done.folder / "renamed.md").unlink()
-    assert found.quarantined["erased"] == 2 and found.record.changes["added"] == 1
+    assert ingested.quarantined["erased"] == 2 and ingested.record.changes["added"] == 1
     assert not {"bees.md", "renamed.md"} & everything(home) and "new.md" in everything(home)
     assert list(holding(home.path, LATER)) == []
     assert runner.build(home, home.settings, waiver="a test").new
@@ -164,9 +164,9 @@ def test_what_was_erased_is_refused_under_its_key_alone(tmp_path: Path, there_be
     keys = {document_key("a.txt"): "then", document_key("gone.txt"): "then"}
     erased = Erased(keys, {})
     before = {"a.txt": f"{tmp_path}/a.txt"} if there_before else {}
-    found = list(quarantine_duplicates(read_source(str(tmp_path)), erased, before))
-    assert [item.doc_id for item in found if isinstance(item, Document)] == ["b.txt", "copy.txt"]
-    refused = [item for item in found if isinstance(item, Quarantined)]
+    items = list(quarantine_duplicates(read_source(str(tmp_path)), erased, before))
+    assert [item.doc_id for item in items if isinstance(item, Document)] == ["b.txt", "copy.txt"]
+    refused = [item for item in items if isinstance(item, Quarantined)]
     assert sorted(item.source for item in refused) == sorted(f"erased {key}" for key in keys)
     assert {item.reason for item in refused} == {"erased"}
     assert not any(name in str(refused) for name in ("a.txt", "gone.txt"))

@@ -17,14 +17,16 @@ def test_an_id_that_is_a_word_like_others_is_looked_for_where_ids_stand(ingested
     posted = Inbox(home).file("kettle").relative_to(home.path)
     add_labels(home.path, [("what whistles", "kettle")])
     add_feedback(home.path, Judgment.now("what whistles", "kettle", True, "a test", None))
-    found = Traces(home, plan_erasure(home, "kettle"))
-    by_id = [place.removesuffix(", by its id") for place in found.search().left if place.endswith(", by its id")]
+    traces = Traces(home, plan_erasure(home, "kettle"))
+    by_id = [place.removesuffix(", by its id") for place in traces.search().left if place.endswith(", by its id")]
     places = ["commits/delta-00000.places", str(posted), f"tickets/{ticket}.json", "labels", "judgements of users"]
-    assert not found.by_name and by_id == places
+    assert not traces.by_name and by_id == places
 
 
 def test_pieces_stand_in_the_text_and_in_json_of_it() -> None:
     text = 'He said: "the   safe is\nopen at night, and nobody knows why it is so" and left\\for good, ' + "é" * 130
-    found = pieces(text)
-    assert found and all(piece in text and json.dumps(piece, ensure_ascii=False)[1:-1] == piece for piece in found)
-    assert "open at night, and nobody knows why it is so" in found and "é" * 60 in found
+    excerpts = pieces(text)
+    assert excerpts and all(
+        piece in text and json.dumps(piece, ensure_ascii=False)[1:-1] == piece for piece in excerpts
+    )
+    assert "open at night, and nobody knows why it is so" in excerpts and "é" * 60 in excerpts

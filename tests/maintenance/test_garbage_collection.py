@@ -61,8 +61,8 @@ def answers(home: Home, name: str | int) -> list[Any]:
     """All hits of a release, with their scores and how they were found, without the heads that are cached."""
     shutil.rmtree(home.path / "cache" / f"heads-{HEAD_FORMAT}", ignore_errors=True)
     retriever = open_release(home, name)[1]
-    found = [retriever.search(query, 100, mode).hits for query in QUERIES for mode in MODES]
-    return [(hit.doc_id, hit.passage_id, hit.score, hit.state, dict(hit.found_by)) for hits in found for hit in hits]
+    ranked = [retriever.search(query, 100, mode).hits for query in QUERIES for mode in MODES]
+    return [(hit.doc_id, hit.passage_id, hit.score, hit.state, dict(hit.found_by)) for hits in ranked for hit in hits]
 
 
 def encodings(home: Home) -> set[str]:
@@ -89,13 +89,13 @@ def test_what_stays_answers_as_before_and_the_rest_is_gone_from_the_disk(home: H
         path.parent.mkdir(exist_ok=True)
         path.write_text("{}")
     (home.path / "work" / "staging-delta-00001").mkdir()
-    found = collect(home, keep=1)
-    assert found["collected"] == ["r2", "r3"] and found["kept"] == ["r1", "r4", "r5"]
-    assert found["snapshots"] == ["delta-00000", "delta-00003", "delta-00004"]
-    assert found["freed_bytes"] > 100_000
+    report = collect(home, keep=1)
+    assert report["collected"] == ["r2", "r3"] and report["kept"] == ["r1", "r4", "r5"]
+    assert report["snapshots"] == ["delta-00000", "delta-00003", "delta-00004"]
+    assert report["freed_bytes"] > 100_000
     assert not any(PASSING.encode() in data for _, data in bytes_of(home.path))
     assert text_hash(PASSING) not in encodings(home)
-    assert checked_deltas(home.path) == found["snapshots"]
+    assert checked_deltas(home.path) == report["snapshots"]
     assert not (home.path / "work").exists() or not list((home.path / "work").iterdir())
     assert not any(half.exists() for half in halves)
     assert [log.exists() for log in logs] == [False, True], "r4 may be candidate once more"
@@ -136,8 +136,8 @@ def test_what_weights_have_seen_is_known_after_a_collection(home_copy: Path, doc
     for word in ("walks", "rides"):  # two patches, since a rollback goes to the release before
         (folder / "road.md").write_text(f"# The road\n\nWho {word} sees more.\n")
         runner.ingest(home)
-    found = collect(home, keep=0)
-    assert {f"r{learned.number}", f"r{again.number}"} <= {*found["collected"]}, "a patch carries the model"
+    report = collect(home, keep=0)
+    assert {f"r{learned.number}", f"r{again.number}"} <= {*report["collected"]}, "a patch carries the model"
     assert PASSING in plan_erasure(home, "ferry.md").phrases
     assert training_snapshots(home.registry, home.registry.present()[-1:]) >= {"delta-00000", "delta-00001"}
 
@@ -148,10 +148,10 @@ def test_the_next_ingest_and_build_work(home: Home) -> None:
     extra = folder / "harbour.md"
     extra.write_text("# The harbour\n\nA lighthouse keeper counts the ships that pass.\n")
     try:
-        found = runner.ingest(home)
+        ingested = runner.ingest(home)
     finally:
         extra.unlink()
-    assert found.delta == "delta-00005" and found.record.changes["added"] == 1
+    assert ingested.delta == "delta-00005" and ingested.record.changes["added"] == 1
     assert runner.build(home, home.settings, waiver="a test").new
     (first, *_) = open_release(home)[1].search("who counts the ships", 1, "generative").hits
     assert (first.doc_id, first.state) == ("harbour.md", "learned")
@@ -162,10 +162,10 @@ def test_the_next_ingest_and_build_work(home: Home) -> None:
 
 def test_a_dry_run_tells_and_changes_nothing(home: Home) -> None:
     before, events = dict(bytes_of(home.path)), Registry(home.path).events()
-    found = collect(home, keep=1, dry_run=True)
-    assert (found["collected"], found["freed_bytes"]) == (["r2", "r3"], 0) and found["removed"]["releases"] > 0
+    report = collect(home, keep=1, dry_run=True)
+    assert (report["collected"], report["freed_bytes"]) == (["r2", "r3"], 0) and report["removed"]["releases"] > 0
     assert dict(bytes_of(home.path)) == before and Registry(home.path).events() == events
-    assert collect(home, keep=1)["collected"] == found["collected"]
+    assert collect(home, keep=1)["collected"] == report["collected"]
     again = collect(home, keep=1)
     assert (again["collected"], again["removed"]) == ([], {})
 
@@ -249,8 +249,8 @@ def test_aliases_references_and_what_a_rollback_goes_to_are_needed(tmp_path: Pat
     add(registry, "it grew too", parent=3, generation=1)
     add(registry, "and again", parent=4, generation=1)
     add(registry, "and again, better", parent=5, generation=1)
-    assert [one.number for one in unneeded(home, 0)] == [1, 2, 4]
-    assert [one.number for one in unneeded(home, 3)] == [1, 2]
+    assert [spare.number for spare in unneeded(home, 0)] == [1, 2, 4]
+    assert [spare.number for spare in unneeded(home, 3)] == [1, 2]
     assert unneeded(home, 6) == unneeded(home, 99) == []
     before = rollback_target(registry)
     assert before is not None and before.number == 5
@@ -258,7 +258,7 @@ def test_aliases_references_and_what_a_rollback_goes_to_are_needed(tmp_path: Pat
     before = rollback_target(registry)
     assert before is not None and before.number == 4, "never to one that is gone"
     assert registry.alias("previous") is None and registry.problems() == []
-    assert [one.number for one in unneeded(home, 0)] == [1]
+    assert [spare.number for spare in unneeded(home, 0)] == [1]
 
 
 def test_what_a_rollback_goes_to_will_be_judged_against_its_own_reference(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_what_a_rollback_goes_to_will_be_judged_against_its_own_reference(tmp_pa
     assert add(registry, "second generation", parent=4, generation=1, head=SnapshotRecord("delta-00001")) == 5
     before = rollback_target(registry)
     assert before is not None and before.number == 3 and registry.alias("previous") == 4
-    assert [one.number for one in unneeded(Home(tmp_path), 0)] == [2]
+    assert [spare.number for spare in unneeded(Home(tmp_path), 0)] == [2]
 
 
 def test_more_releases_may_be_retired_than_a_statement_of_sqlite_has_room_for(tmp_path: Path) -> None:

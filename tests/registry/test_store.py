@@ -184,9 +184,9 @@ def test_a_changed_byte_is_not_promoted(registry: Registry, add: Add, name: str)
 
 def test_another_sealed_release_in_its_place_is_not_promoted(registry: Registry, add: Add) -> None:
     add("one"), add("two")
-    one, two = registry.release(1).folder, registry.release(2).folder
-    two.rename(two.with_name("aside"))
-    one.rename(two)
+    first_folder, second_folder = registry.release(1).folder, registry.release(2).folder
+    second_folder.rename(second_folder.with_name("aside"))
+    first_folder.rename(second_folder)
     with pytest.raises(BrokenRelease, match="another release"):
         registry.promote(2, "ann", "swapped")
 

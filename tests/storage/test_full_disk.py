@@ -42,5 +42,5 @@ def test_an_ingest_that_does_not_fit_is_done_by_the_next(ingested_home: Path, tm
     with full(100_000), pytest.raises(GenretError, match=r"cannot use Dagster.s storage in .*disk"):
         runner.ingest(Home(home), [str(tmp_path / "new")])
     assert Home(home).store.snapshots() == ["delta-00000"]
-    found = runner.ingest(Home(home), [str(tmp_path / "new")])
-    assert found.delta == "delta-00001" and found.record.documents == 63
+    ingested = runner.ingest(Home(home), [str(tmp_path / "new")])
+    assert ingested.delta == "delta-00001" and ingested.record.documents == 63

@@ -162,10 +162,13 @@ def test_rows_keep_their_shape_on_the_way_through_arrow(tmp_path: Path) -> None:
 
 
 def test_identity_hashes_are_of_content_alone() -> None:
-    one, two = Document("a", "T", "x", {"p": "1", "q": "2"}), Document("b", "T", "x", {"q": "2", "p": "1"}, "elsewhere")
-    assert one.text_hash == two.text_hash and one.metadata_hash == two.metadata_hash
-    assert one.text_hash != Document("a", "T", "y").text_hash != Document("a", "U", "y").text_hash
-    assert one.metadata_hash != Document("a", "T", "x", {"p": "1"}).metadata_hash
+    document, twin = (
+        Document("a", "T", "x", {"p": "1", "q": "2"}),
+        Document("b", "T", "x", {"q": "2", "p": "1"}, "elsewhere"),
+    )
+    assert document.text_hash == twin.text_hash and document.metadata_hash == twin.metadata_hash
+    assert document.text_hash != Document("a", "T", "y").text_hash != Document("a", "U", "y").text_hash
+    assert document.metadata_hash != Document("a", "T", "x", {"p": "1"}).metadata_hash
     assert text_hash("\ud800") and canonical_json({"b": 1, "a": "é"}) == '{"a":"é","b":1}'
 
 
@@ -175,9 +178,9 @@ def test_cached_vectors_come_back_bit_for_bit(tmp_path: Path) -> None:
     vectors = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float16)
     cache.add(["k0", "k1"], vectors[:2])
     cache.add(["k2", "k3", "k4"], vectors[2:])
-    found = EncodingCache(tmp_path, "a" * 64, 3).load()
-    assert list(found) == ["k0", "k1", "k2", "k3", "k4"]
-    np.testing.assert_array_equal(np.stack(list(found.values())), vectors)
+    loaded = EncodingCache(tmp_path, "a" * 64, 3).load()
+    assert list(loaded) == ["k0", "k1", "k2", "k3", "k4"]
+    np.testing.assert_array_equal(np.stack(list(loaded.values())), vectors)
 
 
 def test_a_forgotten_vector_is_gone_from_the_disk_and_the_others_are_as_they_were(tmp_path: Path) -> None:
@@ -188,8 +191,8 @@ def test_a_forgotten_vector_is_gone_from_the_disk_and_the_others_are_as_they_wer
         cache.add(["gone-2", "kept-3"], vectors[2:])
     assert EncodingCache.keep(tmp_path, {"kept-0", "kept-3", "never-there"}) == 4
     for cache in caches:
-        found = cache.load()
-        assert list(found) == ["kept-0", "kept-3"]
-        np.testing.assert_array_equal(np.stack(list(found.values())), vectors[[0, 3]])
+        loaded = cache.load()
+        assert list(loaded) == ["kept-0", "kept-3"]
+        np.testing.assert_array_equal(np.stack(list(loaded.values())), vectors[[0, 3]])
     assert holding(tmp_path, "gone-1") == holding(tmp_path, "gone-2") == []
     assert EncodingCache.keep(tmp_path / "nowhere", {"kept-0"}) == 0
