@@ -110,7 +110,7 @@ class Service(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.told.append((self.path, body))  # type: ignore[attr-defined]
+        self.server.events.append((self.path, body))  # type: ignore[attr-defined]
         self.send_response(503 if self.server.down else 201)  # type: ignore[attr-defined]
         self.end_headers()
 
@@ -121,7 +121,7 @@ class Service(BaseHTTPRequestHandler):
 @pytest.fixture
 def service() -> Iterator[ThreadingHTTPServer]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
-    server.told, server.down = [], False  # type: ignore[attr-defined]
+    server.events, server.down = [], False  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield server
@@ -134,7 +134,7 @@ def test_a_service_is_sent_the_same(tmp_path: Path, folder: Path, service: Threa
     home = home_telling(tmp_path / "home", f"http://127.0.0.1:{service.server_address[1]}")
     with dg.instance_for_test() as instance:
         read_sources(home, folder, instance)
-    requests: list[tuple[str, dict[str, Any]]] = service.told  # type: ignore[attr-defined]
+    requests: list[tuple[str, dict[str, Any]]] = service.events  # type: ignore[attr-defined]
     assert {path for path, _ in requests} == {"/api/v1/lineage"}
     events = [(event["job"]["name"], event["eventType"]) for _, event in requests]
     assert events == [("snapshot", "START"), ("snapshot", "COMPLETE")]

@@ -66,15 +66,15 @@ def test_documents_arrive_by_date_and_queries_with_the_last_of_their_gold(folder
 
 
 @pytest.mark.parametrize(
-    ("order", "told"),
+    ("order", "message"),
     [
         (("missing", 0.5, 3), "attribute 'missing'"),
         (("published", 0.5, 7), "12 documents"),
         (("published", 0.1, 2), "12"),
     ],
 )
-def test_an_order_that_cannot_be_is_refused(folder: Path, order: tuple[str, float, int], told: str) -> None:
-    with pytest.raises(GenretError, match=told):
+def test_an_order_that_cannot_be_is_refused(folder: Path, order: tuple[str, float, int], message: str) -> None:
+    with pytest.raises(GenretError, match=message):
         arrivals(read_benchmark(folder), *order)
 
 

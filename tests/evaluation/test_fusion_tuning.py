@@ -135,11 +135,11 @@ class Tuner:
     def __init__(self, head: CorpusView, home: Path) -> None:
         self.head = head
         self.cache = EncodingCache(home, "e" * 16, 384)
-        self.asked = list[Mapping[int, frozenset[str]]]()
+        self.withheld = list[Mapping[int, frozenset[str]]]()
 
     def __call__(self, queries: list[SyntheticQuery], noise: bool = False) -> FusionTuning:
         def rows(without: Mapping[int, frozenset[str]]) -> Rows:
-            self.asked.append(without)
+            self.withheld.append(without)
             encoded, _ = encode_rows(minilm(), self.cache, passage_inputs(self.head, without), 4)
             if noise:
                 turned = np.random.default_rng(0).standard_normal(encoded.vectors.shape).astype(np.float32)
@@ -153,7 +153,7 @@ class Tuner:
 
 def test_rows_are_asked_for_without_the_withheld_sentences(head: CorpusView, tuner: Tuner, tuned: FusionTuning) -> None:
     queries = queries_of(head)
-    assert tuner.asked[0] == withheld_sentences(head, queries, docid_of(head))
+    assert tuner.withheld[0] == withheld_sentences(head, queries, docid_of(head))
     assert tuned.queries == len(queries)
     assert set(tuned.fusion.weights) == set(FEATURES) and set(tuned.lexical_fusion.weights) == set(LEXICAL)
     assert tuned.default_mode == "hybrid", "none is surely better"

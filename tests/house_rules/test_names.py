@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("genret_ops", "assets", "serving", "validations", "clients", "benchmarks", "examples")
+FOLDERS = ("genret_ops", "assets", "serving", "validations", "clients", "benchmarks", "examples", "docs", "tests")
 SAY_NOTHING = {"found", "told", "own", "one", "asked"}
 MODULES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 

@@ -86,7 +86,7 @@ def test_what_can_be_filtered_by_and_what_there_is(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "status", "words"),
+    ("body", "status", "words"),
     [
         ({"query": ""}, 422, "query: String should have at least 1 character"),
         ({"query": " "}, 422, "the query is empty"),
@@ -102,8 +102,8 @@ def test_what_can_be_filtered_by_and_what_there_is(service: Service) -> None:
         ("x", 422, "body: Input should be an object"),
     ],
 )
-def test_a_wrong_search_is_refused_in_words(service: Service, asked: Any, status: int, words: str) -> None:
-    actual_status, refusal = service.call("POST", "/v1/search", asked)
+def test_a_wrong_search_is_refused_in_words(service: Service, body: Any, status: int, words: str) -> None:
+    actual_status, refusal = service.call("POST", "/v1/search", body)
     assert actual_status == status
     assert words in refusal["error"]["message"]
     assert refusal["error"].keys() == {"code", "message"}

@@ -97,12 +97,12 @@ def access(home: Path, **settings: object) -> Access:
 
 
 @pytest.mark.parametrize(
-    ("address", "own"),
+    ("address", "loopback"),
     [("127.0.0.1", True), ("::1", True), ("::ffff:127.0.0.9", True), ("10.0.0.1", False), ("", False)],
 )
-def test_only_this_machine_searches_without_a_token(tmp_path: Path, address: str, own: bool) -> None:
-    assert is_loopback(address) is own
-    if own:
+def test_only_this_machine_searches_without_a_token(tmp_path: Path, address: str, loopback: bool) -> None:
+    assert is_loopback(address) is loopback
+    if loopback:
         assert access(tmp_path).admit(OWN, address, "search", False).name == address
     else:
         with pytest.raises(Refusal, match="Bearer"):
@@ -112,17 +112,17 @@ def test_only_this_machine_searches_without_a_token(tmp_path: Path, address: str
 
 
 @pytest.mark.parametrize(
-    ("host", "own"),
+    ("host", "loopback"),
     [
         *((host, True) for host in ("localhost", "LocalHost:1", "127.0.0.1:80", "127.0.0.9", "[::1]", "[::1]:8000")),
         *((host, False) for host in ("", "evil.example", "evil.example:8000", "localhost.evil.example", "10.0.0.1")),
         *((host, False) for host in ("127.0.0.1.evil.example", "[::1", "::1", "localhost:80:80", "a@localhost")),
     ],
 )
-def test_without_a_token_it_is_asked_under_its_own_name(service: Service, host: str, own: bool) -> None:
+def test_without_a_token_it_is_asked_under_its_own_name(service: Service, host: str, loopback: bool) -> None:
     secret = token(service.home, f"for {host}")
     body = b'{"query": "visitors"}'
-    assert service.raw("POST", "/v1/search", body, {"Host": host})[0] == (200 if own else 401)
+    assert service.raw("POST", "/v1/search", body, {"Host": host})[0] == (200 if loopback else 401)
     headers = {"Host": host, "Authorization": f"Bearer {secret}"}
     assert service.raw("POST", "/v1/search", body, headers)[0] == 200, "a token is enough"
 
