@@ -67,7 +67,7 @@ def materialise(
 
     Args:
         home: the home.
-        job: name of the job, as in stage_jobs.py.
+        job: name of the job, as in assets/stage_jobs.py.
         delta: the delta.
         config: configuration of the resource `home`, beside its path.
         settings: settings of the run, whose hash its tag shows.

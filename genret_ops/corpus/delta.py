@@ -1,7 +1,7 @@
 """A delta: what was added, changed and removed between two snapshots.
 
-Documents are compared by id. What a change means for passages is decided by their body text alone
-(passages.py), so a document that only moved to another id is removed and added here, and renews no passage.
+Documents are compared by id. What a change means for passages is decided by their body text alone (chunking.py), so a
+document that only moved to another id is removed and added here, and renews no passage.
 """
 
 from collections.abc import Iterable, Sequence

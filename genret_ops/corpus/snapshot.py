@@ -1,7 +1,7 @@
 """A snapshot: all documents at one time, and beside it the inputs that were refused.
 
 This module writes tables and commits nothing: the record that makes a snapshot exist is written when all
-its tables are (store.py). What changed since another snapshot is delta.py's question.
+its tables are (storage/tables.py). What changed since another snapshot is delta.py's question.
 """
 
 import json
@@ -39,7 +39,7 @@ class TakenSnapshot:
 def take_snapshot(store: TableStore, items: Iterable[Document | Quarantined], delta: str) -> TakenSnapshot:
     """Make the documents of `items` the whole table `documents`, by id, and its refusals the whole `quarantine`.
 
-    `items` come from `readers.quarantine_duplicates`: which of two documents of one id counts is decided there.
+    `items` hold each id once: ingestion/deduplication.py decides which of two documents counts.
 
     Raises:
         GenretError: not one document is left; both tables stay as they were.

@@ -1,5 +1,6 @@
 """The documents speak of the house as it is: its picture, the modules that they name, and where their links lead."""
 
+import ast
 import re
 import sys
 import tomllib
@@ -15,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / name for name in ("README.md", "AGENTS.md", "CONTRIBUTING.md", "examples/README.md")]
 DOCUMENTS += sorted((ROOT / "docs").rglob("*.md"))
 MODULE = re.compile(r"(?<![\w/.-])((?:[\w-]+/)+[\w-]+\.py)\b")
+NEIGHBOUR = re.compile(r"(?<![\w/.-])([a-z_][\w/]*\.py)\b")
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"")
 METHOD = ROOT / "docs" / "method.md"
 CITATION = re.compile(r"\bdocs/[\w/-]+\.md\b")
@@ -52,6 +54,16 @@ def missing_citations(text: str) -> list[str]:
     titles = [title for cited in SECTION.findall(text) for title in re.findall(r'"([^"]+)"', cited)]
     missing = [name for name in CITATION.findall(text) if not (ROOT / name).exists()]
     return missing + [title for title in titles if title not in sections]
+
+
+def missing_neighbours(text: str, folder: Path) -> list[str]:
+    """The modules that a docstring names and that lie neither beside its own module nor, with a folder, elsewhere."""
+    bases = (folder, *ROOT_OF_NAMES)
+    return [
+        name
+        for name in NEIGHBOUR.findall(text)
+        if not any((base / name).exists() for base in (bases if "/" in name else bases[:1]))
+    ]
 
 
 def broken_links(text: str, folder: Path) -> Iterator[str]:
@@ -122,6 +134,23 @@ def test_documents_that_modules_cite_exist() -> None:
     paths = (path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
     missing = [f"{path}: {name}" for path in paths for name in missing_citations(path.read_text("utf-8"))]
     assert not missing, "\n".join(missing)
+
+
+def test_modules_that_docstrings_name_exist() -> None:
+    paths = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py")]
+    missing = [
+        f"{path}: {name}"
+        for path in paths
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for name in missing_neighbours(node.value.value, path.parent)
+    ]
+    assert not missing, "\n".join(missing)
+
+
+def test_a_wrong_neighbour_is_seen() -> None:
+    text = "view.py reads what chunking.py cuts and tables.py keeps; see storage/tables.py and storage/gone.py"
+    assert missing_neighbours(text, ROOT / "genret_ops" / "corpus") == ["tables.py", "storage/gone.py"]
 
 
 def test_a_wrong_citation_is_seen() -> None:
