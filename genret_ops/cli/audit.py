@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Page = Annotated[Path | None, typer.Option("--html", help="Also write a page with a diagram, in one file.")]
 Verify = Annotated[
-    bool, typer.Option("--verify", help="Compute every hash again, of sources too; exit code 1 if one differs.")
+    bool, typer.Option("--verify", help="Compute every hash again, also of sources; exit code 1 if one differs.")
 ]
 
 
@@ -34,7 +34,7 @@ Verify = Annotated[
     epilog="Examples:  genret why 'copy a directory tree' --verify  ·  genret why 'parse dates' --rank 2 --html w.html"
 )
 def why(
-    query: Annotated[str, typer.Argument(help="The query whose answer is to be explained.")],
+    query: Annotated[str, typer.Argument(help="The query whose answer to trace.")],
     rank: Annotated[int, typer.Option(min=1, help="Which answer, counted from 1.")] = 1,
     mode: Mode = None,
     filters: Filters = None,
@@ -98,8 +98,8 @@ def audit(
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
-    """Check that the audit trail is as it was written. Each gap, edit, fork and changed file is named; exit code 1
-    then.
+    """Check that the audit trail is as it was written. Names every gap, edit, fork and changed file; exit code 1 if
+    there is any.
     """
     from genret_ops import summaries
     from genret_ops.cli.render import audit as render
@@ -126,7 +126,7 @@ def audit(
 
 
 def _print_lineage(home: "Home", report: dict[str, Any], verify: bool, page: Path | None, as_json: bool) -> None:
-    """Print what `why` or `lineage` gathered, with a check of its hashes and a page if they are wanted."""
+    """Print what `why` or `lineage` gathered, with a check of its hashes and a page if asked for."""
     from genret_ops.cli.render import audit as render
 
     if verify:
@@ -149,6 +149,6 @@ def _moment(text: str, whole_day: timedelta = timedelta(0)) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no date. Write 2026-11-23 or 2026-11-23T18:30.") from None
+        raise typer.BadParameter(f"{text!r} is not a date. Write 2026-11-23 or 2026-11-23T18:30.") from None
     moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     return moment + whole_day if len(text) == len("2026-11-23") else moment

@@ -1,4 +1,4 @@
-"""The commands that let documents flow in by themselves and show how they do: watch, ui, evaluate."""
+"""The commands that take documents in by themselves and say how good the answers are: watch, ui, evaluate."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,18 +20,19 @@ from genret_ops.cli.options import (
 @app.command(epilog="Examples:  genret watch  ·  genret watch docs --once  ·  genret watch --json >> flow.jsonl")
 def watch(
     sources: Annotated[
-        list[str] | None, typer.Argument(metavar="SOURCE...", help="As for ingest: added to the sources it knows.")
+        list[str] | None,
+        typer.Argument(metavar="SOURCE...", help="As for ingest: added to the sources of earlier ingests."),
     ] = None,
     once: Annotated[
-        bool, typer.Option("--once", help="End once all that has changed is taken in, and learned if it is time.")
+        bool, typer.Option("--once", help="Stop when all changes are taken in, and learned if a build is due.")
     ] = False,
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
     """Take in what changes in the sources and the inbox, and learn when enough is new.
 
-    Prints a line for each thing done, until Ctrl-C. genret ui does the same beside its web server. The settings are in
-    the group updates. A file that is still being written waits.
+    Prints a line for each thing done, until Ctrl-C. genret ui does the same beside its web server. The group updates
+    of genret.toml has the settings. A file that is still being written waits.
     """
     from genret_ops.cli.render import flow as render
     from genret_ops.cli.render.terminal import working
@@ -74,14 +75,14 @@ def ui(
         say(f"Dagster shows {opened.path} at {address} in a moment. Ctrl-C stops.", stderr=True)
     else:
         page = f"{address}/locations/assets.definitions/jobs/update/playground"
-        say(f"{opened.path} holds nothing yet. Name a source at {page} in a moment. Ctrl-C stops.", stderr=True)
+        say(f"{opened.path} holds nothing yet. In a moment, name a source at {page}. Ctrl-C stops.", stderr=True)
     serve(opened, host, port)
 
 
 @app.command(epilog="Examples:  genret evaluate  ·  genret evaluate --benchmark beir/notes --json")
 def evaluate(
     benchmark: Annotated[
-        Path | None, typer.Option(metavar="BEIR_DIR", help="Its queries too; updates.benchmark by default.")
+        Path | None, typer.Option(metavar="BEIR_DIR", help="Ask its queries too; updates.benchmark by default.")
     ] = None,
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,

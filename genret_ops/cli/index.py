@@ -46,7 +46,7 @@ def ingest(
         typer.Argument(
             metavar="SOURCE...",
             help="Folders, files (.txt .md .rst .html .pdf .docx .jsonl .csv .parquet), fsspec URLs of these, or "
-            "python-stdlib. They are added to the sources of earlier ingests. Without any, those are read again.",
+            "python-stdlib. They are added to the sources of earlier ingests. If you name none, those are read again.",
         ),
     ] = None,
     only: Annotated[
@@ -128,7 +128,10 @@ def _remember(home: "Home", steps: int) -> "Home":
 
     file = home.path / SETTINGS_FILE
     if not remember_steps(file, steps):
-        say(f"Write steps = {steps} under [training] in {file} to keep it: it was too unusual to change.", stderr=True)
+        say(
+            f"To keep this number, write steps = {steps} under [training] in {file}, which is too unusual to edit.",
+            stderr=True,
+        )
         return home
     say(f"{file} now says steps = {steps} under [training].", stderr=True)
     return open_home(home.path)
@@ -146,7 +149,7 @@ def search(
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
-    """Search a release. Every hit says how it was found, and which constraint was relaxed if one was."""
+    """Search a release. Every hit says how it was found, and which constraints were relaxed, if any."""
     from genret_ops.cli.render import index as render
     from genret_ops.cli.render.terminal import working
 
@@ -174,7 +177,7 @@ def bench(
     ],
     steps: Annotated[int | None, typer.Option(min=1, help="SFT steps; an update takes its share of them.")] = None,
     budget_minutes: Annotated[
-        float | None, typer.Option(min=0.1, help="Minutes of SFT instead, turned into steps once and recorded.")
+        float | None, typer.Option(min=0.1, help="Minutes of SFT instead; turned into steps once, and recorded.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of queries, training and intervals.")] = None,
     dense: Annotated[
@@ -186,13 +189,15 @@ def bench(
     by: Annotated[str | None, typer.Option("--by", metavar="FIELD", help="The date that orders the documents.")] = None,
     first: Annotated[float, typer.Option(min=0.05, max=0.95, help="Share of the documents in the first part.")] = 0.6,
     as_json: AsJson = False,
-    home: Annotated[Path | None, typer.Option("--home", help="Its own home; .bench/DATASET by default.")] = None,
+    home: Annotated[
+        Path | None, typer.Option("--home", help="Home of the benchmark; .bench/DATASET by default.")
+    ] = None,
 ) -> None:
     """Index a benchmark's corpus and compare every system on its queries.
 
-    The queries never reach training or tuning. Encodings are cached, and a run that was stopped goes on where it was.
-    With --deltas the corpus grows by date and every delta is measured: with the fast path alone, trained without and
-    with replay, and trained again on everything.
+    The queries never reach training or tuning. Encodings are cached, and a run that was stopped goes on from there.
+    With --deltas the corpus grows by date and every delta is measured: with the fast path alone, trained without
+    replay, trained with replay, and trained again on everything.
     """
     from genret_ops.cli.render import index as render
     from genret_ops.cli.render.terminal import working

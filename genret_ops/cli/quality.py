@@ -15,9 +15,9 @@ def quality(
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
-    """Show what the data checks found in the newest delta: figures, what fails, and some rows that fail it.
+    """Show what the data checks found in the newest delta: figures, what fails, and some of the rows that fail.
 
-    A failed check stops its run if it is critical, and the exit code is 1. A warning stops nothing.
+    A critical check that fails stops its run, and the exit code is 1. A warning stops nothing.
     """
     from genret_ops import summaries
     from genret_ops.cli.render import quality as render

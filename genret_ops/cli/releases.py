@@ -68,7 +68,7 @@ def rollback(
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
-    """Go back to the model that answered before, on the newest corpus: no document comes back or is lost by it."""
+    """Go back to the model that answered before, on the newest corpus: no document comes back, and none is lost."""
     _change_champion(home, "champion", lambda runner, opened: runner.rollback(opened, reason), as_json)
 
 
@@ -107,12 +107,13 @@ def label(
         Path | None, typer.Option(help='JSON lines instead: {"query": "...", "document": "..."}', exists=True)
     ] = None,
     from_feedback: Annotated[
-        bool, typer.Option("--from-feedback", help="What all users of the service agree on; disputed judgements stay.")
+        bool,
+        typer.Option("--from-feedback", help="Keep what all users of the service agree on; disputed judgements stay."),
     ] = False,
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
-    """Tell the gate the right answer to a query: it asks it of every release from now on."""
+    """Tell the gate the right answer to a query, which it asks of every release from now on."""
     from genret_ops.cli.render import releases as render
     from genret_ops.corpus.visibility import VisibilityReader
     from genret_ops.promotion.judgments import accept_feedback, add_labels, parse_labels, read_labels
@@ -128,9 +129,9 @@ def label(
         known = {doc_id for doc_id, _ in VisibilityReader(opened.path)()}
         pairs = list(parse_labels(file.read_bytes().split(b"\n"), str(file))) if file else [(str(query), str(document))]
         if unknown := sorted({doc_id for _, doc_id in pairs} - known):
-            more = f" (nor {len(unknown) - 1} more)" if len(unknown) > 1 else ""
+            more = f" (and {len(unknown) - 1:,} more)" if len(unknown) > 1 else ""
             raise GenretError(
-                f"No document {unknown[0]!r}{more} in {opened.path}. Take ids as `genret search` shows them with hits."
+                f"No document {unknown[0]!r}{more} in {opened.path}. `genret search` shows the ids with its hits."
             )
         summary = {"added": add_labels(opened.path, pairs)}
     if summary["added"]:
@@ -174,7 +175,7 @@ def restore(
 
 
 def _change_champion(home: Path, needed: str, change: Callable[[Any, "Home"], Any], as_json: bool) -> None:
-    """Run a change of champion, which needs a release of that name, with the runner, and show the new champion."""
+    """Change the champion with the runner and show the new one; `needed` is the release that has to be there."""
     from genret_ops import summaries
     from genret_ops.cli.render import releases as render
     from genret_ops.cli.render.terminal import working

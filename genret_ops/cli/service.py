@@ -1,4 +1,4 @@
-"""The commands of the HTTP service: serve, pack, and the tokens that let people in."""
+"""The commands of the HTTP service: serve, pack, and token, which says who may use it."""
 
 from pathlib import Path
 from typing import Annotated, Literal

@@ -1,7 +1,7 @@
 """A setting that a command was given, written into the home's `genret.toml` for the commands after it.
 
-The file belongs to its user. One line of it changes, comments and order stay, and a file in which that line cannot be
-found for certain is left alone.
+The file belongs to its user: only one line of it changes, comments and order stay, and if there is any doubt about
+that line, the file is left alone.
 """
 
 import re

@@ -16,9 +16,9 @@ def erase(
 ) -> None:
     """Take a document out of answers at once, then out of weights, tables, caches and logs, and look for what is left.
 
-    If the model has learned it, the model is trained again without it, and releases that hold it lose their files. A
-    source may keep the document: no ingest takes it in again. If it is stopped, the same command finishes it. The exit
-    code is 1 if a trace is left; the report names the places.
+    If the model has learned it, the model is trained again without it, and releases that hold it lose their files. The
+    document may stay in its source: no ingest takes it in again. If the command is stopped, run it again to finish. The
+    exit code is 1 if a trace is left; the report names the places.
     """
     from genret_ops.cli.render import upkeep as render
     from genret_ops.cli.render.terminal import say, working
@@ -57,8 +57,8 @@ def gc(
 ) -> None:
     """Free the space of releases and snapshots that nothing needs. Their rows and events stay.
 
-    Needed are champion, candidate and previous, what each is judged against, what a rollback goes to, and all that they
-    were made from. What stays answers as before.
+    The champion, the candidate and the previous champion are needed, and so are the releases that they are judged
+    against, the one that a rollback goes to, and all that these were made from. What stays answers as before.
     """
     from genret_ops.cli.render import upkeep as render
     from genret_ops.cli.render.terminal import working

@@ -83,5 +83,5 @@ def test_a_file_that_cannot_be_changed_is_left_to_its_user(
     (tmp_path / "genret.toml").write_text("training.steps = 8\n")
     monkeypatch.setattr(runner, "build", lambda *arguments: SimpleNamespace(release=None, new=True))
     _, (message, _) = build("--steps", "60")
-    assert message.startswith(f"Write steps = 60 under [training] in {tmp_path}/genret.toml to keep it")
+    assert message.startswith(f"To keep this number, write steps = 60 under [training] in {tmp_path}/genret.toml, ")
     assert (tmp_path / "genret.toml").read_text() == "training.steps = 8\n"

@@ -79,7 +79,7 @@ def test_a_source_that_was_read_and_is_not_there_is_named_and_keeps_its_document
     shutil.rmtree(extra)
     lines = CliRunner().invoke(app, ["ingest", "--home", str(home)]).stdout
     why = "nothing is there: `genret ingest OTHERS --only` drops this source and its documents"
-    assert f"cannot be reached, so the last known state stays: {extra} ({why})" in lines
+    assert f"{extra} ({why}) cannot be reached, so the last known state stays." in lines
     ticket = Inbox(Home(home)).post(Document("tides.md", "Tides", "They come and go."), "ann")
     report = json_output("ingest", home=home)
     assert report["changes"] == {"added": 1, "changed": 0, "removed": 0, "redescribed": 0}

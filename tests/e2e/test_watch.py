@@ -107,7 +107,7 @@ def test_once_takes_in_what_has_changed_learns_it_and_ends(home_copy: Path, fold
         ({"done": "learned", "code": 0}, "11:22:33 learned"),
         (
             {"done": "not learned", "code": 1},
-            "11:22:33 not learned: the build ended with code 1, its messages are above",
+            "11:22:33 not learned: the build ended with code 1, see its messages above",
         ),
         (
             {"done": "update", "delta": None, "snapshot": "delta-00001", "unreached": {}},
@@ -115,12 +115,11 @@ def test_once_takes_in_what_has_changed_learns_it_and_ends(home_copy: Path, fold
         ),
         (
             {"done": "update", "delta": None, "snapshot": "delta-00001", "unreached": {"docs/a.md": "busy"}},
-            "11:22:33 nothing new since delta-00001; "
-            "cannot be reached, so the last known state stays: docs/a.md (busy)",
+            "11:22:33 nothing new since delta-00001; docs/a.md (busy) cannot be reached, so the last known state stays",
         ),
         (
             {"done": "away", "unreached": {"/docs": "", "s3://notes": ""}},
-            "11:22:33 cannot be reached, so the last known state stays: /docs, s3://notes",
+            "11:22:33 /docs, s3://notes cannot be reached, so the last known state stays",
         ),
     ],
 )

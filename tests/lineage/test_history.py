@@ -110,7 +110,7 @@ def test_the_commands(lived: Lived, small_home: Path) -> None:
 
     day = datetime.now(UTC).date().isoformat()
     shown = run("--since", "2020-01-01")
-    assert "r4 was promoted" in shown and document_key("safe.md") in shown and "Which documents is not known" in shown
+    assert "r4 was promoted" in shown and document_key("safe.md") in shown and "It is not known which" in shown
     assert json.loads(run("--since", "2020-01-01", "--until", day, "--json"))["releases"]
     assert "Nothing changed." in run("--since", "2020-01-01", "--until", "2020-02-01")
     assert "safe.md is erased: what held it is gone for good" in run("--document", "safe.md")

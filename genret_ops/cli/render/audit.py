@@ -47,7 +47,7 @@ def period(report: Mapping[str, Any]) -> None:
             if ids:
                 say((kind, "dim"), f"  {listed(ids)}", indent=2)
         if delta["documents"] is None:
-            unknown = "Which documents is not known: its snapshot, or the one before it, is no longer kept."
+            unknown = "It is not known which documents: this snapshot, or the one before it, is no longer kept."
             say((unknown, "dim"), indent=2)
     for release in report["releases"]:
         say(f"{release['release']} was made on {release['delta']}  {moment(release['created_at'])}")

@@ -32,7 +32,7 @@ def _event(event: Mapping[str, Any]) -> str:
         case done if event["code"] == 0:
             return str(done)
         case done:
-            return f"{done}: the build ended with code {event['code']}, its messages are above"
+            return f"{done}: the build ended with code {event['code']}, see its messages above"
 
 
 def _update(event: Mapping[str, Any]) -> str:
@@ -49,7 +49,7 @@ def evaluation(report: Mapping[str, Any]) -> None:
     for name, scores in report["MRR@10"].items():
         figures = ", ".join(f"{mode} {100 * value:.1f}" for mode, value in (scores or {}).items())
         say(f"MRR@10 on {display_name(name)} ({report['questions'][name]:,}): {figures or 'nothing to ask'}")
-    say(f"Passages that a sentence of theirs finds: {100 * report['reachable']:.1f} %")
+    say(f"Passages found by a sentence of their own: {100 * report['reachable']:.1f} %")
     if benchmark := report.get("benchmark"):
         systems = benchmark["systems"].items()
         figures = ", ".join(f"{name} {100 * scores['MRR@10']:.1f}" for name, scores in systems)

@@ -34,7 +34,7 @@ def ingest(summary: Mapping[str, Any]) -> None:
         if summary["delta"]:
             say(("`genret status` says which and why.", "dim"))
     if summary["unreached"]:
-        say(("Some places ", "yellow"), unreached(summary["unreached"]))
+        say((f"{unreached(summary['unreached'])}.", "yellow"))
     if summary["delta"] and summary["release"]:
         say(f"Searchable now in {summary['release']}. Next: genret build, to learn what is new.")
     elif summary["delta"]:
@@ -118,7 +118,9 @@ def status(home: Mapping[str, Any]) -> None:
         ("passages", f"{home['passages']:,} ({learned})" if home["passages"] else "0"),
     ]
     if (unlearned := home["unlearned"]) and unlearned["passages"]:
-        rows.append(("oldest fresh", f"waits for {unlearned['hours']:.1f} hours, since {moment(unlearned['since'])}"))
+        rows.append(
+            ("oldest fresh", f"has waited for {unlearned['hours']:.1f} hours, since {moment(unlearned['since'])}")
+        )
     rows += [
         (delta["name"], changes({name: count for name, count in delta.items() if name != "name"}))
         for delta in home["deltas"][-_SHOWN:]

@@ -105,7 +105,7 @@ def columns(
 
 @contextmanager
 def working(task: str) -> Iterator[None]:
-    """A spinner on standard error while nothing else is to be seen."""
+    """A spinner on standard error while there is nothing else to see."""
     with console(stderr=True).status(task):
         yield
 
@@ -125,7 +125,7 @@ def unreached(places: Mapping[str, str]) -> str:
     if not places:
         return ""
     named = [f"{place} ({reason})" if reason else place for place, reason in places.items()]
-    return f"cannot be reached, so the last known state stays: {listed(named)}"
+    return f"{listed(named)} cannot be reached, so the last known state stays"
 
 
 def moment(at: str) -> str:

@@ -13,7 +13,7 @@ def erasure(report: Mapping[str, Any]) -> None:
     if report["already"]:
         say(f"{document} was erased before, on {moment(report['asked'])}.")
         return
-    say(f"{report['snapshot']} is without it. Releases retired: {', '.join(report['retired']) or 'none'}.")
+    say(f"{report['snapshot']} no longer holds it. Releases retired: {', '.join(report['retired']) or 'none'}.")
     for refusal in report["refusals"]:
         say(("The gate would have refused the new model", "yellow"), f": {refusal}")
     say(f"Removed: {_counts(report['removed'])}.")
