@@ -1,4 +1,4 @@
-"""Progress of long work on standard error: a bar on a terminal, plain lines where there is none.
+"""Progress of long work on standard error: a bar on a terminal, plain lines elsewhere.
 
 Whoever does the work calls back with numbers (`Progress`) and does not know who shows them.
 """

@@ -33,7 +33,7 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 class Document:
     """What the user has. `metadata` values are strings; `source` is the URI it was read from.
 
-    `source_hash` is the SHA-256 (64 hex digits) of the bytes of the file that `source` names, "" where there is no
+    `source_hash` is the SHA-256 (64 hex digits) of the bytes of the file that `source` names, "" if there is no
     file; it says where a document comes from, not what it is, so two documents may differ in it and be equal.
     """
 

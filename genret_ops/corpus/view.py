@@ -1,6 +1,6 @@
 """The corpus head: the live set of passages in docid order, as everything downstream reads it.
 
-cut.py writes the passages of a snapshot; `CorpusView` reads a committed one. This module knows docids as numbers
+chunking.py writes the passages of a snapshot; `CorpusView` reads a committed one. This module knows docids as numbers
 in a table; how they are given is identifiers' business, what is searched retrieval's.
 """
 
@@ -17,6 +17,7 @@ from genret_ops.corpus.metadata import is_url
 from genret_ops.corpus.snapshot import documents_of
 from genret_ops.errors import GenretError
 from genret_ops.records import Document, Occurrence, Passage
+from genret_ops.text import plural
 
 if TYPE_CHECKING:
     from genret_ops.storage.tables import TableStore
@@ -27,7 +28,7 @@ _TABLES = ("documents", "passages", "occurrences", "docids")
 
 
 class CorpusView:
-    """Passages by docid: every list and array has one entry a docid ever given.
+    """Passages by docid: every list and array has one entry for each docid ever given.
 
     `live[docid]` says whether the passage is in the snapshot. One that left keeps its number, its id and its
     label, and has no text and no occurrences. `occurrences` of a docid are ordered by document id and place.
@@ -160,7 +161,7 @@ def read_tables(store: "TableStore", versions: Mapping[str, int]) -> dict[str, p
     """The four tables of a snapshot that make its corpus view, at these versions.
 
     Raises:
-        GenretError: the snapshot has not all of them.
+        GenretError: the snapshot lacks one of them.
     """
     missing = [name for name in _TABLES if name not in versions]
     if missing:
@@ -212,7 +213,8 @@ def _check(
     documents: Mapping[str, Document],
 ) -> None:
     if nameless := passages.keys() - known:
-        raise GenretError(f"{len(nameless)} passages have no docid, such as {min(nameless)}: run `genret build` again")
+        count = plural(len(nameless), "passage has", "passages have")
+        raise GenretError(f"{count} no docid, such as {min(nameless)}: run `genret build` again")
     if passages.keys() != places.keys():
         raise GenretError("passages and occurrences are of different snapshots: run `genret build` again")
     if any(place.doc_id not in documents for of_passage in places.values() for place in of_passage):

@@ -1,11 +1,11 @@
 """What may be returned at this moment: the overlay that every search reads, whatever release it opens.
 
 A passage of a document may be returned where the newest committed snapshot holds it and nobody has withdrawn the
-document by hand. A release that was trained before, or that is opened by its number, therefore never returns a document
+document. A release that was trained before, or that is opened by its number, therefore never returns a document
 that has left since, nor what an edit has taken out of one.
 
-A release shows a document with the attributes that it had then. Whoever may see documents of some attributes only must
-not see one whose attributes have changed since: the places therefore say which those are.
+A release shows a document with the attributes that it had then. Whoever may see only documents with certain attributes
+must not see one whose attributes have changed since: the places therefore say which those are.
 """
 
 import json
@@ -76,7 +76,7 @@ def _places(home: Path, newest: str) -> Visibility:
 
 
 def withdrawn(home: Path) -> frozenset[str]:
-    """Ids of the documents that were withdrawn by hand, and not posted anew in the newest snapshot."""
+    """Ids of the documents that were withdrawn, and not posted anew in the newest snapshot."""
     return _withdrawn(home, newest_snapshot(home))
 
 
@@ -119,7 +119,7 @@ def lift(home: Path, doc_id: str) -> None:
 
 
 def _read(home: Path) -> dict[str, list[str] | None]:
-    """The tickets under which each document was posted since it was withdrawn; None where it stays away for good."""
+    """The tickets under which each document was posted since it was withdrawn; None if it stays away for good."""
     path = home / WITHDRAWN
     return dict(json.loads(path.read_text())) if path.exists() else {}
 

@@ -83,7 +83,7 @@ def _qrels(path: Path) -> dict[str, dict[str, int]]:
             qrels.setdefault(query_id, {})[doc_id] = int(grade)
         except ValueError as error:
             raise GenretError(
-                f"{path}, line {number}: expected query, document and whole grade, separated by tabs"
+                f"{path}, line {number}: expected a query, a document and a whole number as grade, separated by tabs"
             ) from error
     return qrels
 
@@ -98,7 +98,7 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
         if not isinstance(row, dict) or not all(isinstance(row.get(name), str) for name in ("_id", "text")):
             raise GenretError(f"{path}, line {number}: expected an object with the strings _id and text")
         if row["_id"] in seen:
-            raise GenretError(f"{path}, line {number}: the second query with the id {row['_id']!r}")
+            raise GenretError(f"{path}, line {number}: another query has the id {row['_id']!r}")
         seen.add(row["_id"])
         yield row
 
@@ -155,7 +155,8 @@ def arrivals(benchmark: Benchmark, field: str, first: float, deltas: int) -> lis
     start = round(first * len(rows))
     if start < 2 or len(rows) - start < deltas:
         raise GenretError(
-            f"{plural(len(rows), 'document')} do not make a first part and {deltas} deltas: ask for fewer"
+            f"{plural(len(rows), 'document')} cannot be divided into a first part and {plural(deltas, 'delta')}: "
+            "ask for fewer deltas"
         )
     rows.sort()
     ends = [start + round(part * (len(rows) - start) / deltas) for part in range(deltas + 1)]

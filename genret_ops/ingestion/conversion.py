@@ -61,7 +61,7 @@ _NO_PDF_TITLE = re.compile(r"untitled\b|microsoft \w+ - ", re.IGNORECASE)
 class ConvertedFile:
     """A file as Markdown.
 
-    `title` is its first heading, else the title that it declares, else "". `attributes` are what it declares beside.
+    `title` is its first heading, else the title that it declares, else "". `attributes` are what else it declares.
     """
 
     text: str

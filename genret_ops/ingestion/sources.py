@@ -129,7 +129,7 @@ def absolute(source: str, base: Path) -> str:
 
 
 def cut_settings(settings: Settings) -> dict[str, Any]:
-    """What the cuts of passages depend on beside the documents; the record of a snapshot keeps it."""
+    """What the cuts of passages depend on besides the documents; the record of a snapshot keeps it."""
     return {**settings.corpus.model_dump(mode="json"), "encoder": settings.model.encoder}
 
 

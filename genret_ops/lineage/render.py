@@ -148,7 +148,7 @@ def _evaluation(lineage: Mapping[str, Any]) -> Node:
     weights = {name: weight for name, weight in evaluation.get("fusion", {}).items() if weight}
     facts += _if_any("fusion", ", ".join(f"{name} {weight:.3g}" for name, weight in weights.items()))
     mode = evaluation.get("default_mode")
-    return Node("release", "Evaluation", f"searches by {mode}" if mode else "its mode is gone with its files", facts)
+    return Node("release", "Evaluation", f"default mode {mode}" if mode else "its mode is gone with its files", facts)
 
 
 def _release(lineage: Mapping[str, Any]) -> Node:
@@ -186,7 +186,7 @@ def _snapshot(lineage: Mapping[str, Any]) -> Node:
 
 def _delta(lineage: Mapping[str, Any]) -> Node:
     delta = lineage["delta"]
-    text = str(delta["change"]) if delta["sure"] else "then, or earlier: the delta before is no longer kept"
+    text = str(delta["change"]) if delta["sure"] else "or with an earlier one: the delta before is no longer kept"
     facts = [("committed", _minute(delta["committed_at"])), ("docid from", delta["docid_given"])]
     return Node("corpus", f"Came with {delta['delta']}", text, facts)
 
@@ -231,7 +231,7 @@ def _sources(lineage: Mapping[str, Any]) -> Node:
     roots = [("source", root) for root in lineage["snapshot"]["sources"]]
     files = lineage["sources"]
     if files is None:
-        return Node("corpus", "Sources", "which files is no longer known", roots)
+        return Node("corpus", "Sources", "it is no longer known which files", roots)
     facts = [(_shorten_hash(file["hash"]), file["file"]) for file in files[:_FILES]]
     more = _if_any("not shown", plural(len(files) - _FILES, "file") if len(files) > _FILES else "")
     return Node("corpus", "Sources", plural(len(files), "file"), [*roots, *facts, *more])

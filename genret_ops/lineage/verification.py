@@ -2,7 +2,7 @@
 
 The hashes hang together: a release's event is in the hash-chained trail and names the release's content, manifest and
 snapshot record; these name the model files, the settings and the hash of every table version. A source may have changed
-since it was read, and what was collected or erased cannot be checked. Both are reported, and no contradiction.
+since it was read, and what was collected or erased cannot be checked. Both are reported; neither is a contradiction.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -48,7 +48,7 @@ def backup(home: Home, target: Path) -> Mapping[str, Any]:
     if target.exists():
         raise GenretError(f"{target} exists: name another file, or remove it")
     if target.resolve().is_relative_to(home.path.resolve()):
-        raise GenretError(f"{target} lies in the home itself: name a file outside, or each backup would hold the last")
+        raise GenretError(f"{target} lies in the home itself: name a file outside it, or backups would hold backups")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         return _write(home, target)
@@ -113,7 +113,7 @@ def restore(source: Path, home: Path) -> Mapping[str, Any]:
         What it holds, as `backup` returned it.
 
     Raises:
-        GenretError: `home` exists, `source` does not or is no backup, or the database holds a registry already.
+        GenretError: `home` exists, `source` does not or is not a backup, or the database holds a registry already.
         BrokenRelease: a file of a release is not what was sealed.
     """
     if home.exists():
@@ -128,8 +128,8 @@ def restore(source: Path, home: Path) -> Mapping[str, Any]:
                 archive.extractall(folder, filter="data")
             facts, rows = (json.loads((folder / name).read_text()) for name in (_INDEX, _ROWS))
         except (tarfile.TarError, OSError, ValueError) as error:
-            cause = "it is no tar archive, or a damaged one" if isinstance(error, tarfile.TarError) else error
-            raise GenretError(f"{source} is no backup of a home: {cause}") from error
+            cause = "it is not a tar archive, or is damaged" if isinstance(error, tarfile.TarError) else error
+            raise GenretError(f"{source} is not a backup of a home: {cause}") from error
         for name in (_INDEX, _ROWS):
             (folder / name).unlink()
         if rows:

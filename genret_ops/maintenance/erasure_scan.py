@@ -95,7 +95,7 @@ def plan_erasure(home: Home, doc_id: str) -> Erasure:
                     passages[row["passage_id"]] = None
                     encoded |= dict.fromkeys(map(text_hash, row["sentences"]))
     if not texts:
-        raise GenretError(f"no snapshot of {home.path} holds a document {doc_id!r}: a search shows the ids")
+        raise GenretError(f"no snapshot of {home.path} holds a document {doc_id!r}: `genret search` shows the ids")
     newest = store.committed(store.snapshots()[-1]).tables["documents"]
     shared = {document.text for document in read_documents(store, newest) if document.doc_id != doc_id}
     requested, unique = datetime.now(UTC).isoformat(timespec="seconds"), map(content_key, texts.keys() - shared)

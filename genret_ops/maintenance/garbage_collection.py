@@ -41,11 +41,11 @@ class Needs:
 def collect(home: Home, keep: int, dry_run: bool = False) -> dict[str, Any]:
     """Retire the releases that nothing needs, and remove what goes with them.
 
-    Every release that stays answers as before. Interrupted anywhere, it is finished by calling it again.
+    Every release that stays answers as before. If it was interrupted, calling it again finishes it.
 
     Args:
         home: the home.
-        keep: how many of the newest releases stay beside those that are needed.
+        keep: how many of the newest releases stay besides those that are needed.
         dry_run: only report what would be removed.
 
     Returns:

@@ -120,7 +120,7 @@ def encode_rows(
         encoder: the genesis encoder.
         cache: where its encodings are kept.
         passages: the passages, in docid order.
-        budget: most anchors of a passage beside its body row; neighbouring sentences share one if there are more.
+        budget: most anchors of a passage besides its body row; neighbouring sentences share one if there are more.
         progress: called with (texts encoded, texts to encode).
 
     Returns:

@@ -141,7 +141,7 @@ def judge(
 def is_outdated(registry: Registry, release: Release) -> bool:
     """Whether a release has to be judged again.
 
-    That is so if it was compared with another model than the champion's of today, and its own was never champion.
+    That is so if it was compared with a model other than that of today's champion, and its own was never champion.
     """
     verdict, champion = registry.verdict(release.number), registry.champion()
     if verdict is None or verdict.against is None or champion is None:

@@ -36,8 +36,8 @@ def rollback_target(registry: Registry) -> Release | None:
     """The release that a rollback goes to; None if there is none.
 
     Each promotion of a new model puts it at the end of a line. Promoting a model that is in the line goes back to it,
-    and the models behind it leave. So each rollback goes one model further back, and a model that was rolled back
-    returns by a promotion alone.
+    and the models behind it leave. So each rollback goes one model further back, and only a promotion
+    brings back a model that was rolled back.
     """
     by_number, gone = {release.number: release for release in registry.releases()}, registry.retired()
     line = list[Release]()

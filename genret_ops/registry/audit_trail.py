@@ -1,4 +1,4 @@
-"""The audit trail: what happened to a home's releases, chained by hash so that a gap, an edit and a fork each show.
+"""The audit trail: what happened to a home's releases, chained by hash so that gaps, edits and forks show.
 
 The hash of an event covers all of its columns and the hash of the event before it; a UNIQUE previous hash lets only one
 event follow another. A chain proves nothing against somebody who rewrites all of it from a changed event to the end: if
@@ -122,8 +122,8 @@ def event_hash(event: Event) -> str:
 def problems(connection: Connection) -> list[str]:
     """What is wrong with the trail, a sentence each; empty if nothing is.
 
-    If the chain holds, releases and aliases must be what the events made them, which shows an end that was cut off, and
-    every report of the gate that an event cites must be there.
+    If the chain holds, releases and aliases must be what the events made them, which shows whether the end was cut off,
+    and every report of the gate that an event cites must be there.
     """
     trail = read(connection)
     releases = {row.number: dict(row._mapping) for row in connection.execute(select(database.releases))}

@@ -1,8 +1,8 @@
 """The registry of a home: releases numbered and immutable, aliases moved by compare-and-swap, each with its event.
 
-A release is registered, judged, promoted and in the end retired; nothing else changes it. `promote` is the only way to
-become champion, and the gate's stored verdict guards it. This module knows releases and their history, not what their
-files hold nor how they are judged.
+A release is registered, judged, promoted and in the end retired; nothing else happens to it. `promote` is the only way
+to become champion, and the gate's stored verdict guards it. This module knows releases and their history, but not what
+their files hold or how they are judged.
 """
 
 import json
@@ -504,7 +504,7 @@ def _aliases(connection: Connection) -> dict[str, int]:
 
 
 def _was_promoted(connection: Connection, number: int) -> bool:
-    """Whether a release was promoted, or another with its model: a patch or a rollback of it is another release."""
+    """Whether a release was promoted, or another with its model, such as a patch of it."""
     releases, trail = database.releases, database.events
     model = select(releases.c.model).where(releases.c.number == number).scalar_subquery()
     query = select(trail.c.seq).join_from(trail, releases, trail.c.release == releases.c.number)
@@ -515,7 +515,7 @@ def _was_promoted(connection: Connection, number: int) -> bool:
 def _move(
     connection: Connection, name: str, to: int, expected: int | None, *, actor: str, reason: str, kind: str = "moved"
 ) -> None:
-    """Move an alias from the release `expected`, and write the event, in the caller's transaction.
+    """Move an alias away from the release `expected`, and write the event, in the caller's transaction.
 
     Raises:
         AliasMoved: it names another release.

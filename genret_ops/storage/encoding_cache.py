@@ -31,7 +31,7 @@ class EncodingCache:
 
     @classmethod
     def keep(cls, home: Path, hashes: Collection[str]) -> int:
-        """Remove all vectors but those of these texts, under every encoder; how many it were."""
+        """Remove all vectors but those of these texts, under every encoder; returns how many there were."""
         import lancedb
         import pyarrow.compute as pc
 

@@ -1,4 +1,4 @@
-"""Files that survive a crash: written whole or not at all, seen on the disk, shared by hard links, and hashed."""
+"""Files that survive a crash: written whole or not at all, flushed to the disk, shared by hard links, and hashed."""
 
 import hashlib
 import os
@@ -38,7 +38,7 @@ def file_hash(path: Path) -> str:
 
 
 def sync(path: Path) -> None:
-    """See a file's bytes, or the names in a folder, on the disk: a power cut takes what only memory holds."""
+    """Flush a file's bytes, or the names in a folder, to the disk: a power cut takes what is only in memory."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -58,9 +58,9 @@ class HomeFolder:
 
     @contextmanager
     def lock(self, name: str, wait: bool = False, at_most: float = inf) -> Iterator[None]:
-        """Hold one of the home's locks (`corpus`, `inbox` ...), at the latest until this process ends.
+        """Hold one of the home's locks (`corpus`, `inbox` ...); it is let go when this process ends, if not before.
 
-        A thread that holds the lock already goes on holding it.
+        A thread that holds the lock already may take it again.
 
         Args:
             name: which lock.
@@ -81,7 +81,7 @@ class HomeFolder:
             lock.acquire()
         except Timeout:
             raise HomeBusy(
-                f"another command or run is using the {name} of {self.path}: wait until it ends, then do this again"
+                f"another command or run is using the {name} of {self.path}: wait until it ends, then try again"
             ) from None
         try:
             token = _locks_held.set(_locks_held.get() | {path})

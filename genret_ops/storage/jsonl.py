@@ -1,8 +1,8 @@
 """Files of JSON lines that are added to at their end, and read while they are.
 
-A line ends with a line feed and with nothing else: U+2028 and its like are characters as any. A last line that a full
-disk or a kill has cut short was never written; nobody reads it, and the next row takes its place. Whoever changes a
-file holds a lock of the home meanwhile (home.py); readers need none.
+A line ends with a line feed and with nothing else: U+2028 and its like are characters like any other. A last line
+that a full disk or a kill has cut short was never written; nobody reads it, and the next row takes its place. Whoever
+changes a file holds a lock of the home meanwhile (home.py); readers need none.
 """
 
 import json
@@ -16,7 +16,7 @@ from genret_ops.storage.files import write_atomically
 
 
 def append(path: Path, row: Mapping[str, Any]) -> None:
-    """Add a row; the file is made where it is not there yet."""
+    """Add a row; the file is made if it is not there yet."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab+") as file:
         _end(file)
@@ -24,12 +24,12 @@ def append(path: Path, row: Mapping[str, Any]) -> None:
 
 
 def rewrite(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Put these rows in the place of all that the file holds."""
+    """Replace all that the file holds by these rows."""
     write_atomically(path, b"".join(map(_line, rows)))
 
 
 def finished(path: Path) -> list[bytes]:
-    """The lines of a file without their ends, but for a last one that was never finished; no file has none."""
+    """The lines of a file without their ends and without an unfinished last one; none if there is no file."""
     if not path.exists():
         return []
     *ended, last = path.read_bytes().split(b"\n")
@@ -37,14 +37,14 @@ def finished(path: Path) -> list[bytes]:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The rows of a file, oldest first; none where there is no file.
+    """The rows of a file, oldest first; none if there is no file.
 
     Raises:
-        GenretError: names the first line that is no JSON object.
+        GenretError: names the first line that is not a JSON object.
     """
     rows = [_row(line) for line in finished(path)]
     if None in rows:
-        raise GenretError(f"{path}, line {rows.index(None) + 1} is no JSON object: correct it, or take the line out")
+        raise GenretError(f"{path}, line {rows.index(None) + 1} is not a JSON object: correct the line, or remove it")
     return [row for row in rows if row is not None]
 
 
@@ -53,7 +53,7 @@ def _line(row: Mapping[str, Any]) -> bytes:
 
 
 def _row(line: bytes) -> dict[str, Any] | None:
-    """The object that a line holds; None where it holds none."""
+    """The object that a line holds; None if it holds none."""
     try:
         row = json.loads(line)
     except ValueError:
@@ -62,7 +62,7 @@ def _row(line: bytes) -> dict[str, Any] | None:
 
 
 def _end(file: BinaryIO) -> None:
-    """End the last line where it lacks but its end, and take it out where it was never finished."""
+    """End the last line if only its end is missing, and remove it if it was never finished."""
     size = file.seek(0, SEEK_END)
     file.seek(max(0, size - 1))
     if file.read() in {b"", b"\n"}:

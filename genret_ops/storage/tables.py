@@ -77,9 +77,9 @@ class TableStore:
             tags.create(_tag(version), version)
 
     def keep(self, needed: Mapping[str, Collection[int]]) -> dict[str, int]:
-        """Remove all versions of all tables but those that are `needed`, bytes and tags; how many of each table.
+        """Remove all versions of all tables but the `needed` ones, bytes and tags; returns how many of each table.
 
-        LanceDB removes what is older than a moment, and nothing at all where a tag is older. What is needed is
+        LanceDB removes what is older than a moment, and nothing at all if a tag is older. What is needed is
         therefore made the newest first, which copies no row, and its tag goes with it. Interrupted anywhere, it loses
         nothing, and can be called again. No other process may work on the store meanwhile.
         """
@@ -161,19 +161,19 @@ def _keep(table: Any, needed: Sequence[int]) -> int:
 
 
 def moment() -> float:
-    """A moment after everything that was written before, and before everything that is written from now on."""
+    """A moment later than everything written so far, and earlier than everything written from now on."""
     begun = time.monotonic()
     time.sleep(_TICK)
     return begun
 
 
 def clean_up(table: Any, begun: float) -> None:
-    """Remove the versions of before, and the files that only they named."""
+    """Remove earlier versions, and the files that only they named."""
     table.optimize(cleanup_older_than=timedelta(seconds=time.monotonic() - begun), delete_unverified=True)
 
 
 def every_version(folder: Path) -> Iterator[tuple[str, pa.Table]]:
-    """(name, rows) of every version of every table of a LanceDB folder that can still be read; none of no folder."""
+    """(name, rows) of every version of every table of a LanceDB folder, if any, that can still be read."""
     import lancedb
 
     if not folder.exists():

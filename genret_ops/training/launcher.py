@@ -57,7 +57,7 @@ class _TrainingProcess:
             raise KeyboardInterrupt
         if not done:
             raise GenretError(
-                f"Training stage {stage} ended with code {code}, messages above; {resumption(stage, folder)}."
+                f"Training stage {stage} ended with code {code}, see its messages above; {resumption(stage, folder)}."
             )
 
     def _running(self) -> "subprocess.Popen[str]":

@@ -70,7 +70,7 @@ def test_what_is_gone_is_not_guessed(lineages: dict[str, Any]) -> None:
     lineage["chain"][0] = {"release": "r1", "gone": "r1 was collected", "model": "f" * 64}
     del lineage["evaluation"]["default_mode"]
     nodes = stations(lineage)
-    assert nodes["Sources"].text == "which files is no longer known"
+    assert nodes["Sources"].text == "it is no longer known which files"
     assert ("tables", "no longer kept") in nodes["Snapshot delta-00000"].facts
     assert nodes["Training of r1"].text == "r1 was collected" and "Genesis" not in nodes
     assert nodes["Evaluation"].text == "its mode is gone with its files"
@@ -81,7 +81,7 @@ def test_an_answer_leads_to_its_delta_and_to_what_taught_it(lineages: dict[str, 
     assert nodes["Answer 1"].text == "The hives on the roof" and nodes["Came with delta-00000"].text == "added"
     assert nodes["What the model learned of it"].text == lineages["why"]["taught"]["told"]
     lineages["why"]["delta"] |= {"sure": False, "change": None}
-    assert stations(lineages["why"])["Came with delta-00000"].text.startswith("then, or earlier")
+    assert stations(lineages["why"])["Came with delta-00000"].text.startswith("or with an earlier one")
 
 
 def test_states_are_counted_in_one_order() -> None:

@@ -67,7 +67,8 @@ def test_a_process_that_fails_is_reported_with_the_step_to_go_on_from(
 ) -> None:
     command_of(monkeypatch, "import sys; sys.stdin.readline(); sys.exit(3)")
     words = (
-        "stage sft ended with code 3, messages above; the same command goes on from its last checkpoint, after step 4,"
+        "stage sft ended with code 3, see its messages above; "
+        "the same command goes on from its last checkpoint, after step 4,"
     )
     with pytest.raises(GenretError, match=words):
         launcher._TrainingProcess().run_stage("sft", stopped_job(tmp_path, 4, 5))
