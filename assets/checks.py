@@ -1,7 +1,7 @@
 """The data checks: what was written is looked at before anything is built on it.
 
-A check that fails stops its run, and `require_checked` (lib/handover.py) any later one. Docids, whose stage commits the
-snapshot, check themselves before it does (corpus.py).
+A check that fails stops its run, and `require_checked` (lib/handover.py) stops any later one. The stage of docids
+commits the snapshot, so it checks them itself, before it does (corpus.py).
 """
 
 import json
@@ -14,9 +14,9 @@ from assets.release import FUSION_WEIGHTS
 from genret_ops.storage.check_results import SuiteResult
 from validations.dagster_checks import check_result
 
-_NOT_TRAINED = "Nothing was trained, and what answers stays as it is"
-_NOT_PREFERRED = "Nothing was learned from them, and what answers stays as it is"
-_NOT_RELEASED = "Nothing was released, and what answers stays as it is"
+_NOT_TRAINED = "Nothing was trained, and answers stay as they are"
+_NOT_PREFERRED = "Nothing was learned from them, and answers stay as they are"
+_NOT_RELEASED = "Nothing was released, and answers stay as they are"
 
 
 @dg.asset_check(asset="snapshot", name=CHECK, blocking=True)
@@ -33,7 +33,7 @@ def documents_are_sound(context: dg.AssetCheckExecutionContext, home: StageResou
 
 @dg.asset_check(asset="metadata", name=CHECK, blocking=True)
 def attributes_are_sound(context: dg.AssetCheckExecutionContext, home: StageResource) -> dg.AssetCheckResult:
-    """Names, values, dates and fill of the attributes; nothing of it stops a run."""
+    """Names, values, dates and fill of the attributes; what fails here stops no run."""
     from genret_ops.corpus.snapshot import read_documents
     from validations.runner import validate
     from validations.suites import metadata
@@ -46,7 +46,7 @@ def attributes_are_sound(context: dg.AssetCheckExecutionContext, home: StageReso
 
 @dg.asset_check(asset="passages", name=CHECK, blocking=True)
 def passages_are_sound(context: dg.AssetCheckExecutionContext, home: StageResource) -> dg.AssetCheckResult:
-    """Texts, ids and places of the passages; sentences and lengths of those alone that came with this delta."""
+    """Texts, ids and places of the passages; sentences and lengths only of those that came with this delta."""
     from genret_ops.modeling.encoder import token_count
     from validations.runner import validate
     from validations.suites import passages
@@ -78,7 +78,7 @@ def _measured(home: StageResource, delta: str) -> set[str]:
 
 @dg.asset_check(asset="synthetic_queries", name=CHECK, blocking=True)
 def queries_are_sound(context: dg.AssetCheckExecutionContext, home: StageResource) -> dg.AssetCheckResult:
-    """Texts, positives and splits of the synthetic queries, and what of the corpus they teach."""
+    """Texts, positives and splits of the synthetic queries, and how much of the corpus they teach."""
     import numpy as np
     import pyarrow.compute as pc
 
@@ -99,7 +99,7 @@ def queries_are_sound(context: dg.AssetCheckExecutionContext, home: StageResourc
 
 @dg.asset_check(asset="preference_pairs", name=CHECK, blocking=True)
 def pairs_are_sound(context: dg.AssetCheckExecutionContext, home: StageResource) -> dg.AssetCheckResult:
-    """Whether what is taught to be wrong is wrong: no answer of the query, none of its documents, no near-duplicate."""
+    """Whether what is taught as wrong is wrong: no answer to the query, none of its documents, no near-duplicate."""
     import numpy as np
     import pyarrow.compute as pc
 
@@ -119,7 +119,7 @@ def pairs_are_sound(context: dg.AssetCheckExecutionContext, home: StageResource)
 
 @dg.asset_check(asset="fusion_weights", name=CHECK, blocking=True)
 def evaluation_is_sound(context: dg.AssetCheckExecutionContext, home: StageResource) -> dg.AssetCheckResult:
-    """Whether the questions that tune and judge were kept from training, and the scores are scores."""
+    """Whether the questions that tune and judge were kept from training, and whether the scores are valid."""
     from genret_ops.synthesis.queries import heldout_docids, read_queries
     from validations.runner import validate
     from validations.suites import evaluation

@@ -25,7 +25,7 @@ from genret_ops.records import SnapshotRecord, canonical_json, text_hash
 from genret_ops.storage.commits import record_path
 
 _SHOWN = 20
-_SOUND = "That a docid means one passage for ever, and spells it; asked before anything is committed."
+_SOUND = "Whether each docid means one passage for ever, and can be generated; checked before anything is committed."
 _CUT_FROM = "version of documents"
 _GROWN = 0.2
 """Share of newer docids from which a snapshot has word statistics of its own."""
@@ -82,7 +82,7 @@ def delta(context: dg.AssetExecutionContext, home: StageResource) -> dg.Material
 
 @dg.asset(partitions_def=deltas, group_name="corpus", code_version="1", deps=[snapshot])
 def metadata(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
-    """The attributes that documents carry, and which of their values a query can be seen to name."""
+    """The attributes that documents carry, and which of their values are detected in queries."""
     from genret_ops.corpus.metadata import date_attributes, detectable, profile
     from genret_ops.corpus.snapshot import read_documents
 
@@ -141,7 +141,7 @@ def passages(context: dg.AssetExecutionContext, home: StageResource) -> dg.Mater
     check_specs=[dg.AssetCheckSpec(CHECK, asset="docids", blocking=True, description=_SOUND)],
 )
 def docids(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """A docid and a readable label for every new passage; then, if they are sound, the record that commits."""
+    """A docid and a readable label for every new passage; if they are sound, the record that commits the snapshot."""
     from genret_ops.corpus.chunking import titled_passages
     from genret_ops.corpus.erased import Erased
     from genret_ops.identifiers.docids import assign, forget
@@ -154,7 +154,7 @@ def docids(context: dg.AssetExecutionContext, home: StageResource) -> dg.Materia
     checked = require_checked(context, "snapshot", "metadata", "passages")
     tables = {**tables_of(context, "snapshot"), **tables_of(context, "passages")}
     if stage_metadata(context, "passages")[_CUT_FROM] != tables["documents"]:
-        raise GenretError("the passages were cut from documents of before: materialise `passages` again, then `docids`")
+        raise GenretError("the passages were cut from earlier documents: materialise `passages` again, then `docids`")
     last = store.newest()
     before = store.read("docids", last.tables["docids"]) if last else SCHEMAS["docids"].empty_table()
     titled = titled_passages(store, tables)
@@ -195,7 +195,7 @@ def _commit(
     erased: list[str],
     forgets: bool,
 ) -> None:
-    """Write the record that makes the snapshot exist; `forgets` says that word statistics of before may not be used."""
+    """Write the record that makes the snapshot exist; `forgets` says that earlier word statistics may not be used."""
     from genret_ops.corpus.view import CorpusView
     from genret_ops.ingestion.inbox import postings
     from genret_ops.ingestion.sources import cut_settings

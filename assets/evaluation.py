@@ -1,4 +1,4 @@
-"""The full evaluation, nightly or when asked for: every question whose answer is known, put to the champion."""
+"""The full evaluation, nightly or on demand: the champion answers every question with a known answer."""
 
 import json
 from typing import Any
@@ -38,7 +38,7 @@ def champion_report(context: dg.AssetExecutionContext, home: StageResource) -> d
             "MRR@10": table(("questions", "mode", "MRR@10"), scores),
             **{f"MRR@10 {name}": by_mode[report["mode"]] for name, by_mode in means.items()},
             "reachable": report["reachable"],
-            "benchmark": report.get("benchmark", "none: updates.benchmark names a BEIR folder"),
+            "benchmark": report.get("benchmark", "none: set updates.benchmark to a BEIR folder"),
         },
         data_version=dg.DataVersion(text_hash(canonical_json(report))),
     )
@@ -46,7 +46,7 @@ def champion_report(context: dg.AssetExecutionContext, home: StageResource) -> d
 
 @dg.asset_check(asset=champion, additional_deps=[patch_release])
 def learned_in_time(home: StageResource) -> dg.AssetCheckResult:
-    """Whether no passage has been live for longer than updates.stale_hours without being learned; a warning."""
+    """Whether every passage that has been live for longer than updates.stale_hours is learned; if not, a warning."""
     from datetime import UTC, datetime
 
     from genret_ops.promotion.retrain_policy import measure_freshness

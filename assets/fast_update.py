@@ -22,7 +22,7 @@ Made = Iterator[dg.MaterializeResult[None]]
     output_required=False,
 )
 def patch_release(context: dg.AssetExecutionContext, home: StageResource) -> Made:
-    """The champion's model on the newest corpus head, with rows for what is new: judged lightly, promoted at once.
+    """The champion's model on the newest corpus head, with rows for what is new: lightly judged and promoted at once.
 
     Before the first build there is no model, and nothing is made.
     """

@@ -1,7 +1,7 @@
 """The jobs to launch: what the `genret` verbs do, as runs of one step.
 
-Such a job finds out which delta is due and takes it through the stages in the same process, exactly as the verb of its
-name does and under the same locks. If there is nothing to do, it succeeds and says so.
+Such a job finds out which delta is due and takes it through the stages in the same process, under the same locks and
+exactly as the verb of the same name does. If there is nothing to do, it succeeds and says so.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,8 +22,8 @@ class UpdateConfig(dg.Config):
     sources: list[str] = Field(
         [], description="folders, files or fsspec URLs to add to the known sources; empty: the known sources alone"
     )
-    settle_seconds: float = Field(0.0, ge=0, description="skip files that changed less than so many seconds ago")
-    restless: list[str] = Field([], description="sources that never settle, and are read even so")
+    settle_seconds: float = Field(0.0, ge=0, description="skip files that changed less than this many seconds ago")
+    restless: list[str] = Field([], description="sources that never settle, and are read as they are")
     reason: str = Field("update launched by hand", description="why, for the audit trail")
 
 
@@ -40,7 +40,7 @@ class BuildConfig(dg.Config):
 
 
 class EvaluateConfig(dg.Config):
-    """What to ask beside labels and held-out queries."""
+    """What to ask besides labels and held-out queries."""
 
     benchmark: str = Field("", description="a BEIR folder of this corpus; empty: updates.benchmark")
 
@@ -78,13 +78,13 @@ def update_sources(context: dg.OpExecutionContext, home: HomeResource, config: U
 
 @dg.op(pool=TRAINING_POOL)
 def learn_what_is_pending(context: dg.OpExecutionContext, home: HomeResource, config: BuildConfig) -> None:
-    """Train on the newest snapshot what the champion has not learned; the gate decides what becomes of it."""
+    """Train on what the champion has not learned of the newest snapshot; the gate decides what comes of it."""
     _build(context, home, config, consolidate=False)
 
 
 @dg.op(pool=TRAINING_POOL)
 def learn_everything_again(context: dg.OpExecutionContext, home: HomeResource, config: BuildConfig) -> None:
-    """Train from genesis on the newest snapshot, which begins a generation; the gate decides what becomes of it."""
+    """Train from genesis on the newest snapshot, a new generation; the gate decides what comes of it."""
     _build(context, home, config, consolidate=True)
 
 
@@ -148,9 +148,17 @@ def _job(name: str, op: Callable[..., Any], description: str) -> dg.JobDefinitio
 
 
 jobs = [
-    _job(UPDATE, update_sources, "Take in what has changed in the sources, and serve it: seconds, no training."),
-    _job(BUILD, learn_what_is_pending, "Learn what has come since the last training: minutes; the gate judges."),
+    _job(
+        UPDATE,
+        update_sources,
+        "Take in what has changed in the sources, and serve it; takes seconds, without training.",
+    ),
+    _job(
+        BUILD,
+        learn_what_is_pending,
+        "Learn what has come since the last training; takes minutes, and the gate judges it.",
+    ),
     _job(CONSOLIDATE, learn_everything_again, "Learn everything again from genesis: the next generation."),
-    _job(EVALUATE, evaluate_champion, "Ask the champion every question with a known answer; runs nightly by itself."),
+    _job(EVALUATE, evaluate_champion, "Ask the champion every question with a known answer; also runs every night."),
     _job(ERASE, erase_document, "Remove a document from everything for good, weights included."),
 ]

@@ -1,4 +1,4 @@
-"""The partitions: one a delta, in the order in which they are committed."""
+"""The partitions: one for each delta, in the order in which they are committed."""
 
 import dagster as dg
 
@@ -12,7 +12,7 @@ def open_delta(context: dg.AssetExecutionContext, home: StageResource) -> str:
     """The run's delta, which must be the next one: a committed one never changes, and none is left out.
 
     Raises:
-        GenretError: it is another.
+        GenretError: it is any other.
     """
     from genret_ops.corpus.delta import next_delta_name
 

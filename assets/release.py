@@ -64,7 +64,7 @@ def fusion_weights(context: dg.AssetExecutionContext, home: StageResource) -> dg
 
 @dg.asset(partitions_def=deltas, group_name="release", code_version="1", deps=[fusion_weights])
 def model_release(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
-    """The model on its corpus head: sealed by content and registered, a candidate."""
+    """The model on its corpus head: sealed by content, and registered as candidate."""
     from genret_ops.evaluation.metrics import display_name
     from genret_ops.registry.publish import publish
 
@@ -93,7 +93,7 @@ def model_release(context: dg.AssetExecutionContext, home: StageResource) -> dg.
 
 @dg.asset(partitions_def=deltas, group_name="release", code_version="1", deps=[model_release])
 def gate(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
-    """What the release must meet to become champion: measured, and the verdict stored with its hash."""
+    """The criteria that a release must meet to become champion, as measured; the verdict is stored with its hash."""
     from genret_ops.promotion.gate import judge_release
 
     registry = home.home.registry
@@ -115,7 +115,7 @@ def gate(context: dg.AssetExecutionContext, home: StageResource) -> dg.Materiali
 
 @dg.asset(partitions_def=deltas, group_name="release", code_version="1", deps=[gate])
 def champion(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
-    """The release that answers from now on, put on the newest corpus head; unchanged if the gate refuses the new."""
+    """The release that answers from now on, on the newest corpus head; unchanged if the gate refuses the new one."""
     from genret_ops.promotion.rebase import rebase
 
     registry, waiver = home.home.registry, home.waiver or None
@@ -125,7 +125,7 @@ def champion(context: dg.AssetExecutionContext, home: StageResource) -> dg.Mater
         current, models = registry.champion(), {other.number: other.model for other in registry.releases()}
         if current is not None and current.model not in (models.get(verdict[_AGAINST]), release.model):
             raise AliasMoved(
-                f"{current.name} is champion by now, and {release.name} was not judged against it: `genret promote "
+                f"{current.name} is champion now, and {release.name} was not judged against it: `genret promote "
                 f"{release.name}` compares the two"
             )
         newest = home.home.store.newest()

@@ -1,4 +1,4 @@
-"""What opens the doors by itself: changes of the sources, passages that wait to be learned, and the hour of the night.
+"""What launches jobs by itself: changes of the sources, passages that wait to be learned, and the hour of the night.
 
 Each looks often and costs little; a tick that does nothing says why. One update and one training run at a time, and
 none while a command holds the lock.
@@ -43,7 +43,7 @@ def sources_changed(context: dg.SensorEvaluationContext, home: StageResource) ->
         return dg.SensorResult(skip_reason=str(error), cursor=_cursor(watch, ""))
     if reason := watch.reason_to_wait(settle, now):
         if unreachable := watch.unreachable_sources(sources):
-            reason += f"; cannot be reached, so the last known state stays: {', '.join(unreachable)}"
+            reason += f"; {', '.join(unreachable)} cannot be reached, so the last known state stays"
         return dg.SensorResult(skip_reason=reason, cursor=_cursor(watch, ""))
     launch = uuid4().hex
     reason = "the sensor sources_changed"
@@ -55,7 +55,7 @@ def sources_changed(context: dg.SensorEvaluationContext, home: StageResource) ->
 
 @dg.sensor(job_name=BUILD, minimum_interval_seconds=_poll, default_status=dg.DefaultSensorStatus.RUNNING)
 def learning_is_due(context: dg.SensorEvaluationContext, home: StageResource) -> dg.SensorResult:
-    """Launches `build` when enough passages are unlearned, or one of them has been so for long enough."""
+    """Launches `build` when enough passages are unlearned, or when one has waited long enough."""
     from genret_ops.promotion.retrain_policy import LastBuild, measure_freshness
 
     opened, now = home.home, time.time()
@@ -83,7 +83,7 @@ schedules = [nightly_evaluation]
 
 
 def _at_work(home: Home, instance: dg.DagsterInstance, jobs: tuple[str, ...], lock: str) -> str | None:
-    """What is at work already, in words: a run of one of the jobs, or a command that holds the lock."""
+    """What is running already, in words: a run of one of the jobs, or a command that holds the lock."""
     for job in jobs:
         if run := unfinished(home, instance, job, lock):
             return f"a run of {job} is {run.status.value.lower()} already: {run.run_id[:8]}"

@@ -1,6 +1,6 @@
 """The chain of stages, and the jobs that divide it: a run takes one delta through one job.
 
-Whoever starts such a run, it holds the lock that its tag names for as long as it lasts (lib/resources.py).
+For as long as it lasts, such a run holds the lock that its tag names, whoever started it (lib/resources.py).
 """
 
 import dagster as dg

@@ -26,9 +26,9 @@ def front_page(home: Path) -> Path:
 
 
 def write_page(home: HomeFolder) -> Path:
-    """Make the page from the results of now, and return its path.
+    """Make the page from the present results, and return its path.
 
-    Whoever reads the page of before sees it whole until the new one takes its place. Anything else in the folder is
+    Whoever reads the earlier page sees it whole until the new one replaces it. Anything else in the folder is
     removed, such as the site that earlier versions made there.
     """
     from genret_ops.evaluation.reports.layout import render

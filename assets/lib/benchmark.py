@@ -26,9 +26,9 @@ def bench(
     dense: bool,
     progress: Progress,
 ) -> tuple[dict[str, Any], Path]:
-    """Build the benchmark's home at `path` if need be, and measure every system; returns (result, report's path).
+    """Build the benchmark's home at `path` if needed, and measure every system; returns (result, report's path).
 
-    The seconds that a build took are kept beside its report, so that a second run, which builds nothing, tells them.
+    The seconds that a build took are kept beside its report, so that a second run, which builds nothing, has them.
     """
     make_home(path)
     home = Home(path)

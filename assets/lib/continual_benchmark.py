@@ -1,7 +1,7 @@
 """`genret bench --deltas`: a benchmark's documents in the order of a date, taken in delta by delta.
 
 Every strategy has a home of its own, which starts as a copy of one built on the first part of the corpus. What one
-strategy reached after one delta is a cell, stored as a file; a run that was killed goes on after the last.
+strategy reached after one delta is a cell, stored as a file; a run that was killed goes on after the last one.
 """
 
 import json
@@ -89,10 +89,10 @@ def cell_of(
     settings: Settings,
     progress: Progress,
 ) -> Mapping[str, Any]:
-    """What `strategy` reaches in the home at `path` once delta number `delta` is in; read where it was stored.
+    """What `strategy` reaches in the home at `path` once delta number `delta` is in; a stored cell is read.
 
     Raises:
-        GenretError: what is stored was made of another corpus, in another order, or under other settings.
+        GenretError: what is stored was made from another corpus, in another order, or under other settings.
     """
     kept = path / "cells" / f"delta-{delta:05d}.json"
     lines = [line for part in arrived[: delta + 1] for line in part.lines]

@@ -1,8 +1,8 @@
 """Dagster's own SQLite storage, with databases that stay open from one event to the next.
 
 A run writes some eighty events. Dagster opens its databases for each of them and closes them after, and SQLite empties
-its write-ahead log every time. The files are the same, so web server and daemon, which use Dagster's storage as it
-comes, read and write beside this one.
+its write-ahead log every time. The files are the same, so the web server and the daemon, which use Dagster's
+storage as it is, can read and write them too.
 """
 
 from collections.abc import Iterator

@@ -77,7 +77,7 @@ def erase(home: Home, doc_id: str) -> dict[str, Any]:
 
 
 def erasure_of(home: Home, doc_id: str) -> Erasure | None:
-    """What an erasure of a document looks for: as it was begun, or as it would be; None where it was erased before.
+    """What an erasure of a document looks for: as it was begun, or as it would be; None if it was erased before.
 
     Raises:
         GenretError: no snapshot holds it, or another erasure is unfinished.
@@ -118,7 +118,7 @@ def _traces(home: Home) -> Traces:
 
 
 def _purge(home: Home) -> dict[str, Any]:
-    """Remove every trace, then search for what is left; the erasure ends where nothing is that can be taken out."""
+    """Remove every trace, then search for what is left; the erasure ends if nothing is left that can be removed."""
     traces = _traces(home)
     snapshots = traces.in_snapshots()
     retired, key = _tainted(home, snapshots), document_key(traces.document)
@@ -152,11 +152,11 @@ def _purge(home: Home) -> dict[str, Any]:
 
 
 def _forget_runs(home: Home, snapshots: Sequence[str], document: str) -> int:
-    """Remove every run of these deltas or launched with the document's name, with events and logs; how many it were.
+    """Remove every run of these deltas or launched with the document's name, with events and logs; returns how many.
 
-    So are those of the delta after them, which tell what left with it, and those that failed at the newest delta, since
-    what they read may have held it still. One of them all may be the very run that erases: it works on, in files that
-    stay and are empty.
+    Removed too are the runs of the delta after these, which tell what left with it, and those that failed at the newest
+    delta, since what they read may still have held the document. The run that erases may be among them: it goes on, and
+    its files stay, but emptied.
     """
     with instance_of(home) as instance:
         launched = [run for job in (UPDATE, ERASE) for run in instance.get_runs(dg.RunsFilter(job_name=job))]

@@ -33,7 +33,7 @@ _UNFINISHED = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.Dag
 
 
 def prepare_instance(home: Home) -> None:
-    """Give the home a Dagster instance, where it has none.
+    """Give the home a Dagster instance if it has none.
 
     Raises:
         GenretError: Dagster would keep its databases in another folder.
@@ -69,7 +69,7 @@ def materialise(
         home: the home.
         job: name of the job, as in assets/stage_jobs.py.
         delta: the delta.
-        config: configuration of the resource `home`, beside its path.
+        config: configuration of the resource `home`, besides its path.
         settings: settings of the run, whose hash its tag shows.
         reader: gives the documents; None: the sources are read by the stage itself.
 
@@ -124,7 +124,7 @@ def _refusal(instance: dg.DagsterInstance, run_id: str) -> str:
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Put the search for cyclic garbage off: going through all that the libraries hold costs an update a second."""
+    """Put off the search for cyclic garbage: going through all that the libraries hold costs an update a second."""
     on = gc.isenabled()
     gc.disable()
     try:

@@ -1,8 +1,8 @@
-"""OpenLineage: every stage tells how it ran, what went in and what came out, where `[lineage] openlineage` says.
+"""OpenLineage: every stage reports how it ran, what went in and what came out, to where `[lineage] openlineage` says.
 
-Hooks of Dagster do it, so that a run of the command line and one of the UI tell the same. Both events of a stage are
-sent when it has ended, the first with the time at which it started; a stage that was killed tells nothing. A sink that
-cannot be reached stops no stage: a warning on standard error and in the run's log says what it was not told.
+Hooks of Dagster do it, so that runs of the command line and of the UI report the same. Both events of a stage are sent
+when it has ended, the first with the time at which it started; a stage that was killed reports nothing. A sink that
+cannot be reached stops no stage: a warning on standard error and in the run's log says what was not sent.
 """
 
 import sys
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _PRODUCER = f"urn:genret-ops:{__version__}"
 _SECONDS = 5.0
-"""So long a stage waits for a service that does not answer."""
+"""Seconds that a stage waits for a service that does not answer."""
 _Version = tuple[str, str, str]
 """(namespace, name, version) of a dataset; a source has no version."""
 _VERSION, _INPUT = "dagster/data_version", "dagster/input_data_version/"
@@ -41,7 +41,7 @@ _VERSION, _INPUT = "dagster/data_version", "dagster/input_data_version/"
 
 @dataclass(frozen=True)
 class _Stage:
-    """A stage that has ended; `failed` says by what, None where it is done. `warn` writes into the run's log."""
+    """A stage that has ended; `failed` is its error, None if it succeeded. `warn` writes into the run's log."""
 
     home: "Home"
     instance: dg.DagsterInstance
@@ -101,7 +101,7 @@ def _tell(stage: _Stage) -> None:
 
 
 def _client(sink: str, home: Path) -> "OpenLineageClient":
-    """The official client with a service's address, or a file to which every event is a line more."""
+    """The official client with a service's address, or a file that gets a line for every event."""
     try:
         from openlineage.client import OpenLineageClient
         from openlineage.client.transport.file import FileConfig, FileTransport
@@ -150,7 +150,7 @@ def _parent(stage: _Stage, namespace: str) -> "ParentRunFacet":
 
 
 def _materialization(stage: _Stage) -> dg.AssetMaterialization | None:
-    """What this stage made in this run; None of one that failed, and of a check."""
+    """What this stage made in this run; None for one that failed, and for a check."""
     kind = dg.DagsterEventType.ASSET_MATERIALIZATION
     records = stage.instance.get_records_for_run(stage.run_id, of_type=kind).records
     entries = (record.event_log_entry for record in records)
@@ -175,7 +175,7 @@ def _taken(stage: _Stage, done: dg.AssetMaterialization | None, namespace: str) 
 
 
 def _given(done: dg.AssetMaterialization, namespace: str) -> Iterator[_Version]:
-    """The table versions that a stage wrote, or where it wrote none what it made, under the hash of that."""
+    """The table versions that a stage wrote; if it wrote none, what it made, by its data version."""
     tables = done.metadata.get(TABLES)
     if tables:
         for name, version in tables.value.items():  # type: ignore[union-attr]

@@ -44,19 +44,19 @@ class StageResource(HomeResource):
 
     settings_json: str = Field(default="", description="settings of this run; empty: genret.toml and the environment")
     parent: int = Field(default=0, description="release that the adapter grows from; 0: it starts from genesis")
-    genesis: str = Field(default="", description="why the training starts from genesis, where it does")
+    genesis: str = Field(default="", description="why the training starts from genesis, if it does")
     reason: str = Field(default="launched by hand", description="why, for the audit trail")
-    waiver: str = Field(default="", description="why a release may become champion that the gate refuses")
+    waiver: str = Field(default="", description="why a release may become champion even if the gate refuses it")
     sources: list[str] = Field(
-        default=[], description="what to ingest; empty: genret.toml, and what was ingested before"
+        default=[], description="what to ingest; empty: the sources of genret.toml and of earlier ingests"
     )
-    settle: float = Field(default=0.0, description="leave out files that changed less than so many seconds ago")
-    restless: list[str] = Field(default=[], description="sources that are read even so")
+    settle: float = Field(default=0.0, description="skip files that changed less than this many seconds ago")
+    restless: list[str] = Field(default=[], description="sources that never settle, and are read as they are")
     benchmark: str = Field(default="", description="BEIR folder to evaluate on as well; empty: updates.benchmark")
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["StageResource"]:
-        """Hold the locks that the run's tag names as long as the run lasts; both where stages are run by hand."""
+        """Hold the locks that the run's tag names for as long as the run lasts; without that tag, both."""
         names = _LOCKS[context.run.tags.get(LOCKS, "both")] if context.run else ()
         with ExitStack() as locks:
             for name in names:
@@ -81,7 +81,7 @@ class StageResource(HomeResource):
 
     @property
     def known(self) -> frozenset[int] | None:
-        """The docids that the parent knows; None where the training starts from genesis."""
+        """The docids that the parent knows; None if the training starts from genesis."""
         from genret_ops.retrieval.artifacts import read_search
 
         return read_search(self.parent_folder).known if self.parent_folder else None
@@ -107,7 +107,7 @@ class SourceReader:
 
 
 def home_of_environment() -> "Home":
-    """The home that GENRET_HOME names; `.genret` in the current folder where it names none."""
+    """The home that GENRET_HOME names; `.genret` in the current folder if it names none."""
     from genret_ops.registry.home import Home
 
     return Home(Path(os.environ.get("GENRET_HOME", ".genret")).absolute())

@@ -1,7 +1,7 @@
 """What the `genret` verbs call: materialise the jobs in this process, on the home's own Dagster instance.
 
-One command changes the corpus of a home at a time, and one trains; a lock that the operating system gives back also
-after a kill sees to it.
+Only one command at a time changes the corpus of a home, and only one trains: locks see to that, which the operating
+system releases even after a kill.
 """
 
 import json
@@ -59,7 +59,7 @@ class BuildPlan:
     Attributes:
         release: the release that is there already; None if a model has to be trained.
         parent: the release that the adapter grows from; None if the training starts from genesis.
-        genesis: why it starts from genesis, where it does.
+        genesis: why it starts from genesis, if it does.
         unlearned: number of live passages that the champion has not learned.
         steps: number of SFT steps at most.
     """
@@ -103,12 +103,12 @@ def ingest(
     reason: str = "genret ingest",
     waiver: str = "",
 ) -> Ingested:
-    """Read the sources and, where a document differs from the last snapshot, commit the next delta and serve it.
+    """Read the sources and, if a document differs from the last snapshot, commit the next delta and serve it.
 
     Args:
         home: the home that takes the documents in.
         given: sources that join those of earlier ingests.
-        only: whether they take the place of those instead.
+        only: whether they replace those instead.
         settle: a file that changed less than so many seconds ago is taken as it was before.
         restless: sources for which `settle` does not count.
         reason: why, for the audit trail; what has changed is added to it.
@@ -163,7 +163,7 @@ def build(
     """Learn the newest snapshot and release it, unless that was done under the same settings.
 
     The adapter grows from the champion's and learns what is new. It starts from genesis if there is no champion, if
-    that learned under other settings, or if its chain is as long or its forgetting greater than the settings allow.
+    the champion learned under other settings, if its chain is as long as they allow, or if it has forgotten more.
 
     Args:
         home: the home.
@@ -173,7 +173,7 @@ def build(
         reason: why, for the audit trail.
 
     Raises:
-        GateRefused: the release is there, a candidate, and the champion is still another.
+        GateRefused: the release is there as candidate, and the champion stays what it was.
         GenretError: fewer than two documents were ingested, or a stage failed.
     """
     with home.lock("training"):
@@ -217,16 +217,18 @@ def evaluate(home: Home, benchmark: str = "") -> dict[str, Any]:
 
 
 def rollback(home: Home, reason: str) -> Release:
-    """Take the last change of model back: the model that answered before, on the corpus of now; each time one further.
+    """Undo the last change of model: the model that answered before comes back, on the newest corpus.
+
+    Each further rollback goes back one model further.
 
     Raises:
-        GenretError: no model that answered before the champion's is left.
+        GenretError: no earlier model is left.
     """
     with home.lock("corpus"):
         champion = home.registry.release(CHAMPION)
         if (before := rollback_target(home.registry)) is None:
             raise GenretError(
-                f"no model that answered before that of {champion.name} is left, so there is nothing to go back to; "
+                f"no earlier model is left to go back to from {champion.name}; "
                 "`genret promote` brings another release forward"
             )
         return _promote(home, before, reason, f"it answered before: {reason}")
@@ -249,7 +251,7 @@ def _promote(home: Home, release: Release, reason: str, waiver: str | None) -> R
 
 
 def _same_inputs(home: Home, last: SnapshotRecord, sources: Sequence[str], reading: Reading) -> bool:
-    """Whether all that a snapshot depends on beside its documents is as it was."""
+    """Whether all that a snapshot depends on besides its documents is as it was."""
     return (
         last.cut == cut_settings(home.settings)
         and list(last.sources) == list(sources)

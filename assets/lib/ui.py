@@ -1,4 +1,4 @@
-"""`genret ui`: Dagster's web server and daemon on the runs of one home, with its sensors and its schedule at work."""
+"""`genret ui`: Dagster's web server and daemon on the runs of one home, with its sensors and its schedule running."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ from genret_ops.registry.home import Home
 
 
 def serve(home: Home, host: str, port: int) -> NoReturn:
-    """Become `dagster dev` on a home, from now until it is ended."""
+    """Become `dagster dev` on a home, until it is stopped."""
     prepare_instance(home)
     environment = {**os.environ, "GENRET_HOME": str(home.path), "DAGSTER_HOME": str(home.dagster)}
     # -P: a user's own assets.py in the current folder is not this package

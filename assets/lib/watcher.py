@@ -21,7 +21,7 @@ _REASON = "genret watch"
 
 
 class Watcher:
-    """One home that is watched, and sources that are `given` to it, which are remembered once they were taken in.
+    """Watches one home, and the sources `given` to it, which are remembered once they have been taken in.
 
     Updates run in this process. A build runs in one of its own, so that documents flow in while it learns; it ends with
     the watcher, and goes on from its last checkpoint when it is started again.
@@ -35,11 +35,11 @@ class Watcher:
         self._away = list[str]()
 
     def look(self) -> bool:
-        """Look once and do what is due; whether there is nothing left to wait for.
+        """Look once and do what is due; returns whether there is nothing left to wait for.
 
         Raises:
-            GenretError: the first look failed, or one before what was given is taken in. A later one that fails is told
-                once, and the next tries again.
+            GenretError: the first look failed, or one before the given sources were taken in. A later failure is
+                reported once, and the next look tries again.
         """
         try:
             done = self._look(time.time())
@@ -67,7 +67,7 @@ class Watcher:
         return not (watch.folders_left or watch.changes or watch.still_written or self._build or self._given)
 
     def _tell_away(self, sources: list[str]) -> None:
-        """Name the sources that cannot be reached, each time that others are away than before."""
+        """Report the sources that cannot be reached, whenever they are not the same as before."""
         if self._watch.folders_left:
             return
         if sources and sources != self._away:
@@ -118,7 +118,7 @@ def watch(home: Home, given: Sequence[str], once: bool, tell: Tell) -> None:
     """Watch a home until interrupted, or with `once` until all that has changed by now is taken in.
 
     Raises:
-        GenretError: no source is known, one cannot be reached that never was, or what was given cannot be taken in.
+        GenretError: no source is known, a new one cannot be reached, or what was given cannot be taken in.
     """
     watcher = Watcher(home, tell, given)
     try:

@@ -66,7 +66,7 @@ def test_another_champion_meanwhile_is_not_replaced_unasked(
     home, registry = Home(home_copy), Registry(home_copy)
     other = another(home, registry.release("champion").number, 1)
     meanwhile(monkeypatch, lambda: registry.promote(other, "ann", "a test"))
-    with pytest.raises(AliasMoved, match=rf"r{other} is champion by now, and r{other + 1} was not judged against it"):
+    with pytest.raises(AliasMoved, match=rf"r{other} is champion now, and r{other + 1} was not judged against it"):
         runner.build(home, home.settings)
     assert registry.alias("champion") == other
     assert runner.promote(home, f"r{other + 1}", "compared with what is there now").number == other + 1

@@ -62,7 +62,7 @@ def test_passages_of_an_earlier_reading_are_not_committed(home: Home) -> None:
     materialise(home, "delta-00001", "snapshot", "delta", "metadata", "passages", checked=True)
     (more / "tides.md").write_text("# The harbour\n\nThe ferry waits for nobody.\n")
     materialise(home, "delta-00001", "snapshot", checked=True)
-    with pytest.raises(GenretError, match="cut from documents of before: materialise `passages` again"):
+    with pytest.raises(GenretError, match="cut from earlier documents: materialise `passages` again"):
         materialise(home, "delta-00001", "docids")
     assert home.store.snapshots() == [DELTA]
     materialise(home, "delta-00001", "passages", checked=True)

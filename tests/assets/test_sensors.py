@@ -174,7 +174,7 @@ def test_a_source_that_is_away_is_named_and_keeps_no_other_waiting(watched: Watc
     away.rmdir()
     assert watched.launched() == "1 added"
     watched.end_run(dg.DagsterRunStatus.SUCCESS)
-    assert watched.skipped() == f"nothing has changed; cannot be reached, so the last known state stays: {away}"
+    assert watched.skipped() == f"nothing has changed; {away} cannot be reached, so the last known state stays"
 
 
 def test_a_home_without_sources_says_what_to_do(watched: Watched) -> None:

@@ -165,7 +165,7 @@ OF_PAIRS: list[tuple[str, list[PreferencePair], np.ndarray]] = [
         [PAIRS[1], replace(PAIRS[0], rejected=LONG_TEA)],
         APART,
     ),
-    ("the two passages of no pair are near-duplicates", PAIRS, np.ones((len(HEAD), 1), dtype=np.float16)),
+    ("no pair has two near-duplicates", PAIRS, np.ones((len(HEAD), 1), dtype=np.float16)),
     (
         "every rejected passage ranks among the first 10, above the chosen one",
         [PAIRS[1], replace(PAIRS[0], rank=10)],
@@ -214,7 +214,7 @@ def test_evaluation(name: str, rows: list[SyntheticQuery], tuned: Mapping[str, A
     assert failed(of_evaluation([*ASKED, *rows], tuned)) == {name}
 
 
-SPLITS = "the questions are of 2 splits, tuning and gate"
+SPLITS = "the questions come from 2 splits, tuning and gate"
 FEW = "the questions are about at least 6 documents"
 
 

@@ -1,1 +1,1 @@
-"""One module a table, in the order of the stages: documents, metadata, passages, docids, queries, pairs, evaluation."""
+"""A module for each table, in stage order: documents, metadata, passages, docids, queries, pairs, evaluation."""

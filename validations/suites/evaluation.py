@@ -1,4 +1,4 @@
-"""Expectations about an evaluation: nothing was trained on its questions, and its scores are scores."""
+"""Expectations about an evaluation: nothing was trained on its questions, and its scores are valid."""
 
 import math
 import re
@@ -104,7 +104,7 @@ def suite() -> "ExpectationSuite":
             expect.ExpectColumnUniqueValueCountToBeBetween(
                 column="split",
                 min_value=len(_EVALUATED),
-                description=f"the questions are of {len(_EVALUATED)} splits, {' and '.join(_EVALUATED)}",
+                description=f"the questions come from {len(_EVALUATED)} splits, {' and '.join(_EVALUATED)}",
             ),
             expect.ExpectColumnMinToBeBetween(
                 column="documents",

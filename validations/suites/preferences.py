@@ -76,7 +76,7 @@ def suite() -> "ExpectationSuite":
             expect.ExpectColumnValuesToBeBetween(
                 column="likeness",
                 max_value=DUPLICATE + _ROUNDING,
-                description="the two passages of no pair are near-duplicates",
+                description="no pair has two near-duplicates",
             ),
             expect.ExpectColumnValuesToBeBetween(
                 column="rank",
