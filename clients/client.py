@@ -141,7 +141,7 @@ class Client:
         return current
 
     def feedback(self, query: str, doc_id: str, relevant: bool, request_id: str | None = None) -> None:
-        """Say of a hit whether it answers the query; needs a token. `request_id` is that of the answer."""
+        """Say whether a hit answers the query; needs a token. `request_id` is that of the answer."""
         judgement = {"query": query, "doc_id": doc_id, "relevant": relevant, "request_id": request_id}
         self._exchange("POST", "/v1/feedback", judgement, retry=False)
 

@@ -20,7 +20,7 @@ class FoundBy:
 class Hit:
     """A passage that answers. `evidence` (the sentence closest to the query) and `found_by` come with `explain`.
 
-    A token that is limited by filters gets no `label`, `relaxed` and `found_by`.
+    A token that is limited by filters gets no `label`, `relaxed` or `found_by`.
     """
 
     rank: int
@@ -112,13 +112,13 @@ class Attribute:
 
 
 def from_json(kind: type[Model], content: Mapping[str, Any], **values: Any) -> Model:
-    """A dataclass from the fields of it that JSON holds; `values` take the place of theirs."""
+    """A dataclass from those of its fields that JSON holds; `values` replace those in it."""
     known = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     return kind(**{**{name: value for name, value in content.items() if name in known}, **values})
 
 
 def answer(result: Mapping[str, Any], response: Mapping[str, Any]) -> Answer:
-    """The answer to one query, with what holds for all of the response that it came in."""
+    """The answer to one query, with what holds for the whole response that it came in."""
     hits = tuple(_hit(hit) for hit in result["hits"])
     of_all = {name: response[name] for name in ("request_id", "release", "content_hash")}
     return from_json(Answer, result, hits=hits, **of_all)

@@ -1,6 +1,6 @@
 """The service's description in OpenAPI: FastAPI's, with the limits of the settings and with examples that work.
 
-An example works when it can be sent as it is. Most need a document and an attribute that are there, so they are taken
+An example works when it can be sent as it is. Most need a document and an attribute that exist, so they are taken
 from the release that answers, and only for a reader who may see all of it without a token.
 """
 
@@ -19,7 +19,7 @@ from genret_ops.settings import ServingSettings
 from serving.state import State
 
 _LOOKED_AT = 200
-"""Documents among which one is chosen for the examples: with attributes and a title of several words, if any has."""
+"""Documents among which one is chosen for the examples: one with attributes and a long title, if there is one."""
 _TITLE_WORDS = 8
 _NOTE = {
     "id": "notes/example.md",

@@ -10,7 +10,7 @@ class Refusal(Exception):
         status: of HTTP.
         code: a word for programs; it does not change.
         message: what is wrong, then what to do.
-        headers: that go with the answer.
+        headers: those that go with the answer.
     """
 
     def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:

@@ -1,8 +1,8 @@
 """A packed release: one folder from which the service answers with no registry, no database and no network.
 
 It holds the release's files as they were sealed, the corpus head as files, the encoder's weights, which documents were
-live when it was packed, and this software, so that `bentoml build` makes a Bento of it; `pack.json` describes it. It
-follows no promotion and takes no changes.
+live when it was packed, and this software, so that `bentoml build` can make a Bento from it; `pack.json` describes it.
+It follows no promotion and takes no changes.
 """
 
 import json

@@ -25,7 +25,9 @@ class SearchRequest(_Request):
     filters: dict[str, str] = Field(
         default_factory=dict, max_length=16, description="attribute values that every hit has, exactly"
     )
-    explain: bool = Field(False, description="say of every hit how it was found, and which of its sentences is closest")
+    explain: bool = Field(
+        False, description="say how each hit was found, and which of its sentences is closest to the query"
+    )
     min_release: ReleaseName | None = Field(None, description="refuse answers from releases before this one")
 
 
@@ -87,7 +89,7 @@ class FoundBy(BaseModel):
 
 
 class HitAnswer(BaseModel):
-    """A passage. Tokens that are limited by filters get no label, relaxed and found_by."""
+    """A passage. Tokens that are limited by filters get no label, relaxed or found_by."""
 
     rank: int
     passage_id: str
@@ -99,7 +101,7 @@ class HitAnswer(BaseModel):
     docid: int
     label: str | None = None
     score: float = Field(
-        description="share in its clause: a softmax over the candidates of the clause; in mode dense the cosine"
+        description="share of its clause: a softmax over the candidates of that clause; in mode dense, the cosine"
     )
     state: Literal["learned", "fresh"] = Field(description="fresh: it came after the last training")
     relaxed: list[str] | None = Field(None, description="constraints of the query that were given up")
@@ -133,7 +135,7 @@ class Reading(BaseModel):
 
 
 class Found(BaseModel):
-    """The answer to one query. Tokens that are limited by filters get no plan and reading."""
+    """The answer to one query. Tokens that are limited by filters get no plan or reading."""
 
     mode: Mode
     plan: str | None = Field(None, description="how the query was read, in a line")
@@ -198,7 +200,7 @@ class Attribute(BaseModel):
 
 
 class AttributesAnswer(_Answer):
-    """What can be filtered by."""
+    """The attributes to filter by."""
 
     release: str
     attributes: list[Attribute]
@@ -215,7 +217,7 @@ class ShadowAnswer(_Answer):
 
     candidate: str
     compared: int = Field(description="searches that both answered")
-    overlap: float | None = Field(description="mean share of the hits of either that are hits of both")
+    overlap: float | None = Field(description="mean share of all hits that are in both answers")
     first_changed: float | None = Field(description="share of searches whose first hit differs")
 
 
@@ -224,10 +226,10 @@ class TicketAnswer(_Answer):
 
     ticket: str = Field(description="names the change: ask for it at /v1/tickets")
     state: Literal["waiting", "searchable", "superseded", "gone"]
-    detail: str = Field(description="the same for people, and what to do next")
+    detail: str = Field(description="the state in words, and what to do next")
 
 
 class FeedbackAnswer(_Answer):
-    """Feedback that was kept; it becomes a label when a person takes it over."""
+    """Feedback that was kept; it becomes a label when a person accepts it."""
 
     kept: bool

@@ -32,7 +32,7 @@ logging.getLogger("bentoml.genret").setLevel(logging.INFO)
 
 
 class _Service:
-    """The ASGI application: `app` for every request but those that BentoML answers, set once the worker has started."""
+    """The ASGI application: `app` for all requests but those that BentoML answers; set once the worker has started."""
 
     app: "ASGIApp"
 

@@ -1,8 +1,8 @@
 """The candidate answers some searches too, unseen: how much would change if it were champion?
 
-A comparison keeps numbers only: no query, no document, nothing that a token's filters would have to hide or an erasure
-to remove. It is made after the answer, while no search waits or is being answered; if too many samples wait, new ones
-are left out. After some ten thousand comparisons with a candidate no more are made.
+A comparison keeps numbers only: no query, no document, nothing that a token's filters would have to hide or that an
+erasure would have to remove. It is made after the answer, while no search waits or is being answered; if too many
+samples wait, new ones are left out. After some ten thousand comparisons with a candidate no more are made.
 """
 
 import asyncio

@@ -17,7 +17,7 @@ from genret_ops.retrieval.retriever import Retriever
 
 @dataclass(frozen=True)
 class State:
-    """A release with its retriever. A request uses one state from beginning to end. `delta` is its corpus head."""
+    """A release with its retriever; `delta` is its corpus head. A request uses one state from beginning to end."""
 
     number: int
     content_hash: str

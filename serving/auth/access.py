@@ -14,7 +14,7 @@ from serving.errors import Refusal
 _CALLERS = 10_000
 """Callers whose rate is remembered; the one that was away longest starts anew."""
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
-"""Headers of a proxy: the caller is then somebody else than the one who connects."""
+"""Headers of a proxy: the caller is then not the one who connects."""
 _HOST = re.compile(r"(\[[^]]*\]|[^:]*)(?::\d*)?")
 _HOW = "send 'Authorization: Bearer TOKEN'; `genret token create NAME` makes one"
 
@@ -41,7 +41,7 @@ class Caller:
         """
         for name, value in self.filters.items():
             if filters.get(name, value) != value:
-                raise Refusal(403, "outside", f"this token sees documents with {name}={value} only")
+                raise Refusal(403, "outside", f"this token sees only documents with {name}={value}")
         return {**filters, **self.filters}
 
     def sees(self, metadata: Mapping[str, str]) -> bool:

@@ -79,7 +79,7 @@ class Tokens:
 
 
 def read_tokens(home: Path) -> list[Token]:
-    """Every token of a home, also expired ones, in the order of their creation."""
+    """Every token of a home, expired ones too, in the order of their creation."""
     path = home / TOKENS
     return [Token(**row) for row in json.loads(path.read_text("utf-8"))] if path.exists() else []
 

@@ -1,4 +1,4 @@
-// The state of a search as the page's address: ?q=QUERY&mode=MODE&f.NAME=VALUE, so that it can be linked and gone back to.
+// The state of a search as the page's address: ?q=QUERY&mode=MODE&f.NAME=VALUE, so that it can be linked to and returned to.
 
 const MODES = ["hybrid", "generative", "lexical", "dense"];
 

@@ -1,4 +1,4 @@
-// What can be filtered by, from the attributes of the documents, and the filters that are set.
+// The attributes of the documents to filter by, and the filters that are set.
 
 import { byId, element } from "./dom.js";
 

@@ -6,7 +6,7 @@ const ATTRIBUTES = 4;
 const VALUES = 3;
 const LONGEST = 40;
 const MODES = [
-  ["Default", "the mode that this release answers in unless asked otherwise"],
+  ["Default", "the mode in which this release answers unless you choose another"],
   ["Hybrid", "words and model, weighed against each other"],
   ["Generative", "the model alone"],
   ["Lexical", "words alone"],
@@ -22,7 +22,7 @@ export function showGuide(attributes, { begin, filter }) {
   const value = examples[0]?.[1][0];
   const forms = [
     form(begin, "how do I ", "a question, or a few words of what you remember"),
-    value && form(begin, `according to ${value}, `, `only passages of ${value}; so does "${value}" in quotes`),
+    value && form(begin, `according to ${value}, `, `only passages of ${value}; "${value}" in quotes does the same`),
     form(begin, "what happened on 3 May 2024 ", "a day: passages of that day come first"),
     form(begin, "who wrote the report, and when was it sent ", "two questions at once: each is searched by itself"),
   ].filter(Boolean);

@@ -6,7 +6,7 @@ import { snippet, whole } from "./marking.js";
 import { SHARE, figure, why } from "./why.js";
 
 const LONGEST_VALUE = 80;
-const FRESH = "This passage came after the last training. It is found all the same, by what the model has learned from the others.";
+const FRESH = "This passage came after the last training. It is still found, by what the model has learned from the others.";
 
 /** List items, one for each hit. `answer` is the service's answer together with the query. */
 export function hits(answer) {
@@ -71,7 +71,7 @@ function judging(hit, answer) {
       try {
         await call("POST", "v1/feedback", judgement);
         buttons.forEach((other) => other.setAttribute("aria-pressed", String(other === button)));
-        note.textContent = "Kept. It counts when a person takes it over.";
+        note.textContent = "Kept. It counts once a person accepts it.";
       } catch (error) {
         note.textContent = `Not kept: ${error.message}`;
       }

@@ -75,7 +75,7 @@ function show(answer) {
   byId("reading").replaceChildren(...reading(answer));
   if (!answer.hits.length) return say(...nothing(answer.mode));
   const { total, encoder } = answer.seconds;
-  const took = `${milliseconds(total)} ms, ${milliseconds(encoder)} of them the encoder`;
+  const took = `${milliseconds(total)} ms, ${milliseconds(encoder)} of them in the encoder`;
   say(`${answer.hits.length} ${answer.hits.length === 1 ? "passage" : "passages"} · ${answer.mode} · ${answer.release} · ${took}`);
   if (release !== undefined && release?.release !== answer.release) refreshRelease();
 }
@@ -101,9 +101,11 @@ function named(name, value) {
 }
 
 function nothing(mode) {
-  const message = mode === "lexical" ? "No passage shares a word with this query" : "No passage may be searched";
+  const lexical = mode === "lexical";
+  const unfiltered = lexical ? "No passage shares a word with this query." : "No passage can be searched.";
+  const filtered = lexical ? "No passage that passes the filters shares a word with this query." : "No passage passes the filters.";
   const advice = state.filters.size ? "Remove a filter, or ask for something else." : "Ask in other words, or in another mode.";
-  return [element("strong", {}, state.filters.size ? `${message} and has what the filters ask for.` : `${message}.`), ` ${advice}`];
+  return [element("strong", {}, state.filters.size ? filtered : unfiltered), ` ${advice}`];
 }
 
 function showEmpty() {

@@ -59,7 +59,7 @@ function score(hit, mode) {
 }
 
 function constraints(hit, answer) {
-  if (answer.mode === "dense") return "none are read in this mode; filters hold";
+  if (answer.mode === "dense") return "none are read in this mode; filters still apply";
   const detected = answer.reading.clauses.flatMap((clause) => Object.entries(clause.constraints));
   const names = [...new Set(detected.map(([name, value]) => `${name}=${value}`))];
   const honoured = names.filter((name) => {
@@ -71,7 +71,7 @@ function constraints(hit, answer) {
     ...hit.relaxed.map((name) => `${name} was detected in the query and given up: no passage that may be shown has it`),
     ...answer.reading.mentioned.map(({ name, value }) => `${name}=${value} is mentioned; hits that have it are preferred`),
     ...answer.reading.dates.map((day) => `${day} is named; hits of that day are preferred`),
-    ...(answer.reading.left_out ? [`the query names ${answer.reading.left_out} more than one search reads; they are left out`] : []),
+    ...(answer.reading.left_out ? [`the query names ${answer.reading.left_out} more than a search takes into account`] : []),
   ];
   if (!lines.length) return names.length ? "those of another clause" : "none detected in the query";
   return element("ul", {}, ...lines.map((line) => element("li", {}, line)));

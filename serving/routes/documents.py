@@ -1,7 +1,7 @@
 """/v1/documents and /v1/tickets: documents are read as the release knows them, and changed through the inbox.
 
-A posting is searchable after the next ingest, which is not the service's to run; its ticket says where it stands. A
-withdrawal holds at once.
+A posting is searchable after the next ingest, which the service does not run; its ticket says where it stands. A
+withdrawal takes effect at once.
 """
 
 import asyncio
@@ -39,13 +39,13 @@ _DETAIL = {
         "superseded": "posted again since, under another ticket",
     },
 }
-"""What a ticket says, by the change that it is of and the state of that change."""
+"""What a ticket says, by the kind of its change and the state of that change."""
 
 
 @router.get(
     "/v1/documents/{doc_id:anything}",
     response_model=DocumentAnswer,
-    summary="A document with its passages; its id may hold slashes",
+    summary="A document with its passages; its id may contain slashes",
     responses=refusals(404),
 )
 async def read(worker: Serving, caller: Reader, doc_id: str) -> dict[str, Any]:
@@ -82,7 +82,7 @@ async def post(worker: Serving, caller: Writer, request: DocumentRequest) -> dic
     """Take a document in. It is searchable after the next ingest, as the answer says."""
     inbox, document = worker.writing(), Document(request.id, request.title, request.text, request.metadata)
     filters = ", ".join(f"{name}={value}" for name, value in caller.filters.items())
-    outside = Refusal(403, "outside", f"this token writes documents with {filters} only, and replaces no others")
+    outside = Refusal(403, "outside", f"this token may write only documents with {filters}, and replace no others")
     within = _within(worker, caller, outside)
     try:
         ticket = await worker.change(lambda at_most: inbox.post(document, caller.name, within, at_most))
@@ -115,7 +115,7 @@ async def withdraw(worker: Serving, caller: Writer, doc_id: str) -> dict[str, An
 
 
 def _record_withdrawal(worker: Worker, caller: Caller, doc_id: str) -> None:
-    """Record a withdrawal in the audit trail. It stands even if the trail cannot be written; its ticket says who."""
+    """Record a withdrawal in the audit trail. It holds even if the trail cannot be written; its ticket says who."""
     from genret_ops.registry.audit_trail import DOCUMENT_WITHDRAWN  # a packed service does without SQLAlchemy
 
     try:
@@ -141,10 +141,10 @@ async def ticket(worker: Serving, caller: Reader, name: str) -> dict[str, Any]:
 
 
 def visible_document(state: State, caller: Caller, doc_id: str) -> Document:
-    """A document that is live as this release knows it, and within the caller's filters, also as it is now.
+    """A document that is live as this release knows it and within the caller's filters, then and now.
 
     Raises:
-        Refusal: 404, whichever of these it is not.
+        Refusal: 404, whichever of these fails.
     """
     head, live = state.retriever.index.head, state.retriever.live()
     docids = state.docids.get(doc_id, ())

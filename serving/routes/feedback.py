@@ -1,6 +1,6 @@
 """POST /v1/feedback: a judgement is kept with its author and time, apart from what the gate asks.
 
-It becomes a label, and so a question of the gate, only when a person takes it over (`genret label --from-feedback`).
+It becomes a label, and so a question of the gate, only when a person accepts it (`genret label --from-feedback`).
 """
 
 import asyncio
@@ -22,7 +22,7 @@ router = APIRouter(route_class=Operation)
     "/v1/feedback",
     status_code=202,
     response_model=FeedbackAnswer,
-    summary="Say of a hit whether it answers the query",
+    summary="Say whether a hit answers the query",
     responses=refusals(404, 409),
 )
 async def keep(worker: Serving, caller: Judge, request: FeedbackRequest) -> dict[str, Any]:

@@ -53,7 +53,7 @@ async def answer(worker: Serving, caller: Admin, request: WhyRequest) -> dict[st
 
 async def _traced(worker: Worker, caller: Caller, trace: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     if caller.filters:
-        raise Refusal(403, "outside", "a lineage covers the whole corpus, and this token sees a part of it")
+        raise Refusal(403, "outside", "a lineage covers the whole corpus, but this token sees only a part of it")
     worker.writing()  # a packed release has left its lineage at home
     try:
         return {"lineage": await asyncio.to_thread(trace)}

@@ -27,7 +27,7 @@ async def releases(worker: Serving, caller: Reader) -> dict[str, Any]:
     return {**serving_state(worker, caller.admin), "releases": shown}
 
 
-@router.get("/v1/attributes", response_model=AttributesAnswer, summary="What can be filtered by")
+@router.get("/v1/attributes", response_model=AttributesAnswer, summary="The attributes to filter by, with their values")
 async def attributes(worker: Serving, caller: Reader) -> dict[str, Any]:
     """The attributes of the documents that the caller sees, with their values."""
     state = worker.state()
@@ -48,10 +48,10 @@ async def attributes(worker: Serving, caller: Reader) -> dict[str, Any]:
 async def shadow(worker: Serving, caller: Admin) -> dict[str, Any]:
     """How differently the candidate would have answered, over the searches that both answered."""
     if caller.filters:
-        raise Refusal(403, "outside", "comparisons cover all searches, and this token sees a part of the corpus")
+        raise Refusal(403, "outside", "comparisons cover all searches, but this token sees only a part of the corpus")
     candidate = await asyncio.to_thread(worker.source.candidate)
     if candidate is None:
-        raise Refusal(404, "no_candidate", "no release is candidate beside the champion")
+        raise Refusal(404, "no_candidate", "there is no candidate to compare with the champion")
     return await asyncio.to_thread(summary, worker.home, f"r{candidate}")
 
 

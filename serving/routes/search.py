@@ -92,7 +92,7 @@ def _plan(limits: ServingSettings, caller: Caller, state: State, request: Search
 
 
 def _show(state: State, caller: Caller, request: SearchRequest, answer: Answer) -> dict[str, Any]:
-    """An answer as its caller may see it, without the account if nobody asked for it."""
+    """An answer as its caller may see it, without the account of its hits unless asked for."""
     hidden = [*(() if request.explain else _EXPLAINED), *(_OF_OTHERS if caller.filters else ())]
     hits = explain.hits(state.retriever, answer, evidence="evidence" not in hidden)
     return {

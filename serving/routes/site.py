@@ -1,7 +1,7 @@
 """What stands beside `/v1`: the search page, the page of the API, the readiness probe and the metrics.
 
 The search page is the files of `page/`, as they are, at `/` and below `/page/`; it asks the service as any client does.
-Its policy lets nothing run, load or connect but the service's own, and no text become markup.
+Its policy lets it run, load and connect to nothing but the service's own, and lets no text become markup.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
@@ -55,7 +55,7 @@ def site(worker: Worker, description: Description) -> Iterator[Route]:
 
     async def metrics(request: Request) -> Response:
         if _ANYBODY.admit(request).filters:
-            raise Refusal(403, "outside", "metrics cover all searches, and this token sees a part of the corpus")
+            raise Refusal(403, "outside", "metrics cover all searches, but this token sees only a part of the corpus")
         text, kind = worker.metrics.text()
         return Response(text, media_type=kind)
 

@@ -99,7 +99,7 @@ def test_a_typed_query_is_answered_with_what_it_was_found_by_marked(page: Page, 
     )
     expect(first.locator(".about")).to_contain_text("team Blue Team")
     expect(first.locator(".about code")).to_have_text(answer["hits"][0]["label"])
-    timed = re.compile(r"10 passages · \w+ · r2 · \d+ ms, \d+ of them the encoder")
+    timed = re.compile(r"10 passages · \w+ · r2 · \d+ ms, \d+ of them in the encoder")
     expect(page.locator("#status")).to_contain_text(timed)
 
 
@@ -345,7 +345,7 @@ def test_a_judgement_wants_a_token_and_is_kept(page: Page, service: Service) -> 
     expect(dialog).to_contain_text("this token is unknown, revoked or expired")
     dialog.get_by_label("Token").fill(token(service.home, "judge"))
     page.keyboard.press("Enter")
-    expect(page.locator("#hits article").nth(1)).to_contain_text("Kept. It counts when a person takes it over.")
+    expect(page.locator("#hits article").nth(1)).to_contain_text("Kept. It counts once a person accepts it.")
     expect(page.get_by_label("Not relevant").nth(1)).to_have_attribute("aria-pressed", "true")
     (kept,) = (service.home / "feedback.jsonl").read_text().splitlines()
     assert '"token judge"' in kept and QUERY in kept
