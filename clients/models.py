@@ -52,7 +52,7 @@ class Answer:
     hits: tuple[Hit, ...]
 
     def account(self, hit: Hit) -> dict[str, Any]:
-        """How one of the hits came about, as plain JSON values: what a retriever's result holds beside the text."""
+        """How one of the hits came about, as plain JSON values: what a retriever's result holds besides the text."""
         rankers = {name: {"rank": by.rank, "score": by.score} for name, by in (hit.found_by or {}).items()}
         names = ("rank", "doc_id", "title", "section", "docid", "label", "score", "state", "relaxed", "evidence")
         facts = {name: getattr(hit, name) for name in names}

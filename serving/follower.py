@@ -43,7 +43,7 @@ class Follower:
         self._tried = 0.0
 
     async def run(self, every: float) -> None:
-        """Look every so many seconds, until cancelled."""
+        """Look every `every` seconds, until cancelled."""
         while True:
             await asyncio.sleep(every)
             await self.look()

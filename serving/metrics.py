@@ -74,7 +74,7 @@ class Metrics:
             self._hits.labels(hit.state).inc()
 
     def searched(self, mode: str, seconds: float) -> None:
-        """A search is done, from its plan to its JSON, in so many seconds."""
+        """A search is done: how many seconds it took from its plan to its JSON."""
         self._seconds.labels("request", mode).observe(seconds)
 
     def swapped(self, state: State) -> None:

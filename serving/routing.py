@@ -98,7 +98,7 @@ Admin = Annotated[Caller, Depends(Needs("admin"))]
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The refusals of an operation for its description, beside those that every operation has."""
+    """The refusals of an operation for its description, besides those that every operation has."""
     described: dict[int | str, dict[str, Any]] = {
         status: {"description": _REFUSALS[status], "model": Refused} for status in statuses
     }

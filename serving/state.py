@@ -58,7 +58,7 @@ class State:
         return counts
 
     def live_documents(self, live: Visibility | None = None) -> Iterator[Document]:
-        """Documents of which a passage may be returned, under a visibility: that of now unless one is given."""
+        """Documents with a passage that may be returned, under a visibility: the present one unless one is given."""
         head = self.retriever.index.head
         live = self.retriever.live() if live is None else live
         for doc_id, docids in self.docids.items():

@@ -109,7 +109,7 @@ def ingest(
         home: the home that takes the documents in.
         given: sources that join those of earlier ingests.
         only: whether they replace those instead.
-        settle: a file that changed less than so many seconds ago is taken as it was before.
+        settle: a file that changed less than this many seconds ago is taken as it was before.
         restless: sources for which `settle` does not count.
         reason: why, for the audit trail; what has changed is added to it.
         waiver: why the snapshot is served even if the light gate refuses that.

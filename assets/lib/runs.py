@@ -10,7 +10,7 @@ from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 from genret_ops.registry.home import Home
 
 UPDATE, BUILD, CONSOLIDATE, EVALUATE, ERASE = "update", "build", "consolidate", "evaluate", "erase"
-"""The jobs to launch by hand."""
+"""The jobs that people launch."""
 CORPUS_POOL, TRAINING_POOL = "corpus", "training"
 """One run of each pool at a time; the next waits in the queue."""
 UNREACHED = "genret/unreached"

@@ -77,7 +77,7 @@ def next_delta_name(names: Sequence[str]) -> str:
     """The name after the highest of `names`, in any order: `delta-00000` first, and no number left out.
 
     Raises:
-        ValueError: one of them is no name of a delta.
+        ValueError: one of them is not the name of a delta.
     """
     return f"delta-{max(map(delta_number, names), default=-1) + 1:05d}"
 

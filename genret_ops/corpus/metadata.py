@@ -36,7 +36,7 @@ def profile(documents: Iterable[Document]) -> dict[str, dict[str, int]]:
 
 
 def detectable(attributes: Profile, settings: RetrievalSettings, documents: int) -> dict[str, dict[str, int]]:
-    """The attributes and values to look for in queries, out of the profile of a corpus of so many documents.
+    """The attributes and values to look for in queries, from the profile of a corpus of this many documents.
 
     A value is a name of 2 to 80 characters: no number, date or URL, and not carried by every document, as it
     would select nothing. An attribute is suited where its values are shared by documents (1.2 of them a value
@@ -66,7 +66,7 @@ def detectable(attributes: Profile, settings: RetrievalSettings, documents: int)
 
 
 def date_attributes(attributes: Profile) -> tuple[str, ...]:
-    """The attributes of which at least 95 % of the documents that have one give an ISO date or date and time."""
+    """The attributes that are ISO dates, with or without a time, in at least 95 % of the documents that have them."""
     return tuple(
         attribute
         for attribute, values in attributes.items()
@@ -91,7 +91,7 @@ def is_url(value: str) -> bool:
 
 
 def is_name(value: str) -> bool:
-    """Whether a query could name a value: 2 to 80 characters that are no number, date or URL."""
+    """Whether a query could name a value: 2 to 80 characters that are not a number, a date or a URL."""
     return (
         _SHORTEST <= len(value) <= _LONGEST
         and not _NUMBER.fullmatch(value)

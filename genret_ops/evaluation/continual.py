@@ -18,7 +18,7 @@ def average_performance(scores: Matrix) -> float:
     """AP after the last delta t: the mean over i of P_{t,i}; higher is better.
 
     Raises:
-        ValueError: `scores` is no lower triangle.
+        ValueError: `scores` is not a lower triangle.
 
     Example:
         >>> average_performance([[0.8], [0.6, 0.9]])
@@ -34,7 +34,7 @@ def forgetting(scores: Matrix) -> float:
     It is negative if later deltas improved the answers to earlier queries, and 0 after the first delta.
 
     Raises:
-        ValueError: `scores` is no lower triangle.
+        ValueError: `scores` is not a lower triangle.
     """
     rows = _checked(scores)
     last = rows[-1]
@@ -61,7 +61,7 @@ def forgetting_difference(
         (difference, low, high), in the unit of the scores.
 
     Raises:
-        ValueError: a side is no lower triangle.
+        ValueError: a side is not a lower triangle.
     """
     means = [[[float(part.mean()) for part in row] for row in side] for side in (ours, theirs)]
     difference = forgetting(means[0]) - forgetting(means[1])
@@ -95,7 +95,7 @@ def learning(scores: Matrix) -> float:
     """FWT: the mean over i of P_{i,i}, how well each delta's queries are answered right after it; higher is better.
 
     Raises:
-        ValueError: `scores` is no lower triangle.
+        ValueError: `scores` is not a lower triangle.
     """
     rows = _checked(scores)
     return sum(row[-1] for row in rows) / len(rows)

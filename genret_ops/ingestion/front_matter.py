@@ -237,7 +237,7 @@ def _end_of_rst_title(lines: Sequence[str]) -> int:
 
 
 def _after_blanks_and_comments(lines: Sequence[str], start: int) -> int:
-    """The number of the first line from `start` on that is neither blank nor of a comment or a link target."""
+    """The number of the first line from `start` on that is neither blank nor part of a comment or a link target."""
     in_comment = False
     for number in range(start, len(lines)):
         line = lines[number]

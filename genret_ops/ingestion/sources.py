@@ -69,7 +69,7 @@ def read_sources(
     Args:
         home: the home that they feed.
         sources: the sources.
-        settle: a file that changed less than so many seconds ago keeps its last known documents.
+        settle: a file that changed less than this many seconds ago keeps its last known documents.
         restless: sources that are read as they are, although they keep changing.
 
     Returns:

@@ -108,7 +108,7 @@ class Traces:
     Attributes:
         document: id of the document.
         needles: the texts and hashes to look for.
-        by_name: whether the id is among them, since it is no ordinary word.
+        by_name: whether the id is among them, which it is unless it is an ordinary word.
     """
 
     def __init__(self, home: Home, erasure: Erasure) -> None:

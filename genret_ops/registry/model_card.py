@@ -18,7 +18,7 @@ def write_card(folder: Path, facts: Mapping[str, Any]) -> Path:
 
     Args:
         folder: the release's folder.
-        facts: these, each of which the card shows:
+        facts: what the card shows, all of it required:
             name, content_hash, generation, delta, parent (number or None), created_at, encoder;
             corpus: {label: count or text};
             training: {steps, seed, loss_first, loss_last, and any further label: value};

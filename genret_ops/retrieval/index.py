@@ -117,7 +117,7 @@ class Index:
         return frozenset(doc_id for doc_id, known in hashes if live.described.get(doc_id, known) != known)
 
     def _visible_docids(self, live: Visibility) -> np.ndarray:
-        """The docids of which an occurrence may be shown, as a mask of shape (docids,)."""
+        """The docids with an occurrence that may be shown, as a mask of shape (docids,)."""
         return np.array(
             [
                 any((doc_id, passage.passage_id) in live for doc_id in self.head.documents_of(docid))

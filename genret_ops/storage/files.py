@@ -12,7 +12,7 @@ _HALF_WRITTEN = re.compile(r"\..+\.\d+\.genret-partial")
 def write_atomically(path: Path, data: bytes, mode: int = 0o666) -> None:
     """Write `data` so that a reader sees all of it or nothing, also after a crash, and that it stays once this returns.
 
-    The file never lets in more than `mode`, of which the umask takes its part.
+    The file never grants more than `mode`, less what the umask takes away.
     """
     made = [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)

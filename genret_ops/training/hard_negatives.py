@@ -1,6 +1,6 @@
 """Hard negatives: the passages that the SFT model wrongly ranks above a positive (docs/method.md, "Hard negatives").
 
-A query whose positive comes first has none. Passages of a document that holds a positive are no negatives, nor are
+A query whose positive comes first has none. Passages of a document that holds a positive do not count, nor do
 near-duplicates of a positive.
 """
 
@@ -16,7 +16,7 @@ from genret_ops.training.job import TrainingJob
 from genret_ops.training.trainer import TrainingProgress
 
 TOP = 10
-"""Negatives are looked for among so many best-ranked docids."""
+"""How many of the best-ranked docids are searched for negatives."""
 DUPLICATE = 0.95
 """Passages count as near-duplicates if the cosine of their genesis body rows is above this."""
 _BATCH = 64

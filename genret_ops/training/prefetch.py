@@ -38,8 +38,8 @@ def encoding_ahead(
         home: the home folder.
         settings: how documents are cut.
         encoder: the genesis encoder.
-        changed: new and changed documents, of which all texts are encoded.
-        redescribed: documents whose metadata changed, of which the headings are encoded.
+        changed: new and changed documents, all of whose texts are encoded.
+        redescribed: documents whose metadata changed, whose headings are encoded.
 
     Example:
         >>> with encoding_ahead(home.path, settings, encoder, changed, redescribed):

@@ -58,7 +58,7 @@ export function snippet(text, evidence, query) {
   return [...(start > 0 ? ["… "] : []), ...shown, ...(end < flat.length ? [" …"] : [])];
 }
 
-/** [start, end) of the evidence in a text, whatever the white space; null where it is not. */
+/** [start, end) of the evidence in a text, whatever the white space; null if it is not there. */
 function position(text, evidence) {
   const words = evidence.trim().split(/\s+/).filter(Boolean);
   if (!words.length) return null;

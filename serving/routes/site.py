@@ -1,4 +1,4 @@
-"""What stands beside `/v1`: the search page, the page of the API, the readiness probe and the metrics.
+"""Everything besides `/v1`: the search page, the page of the API, the readiness probe and the metrics.
 
 The search page is the files of `page/`, as they are, at `/` and below `/page/`; it asks the service as any client does.
 Its policy lets it run, load and connect to nothing but the service's own, and lets no text become markup.
@@ -35,7 +35,7 @@ _ANYBODY = Needs("search", token=False)
 
 
 def site(worker: Worker, description: Description) -> Iterator[Route]:
-    """Every route beside `/v1`."""
+    """Every route besides those of `/v1`."""
 
     async def docs(request: Request) -> Response:
         return FileResponse(_DOCS)

@@ -31,7 +31,7 @@ def frame(docids: pa.Table, before: pa.Table, live: Collection[str]) -> "pd.Data
 
     Args:
         docids: docids of the snapshot that is to be committed.
-        before: docids of the snapshot before, of which none may have moved.
+        before: docids of the snapshot before; none of them may have moved.
         live: ids of the passages of the snapshot.
     """
     known: dict[int, str] = dict(zip(before["docid"].to_pylist(), before["passage_id"].to_pylist(), strict=True))

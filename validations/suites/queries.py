@@ -30,7 +30,7 @@ _MOST_WORDS = 200
 _WORDS_OF = {"chunk": (3, 40), "sentence": (3, 40), "constraint": (4, 60), "multihop": (6, 100), "context": (1, 80)}
 """The fewest and the most words of a query that somebody would ask, by kind."""
 _SHORT_PASSAGE = 30
-"""A passage of at most so many words may be its own query, since it contains no shorter one."""
+"""A passage of at most this many words may be its own query, since it contains no shorter one."""
 _ODD_SHARE, _DISTINCT_SHARE, _LATIN_LETTERS = 0.1, 0.8, 0.9
 _WORDS = re.compile(r"\w+")
 _LETTER, _LATIN = re.compile(r"[^\W\d_]"), re.compile(r"[A-Za-z\u00c0-\u024f]")
