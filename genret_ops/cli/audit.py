@@ -14,6 +14,7 @@ from genret_ops.cli.options import (
     Mode,
     ReleaseName,
     app,
+    examples,
     filter_values,
     home_path,
     open_home,
@@ -31,7 +32,7 @@ Verify = Annotated[
 
 
 @app.command(
-    epilog="Examples:  genret why 'copy a directory tree' --verify  ·  genret why 'parse dates' --rank 2 --html w.html"
+    epilog=examples("genret why 'copy a directory tree' --verify", "genret why 'parse dates' --rank 2 --html w.html")
 )
 def why(
     query: Annotated[str, typer.Argument(help="The query whose answer to trace.")],
@@ -61,7 +62,7 @@ def why(
     _print_lineage(opened, report, verify, page, as_json)
 
 
-@app.command(epilog="Examples:  genret lineage champion --html champion.html  ·  genret lineage r2 --json --verify")
+@app.command(epilog=examples("genret lineage champion --html champion.html", "genret lineage r2 --json --verify"))
 def lineage(
     release: Annotated[str, typer.Argument(help="A number (r2), an alias or the beginning of a content hash.")],
     verify: Verify = False,
@@ -81,8 +82,11 @@ def lineage(
 
 
 @app.command(
-    epilog="Examples:  genret audit --verify  ·  genret audit --since 2026-11-01 --until 2026-11-30  ·  "
-    "genret audit --document letters/2019-04.md"
+    epilog=examples(
+        "genret audit --verify",
+        "genret audit --since 2026-11-01 --until 2026-11-30",
+        "genret audit --document letters/2019-04.md",
+    )
 )
 def audit(
     verify: Annotated[bool, typer.Option("--verify", help="Check every byte of every release as well.")] = False,

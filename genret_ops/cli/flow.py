@@ -10,6 +10,7 @@ from genret_ops.cli.options import (
     AsJson,
     HomeFolder,
     app,
+    examples,
     home_path,
     open_home,
     print_result,
@@ -17,7 +18,7 @@ from genret_ops.cli.options import (
 )
 
 
-@app.command(epilog="Examples:  genret watch  ·  genret watch docs --once  ·  genret watch --json >> flow.jsonl")
+@app.command(epilog=examples("genret watch", "genret watch docs --once", "genret watch --json >> flow.jsonl"))
 def watch(
     sources: Annotated[
         list[str] | None,
@@ -51,7 +52,7 @@ def watch(
         typer.echo("Stopped watching.", err=True)
 
 
-@app.command(epilog="Examples:  genret ui  ·  genret ui --home .demo --port 3001")
+@app.command(epilog=examples("genret ui", "genret ui --home .demo --port 3001"))
 def ui(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 3000,
@@ -79,7 +80,7 @@ def ui(
     serve(opened, host, port)
 
 
-@app.command(epilog="Examples:  genret evaluate  ·  genret evaluate --benchmark beir/notes --json")
+@app.command(epilog=examples("genret evaluate", "genret evaluate --benchmark beir/notes --json"))
 def evaluate(
     benchmark: Annotated[
         Path | None, typer.Option(metavar="BEIR_DIR", help="Ask its queries too; updates.benchmark by default.")

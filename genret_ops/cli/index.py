@@ -13,6 +13,7 @@ from genret_ops.cli.options import (
     Mode,
     ReleaseName,
     app,
+    examples,
     filter_values,
     home_path,
     open_home,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from genret_ops.registry.home import Home
 
 
-@app.command(epilog="Example:  genret init --home notes-index")
+@app.command(epilog=examples("genret init --home notes-index"))
 def init(home: HomeFolder = DEFAULT_HOME) -> None:
     """Make a home: a folder for one index, with a **genret.toml** that lists every setting and its default."""
     from genret_ops.storage.home import make_home
@@ -38,7 +39,7 @@ def init(home: HomeFolder = DEFAULT_HOME) -> None:
 
 
 @app.command(
-    epilog="Examples:  genret ingest docs  ·  genret ingest corpus.jsonl https://example.org/a.pdf  ·  genret ingest"
+    epilog=examples("genret ingest docs", "genret ingest corpus.jsonl https://example.org/a.pdf", "genret ingest")
 )
 def ingest(
     sources: Annotated[
@@ -84,7 +85,7 @@ def ingest(
     print_result(summaries.ingested(ingested), as_json, render.ingest)
 
 
-@app.command(epilog="Examples:  genret build  ·  genret build --steps 800  ·  genret build --seed 1 --json")
+@app.command(epilog=examples("genret build", "genret build --steps 800", "genret build --seed 1 --json"))
 def build(
     steps: Annotated[
         int | None, typer.Option(min=1, help="SFT steps of a training from genesis; genret.toml keeps the number.")
@@ -138,7 +139,7 @@ def _remember(home: "Home", steps: int) -> "Home":
 
 
 @app.command(
-    epilog="Examples:  genret search 'copy a directory tree'  ·  genret search 'parse dates' --filter module=datetime"
+    epilog=examples("genret search 'copy a directory tree'", "genret search 'parse dates' --filter module=datetime")
 )
 def search(
     query: Annotated[str, typer.Argument(help="What you look for, in your own words.")],
@@ -168,9 +169,7 @@ def search(
         render.no_hits(answer.mode, wanted, explain.instead(retriever, wanted))
 
 
-@app.command(
-    epilog="Examples:  genret bench scifact --seed 1 --json  ·  genret bench news --deltas 8 --by published_at"
-)
+@app.command(epilog=examples("genret bench scifact --seed 1 --json", "genret bench news --deltas 8 --by published_at"))
 def bench(
     folder: Annotated[
         Path, typer.Argument(metavar="BEIR_DIR", help="A folder with corpus.jsonl, queries.jsonl and qrels.tsv.")
@@ -225,7 +224,7 @@ def bench(
     typer.echo(f"Report: {page}", err=True)
 
 
-@app.command(epilog="Example:  genret status --home notes-index")
+@app.command(epilog=examples("genret status --home notes-index"))
 def status(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> None:
     """What the home holds (documents, deltas, quarantine with reasons, champion), and what to do next."""
     from genret_ops import summaries

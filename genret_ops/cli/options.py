@@ -30,11 +30,23 @@ class _Commands(TyperGroup):
             raise typer.Exit(INTERRUPTED) from None
 
 
+def _lines(*lines: str) -> str:
+    """Lines of an epilog, each of which Markdown leaves on a line of its own."""
+    return "\\\n".join(lines)
+
+
+def examples(*commands: str) -> str:
+    """The epilog of a command: examples of its use, a line each, so that they can be copied."""
+    return _lines("Example:" if len(commands) == 1 else "Examples:", *commands)
+
+
 app = typer.Typer(
     cls=_Commands,
     name="genret",
     help="A retrieval index that is a model: documents in, docids out, every build a measured, reversible release.",
-    epilog="First steps:  genret init  ·  genret ingest FOLDER  ·  genret build  ·  genret search 'your question'",
+    epilog=_lines(
+        "First steps:", "genret init", "genret ingest FOLDER", "genret build", "genret search 'your question'"
+    ),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from genret_ops.cli.options import DEFAULT_HOME, AsJson, HomeFolder, app, open_home, print_result
+from genret_ops.cli.options import DEFAULT_HOME, AsJson, HomeFolder, app, examples, open_home, print_result
 
 
-@app.command(epilog="Examples:  genret quality  ·  genret quality --json  ·  genret quality --html")
+@app.command(epilog=examples("genret quality", "genret quality --json", "genret quality --html"))
 def quality(
     html: Annotated[
         bool, typer.Option("--html", help="Also write the results of every delta as a page for a browser.")

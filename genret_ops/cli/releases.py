@@ -11,6 +11,7 @@ from genret_ops.cli.options import (
     AsJson,
     HomeFolder,
     app,
+    examples,
     home_path,
     open_home,
     print_result,
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from genret_ops.registry.home import Home
 
 
-@app.command(epilog="Example:  genret releases --json")
+@app.command(epilog=examples("genret releases --json"))
 def releases(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> None:
     """List every release with its aliases and measures, newest last."""
     from genret_ops import summaries
@@ -31,7 +32,7 @@ def releases(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> None:
     print_result(summaries.releases(open_home(home)), as_json, render.releases)
 
 
-@app.command(name="show", epilog="Examples:  genret show champion  ·  genret show r1 --json")
+@app.command(name="show", epilog=examples("genret show champion", "genret show r1 --json"))
 def show_release(
     release: Annotated[str, typer.Argument(help="A number (r2), an alias or the beginning of a content hash.")],
     as_json: AsJson = False,
@@ -47,7 +48,7 @@ def show_release(
 
 
 @app.command(
-    epilog="Examples:  genret promote candidate --reason 'better on our labels'  ·  genret promote r3 --waive 'a test'"
+    epilog=examples("genret promote candidate --reason 'better on our labels'", "genret promote r3 --waive 'a test'")
 )
 def promote(
     release: Annotated[str, typer.Argument(help="A number (r2), an alias or the beginning of a content hash.")],
@@ -62,7 +63,7 @@ def promote(
     _change_champion(home, release, lambda runner, opened: runner.promote(opened, release, reason, waive), as_json)
 
 
-@app.command(epilog="Example:  genret rollback --reason 'complaints about yesterday'")
+@app.command(epilog=examples("genret rollback --reason 'complaints about yesterday'"))
 def rollback(
     reason: Annotated[str, typer.Option(help="Why, for the audit trail.")] = "genret rollback",
     as_json: AsJson = False,
@@ -72,7 +73,7 @@ def rollback(
     _change_champion(home, "champion", lambda runner, opened: runner.rollback(opened, reason), as_json)
 
 
-@app.command(epilog="Example:  genret diff r1 champion --json")
+@app.command(epilog=examples("genret diff r1 champion --json"))
 def diff(
     old: Annotated[str, typer.Argument(help="A release.")],
     new: Annotated[str, typer.Argument(help="Another release; both are asked on its corpus.")],
@@ -90,7 +91,7 @@ def diff(
     print_result(difference, as_json, render.difference)
 
 
-@app.command(epilog="Example:  genret history --json")
+@app.command(epilog=examples("genret history --json"))
 def history(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> None:
     """Show the audit trail: what was registered, judged and promoted, by whom and why."""
     from genret_ops import summaries
@@ -99,7 +100,7 @@ def history(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> None:
     print_result(summaries.history(open_home(home)), as_json, render.history)
 
 
-@app.command(epilog="Examples:  genret label 'copy a folder' shutil.copytree  ·  genret label --file judgements.jsonl")
+@app.command(epilog=examples("genret label 'copy a folder' shutil.copytree", "genret label --file judgements.jsonl"))
 def label(
     query: Annotated[str | None, typer.Argument(help="A query, as somebody asked it.")] = None,
     document: Annotated[str | None, typer.Argument(help="The id of a document that answers it.")] = None,
@@ -139,7 +140,7 @@ def label(
     print_result({**summary, "labels": len(read_labels(opened.path))}, as_json, render.labels)
 
 
-@app.command(epilog="Example:  genret backup notes-2026-11.tar")
+@app.command(epilog=examples("genret backup notes-2026-11.tar"))
 def backup(
     file: Annotated[Path, typer.Argument(help="The tar file to write; it must not exist.")],
     as_json: AsJson = False,
@@ -156,7 +157,7 @@ def backup(
     print_result(summary, as_json, render.backup)
 
 
-@app.command(epilog="Example:  genret restore notes-2026-11.tar --home notes-again")
+@app.command(epilog=examples("genret restore notes-2026-11.tar --home notes-again"))
 def restore(
     file: Annotated[Path, typer.Argument(help="What genret backup wrote.")],
     as_json: AsJson = False,

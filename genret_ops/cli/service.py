@@ -10,6 +10,7 @@ from genret_ops.cli.options import (
     AsJson,
     HomeFolder,
     app,
+    examples,
     filter_values,
     open_home,
     print_result,
@@ -17,7 +18,7 @@ from genret_ops.cli.options import (
 )
 
 
-@app.command(epilog="Examples:  genret serve  ·  genret serve --port 8080 --workers 2 --shadow 0.1")
+@app.command(epilog=examples("genret serve", "genret serve --port 8080 --workers 2 --shadow 0.1"))
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; this machine alone by default.")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on.")] = None,
@@ -41,7 +42,7 @@ def serve(
     run(opened.path, settings)
 
 
-@app.command(epilog="Example:  genret pack packed  ·  then, anywhere:  genret serve --home packed")
+@app.command(epilog=examples("genret pack packed", "genret serve --home packed  # then, anywhere"))
 def pack(
     folder: Annotated[Path, typer.Argument(help="The folder to make; it must not exist.")],
     as_json: AsJson = False,
@@ -66,7 +67,7 @@ tokens = typer.Typer(no_args_is_help=True, help="Who may use the HTTP service: m
 app.add_typer(tokens, name="token")
 
 
-@tokens.command(epilog="Examples:  genret token create page  ·  genret token create red --filter team=Red --expires 30")
+@tokens.command(epilog=examples("genret token create page", "genret token create red --filter team=Red --expires 30"))
 def create(
     name: Annotated[str, typer.Argument(help="Whose it is; logs and tickets show this name.")],
     scope: Annotated[
@@ -95,7 +96,7 @@ def create(
     opened.registry.record(TOKEN_CREATED, actor(), token=name, scope=scope)  # last: the secret is shown only once
 
 
-@tokens.command(name="list", epilog="Example:  genret token list --json")
+@tokens.command(name="list", epilog=examples("genret token list --json"))
 def list_tokens(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> None:
     """List every token: what it may do, what it sees, when it ends."""
     from genret_ops.cli.render import service as render
@@ -104,7 +105,7 @@ def list_tokens(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> Non
     print_result([token.facts() for token in read_tokens(open_home(home).path)], as_json, render.tokens)
 
 
-@tokens.command(epilog="Example:  genret token revoke page")
+@tokens.command(epilog=examples("genret token revoke page"))
 def revoke(
     name: Annotated[str, typer.Argument(help="The name it was created with.")], home: HomeFolder = DEFAULT_HOME
 ) -> None:

@@ -4,10 +4,19 @@ from typing import Annotated
 
 import typer
 
-from genret_ops.cli.options import DEFAULT_HOME, AsJson, HomeFolder, app, open_home, print_result, when_stopped
+from genret_ops.cli.options import (
+    DEFAULT_HOME,
+    AsJson,
+    HomeFolder,
+    app,
+    examples,
+    open_home,
+    print_result,
+    when_stopped,
+)
 
 
-@app.command(epilog="Examples:  genret erase letters/2019-04.md  ·  genret erase letters/2019-04.md --yes --json")
+@app.command(epilog=examples("genret erase letters/2019-04.md", "genret erase letters/2019-04.md --yes --json"))
 def erase(
     document: Annotated[str, typer.Argument(help="The id of the document, as hits show it.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
@@ -48,7 +57,7 @@ def erase(
         raise typer.Exit(1)
 
 
-@app.command(epilog="Examples:  genret gc --dry-run  ·  genret gc --keep 5 --json")
+@app.command(epilog=examples("genret gc --dry-run", "genret gc --keep 5 --json"))
 def gc(
     keep: Annotated[int, typer.Option(min=0, help="How many of the newest releases to keep besides those needed.")] = 3,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
