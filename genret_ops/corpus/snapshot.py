@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from genret_ops.errors import GenretError
 from genret_ops.records import Document, Quarantined, to_arrow
 from genret_ops.storage.tables import TableStore
+from genret_ops.text import plural
 
 _REASONS_SHOWN = 3
 
@@ -94,4 +95,5 @@ def _nothing_left(refused: list[Quarantined]) -> str:
         for item in refused[:_REASONS_SHOWN]
     )
     more = f"; and {len(refused) - _REASONS_SHOWN} more" if len(refused) > _REASONS_SHOWN else ""
-    return f"no document could be read, {len(refused)} inputs were refused: {shown}{more}"
+    count = plural(len(refused), "input was", "inputs were")
+    return f"no document could be read, {count} refused: {shown}{more}"

@@ -74,7 +74,7 @@ class LastBuild:
         passages = plural(freshness.unlearned, "passage")
         return (
             f"{passages} not learned yet, the oldest for {age:.1f} hours: a build starts at "
-            f"{settings.learn_after_passages:,} passages or after {settings.learn_after_hours:g} hours"
+            f"{plural(settings.learn_after_passages, 'passage')} or after {settings.learn_after_hours:g} h"
         )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from genret_ops.settings import ServingSettings
+from genret_ops.text import plural
 from serving.auth.tokens import Tokens
 from serving.errors import Refusal
 
@@ -116,7 +117,9 @@ class Access:
             self._buckets.popitem(last=False)
         if left < 1:
             raise Refusal(
-                429, "too_often", f"you sent more than {self._settings.per_second} requests a second: slow down"
+                429,
+                "too_often",
+                f"you sent more than {plural(self._settings.per_second, 'request')} a second: slow down",
             )
 
 

@@ -11,6 +11,7 @@ from genret_ops.retrieval import explain
 from genret_ops.retrieval.explain import describe_plan
 from genret_ops.retrieval.retriever import Answer, Search
 from genret_ops.settings import ServingSettings
+from genret_ops.text import plural
 from serving.auth.access import Caller
 from serving.errors import Refusal
 from serving.routing import Operation, Reader, Serving, refusals
@@ -42,7 +43,9 @@ async def search(worker: Serving, caller: Reader, request: SearchRequest) -> dic
 async def batch(worker: Serving, caller: Reader, request: BatchRequest) -> dict[str, Any]:
     """Several searches, answered by one state."""
     if len(request.searches) > worker.settings.batch:
-        raise Refusal(422, "too_many", f"a batch may hold {worker.settings.batch} searches at most")
+        raise Refusal(
+            422, "too_many", f"a batch may hold {plural(worker.settings.batch, 'search', 'searches')} at most"
+        )
     wanted = [one.min_release for one in request.searches if one.min_release]
     state = worker.state(max(wanted, key=lambda name: int(name.removeprefix("r")), default=None))
     results = await _answer(worker, caller, state, request.searches)
@@ -58,7 +61,7 @@ def check_size(limits: ServingSettings, query: str, k: int = 1) -> None:
     if len(query) > limits.query_characters:
         raise Refusal(422, "too_long", f"a query may have {limits.query_characters} characters at most")
     if k > limits.k:
-        raise Refusal(422, "too_many", f"at most {limits.k} hits may be asked for")
+        raise Refusal(422, "too_many", f"at most {plural(limits.k, 'hit')} may be asked for")
 
 
 async def _answer(

@@ -203,7 +203,7 @@ def test_a_head_whose_tables_do_not_belong_together_is_refused(store: TableStore
     with pytest.raises(GenretError, match="documents that the snapshot does not hold"):
         CorpusView.load(store, tables | {"documents": documents})
     cut = dict(cut_snapshot(store, SETTINGS, words, documents).tables)
-    with pytest.raises(GenretError, match="1 passages have no docid"):
+    with pytest.raises(GenretError, match="1 passage has no docid"):
         CorpusView.load(store, tables | cut | {"documents": documents})
     with pytest.raises(GenretError, match="different snapshots"):
         CorpusView.load(store, tables | {"occurrences": cut["occurrences"]})

@@ -123,7 +123,7 @@ def test_what_is_no_backup_is_refused_and_leaves_nothing(
     with tarfile.open(tmp_path / "other.tar", "w") as archive:
         archive.add(small_home / "genret.toml", "genret.toml")
     for name in ("text.tar", "other.tar", "missing.tar"):
-        with pytest.raises(GenretError, match=r"no backup|there is no file"):
+        with pytest.raises(GenretError, match=r"is not a backup of a home|there is no file"):
             restore(tmp_path / name, tmp_path / "home")
     backup(Home(small_home), tmp_path / "home.tar")
     with tarfile.open(tmp_path / "home.tar") as archive:

@@ -107,7 +107,7 @@ def test_the_model_was_trained_again_and_the_releases_before_are_retired(done: D
             open_release(done.home, number)
         with pytest.raises(ReleaseRetired):
             runner.promote(done.home, str(number), "a test", waiver="a test")
-    with pytest.raises(GenretError, match="nothing to go back to"):
+    with pytest.raises(GenretError, match="no earlier model is left to go back to"):
         runner.rollback(done.home, "a test")
     assert [row["retired"] for row in releases(done.home)] == ["erased"] * 3 + [None]
 
