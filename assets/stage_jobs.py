@@ -7,14 +7,18 @@ import dagster as dg
 
 from assets import checks, corpus, evaluation, fast_update, release, training
 from assets.lib.openlineage import HOOKS
-from assets.lib.resources import LOCKS, SourceReader, StageResource, home_of_environment
+from assets.lib.resources import LOCKS, Prefetch, SourceReader, StageResource, home_of_environment
 
 _loaded = dg.load_assets_from_modules([corpus, fast_update, training, release, evaluation])
 # Stages carry the hooks themselves, for runs of a selection in the UI; the jobs add those of the checks.
 assets = [asset.with_hooks(HOOKS) for asset in _loaded if isinstance(asset, dg.AssetsDefinition)]
 data_checks = dg.load_asset_checks_from_modules([checks])
 asset_checks = [*data_checks, evaluation.learned_in_time]
-resources = {"home": StageResource(path=str(home_of_environment().path)), "reader": SourceReader()}
+resources = {
+    "home": StageResource(path=str(home_of_environment().path)),
+    "reader": SourceReader(),
+    "prefetch": Prefetch(),
+}
 
 _corpus = dg.AssetSelection.groups("corpus")
 _fast_update = dg.AssetSelection.groups("fast_update")

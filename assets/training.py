@@ -12,7 +12,7 @@ import dagster as dg
 from assets.corpus import docids
 from assets.lib.handover import TABLES, require_checked, table_links, table_version, tables_of
 from assets.lib.metadata_views import loss_curve, table
-from assets.lib.resources import StageResource
+from assets.lib.resources import Prefetch, StageResource
 from assets.partitions import deltas
 from genret_ops.progress import progress
 
@@ -20,12 +20,14 @@ _SHOWN = 10
 
 
 @dg.asset(partitions_def=deltas, group_name="training", code_version="1", deps=[docids], kinds={"numpy"})
-def genesis_rows(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
+def genesis_rows(
+    context: dg.AssetExecutionContext, home: StageResource, prefetch: dg.ResourceParam[Prefetch]
+) -> dg.MaterializeResult[None]:
     """Frozen encodings of every passage's body and sentences; each text is encoded once ever."""
     from genret_ops.storage.files import file_hash
     from genret_ops.training import dataset
 
-    delta = context.partition_key
+    delta, prefetched = context.partition_key, prefetch.wait()
     with progress("encoding passages") as report:
         rows, encoded = dataset.genesis_rows(home.home.path, home.head(delta), home.settings, progress=report)
     folder = home.home.work(delta) / "genesis"
@@ -36,7 +38,7 @@ def genesis_rows(context: dg.AssetExecutionContext, home: StageResource) -> dg.M
             "files": dg.MetadataValue.path(folder),
             "docids": len(rows),
             "rows": len(rows.vectors),
-            "texts encoded": encoded,
+            "texts encoded": prefetched + encoded,
             "megabytes": round(rows.vectors.nbytes / 1e6, 1),
         },
         data_version=dg.DataVersion(file_hash(folder / "rows.npy")[:32]),

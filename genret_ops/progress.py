@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
+from genret_ops.text import duration
+
 Progress = Callable[[int, int], None]
 """Called with (done, total) as work goes on."""
 LINE_SECONDS = 10.0
@@ -126,16 +128,3 @@ class _Lines:
     def _print(self, work: _Work, now: float) -> None:
         print(work.pending, file=sys.stderr, flush=True)
         work.pending, work.printed = "", now
-
-
-def duration(seconds: float) -> str:
-    """A time as people say it.
-
-    Example:
-        >>> duration(42), duration(170), duration(7300)
-        ('42 s', '3 min', '2 h 2 min')
-    """
-    if seconds < 60:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

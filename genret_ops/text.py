@@ -1,4 +1,4 @@
-"""Words for people: counts that agree with their nouns, and lists cut short."""
+"""Words for people: counts that agree with their nouns, lists cut short, times as people say them."""
 
 from collections.abc import Sequence
 
@@ -27,3 +27,16 @@ def listed(names: Sequence[str], most: int = 5) -> str:
     """
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it.
+
+    Example:
+        >>> duration(42), duration(170), duration(7300)
+        ('42 s', '3 min', '2 h 2 min')
+    """
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from genret_ops import progress as module
-from genret_ops.progress import duration, progress, progress_of_many
+from genret_ops.progress import progress, progress_of_many
 
 
 class Clock:
@@ -109,15 +109,3 @@ def test_a_terminal_gets_a_bar_and_data_is_neither_markup_nor_emoji(monkeypatch:
     shown = terminal.getvalue()
     assert ":date: [red]notes" in shown and "1/2" in shown and "loss [b]1[/b]" in shown
     assert " of 2" not in shown
-
-
-def test_durations_are_said_as_people_say_them() -> None:
-    assert [duration(seconds) for seconds in (0.2, 42, 59.4, 89, 170, 3600, 7300)] == [
-        "1 s",
-        "42 s",
-        "59 s",
-        "1 min",
-        "3 min",
-        "1 h 0 min",
-        "2 h 2 min",
-    ]

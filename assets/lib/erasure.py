@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import dagster as dg
-from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
-from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
 from assets.lib import runner
+from assets.lib.dagster_internals import delete_check_results
 from assets.lib.execution import instance_of
 from assets.lib.runs import ERASE, UPDATE, mentions
 from assets.partitions import deltas
@@ -170,9 +169,7 @@ def _forget_runs(home: Home, snapshots: Sequence[str], document: str) -> int:
         forgotten = {run.run_id: run for run in launched}
         for run_id in forgotten:
             instance.delete_run(run_id)
-        with cast(SqlEventLogStorage, instance.event_log_storage).index_connection() as connection:
-            of_them = AssetCheckExecutionsTable.c.run_id.in_(forgotten)  # deleting a run leaves what its checks found
-            connection.execute(AssetCheckExecutionsTable.delete().where(of_them))
+        delete_check_results(instance, forgotten)
         for name in snapshots:
             instance.delete_dynamic_partition(str(deltas.name), name)
         records = instance.get_asset_records()

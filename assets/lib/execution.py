@@ -10,16 +10,12 @@ from urllib.parse import unquote
 from uuid import uuid4
 
 import dagster as dg
-from dagster._core.errors import DagsterAssetCheckFailedError, DagsterExecutionInterruptedError
-from dagster._core.instance.ref import InstanceRef
-from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
-from dagster._serdes import ConfigurableClassData
 from sqlalchemy.exc import DBAPIError
 
-from assets.lib.dagster_storage import OpenStorage
+from assets.lib.dagster_internals import DagsterAssetCheckFailedError, open_instance
 from assets.lib.handover import refused
-from assets.lib.openlineage import telling_failures
-from assets.lib.resources import SourceReader
+from assets.lib.openlineage import reporting_failures
+from assets.lib.resources import Prefetch, SourceReader
 from assets.partitions import deltas
 from assets.stage_jobs import stages
 from genret_ops.errors import DataRefused, GenretError
@@ -27,8 +23,6 @@ from genret_ops.registry.home import Home
 from genret_ops.settings import Settings
 
 _TAG = "genret/command"
-_UNCAPTURED = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
-"""Steps write to this terminal, so that progress bars are seen; runs of the UI keep their logs."""
 _UNFINISHED = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 
@@ -52,16 +46,17 @@ def prepare_instance(home: Home) -> None:
 def instance_of(home: Home) -> dg.DagsterInstance:
     """The home's Dagster instance, made at the first call; close it after use."""
     prepare_instance(home)
-    reference = InstanceRef.from_dir(str(home.dagster), overrides={"compute_logs": _UNCAPTURED})
-    storage = reference.storage_data
-    if storage and storage.class_name == DagsterSqliteStorage.__name__:  # and not a database server
-        opened = ConfigurableClassData(OpenStorage.__module__, OpenStorage.__name__, storage.config_yaml)
-        reference = reference._replace(storage_data=opened)
-    return dg.DagsterInstance.from_ref(reference)
+    return open_instance(home.dagster)
 
 
 def materialise(
-    home: Home, job: str, delta: str, config: dict[str, Any], settings: Settings, reader: SourceReader | None = None
+    home: Home,
+    job: str,
+    delta: str,
+    config: dict[str, Any],
+    settings: Settings,
+    reader: SourceReader | None = None,
+    prefetch: Prefetch | None = None,
 ) -> None:
     """Run the stages of a job for a delta.
 
@@ -72,6 +67,7 @@ def materialise(
         config: configuration of the resource `home`, besides its path.
         settings: settings of the run, whose hash its tag shows.
         reader: gives the documents; None: the sources are read by the stage itself.
+        prefetch: encoding that runs beside the stages.
 
     Raises:
         DataRefused: a data check refused what a stage wrote.
@@ -83,7 +79,7 @@ def materialise(
         instance.add_dynamic_partitions(str(deltas.name), [delta])
         run_id = str(uuid4())
         try:
-            with telling_failures(home, instance, run_id, job):
+            with reporting_failures(home, instance, run_id, job):
                 stages.resolve_job_def(job).execute_in_process(
                     instance=instance,
                     partition_key=delta,
@@ -93,9 +89,9 @@ def materialise(
                         "resources": {"home": {"config": {"path": str(home.path), **config}}},
                         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
                     },
-                    resources={"reader": reader} if reader else None,
+                    resources={"reader": reader or SourceReader(), "prefetch": prefetch or Prefetch()},
                 )
-        except DagsterExecutionInterruptedError as error:
+        except dg.DagsterExecutionInterruptedError as error:
             raise KeyboardInterrupt from error
         except DagsterAssetCheckFailedError as error:
             raise DataRefused(_refusal(instance, run_id)) from error

@@ -9,8 +9,8 @@ from itertools import chain
 from typing import Any, cast
 
 import dagster as dg
-from dagster._core.definitions.data_version import DATA_VERSION_TAG
 
+from assets.lib.dagster_internals import DATA_VERSION_TAG
 from assets.lib.resources import StageResource
 from genret_ops.errors import DataRefused, GenretError
 from genret_ops.storage.tables import FOLDER

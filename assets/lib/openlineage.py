@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 from uuid import UUID, uuid5
 
 import dagster as dg
-from dagster._core.execution.stats import StepEventStatus
 
+from assets.lib.dagster_internals import StepEventStatus
 from assets.lib.handover import TABLES
 from genret_ops import __version__
 from genret_ops.errors import GenretError
@@ -53,30 +53,30 @@ class _Stage:
 
 
 @dg.success_hook(required_resource_keys={"home"})
-def told_complete(context: dg.HookContext) -> None:
-    """Tell that a stage ran, with its inputs and outputs."""
-    _tell(_stage(context))
+def report_complete(context: dg.HookContext) -> None:
+    """Report that a stage ran, with its inputs and outputs."""
+    _report(_stage(context))
 
 
 @dg.failure_hook(required_resource_keys={"home"})
-def told_fail(context: dg.HookContext) -> None:
-    """Tell that a stage failed, and why."""
-    _tell(_stage(context))
+def report_failure(context: dg.HookContext) -> None:
+    """Report that a stage failed, and why."""
+    _report(_stage(context))
 
 
-HOOKS = frozenset({told_complete, told_fail})
+HOOKS = frozenset({report_complete, report_failure})
 
 
 @contextmanager
-def telling_failures(home: "Home", instance: dg.DagsterInstance, run_id: str, job: str) -> Iterator[None]:
-    """Tell what fails in a run that raises: its error leaves Dagster before any hook is asked."""
+def reporting_failures(home: "Home", instance: dg.DagsterInstance, run_id: str, job: str) -> Iterator[None]:
+    """Report what fails in a run that raises: its error leaves Dagster before any hook is asked."""
     try:
         yield
     except BaseException as error:
         for stats in instance.get_run_step_stats(run_id):
             if stats.status == StepEventStatus.FAILURE:
                 warn = partial(instance.report_engine_event, dagster_run=instance.get_run_by_id(run_id))
-                _tell(_Stage(home, instance, run_id, job, stats.step_key, error, warn))
+                _report(_Stage(home, instance, run_id, job, stats.step_key, error, warn))
         raise
 
 
@@ -86,7 +86,7 @@ def _stage(context: dg.HookContext) -> _Stage:
     return _Stage(home, context.instance, *names, context.op_exception, context.log.warning)
 
 
-def _tell(stage: _Stage) -> None:
+def _report(stage: _Stage) -> None:
     sink = stage.home.settings.lineage.openlineage
     if not sink:
         return

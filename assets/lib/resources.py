@@ -1,4 +1,4 @@
-"""The home as a Dagster resource, and the reader of its sources."""
+"""The home as a Dagster resource, and what a command hands to the stages that it runs."""
 
 import os
 from collections.abc import Iterator
@@ -13,6 +13,8 @@ from pydantic import Field
 from genret_ops.settings import Settings
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from genret_ops.corpus.view import CorpusView
     from genret_ops.ingestion.sources import Reading
     from genret_ops.registry.home import Home
@@ -104,6 +106,17 @@ class SourceReader:
         from genret_ops.ingestion.sources import read_sources
 
         return self._reading or read_sources(home.home, sources, home.settle, home.restless)
+
+
+class Prefetch:
+    """Encoding that a command has begun beside the stages."""
+
+    def __init__(self, encoded: "Future[int] | None" = None) -> None:
+        self._encoded = encoded
+
+    def wait(self) -> int:
+        """Wait for its end; returns how many texts it encoded."""
+        return self._encoded.result() if self._encoded else 0
 
 
 def home_of_environment() -> "Home":

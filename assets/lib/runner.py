@@ -6,12 +6,13 @@ system releases even after a kill.
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from assets.lib.execution import materialise, uncollected
-from assets.lib.resources import SourceReader
+from assets.lib.resources import Prefetch, SourceReader
 from genret_ops.corpus.delta import Delta, diff, next_delta_name
 from genret_ops.corpus.erased import Erased
 from genret_ops.corpus.snapshot import read_documents
@@ -129,8 +130,9 @@ def ingest(
         reason = f"{reason}: {changes.text}"
         config = {"sources": list(sources), "settle": settle, "restless": list(restless)}
         config |= {"reason": reason, "waiver": waiver}
-        with _encoding(home, reading, changes):
-            materialise(home, "update_stages", name, config, home.settings, reader=SourceReader(reading))
+        with _encoding(home, reading, changes) as encoded:
+            reader, prefetch = SourceReader(reading), Prefetch(encoded)
+            materialise(home, "update_stages", name, config, home.settings, reader, prefetch)
         record = home.store.committed(name)
         release = _serve(home, record, reason, waiver)
         return Ingested(name, record, reading.reasons, reading.unreached, release)
@@ -260,7 +262,7 @@ def _same_inputs(home: Home, last: SnapshotRecord, sources: Sequence[str], readi
     )
 
 
-def _encoding(home: Home, reading: Reading, changes: Delta) -> AbstractContextManager[None]:
+def _encoding(home: Home, reading: Reading, changes: Delta) -> "AbstractContextManager[Future[int] | None]":
     """Encode what has changed beside the stages, if there is a champion to search it."""
     if (champion := home.registry.champion()) is None:
         return nullcontext()

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
-from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
 
+from assets.lib.dagster_internals import NOT_FINISHED_STATUSES
 from genret_ops.registry.home import Home
 
 UPDATE, BUILD, CONSOLIDATE, EVALUATE, ERASE = "update", "build", "consolidate", "evaluate", "erase"

@@ -18,7 +18,6 @@ from genret_ops.settings import Settings
 from genret_ops.storage.encoding_cache import EncodingCache
 from genret_ops.storage.files import file_hash, write_atomically
 from genret_ops.training.job import TrainingJob
-from genret_ops.training.prefetch import encoded_ahead
 
 INPUTS = "inputs.sha256"
 """File of a job folder with the hash of all inputs; written last, so a folder without it is not whole."""
@@ -77,14 +76,12 @@ def genesis_rows(
         docids: the docids to make rows of, all if None.
 
     Returns:
-        The rows, and how many texts had to be encoded for them, ahead of time or now.
+        The rows, and how many texts had to be encoded for them.
     """
     encoder = passage_encoder(settings)
     cache = EncodingCache(home, encoder_hash(settings.model.encoder), encoder.dimension)
     inputs = passage_inputs(head, without, docids)
-    ahead = encoded_ahead(home)
-    rows, encoded = encode_rows(encoder, cache, inputs, settings.model.rows_per_passage, progress)
-    return rows, ahead + encoded
+    return encode_rows(encoder, cache, inputs, settings.model.rows_per_passage, progress)
 
 
 def prepare_job(

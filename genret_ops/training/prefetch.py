@@ -1,7 +1,7 @@
 """Encode what an update brings in the background, while its stages write and check the rest.
 
 The time of an update is the encoder's and that of the stages; side by side they take little more than the longer one.
-The encodings go into the home's cache, where `dataset.genesis_rows` finds them; it waits for the background work here.
+The encodings go into the home's cache, where `dataset.genesis_rows` finds them.
 """
 
 import os
@@ -24,14 +24,12 @@ _SWITCH_SECONDS = 2e-4
 """Time after which a thread that computes in Python lets another in; the encoder needs to get in for each operation."""
 _NICENESS = 5
 """How far the encoder's threads stand back for the stages, which are one thread."""
-_running: dict[Path, "Future[int]"] = {}
-"""Background encoding by home."""
 
 
 @contextmanager
 def encoding_ahead(
     home: Path, settings: Settings, encoder: Encoder, changed: Sequence[Document], redescribed: Sequence[Document]
-) -> Iterator[None]:
+) -> Iterator["Future[int]"]:
     """Encode texts in the background for as long as the context lasts, at most to the end of a batch.
 
     Args:
@@ -41,9 +39,12 @@ def encoding_ahead(
         changed: new and changed documents, all of whose texts are encoded.
         redescribed: documents whose metadata changed, whose headings are encoded.
 
+    Yields:
+        The number of texts that are encoded, once they are.
+
     Example:
-        >>> with encoding_ahead(home.path, settings, encoder, changed, redescribed):
-        ...     run_stages()
+        >>> with encoding_ahead(home.path, settings, encoder, changed, redescribed) as encoded:
+        ...     run_stages(encoded)
     """
     stop, switch_interval = Event(), sys.getswitchinterval()
 
@@ -57,12 +58,10 @@ def encoding_ahead(
 
     with ThreadPoolExecutor(1, "encoding-ahead", _lower_priority) as pool:
         sys.setswitchinterval(_SWITCH_SECONDS)
-        _running[home] = pool.submit(encode)
         try:
-            yield
+            yield pool.submit(encode)
         finally:
             stop.set()
-            del _running[home]
             sys.setswitchinterval(switch_interval)
 
 
@@ -71,8 +70,3 @@ def _lower_priority() -> None:
     if sys.platform == "linux":
         with suppress(OSError):  # without the permission, it runs at the usual priority
             os.setpriority(os.PRIO_PROCESS, get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + _NICENESS)
-
-
-def encoded_ahead(home: Path) -> int:
-    """Wait for the background encoding of a home; returns how many texts it encoded, 0 if there is none."""
-    return _running[home].result() if home in _running else 0

@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from dagster._core.errors import DagsterAssetCheckFailedError
 
+from assets.lib.dagster_internals import DagsterAssetCheckFailedError
 from genret_ops.errors import DataRefused, GenretError
 from genret_ops.evaluation import fusion_tuning
 from genret_ops.registry.home import Home

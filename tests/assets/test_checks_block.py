@@ -6,9 +6,9 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster._core.errors import DagsterAssetCheckFailedError
 
 from assets.lib import runner
+from assets.lib.dagster_internals import DagsterAssetCheckFailedError
 from assets.lib.execution import instance_of
 from assets.lib.handover import CHECK
 from genret_ops.corpus import chunking

@@ -17,8 +17,8 @@ import pytest
 from assets.lib import runner
 from assets.lib.execution import instance_of
 from assets.lib.openlineage import HOOKS
-from assets.lib.resources import SourceReader, StageResource
-from assets.stage_jobs import assets, stages
+from assets.lib.resources import StageResource
+from assets.stage_jobs import assets, resources, stages
 from genret_ops.errors import DataRefused
 from genret_ops.ingestion.deduplication import quarantine_duplicates
 from genret_ops.records import Document
@@ -101,7 +101,7 @@ def read_sources(home: Home, folder: Path, instance: dg.DagsterInstance) -> dg.E
         selection="snapshot",
         partition_key="delta-00000",
         instance=instance,
-        resources={"home": StageResource(path=str(home.path), sources=[str(folder)]), "reader": SourceReader()},
+        resources={**resources, "home": StageResource(path=str(home.path), sources=[str(folder)])},
     )
 
 
@@ -168,7 +168,7 @@ def test_a_stage_that_fails_says_so(tmp_path: Path) -> None:
             selection="passages",
             partition_key="delta-00000",
             instance=instance,
-            resources={"home": StageResource(path=str(home.path)), "reader": SourceReader()},
+            resources={**resources, "home": StageResource(path=str(home.path))},
             raise_on_error=False,
         )
     assert not done.success

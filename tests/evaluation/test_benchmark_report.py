@@ -140,7 +140,7 @@ def test_text_from_outside_is_escaped_and_shown(result: dict[str, Any], tmp_path
     assert "<news>" not in text and "<missed>" not in text
     assert "wires & <news>" in words and "One aim <missed>." in words
     for shown in (
-        "25 min 34 s",
+        "26 min",
         "4,123 MB",
         "6,139",
         "1234567",

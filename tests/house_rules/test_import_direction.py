@@ -33,6 +33,8 @@ ORDER = (
 )
 BRIDGE = "validations.dagster_checks"
 """The one module of its package that knows Dagster; Great Expectations, slow to import, is known to functions only."""
+INTERNALS = "assets.lib.dagster_internals"
+"""The one module that imports what is private to Dagster."""
 ORCHESTRATION = {"dagster", "bentoml", "great_expectations", "assets", "validations", "serving"}
 FORBIDDEN = {
     "genret_ops": {*ORCHESTRATION, "clients"},
@@ -94,6 +96,8 @@ def violations(source: str, module: str, is_package: bool = False) -> list[str]:
         root = root_of(name)
         if root in FORBIDDEN[root_of(module)] and not (own_layer == "cli" and lazy):
             problems.append(f"{module}:{line} imports {name}")
+        if name.startswith("dagster._") and module != INTERNALS:
+            problems.append(f"{module}:{line} imports {name}")
         if root_of(module) == "validations" and (
             (root == "dagster" and module != BRIDGE) or (root == "great_expectations" and not lazy)
         ):
@@ -143,6 +147,7 @@ def test_the_modules_were_found() -> None:
         ("genret_ops.cli", "from dagster import materialize"),
         ("genret_ops.cli", "try:\n    import dagster\nexcept ImportError:\n    dagster = None"),
         ("assets.training", "import bentoml"),
+        ("assets.training", "from dagster._core.errors import DagsterAssetCheckFailedError"),
         ("assets.checks", "def late():\n    import great_expectations"),
         ("validations.runner", "import great_expectations"),
         ("validations.suites.documents", "def late():\n    import dagster"),
@@ -171,6 +176,7 @@ def test_a_relative_import_of_a_package_resolves_from_the_package_itself() -> No
         ("genret_ops.cli", "def build():\n    import dagster\n    from assets.definitions import defs"),
         ("assets.training", "import dagster as dg\nfrom genret_ops.registry import store"),
         ("assets.checks", "from validations.dagster_checks import check_result"),
+        ("assets.lib.dagster_internals", "from dagster._core.errors import DagsterAssetCheckFailedError"),
         ("validations.runner", "def library():\n    import great_expectations"),
         ("validations.dagster_checks", "import dagster as dg\nfrom validations.runner import Finding"),
         ("clients.errors", "import httpx\nfrom genret_ops.errors import GenretError"),

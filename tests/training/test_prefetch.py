@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from assets.lib import runner
+from assets.lib.resources import Prefetch
 from genret_ops.modeling.encoder import Encoder, encoder_hash
 from genret_ops.records import Document, text_hash
 from genret_ops.registry.home import Home
@@ -15,7 +16,7 @@ from genret_ops.settings import Settings
 from genret_ops.storage.encoding_cache import EncodingCache
 from genret_ops.training import prefetch
 from genret_ops.training.dataset import passage_encoder
-from genret_ops.training.prefetch import encoded_ahead, encoding_ahead
+from genret_ops.training.prefetch import encoding_ahead
 
 FERRY = Document("tides.md", "The harbour", "The ferry waits for high tide. It never hurries.", {}, "tides.md", "")
 BEES = Document("bees.md", "The hives", "Smoke calms the bees.", {}, "bees.md", "")
@@ -33,16 +34,14 @@ def cached(home: Path) -> dict[str, np.ndarray]:
 
 def test_texts_of_what_changed_and_headings_of_the_rest(tmp_path: Path, encoder: Encoder) -> None:
     before = sys.getswitchinterval()
-    with encoding_ahead(tmp_path, Settings(), encoder, [FERRY], [BEES]):
+    with encoding_ahead(tmp_path, Settings(), encoder, [FERRY], [BEES]) as encoded:
         assert sys.getswitchinterval() < before
-        assert encoded_ahead(tmp_path) == 4
-        assert encoded_ahead(tmp_path / "another") == 0
+        assert encoded.result() == 4
     assert sys.getswitchinterval() == before
-    assert encoded_ahead(tmp_path) == 0
     texts = ("The harbour", "The ferry waits for high tide.", "It never hurries.", "The hives")
     assert cached(tmp_path).keys() == set(map(text_hash, texts))
-    with encoding_ahead(tmp_path, Settings(), encoder, [FERRY, BEES], []):
-        assert encoded_ahead(tmp_path) == 1
+    with encoding_ahead(tmp_path, Settings(), encoder, [FERRY, BEES], []) as encoded:
+        assert encoded.result() == 1
 
 
 def test_it_ends_with_the_update_that_wanted_it(
@@ -72,9 +71,9 @@ def test_its_failure_is_that_of_the_update(tmp_path: Path, encoder: Encoder, mon
     monkeypatch.setattr(EncodingCache, "add", full)
     with (
         pytest.raises(OSError, match="no space left"),
-        encoding_ahead(tmp_path, Settings(), encoder, [FERRY], []),
+        encoding_ahead(tmp_path, Settings(), encoder, [FERRY], []) as encoded,
     ):
-        encoded_ahead(tmp_path)
+        Prefetch(encoded).wait()
 
 
 def test_an_update_finds_it_all_done(home_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from genret_ops.evaluation.metrics import OFFICIAL, TEXTBOOK
 from genret_ops.evaluation.reports.layout import aligned, interval, percent, points, render, verdict
 from genret_ops.evaluation.reports.plots import Dot, dot_plot, loss_plot, typeset
 from genret_ops.storage.files import write_atomically
+from genret_ops.text import duration
 
 Result = Mapping[str, Any]
 
@@ -140,8 +141,7 @@ def _page(result: Result) -> dict[str, Any]:
 
 def _fact(name: str, value: Any) -> str:
     if name == "build_seconds":
-        minutes, seconds = divmod(round(value), 60)
-        return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+        return duration(value)
     if name == "peak_memory_mb":
         return f"{value:,.0f} MB"
     return f"{value:,}" if isinstance(value, int) and name != "seed" else str(value)
