@@ -1,6 +1,6 @@
 """The gate refuses what was made worse on purpose, each for its own reason, and lets an equal through."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -13,6 +13,7 @@ from genret_ops.errors import GateRefused
 from genret_ops.evaluation.model_metrics import Question, questions, reachable
 from genret_ops.modeling.docid_head import RowScorer
 from genret_ops.modeling.embeddings import Rows
+from genret_ops.modeling.encoder import Encoder
 from genret_ops.promotion.gate import _worth_its_cost, judge, judge_patch
 from genret_ops.records import SyntheticQuery
 from genret_ops.registry.home import Home
@@ -28,10 +29,23 @@ from tests.support.releases import another
 Judge = Callable[[Model], Verdict]
 
 
+class RememberingEncoder(Encoder):
+    """Encodes each text once: every judgement here asks the same questions."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__(encoder.base, encoder.tokenizer, encoder.limit)
+        self._vectors = dict[str, np.ndarray]()
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        if new := [text for text in dict.fromkeys(texts) if text not in self._vectors]:
+            self._vectors.update(zip(new, super().encode(new), strict=True))
+        return np.stack([self._vectors[text] for text in texts])
+
+
 @pytest.fixture(scope="module")
 def opened(small_home: Path) -> tuple[Index, Model]:
     retriever = open_release(Home(small_home))[1]
-    return retriever.index, retriever.model
+    return retriever.index, replace(retriever.model, encoder=RememberingEncoder(retriever.model.encoder))
 
 
 @pytest.fixture(scope="module")
@@ -198,11 +212,10 @@ def test_a_patch_of_a_refused_release_is_refused_as_well(home_copy: Path, tmp_pa
         runner.promote(home, f"r{patched.number}", "once more")
 
 
-def test_a_model_is_let_in_after_one_that_served_words_alone(
-    opened: tuple[Index, Model], probes: list[Question]
-) -> None:
+def test_a_model_is_let_in_after_one_that_served_words_alone(small_home: Path, probes: list[Question]) -> None:
     """Which encodes nothing, and so answers in a fraction of the time."""
-    index, model = opened
+    retriever = open_release(Home(small_home))[1]
+    index, model = retriever.index, retriever.model
     others = {"champion": (index, replace(model, default_mode="lexical"))}
     served = replace(model, default_mode="hybrid")
     verdict = judge("0" * 64, "delta-00000", index, served, others, probes, GateSettings())
