@@ -95,7 +95,7 @@ def main() -> None:
         registry = home.registry
         release, promoted = registry.release(CHAMPION), registry.events("promoted")[-1]
         searchable = datetime.fromisoformat(promoted.at).timestamp() - clock
-        with instance_of(home) as instance:
+        with instance_of(home.dagster) as instance:
             event = instance.get_latest_materialization_event(dg.AssetKey("patch_release"))
         made = event.asset_materialization if event else None
         encoded = made.metadata["texts encoded"].value if made else None

@@ -76,7 +76,7 @@ def compare(build_seconds: float) -> None:
     with progress_of_many() as progress:
         result = measure(home, release, benchmark, home.settings, build_seconds, progress, dense=False)
     print(text_table(result))
-    print(f"\nfull report: {report_path(home, benchmark, home.settings)}")
+    print(f"\nfull report: {report_path(home.path, benchmark, home.settings)}")
 
 
 if __name__ == "__main__":

@@ -61,9 +61,9 @@ def measure(
     head = retriever.index.head
     untrained = rewritten = None
     if dense:
-        bodies = _whole_passages(home, settings, head, partial(progress, "encoding for dense"))
+        bodies = _whole_passages(home.path, settings, head, partial(progress, "encoding for dense"))
         untrained = Encoder.load(settings.model.encoder, settings.model.query_tokens), bodies
-        rewritten = _adapted(home, release, settings, head, partial(progress, "encoding for dense_adapted"))
+        rewritten = _adapted(home.path, release, settings, head, partial(progress, "encoding for dense_adapted"))
     systems = Baselines(retriever.index, retriever.model, untrained, rewritten)
     scores = evaluate(benchmark, head, systems, partial(progress, "evaluating"))
     manifest = release.manifest()
@@ -82,7 +82,7 @@ def measure(
         "versions": manifest.versions,
     }
     result = report(benchmark, head, scores, facts, settings.training.seed)
-    page = report_path(home, benchmark, settings)
+    page = report_path(home.path, benchmark, settings)
     page.parent.mkdir(exist_ok=True)
     write_json(result, page.with_suffix(".json"))
     write_report(result, page)
@@ -100,33 +100,33 @@ def measure_arrived(
     return {name: scores.get(name, {}) for name in _FOLLOWED}
 
 
-def report_path(home: Home, benchmark: Benchmark, settings: Settings) -> Path:
+def report_path(home: Path, benchmark: Benchmark, settings: Settings) -> Path:
     """Where the HTML report of a benchmark lies."""
-    return home.path / "bench" / f"{benchmark.name}-seed{settings.training.seed}-steps{settings.training.steps}.html"
+    return home / "bench" / f"{benchmark.name}-seed{settings.training.seed}-steps{settings.training.steps}.html"
 
 
 def _whole_passages(
-    home: Home, settings: Settings, head: CorpusView, progress: Callable[[int, int], None]
+    home: Path, settings: Settings, head: CorpusView, progress: Callable[[int, int], None]
 ) -> np.ndarray:
     """Unit vectors of all passages, shape (docids, dimension): heading and body in one pass of the untrained encoder.
 
     They are cached apart from the rows, whose texts are sentences.
     """
     encoder = Encoder.load(settings.model.encoder, settings.corpus.max_tokens)
-    cache = EncodingCache(home.path, "whole" + encoder_hash(settings.model.encoder), encoder.dimension)
+    cache = EncodingCache(home, "whole" + encoder_hash(settings.model.encoder), encoder.dimension)
     texts = [f"{head.heading(docid)}\n{passage.text}".strip() for docid, passage in enumerate(head.passages)]
     rows, _ = encode_rows(encoder, cache, [PassageInput(text, ()) for text in texts], 1, progress)
     return np.asarray(rows.vectors[rows.starts[:-1]], dtype=np.float32)
 
 
 def _adapted(
-    home: Home, release: Release, settings: Settings, head: CorpusView, progress: Callable[[int, int], None]
+    home: Path, release: Release, settings: Settings, head: CorpusView, progress: Callable[[int, int], None]
 ) -> RowScorer:
     """Rows as the trained encoder writes them: the same passages, encoded again with the adapter."""
     adapter = release.folder / "adapter"
     encoder = passage_encoder(settings)
     encoder.add_adapter(adapter)
     weights = encoder_hash(settings.model.encoder)[:8] + file_hash(adapter / "adapter_model.safetensors")[:8]
-    cache = EncodingCache(home.path, weights, encoder.dimension)
+    cache = EncodingCache(home, weights, encoder.dimension)
     rows, _ = encode_rows(encoder, cache, passage_inputs(head), settings.model.rows_per_passage, progress)
     return RowScorer(rows, settings.model.scale)

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
     from genret_ops.records import SnapshotRecord
     from genret_ops.registry.home import Home
-    from genret_ops.registry.store import Release
+    from genret_ops.registry.store import Registry, Release
     from genret_ops.registry.verdict import Verdict
     from genret_ops.storage.check_results import Finding, SuiteResult
+    from genret_ops.storage.tables import TableStore
 
 
 def ingested(result: Any) -> dict[str, Any]:
@@ -45,7 +46,7 @@ def status(home: "Home") -> dict[str, Any]:
     records = [home.store.committed(name) for name in home.store.snapshots()]
     newest = records[-1] if records else None
     champion = home.registry.champion()
-    learned = _learned(home, newest, champion) if newest and champion else 0
+    learned = _learned(home.store, newest, champion) if newest and champion else 0
     passages = newest.passages if newest else 0
     return {
         "home": str(home.path),
@@ -56,20 +57,19 @@ def status(home: "Home") -> dict[str, Any]:
         "fresh": passages - learned,
         "unlearned": _unlearned(home) if newest else None,
         "deltas": [{"name": record.snapshot, **record.changes} for record in records],
-        "quarantine": _quarantine(home, newest),
+        "quarantine": _quarantine(home.store, newest),
         "champion": {"release": champion.name, "delta": champion.delta} if champion else None,
         "next": _next_command(home, newest, champion, passages - learned),
     }
 
 
-def release(home: "Home", release: "Release") -> dict[str, Any]:
+def release(registry: "Registry", release: "Release") -> dict[str, Any]:
     """A release, every byte of its files verified.
 
     Raises:
         ReleaseRetired: its files are gone for good.
         BrokenRelease: a file is not what was sealed, or the gate's report is not the one that was made.
     """
-    registry = home.registry
     registry.verify(release)
     manifest = release.manifest().as_json()
     names = ("settings_hash", "seeds", "versions", "git_revision", "run_id", "head", "files")
@@ -82,9 +82,8 @@ def release(home: "Home", release: "Release") -> dict[str, Any]:
     }
 
 
-def releases(home: "Home") -> list[dict[str, Any]]:
+def releases(registry: "Registry") -> list[dict[str, Any]]:
     """Every release, by number, with the gate's verdict on it, or that its report is broken."""
-    registry = home.registry
     known, aliases, verdicts = registry.releases(), registry.aliases(), registry.verdicts()
     retired = {number: event.kind for number, event in registry.retired().items()}
     trained = {release.model: release for release in reversed(known)}
@@ -104,18 +103,17 @@ def difference(home: "Home", old: str, new: str) -> dict[str, Any]:
     first, second = registry.release(old), registry.release(new)
     for release in (first, second):
         registry.verify(release)
-    return difference(home, first, second, heldout_queries(home, second))
+    return difference(home, first, second, heldout_queries(home.store, second))
 
 
-def history(home: "Home") -> list[dict[str, Any]]:
+def history(registry: "Registry") -> list[dict[str, Any]]:
     """The audit trail, oldest first."""
-    home.registry.expect_releases()
-    return [event.as_json() for event in home.registry.events()]
+    registry.expect_releases()
+    return [event.as_json() for event in registry.events()]
 
 
-def audit(home: "Home", files: bool) -> dict[str, Any]:
+def audit(registry: "Registry", files: bool) -> dict[str, Any]:
     """What is wrong with the trail, with the gate's reports and, if `files`, with the files of releases."""
-    registry = home.registry
     registry.expect_releases()
     problems, retired = registry.problems(), registry.retired()
     for release in registry.releases():
@@ -128,11 +126,11 @@ def audit(home: "Home", files: bool) -> dict[str, Any]:
     return {"events": len(registry.events()), "releases": len(registry.releases()), "problems": problems}
 
 
-def _learned(home: "Home", newest: "SnapshotRecord", champion: "Release") -> int:
+def _learned(store: "TableStore", newest: "SnapshotRecord", champion: "Release") -> int:
     """How many passages of the newest snapshot the champion was trained on."""
     from genret_ops.retrieval.artifacts import learned_passages
 
-    live = home.store.read("passages", newest.tables["passages"])["passage_id"].to_pylist()
+    live = store.read("passages", newest.tables["passages"])["passage_id"].to_pylist()
     return len(learned_passages(champion.folder).intersection(live))
 
 
@@ -147,10 +145,10 @@ def _unlearned(home: "Home") -> dict[str, Any]:
     return {"passages": freshness.unlearned, "since": since, "hours": round(freshness.hours(datetime.now(UTC)), 2)}
 
 
-def _quarantine(home: "Home", newest: "SnapshotRecord | None") -> dict[str, Any]:
+def _quarantine(store: "TableStore", newest: "SnapshotRecord | None") -> dict[str, Any]:
     if newest is None or not newest.reasons:
         return {"count": 0, "reasons": {}, "examples": []}
-    rows = home.store.read("quarantine", newest.tables["quarantine"]).to_pylist()
+    rows = store.read("quarantine", newest.tables["quarantine"]).to_pylist()
     examples = [
         {name: row[name] for name in ("source", "reason", "detail")} for row in rows if row["delta"] == newest.snapshot
     ]

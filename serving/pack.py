@@ -25,7 +25,7 @@ from genret_ops.registry.store import CHAMPION
 from genret_ops.retrieval.artifacts import load_model, read_search
 from genret_ops.retrieval.index_cache import read_index
 from genret_ops.retrieval.retriever import Retriever
-from genret_ops.settings import SETTINGS_FILE, RetrievalSettings
+from genret_ops.settings import SETTINGS_FILE, RetrievalSettings, Settings
 from genret_ops.storage.home import HEAD_FORMAT
 from serving.state import State
 
@@ -67,19 +67,19 @@ def pack(home: Home, folder: Path) -> dict[str, Any]:
     versions = library_versions(_LIBRARIES)
     requirements = (f"{name}=={versions[name].partition('+')[0]}\n" for name in _LIBRARIES)
     (building / "requirements.txt").write_text("".join(requirements))
-    (building / SETTINGS_FILE).write_text(_settings_text(home))
+    (building / SETTINGS_FILE).write_text(_settings_text(home.settings))
     live = VisibilityReader(home.path)()
     (building / _PLACES).write_text(json.dumps({"held": sorted(live), "described": dict(live.described)}))
     packed = {"release": f"r{release.number}", "content_hash": release.content_hash, "delta": release.delta}
-    listed = [row for row in summaries.releases(home) if row["release"] == packed["release"]]
+    listed = [row for row in summaries.releases(home.registry) if row["release"] == packed["release"]]
     (building / PACK).write_text(json.dumps({**packed, "listed": listed, "head_format": HEAD_FORMAT}))
     building.rename(folder)
     return {"folder": str(folder), **packed}
 
 
-def _settings_text(home: Home) -> str:
+def _settings_text(settings: Settings) -> str:
     """A `genret.toml` with the home's `[serving]` only: the address of the registry, and its password, stay at home."""
-    values = home.settings.serving.model_dump(mode="json").items()
+    values = settings.serving.model_dump(mode="json").items()
     return "\n".join(["[serving]", *(f"{name} = {json.dumps(value)}" for name, value in values)]) + "\n"
 
 

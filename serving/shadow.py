@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from genret_ops.errors import HomeBusy
@@ -105,9 +106,9 @@ class Shadow:
         self._metrics.shadowed(sampled.search.mode, overlap, changed)
 
 
-def summary(home: Home, candidate: str) -> dict[str, Any]:
+def summary(folder: Path, candidate: str) -> dict[str, Any]:
     """The comparisons with a candidate: how many, mean overlap, share of first hits that differ."""
-    rows = jsonl.read(home.shadow / f"{candidate}.jsonl")
+    rows = jsonl.read(folder / f"{candidate}.jsonl")
     count = len(rows)
     return {
         "candidate": candidate,

@@ -102,4 +102,4 @@ class HomeSource:
         return State(release.number, release.content_hash, release.delta, retriever)
 
     def releases(self) -> list[dict[str, Any]]:
-        return summaries.releases(self._home)
+        return summaries.releases(self._home.registry)

@@ -33,6 +33,12 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that need a home: they take longest, and a run should end with short ones."""
+    slow = {item.path for item in items if "ingested_home" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 Once = Callable[[str, Callable[[Path], None]], Path]
 """Gives the folder of a name, and makes it if it is not there."""
 
@@ -111,6 +117,28 @@ def _copy(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def home_copy(small_home: Path, tmp_path: Path) -> Path:
     """The built home, to do anything with."""
     return Path(shutil.copytree(small_home, tmp_path / "home"))
+
+
+@pytest.fixture(scope="session")
+def _reading_home(small_home: Path, documents: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The built home after it has taken in a folder of its own, and that folder."""
+    from assets.lib import runner
+    from genret_ops.registry.home import Home
+
+    base = tmp_path_factory.mktemp("reading")
+    home, folder = (shutil.copytree(path, base / path.name) for path in (small_home, documents))
+    runner.ingest(Home(home), [str(folder)], only=True)
+    return home, folder
+
+
+@pytest.fixture
+def folder(_reading_home: tuple[Path, Path], documents: Path, home_copy: Path) -> Path:
+    """The only source of `home_copy`, taken in as it is, to do anything with."""
+    home, folder = _reading_home
+    shutil.rmtree(home_copy)
+    shutil.copytree(home, home_copy)
+    shutil.rmtree(folder, ignore_errors=True)
+    return Path(shutil.copytree(documents, folder))
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,7 @@ def bench(
     settings = _settings(home, steps, budget_minutes, seed)
     started = time.perf_counter()
     built = runner.build(home, settings, waiver=_WAIVER)
-    page = report_path(home, benchmark, settings)
+    page = report_path(home.path, benchmark, settings)
     kept = page.with_suffix(".seconds")
     if built.new or not kept.exists():
         write_atomically(kept, f"{time.perf_counter() - started:.1f}".encode())

@@ -122,7 +122,7 @@ def cell_of(
     seconds = {
         "searchable": round(searchable, 2),
         "learned": round(learned, 2),
-        "training": round(_training(home, trained), 2),
+        "training": round(_training(home.dagster, trained), 2),
     }
     cell = {
         "of": key,
@@ -153,11 +153,11 @@ def _steps(release: Release | None) -> int:
     return sum(map(len, release.manifest().loss.values())) if release else 0
 
 
-def _training(home: Home, release: Release | None) -> float:
+def _training(instance_folder: Path, release: Release | None) -> float:
     """Seconds that the stages which teach took in the run that made a release."""
     if release is None:
         return 0.0
-    with instance_of(home) as instance:
+    with instance_of(instance_folder) as instance:
         stages = instance.get_run_step_stats(release.manifest().run_id)
     return sum((step.end_time or 0.0) - (step.start_time or 0.0) for step in stages if step.step_key in _TAUGHT)
 

@@ -28,6 +28,7 @@ from genret_ops.promotion.judgments import remove_feedback, remove_labels
 from genret_ops.registry.ancestry import training_snapshots
 from genret_ops.registry.audit_trail import ERASED
 from genret_ops.registry.home import Home
+from genret_ops.registry.store import Registry
 from genret_ops.storage.home import actor
 from validations.data_docs import FOLDER as DATA_DOCS
 
@@ -93,15 +94,14 @@ def _consolidate(home: Home) -> list[str]:
     """Train again from genesis if the champion's weights have seen the document; returns what the gate refused."""
     if (champion := home.registry.champion()) is None:
         return []
-    if champion.number in _tainted(home, _traces(home).in_snapshots()):
+    if champion.number in _tainted(home.registry, _traces(home).in_snapshots()):
         champion = runner.build(home, home.settings, consolidate=True, waiver=_WAIVER, reason=_REASON).release
     verdict = home.registry.verdict(champion.number)
     return verdict.refusals if verdict else []
 
 
-def _tainted(home: Home, snapshots: Sequence[str]) -> list[int]:
+def _tainted(registry: Registry, snapshots: Sequence[str]) -> list[int]:
     """The releases that need one of these snapshots: they stand on it, use its word statistics, or learned from it."""
-    registry = home.registry
     return [
         release.number
         for release in registry.present()
@@ -120,7 +120,7 @@ def _purge(home: Home) -> dict[str, Any]:
     """Remove every trace, then search for what is left; the erasure ends if nothing is left that can be removed."""
     traces = _traces(home)
     snapshots = traces.in_snapshots()
-    retired, key = _tainted(home, snapshots), document_key(traces.document)
+    retired, key = _tainted(home.registry, snapshots), document_key(traces.document)
     registry = home.registry
     if registry.present():
         recorded = any(event.facts["document"] == key for event in registry.events(ERASED))
@@ -157,7 +157,7 @@ def _forget_runs(home: Home, snapshots: Sequence[str], document: str) -> int:
     delta, since what they read may still have held the document. The run that erases may be among them: it goes on, and
     its files stay, but emptied.
     """
-    with instance_of(home) as instance:
+    with instance_of(home.dagster) as instance:
         launched = [run for job in (UPDATE, ERASE) for run in instance.get_runs(dg.RunsFilter(job_name=job))]
         launched = [run for run in launched if mentions(run.run_config, document)]
         kept = home.store.snapshots()

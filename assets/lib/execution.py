@@ -26,27 +26,27 @@ _TAG = "genret/command"
 _UNFINISHED = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
 
 
-def prepare_instance(home: Home) -> None:
-    """Give the home a Dagster instance if it has none.
+def prepare_instance(folder: Path) -> None:
+    """Make a folder one of a Dagster instance if it is none.
 
     Raises:
         GenretError: Dagster would keep its databases in another folder.
     """
-    path = str(home.dagster.absolute())
+    path = str(folder.absolute())
     if "?" in path or unquote(path) != path:
         raise GenretError(
             f"Dagster reads paths as URLs and cannot keep its databases in {path}: move the home to a path without '?' "
             "and without '%' before two digits"
         )
-    home.dagster.mkdir(parents=True, exist_ok=True)
-    if not (home.dagster / "dagster.yaml").exists():
-        shutil.copyfile(Path(__file__).parents[1] / "dagster.yaml", home.dagster / "dagster.yaml")
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "dagster.yaml").exists():
+        shutil.copyfile(Path(__file__).parents[1] / "dagster.yaml", folder / "dagster.yaml")
 
 
-def instance_of(home: Home) -> dg.DagsterInstance:
-    """The home's Dagster instance, made at the first call; close it after use."""
-    prepare_instance(home)
-    return open_instance(home.dagster)
+def instance_of(folder: Path) -> dg.DagsterInstance:
+    """The Dagster instance of a folder, made at the first call; close it after use."""
+    prepare_instance(folder)
+    return open_instance(folder)
 
 
 def materialise(
@@ -73,7 +73,7 @@ def materialise(
         DataRefused: a data check refused what a stage wrote.
         GenretError: a stage failed, or Dagster's storage did, as on a full disk.
     """
-    with _storage_errors_in_words(home), instance_of(home) as instance:
+    with _storage_errors_in_words(home.dagster), instance_of(home.dagster) as instance:
         for run in instance.get_runs(dg.RunsFilter(tags={_TAG: job}, statuses=_UNFINISHED)):
             instance.report_run_failed(run, "the process was killed; the next run of the same command goes on")
         instance.add_dynamic_partitions(str(deltas.name), [delta])
@@ -98,13 +98,13 @@ def materialise(
 
 
 @contextmanager
-def _storage_errors_in_words(home: Home) -> Iterator[None]:
+def _storage_errors_in_words(folder: Path) -> Iterator[None]:
     """Say in words that Dagster's databases cannot be read or written."""
     try:
         yield
     except DBAPIError as error:
         raise GenretError(
-            f"cannot use Dagster's storage in {home.dagster}: {error.orig}. Check the disk, then try again"
+            f"cannot use Dagster's storage in {folder}: {error.orig}. Check the disk, then try again"
         ) from error
 
 

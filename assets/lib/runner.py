@@ -152,7 +152,10 @@ def plan_build(home: Home, settings: Settings, consolidate: bool = False) -> Bui
     unlearned, training = measure_freshness(home).unlearned, settings.training
     if not consolidate and (release := _released(home.registry, newest.snapshot, settings)) is not None:
         return BuildPlan(release, None, "", unlearned, 0)
-    parent, genesis = (None, "a consolidation learns everything again") if consolidate else _parent(home, settings)
+    if consolidate:
+        parent, genesis = None, "a consolidation learns everything again"
+    else:
+        parent, genesis = _parent(home.registry, settings)
     if parent is None:
         return BuildPlan(None, None, genesis, newest.passages, training.steps)
     same_retrieval = dict(read_search(parent.folder).retrieval) == settings.retrieval.model_dump(mode="json")
@@ -282,13 +285,13 @@ def _serve(home: Home, record: SnapshotRecord, reason: str, waiver: str) -> Rele
     return home.registry.champion()
 
 
-def _parent(home: Home, settings: Settings) -> tuple[Release | None, str]:
+def _parent(registry: Registry, settings: Settings) -> tuple[Release | None, str]:
     """The champion, if an adapter may grow from it; else None and why the training has to start from genesis."""
-    if (champion := home.registry.champion()) is None:
+    if (champion := registry.champion()) is None:
         return None, "nothing was trained yet"
     if not _is_whole(champion):
         return None, f"{champion.name} is damaged"
-    genesis = reason_for_genesis(home.registry, champion, settings)
+    genesis = reason_for_genesis(registry, champion, settings)
     return (None, genesis) if genesis else (champion, "")
 
 

@@ -10,7 +10,7 @@ from genret_ops.registry.home import Home
 
 def serve(home: Home, host: str, port: int) -> NoReturn:
     """Become `dagster dev` on a home, until it is stopped."""
-    prepare_instance(home)
+    prepare_instance(home.dagster)
     environment = {**os.environ, "GENRET_HOME": str(home.path), "DAGSTER_HOME": str(home.dagster)}
     # -P: a user's own assets.py in the current folder is not this package
     command = [

@@ -123,7 +123,7 @@ def audit(
 
         print_result(document_history(opened, document), as_json, render.document)
     else:
-        report = summaries.audit(opened, verify)
+        report = summaries.audit(opened.registry, verify)
         print_result(report, as_json, render.problems)
         if report["problems"]:
             raise typer.Exit(1)

@@ -118,7 +118,8 @@ def build(
         if plan.release is None:
             say(plan.text, stderr=True)
         built = runner.build(opened, settings, consolidate)
-    print_result(summaries.release(opened, built.release), as_json, lambda release: render.build(release, built.new))
+    summary = summaries.release(opened.registry, built.release)
+    print_result(summary, as_json, lambda release: render.build(release, built.new))
 
 
 def _remember(home: "Home", steps: int) -> "Home":

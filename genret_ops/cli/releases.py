@@ -29,7 +29,7 @@ def releases(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> None:
     from genret_ops import summaries
     from genret_ops.cli.render import releases as render
 
-    print_result(summaries.releases(open_home(home)), as_json, render.releases)
+    print_result(summaries.releases(open_home(home).registry), as_json, render.releases)
 
 
 @app.command(name="show", epilog=examples("genret show champion", "genret show r1 --json"))
@@ -43,7 +43,7 @@ def show_release(
     from genret_ops.cli.render import releases as render
 
     opened = open_home(home)
-    summary = summaries.release(opened, opened.registry.release(release))
+    summary = summaries.release(opened.registry, opened.registry.release(release))
     print_result(summary, as_json, render.release)
 
 
@@ -97,7 +97,7 @@ def history(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> None:
     from genret_ops import summaries
     from genret_ops.cli.render import releases as render
 
-    print_result(summaries.history(open_home(home)), as_json, render.history)
+    print_result(summaries.history(open_home(home).registry), as_json, render.history)
 
 
 @app.command(epilog=examples("genret label 'copy a folder' shutil.copytree", "genret label --file judgements.jsonl"))
@@ -187,4 +187,4 @@ def _change_champion(home: Path, needed: str, change: Callable[[Any, "Home"], An
         with working("starting"):
             from assets.lib import runner
         champion = change(runner, opened)
-    print_result(summaries.release(opened, champion), as_json, render.promotion)
+    print_result(summaries.release(opened.registry, champion), as_json, render.promotion)

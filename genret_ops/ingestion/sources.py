@@ -80,7 +80,7 @@ def read_sources(
         UnreadableSource: a source cannot be read, and never was.
     """
     items = [Inbox(home).documents()]
-    items += [_read(home, source, 0.0 if source in restless else settle) for source in sources]
+    items += [_read(home.path, source, 0.0 if source in restless else settle) for source in sources]
     kept = _keep_known(home, chain.from_iterable(items))
     return Reading(tuple(quarantine_duplicates(kept, Erased.of(home.path), _known_files(home))))
 
@@ -137,12 +137,12 @@ def _is_one_document(source: str) -> bool:
     return format_of(source) in FORMATS and format_of(source) not in TABLE_READERS
 
 
-def _read(home: HomeFolder, source: str, settle: float) -> Iterator[Document | Quarantined]:
+def _read(home: Path, source: str, settle: float) -> Iterator[Document | Quarantined]:
     """The documents of a source; one that was read before and cannot be read now is refused as a whole."""
     try:
         return read_source(source, settle)
     except UnreadableSource as error:
-        if source not in remembered_sources(home.path):
+        if source not in remembered_sources(home):
             raise
         return iter((Quarantined(source_name(source), UNREACHED, _cause(error)),))
 

@@ -6,6 +6,7 @@ it held a document. What is not known is reported as not known.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from genret_ops.corpus.delta import between
@@ -17,6 +18,7 @@ from genret_ops.registry.audit_trail import COLLECTED, ERASED, Event, champion_s
 from genret_ops.registry.home import Home
 from genret_ops.registry.store import Release
 from genret_ops.storage.commits import delta_number
+from genret_ops.storage.tables import TableStore
 
 _CHANGES = ("added", "changed", "removed", "redescribed")
 _STATES = {
@@ -29,9 +31,9 @@ _STATES = {
 }
 
 
-def known_records(home: Home, releases: Iterable[Release]) -> dict[str, SnapshotRecord]:
+def known_records(store: TableStore, releases: Iterable[Release]) -> dict[str, SnapshotRecord]:
     """The records of the snapshots that are kept or that a release was made on, by name, the oldest first."""
-    kept = {name: home.store.committed(name) for name in home.store.snapshots()}
+    kept = {name: store.committed(name) for name in store.snapshots()}
     known = {release.delta: release.head for release in releases} | kept
     return {name: known[name] for name in sorted(known, key=delta_number)}
 
@@ -60,9 +62,9 @@ def period(home: Home, since: datetime, until: datetime) -> dict[str, Any]:
                 "snapshot": record.snapshot,
                 "committed_at": record.committed_at,
                 "changes": record.changes,
-                "documents": _changed_documents(home, record),
+                "documents": _changed_documents(home.store, record),
             }
-            for record in known_records(home, releases).values()
+            for record in known_records(home.store, releases).values()
             if since <= datetime.fromisoformat(record.committed_at) < until
         ],
         "releases": [
@@ -87,12 +89,12 @@ def document_history(home: Home, doc_id: str) -> dict[str, Any]:
     """
     releases, trail = home.registry.releases(), home.registry.events()
     versions = {name: version_in(home.store, name, doc_id) for name in home.store.snapshots()}
-    state = _state(home, doc_id, versions)
+    state = _state(home.path, doc_id, versions)
     return {
         "document": doc_id,
         "now": state,
         "told": _STATES[state],
-        "erased": _erasure(home, doc_id, trail),
+        "erased": _erasure(home.path, doc_id, trail),
         "snapshots": [
             {
                 "snapshot": name,
@@ -101,19 +103,19 @@ def document_history(home: Home, doc_id: str) -> dict[str, Any]:
                 "held": versions[name] is not None if name in versions else None,
                 **dict(zip(("text_hash", "metadata_hash"), versions.get(name) or (None, None), strict=True)),
             }
-            for name, record in known_records(home, releases).items()
+            for name, record in known_records(home.store, releases).items()
         ],
         "releases": [_release_history(release, versions, trail, document_key(doc_id)) for release in releases],
     }
 
 
-def _changed_documents(home: Home, record: SnapshotRecord) -> dict[str, list[str]] | None:
+def _changed_documents(store: TableStore, record: SnapshotRecord) -> dict[str, list[str]] | None:
     """Ids of the documents that a delta changed."""
-    number, kept = delta_number(record.snapshot), home.store.snapshots()
+    number, kept = delta_number(record.snapshot), store.snapshots()
     before = f"delta-{number - 1:05d}" if number else None
     if record.snapshot not in kept or (before is not None and before not in kept):
         return None
-    delta = between(home.store, before, record.tables["documents"])
+    delta = between(store, before, record.tables["documents"])
     return {kind: list(getattr(delta, kind)) for kind in _CHANGES}
 
 
@@ -135,22 +137,22 @@ def _retirement(event: Event) -> dict[str, Any]:
     return event.as_json() | {"retired": releases, "document": event.facts.get("document")}
 
 
-def _state(home: Home, doc_id: str, versions: Mapping[str, tuple[str, str] | None]) -> str:
-    erasure = Erasure.under_way(home.path)
+def _state(home: Path, doc_id: str, versions: Mapping[str, tuple[str, str] | None]) -> str:
+    erasure = Erasure.under_way(home)
     if erasure is not None and erasure.document == doc_id:
         return "being erased"
-    if document_key(doc_id) in Erased.of(home.path).times:
+    if document_key(doc_id) in Erased.of(home).times:
         return "erased"
-    if doc_id in withdrawn(home.path):
+    if doc_id in withdrawn(home):
         return "withdrawn"
     if versions and [*versions.values()][-1]:
         return "live"
     return "left" if any(versions.values()) else "not known"
 
 
-def _erasure(home: Home, doc_id: str, trail: Sequence[Event]) -> dict[str, Any] | None:
+def _erasure(home: Path, doc_id: str, trail: Sequence[Event]) -> dict[str, Any] | None:
     key = document_key(doc_id)
-    requested = Erased.of(home.path).times
+    requested = Erased.of(home).times
     if key not in requested:
         return None
     events = [event for event in trail if event.kind == ERASED and event.facts["document"] == key]

@@ -39,7 +39,9 @@ def release_lineage(home: Home, release: Release) -> dict[str, Any]:
         **release_facts(home, release),
         "sources": _sources(home, release) if release.delta in home.store.snapshots() else None,
         "deltas": [
-            _delta(record) for name, record in known_records(home, releases).items() if delta_number(name) <= newest
+            _delta(record)
+            for name, record in known_records(home.store, releases).items()
+            if delta_number(name) <= newest
         ],
         "patches": [_patch(other, trail) for other in releases if other.model == release.model],
     }

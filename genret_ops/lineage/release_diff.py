@@ -37,7 +37,7 @@ def difference(home: Home, old: Release, new: Release, queries: Sequence[Synthet
     compared = labelled + questions(index.head, queries, home.settings.gate.questions)
     scores = list[list[float]]()
     for release in (old, new):
-        model = model_on(home, release, index.head)
+        model = model_on(home.path, release, index.head)
         scores.append(reciprocal_ranks(index, model, compared)[model.default_mode].tolist())
     rows = [
         {"query": question.text, "before": _rank(before), "after": _rank(after), "gain": after - before}

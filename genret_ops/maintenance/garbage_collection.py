@@ -21,7 +21,7 @@ from genret_ops.records import SnapshotRecord
 from genret_ops.registry.ancestry import reference, rollback_target, training_snapshots
 from genret_ops.registry.audit_trail import COLLECTED
 from genret_ops.registry.home import Home, actor
-from genret_ops.registry.store import ALIASES, CHAMPION, Release
+from genret_ops.registry.store import ALIASES, CHAMPION, Registry, Release
 from genret_ops.storage.check_results import results_folder
 from genret_ops.storage.commits import places_path
 from genret_ops.storage.encoding_cache import EncodingCache
@@ -56,7 +56,7 @@ def collect(home: Home, keep: int, dry_run: bool = False) -> dict[str, Any]:
         BrokenRelease: a release that stays is damaged, so that nobody can say what it needs.
     """
     with home.lock_everything():
-        chosen = [release.number for release in unneeded(home, keep)]
+        chosen = [release.number for release in unneeded(home.registry, keep)]
         needed = needs(home, chosen)
         before, removed = disk_usage(home.path), dict[str, int]()
         if dry_run:
@@ -75,13 +75,12 @@ def collect(home: Home, keep: int, dry_run: bool = False) -> dict[str, Any]:
         }
 
 
-def unneeded(home: Home, keep: int) -> list[Release]:
+def unneeded(registry: Registry, keep: int) -> list[Release]:
     """The releases that may be collected.
 
     Kept are those at which an alias stands, the one that a rollback would bring back, what each of these is judged
     against, and the `keep` newest.
     """
-    registry = home.registry
     present = registry.present()
     if not present:
         return []

@@ -30,7 +30,7 @@ def evaluate_champion(home: Home, release: Release) -> dict[str, Any]:
     """
     _, retriever = open_release(home, release.number)
     index, model = retriever.index, retriever.model
-    heldout = heldout_queries(home, release)
+    heldout = heldout_queries(home.store, release)
     by_source = {
         "labels": label_questions(index.head, read_labels(home.path)),
         "held out": questions(index.head, heldout, len(heldout)),

@@ -67,12 +67,12 @@ def judge_release(home: Home, release: Release, settings: GateSettings) -> Verdi
             registry.verify(other)
             other_settings = RetrievalSettings(**read_search(other.folder).retrieval)
             other_index = open_index(home, release.head, other_settings, index)
-            opponents[name] = other_index, model_on(home, other, other_index.head)
+            opponents[name] = other_index, model_on(home.path, other, other_index.head)
         except (BrokenRelease, ReleaseRetired) as error:  # it cannot answer, so there is nothing to compare
             detail = f"not compared: {error}"
             broken.append(Criterion(f"answers against the {name}", 0.0, 0.0, True, detail, compared=False))
     labelled = label_questions(index.head, read_labels(home.path))
-    heldout = questions(index.head, heldout_queries(home, release), settings.questions)
+    heldout = questions(index.head, heldout_queries(home.store, release), settings.questions)
     model = load_model(release.folder)
     verdict = judge(release.content_hash, release.delta, index, model, opponents, labelled + heldout, settings)
     against = champion.model if champion is not None else None

@@ -16,10 +16,10 @@ from genret_ops.corpus.view import CorpusView
 from genret_ops.errors import GenretError
 from genret_ops.evaluation.model_metrics import Question
 from genret_ops.records import SyntheticQuery
-from genret_ops.registry.home import Home
 from genret_ops.registry.store import Release
 from genret_ops.storage import jsonl
 from genret_ops.storage.home import HomeFolder
+from genret_ops.storage.tables import TableStore
 from genret_ops.synthesis.queries import read_queries
 
 LABELS, FEEDBACK = "labels.jsonl", "feedback.jsonl"
@@ -53,10 +53,10 @@ class Judgment:
         return cls(query, document, relevant, by, datetime.now(UTC).isoformat(timespec="seconds"), request_id)
 
 
-def heldout_queries(home: Home, release: Release) -> list[SyntheticQuery]:
+def heldout_queries(store: TableStore, release: Release) -> list[SyntheticQuery]:
     """The queries of the gate split: about documents on which a release was neither trained nor tuned."""
     manifest = release.manifest()
-    return read_queries(home.store, manifest.trained_on, manifest.training_tables["queries"], ("gate",))
+    return read_queries(store, manifest.trained_on, manifest.training_tables["queries"], ("gate",))
 
 
 def label_questions(head: CorpusView, labels: Iterable[Label]) -> list[Question]:

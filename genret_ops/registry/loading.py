@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -53,7 +54,7 @@ def release_index(home: Home, release: Release, beside: Index | None = None) -> 
     return open_index(home, release.head, settings, beside)
 
 
-def model_on(home: Home, release: Release, head: CorpusView) -> Model:
+def model_on(home: Path, release: Release, head: CorpusView) -> Model:
     """The model of a release on another head of its generation, whether that head has more docids or fewer.
 
     A docid that the model learned keeps its row; every other docid that is live on `head` gets one from its map.
@@ -61,6 +62,6 @@ def model_on(home: Home, release: Release, head: CorpusView) -> Model:
     model, search = load_model(release.folder), read_search(release.folder)
     rows = finished_rows(release.folder)
     if others := [docid for docid in np.flatnonzero(head.live).tolist() if docid not in search.known]:
-        genesis, _ = genesis_rows(home.path, head, release.manifest().trained_under(), docids=others)
+        genesis, _ = genesis_rows(home, head, release.manifest().trained_under(), docids=others)
         rows = rows.merged(fresh_rows(release.folder, genesis, search.scale), np.array(others))
     return replace(model, scorer=RowScorer(rows.padded(len(head)).first(len(head)), search.scale))

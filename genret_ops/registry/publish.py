@@ -67,7 +67,7 @@ def publish(
         parent: the release from which the adapter grew, whose generation the new one joins; None begins the next.
     """
     settings = job.settings
-    staging = _empty_staging(home, record.snapshot)
+    staging = _empty_staging(home.path, record.snapshot)
     search = SearchSettings(
         encoder=settings.model.encoder,
         encoder_hash=encoder_hash(settings.model.encoder),
@@ -150,7 +150,7 @@ def publish_patch(
     known = json.loads((parent.folder / "docids.json").read_text())
     if not same_docids(known[: search.learned], ids[: search.learned]):
         raise GenretError(f"{parent.name} has other docids than {record.snapshot}: run `genret build`")
-    staging = _empty_staging(home, f"{record.snapshot}-patch")
+    staging = _empty_staging(home.path, f"{record.snapshot}-patch")
     extend_model(parent.folder, staging, fresh_rows(parent.folder, genesis, search.scale), docids, ids)
     manifest = replace(parent.manifest(), head=record, run_id=run_id, created_at=_now(), content_hash="", files={})
     content = seal(staging, home.releases, manifest)
@@ -173,8 +173,8 @@ def publish_patch(
     return home.registry.release(number)
 
 
-def _empty_staging(home: Home, name: str) -> Path:
-    staging = home.path / "work" / f"staging-{name}"
+def _empty_staging(home: Path, name: str) -> Path:
+    staging = home / "work" / f"staging-{name}"
     shutil.rmtree(staging, ignore_errors=True)
     return staging
 

@@ -14,6 +14,7 @@ from genret_ops.records import SnapshotRecord
 from genret_ops.retrieval.index import Index, build_lexical, lexical_texts
 from genret_ops.settings import RetrievalSettings
 from genret_ops.storage.home import HomeFolder
+from genret_ops.storage.tables import TableStore
 
 
 def open_index(
@@ -35,7 +36,7 @@ def open_index(
     try:
         return read_index(folder, settings) if folder.exists() else make_index(home, record, settings)
     except Exception:  # whatever is wrong with a cache, it is made again, once
-        for cached in (record, _statistics(home, record)):
+        for cached in (record, _statistics(home.store, record)):
             shutil.rmtree(home.head(cached), ignore_errors=True)
         return make_index(home, record, settings, from_scratch=True)
 
@@ -62,7 +63,7 @@ def make_index(
         settings: settings of retrieval.
         from_scratch: use none of the files of the snapshot before.
     """
-    statistics = _statistics(home, record)
+    statistics = _statistics(home.store, record)
     base = home.head(statistics)
     if statistics.snapshot != record.snapshot and not base.exists():
         make_index(home, statistics, settings, from_scratch)
@@ -87,9 +88,9 @@ def make_index(
     return index
 
 
-def _statistics(home: HomeFolder, record: SnapshotRecord) -> SnapshotRecord:
+def _statistics(store: TableStore, record: SnapshotRecord) -> SnapshotRecord:
     """The record of the snapshot whose word statistics a snapshot uses."""
-    return record if record.statistics == record.snapshot else home.store.committed(record.statistics)
+    return record if record.statistics == record.snapshot else store.committed(record.statistics)
 
 
 def _before(home: HomeFolder, record: SnapshotRecord) -> Path | None:

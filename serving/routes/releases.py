@@ -52,7 +52,7 @@ async def shadow(worker: Serving, caller: Admin) -> dict[str, Any]:
     candidate = await asyncio.to_thread(worker.source.candidate)
     if candidate is None:
         raise Refusal(404, "no_candidate", "there is no candidate to compare with the champion")
-    return await asyncio.to_thread(summary, worker.home, f"r{candidate}")
+    return await asyncio.to_thread(summary, worker.home.shadow, f"r{candidate}")
 
 
 def serving_state(worker: Worker, detailed: bool) -> dict[str, Any]:

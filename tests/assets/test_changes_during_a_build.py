@@ -92,5 +92,5 @@ def test_a_release_is_compared_with_the_champion_of_now_before_it_follows_it(hom
 
 
 def test_the_gate_asks_what_tuned_nothing(home_copy: Path) -> None:
-    queries = heldout_queries(Home(home_copy), Registry(home_copy).release(1))
+    queries = heldout_queries(Home(home_copy).store, Registry(home_copy).release(1))
     assert queries and {query.split for query in queries} == {"gate"}

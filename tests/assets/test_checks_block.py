@@ -138,7 +138,7 @@ def test_what_was_never_checked_is_not_built_on(home: Home) -> None:
 
 def checked(home: Path, stage: str) -> dg.AssetCheckEvaluation:
     """What the latest data check of a stage found."""
-    with instance_of(Home(home)) as instance:
+    with instance_of(Home(home).dagster) as instance:
         record = instance.get_latest_asset_check_evaluation_record(dg.AssetCheckKey(dg.AssetKey(stage), CHECK))
     assert record is not None and isinstance(record.evaluation, dg.AssetCheckEvaluation)
     return record.evaluation

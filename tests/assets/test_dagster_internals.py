@@ -31,7 +31,7 @@ def home(tmp_path: Path) -> Home:
 
 
 def test_what_a_command_wrote_is_read_by_dagsters_own_storage_at_once(home: Home) -> None:
-    with instance_of(home) as instance:
+    with instance_of(home.dagster) as instance:
         done = idle.execute_in_process(instance=instance)
         with dg.DagsterInstance.from_config(str(home.dagster)) as other:
             assert type(other.event_log_storage) is SqliteEventLogStorage
@@ -42,7 +42,7 @@ def test_what_a_command_wrote_is_read_by_dagsters_own_storage_at_once(home: Home
 
 
 def test_what_the_web_server_wrote_is_read_by_a_command(home: Home) -> None:
-    with instance_of(home) as instance, dg.DagsterInstance.from_config(str(home.dagster)) as other:
+    with instance_of(home.dagster) as instance, dg.DagsterInstance.from_config(str(home.dagster)) as other:
         assert not instance.get_runs()
         done = idle.execute_in_process(instance=other)
         (run,) = instance.get_runs()
@@ -51,17 +51,17 @@ def test_what_the_web_server_wrote_is_read_by_a_command(home: Home) -> None:
 
 
 def test_nothing_stays_open_after_it(home: Home) -> None:
-    with instance_of(home) as instance:
+    with instance_of(home.dagster) as instance:
         idle.execute_in_process(instance=instance)
         assert unfinished(home)
     assert not unfinished(home)
 
 
 def test_a_database_server_in_the_settings_is_left_alone(home: Home) -> None:
-    with instance_of(home):
+    with instance_of(home.dagster):
         pass
     address = "postgresql://nobody@127.0.0.1:1/none"
     with (home.dagster / "dagster.yaml").open("a") as file:
         file.write(f"storage:\n  postgres:\n    postgres_url: {address}\n")
     with pytest.raises(Exception, match=r"postgres"):
-        instance_of(home)
+        instance_of(home.dagster)

@@ -26,15 +26,6 @@ from tests.support.releases import another
 from tests.support.searching import MODES, everything, opened
 
 
-@pytest.fixture
-def folder(home_copy: Path, documents: Path, tmp_path: Path) -> Path:
-    """A folder of documents that can be changed, taken in as it is."""
-    copy = tmp_path / "changing"
-    shutil.copytree(documents, copy)
-    runner.ingest(Home(home_copy), [str(copy)], only=True)
-    return copy
-
-
 def test_what_is_new_is_found_and_what_left_is_not(home_copy: Path, folder: Path) -> None:
     before = Registry(home_copy).release("champion")
     (folder / "tides.md").write_text(
@@ -90,7 +81,7 @@ def test_a_model_on_an_earlier_head_has_rows_for_what_has_left_since(home_copy: 
     without = runner.ingest(home).release
     assert with_it is not None and without is not None
     index = open_release(home, with_it.number)[1].index
-    model = model_on(home, without, index.head)
+    model = model_on(home.path, without, index.head)
     hits = Retriever(index, model).search("the ferry waits for high tide", 1, "generative").hits
     assert hits[0].doc_id == "tides.md"
     np.testing.assert_array_equal(model.scorer.rows.vectors, finished_rows(with_it.folder).vectors)

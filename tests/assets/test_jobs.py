@@ -22,7 +22,7 @@ def launched(home: Path, job: str, delta: str | None = None, **config: Any) -> t
     """(whether a run ended well, what it told when it did not, metadata of its output)."""
     ops = {f"{defs.resolve_job_def(job).nodes[0].name}": {"config": config}} if config else {}
     run_config = {"ops": ops, "resources": {"home": {"config": {"path": str(home)}}}, **QUIET}
-    with instance_of(Home(home)) as instance:
+    with instance_of(Home(home).dagster) as instance:
         done = defs.resolve_job_def(job).execute_in_process(
             run_config=run_config, instance=instance, partition_key=delta, raise_on_error=False
         )
@@ -37,7 +37,7 @@ def test_an_update_with_nothing_new_ends_well_says_so_and_leaves_nothing(home_co
     home = Home(home_copy)
     ended_well, _, output = launched(home_copy, "update")
     assert ended_well and output["delta"] == "nothing is new since delta-00000" and output["release"] == "r1"
-    with instance_of(home) as instance:
+    with instance_of(home.dagster) as instance:
         assert instance.get_dynamic_partitions("deltas") == ["delta-00000"] == home.store.snapshots()
 
 
@@ -48,7 +48,7 @@ def test_an_update_makes_the_next_delta_and_leaves_what_is_still_written(home_co
     assert ended_well, failure
     assert (output["delta"], output["added"], output["release"]) == ("delta-00001", 1, "r2")
     assert open_release(Home(home_copy))[1].search("the ferry waits for high tide", 1).hits[0].doc_id == "tides.md"
-    with instance_of(Home(home_copy)) as instance:
+    with instance_of(Home(home_copy).dagster) as instance:
         check = instance.get_latest_asset_check_evaluation_record(
             dg.AssetCheckKey(dg.AssetKey("champion"), "learned_in_time")
         )
@@ -97,7 +97,7 @@ def test_an_erasure_takes_its_own_run_along(ingested_home: Path, tmp_path: Path)
     ended_well, failure, _ = launched(home, "erase", document="fire.md")
     assert ended_well, failure
     assert Erased.of(home).times
-    with instance_of(Home(home)) as instance:
+    with instance_of(Home(home).dagster) as instance:
         assert not instance.get_runs(dg.RunsFilter(job_name="erase"))
     left = [path for path in home.rglob("*") if path.is_file() and b"fire.md" in path.read_bytes()]
     assert left == []

@@ -86,7 +86,7 @@ def test_it_went_on_from_the_checkpoint(killed_and_built: tuple[Path, int, str])
 
 
 def test_the_instance_tells_of_both_runs(killed_and_built: tuple[Path, int, str]) -> None:
-    with instance_of(Home(killed_and_built[0])) as instance:
+    with instance_of(Home(killed_and_built[0]).dagster) as instance:
         runs = [run.status.value for run in instance.get_runs() if run.job_name == "build_stages"]
     assert runs == ["SUCCESS", "FAILURE"]
 

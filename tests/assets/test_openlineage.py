@@ -68,7 +68,7 @@ def test_an_ingest_tells_a_file_every_stage_with_its_tables(tmp_path: Path, fold
         assert datetime.fromisoformat(start["eventTime"]) <= datetime.fromisoformat(end["eventTime"])
         parent = end["run"]["facets"]["parent"]
         assert (parent["job"]["name"], end["job"]["namespace"]) == ("update_stages", home.path.as_uri())
-    with instance_of(home) as instance:
+    with instance_of(home.dagster) as instance:
         (done,) = instance.get_runs()
     assert {event["run"]["facets"]["parent"]["run"]["runId"] for event in events} == {done.run_id}
     assert versions(by_stage["snapshot", "COMPLETE"]["inputs"]) == {str(folder): None}

@@ -72,7 +72,7 @@ class Watched:
 
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
-    with instance_of(Home(tmp_path_factory.mktemp("instance"))) as made:
+    with instance_of(Home(tmp_path_factory.mktemp("instance")).dagster) as made:
         yield made
 
 

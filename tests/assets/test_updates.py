@@ -115,7 +115,7 @@ def test_what_forgot_too_much_is_not_grown_from(updated: Path, tmp_path: Path) -
     assert next_step.startswith("genret build ") and f"r{now.number + 1} has lost 0.0310 of MRR@10" in next_step
     built = runner.build(home, home.settings, waiver="a test").release
     assert (built.parent, built.generation) == (None, 1)
-    with instance_of(home) as instance:
+    with instance_of(home.dagster) as instance:
         (entry,) = instance.get_latest_materialization_events([dg.AssetKey("model_release")]).values()
     assert entry is not None and entry.asset_materialization is not None
     assert "has lost 0.0310" in str(entry.asset_materialization.metadata["grown from"].value)

@@ -110,7 +110,7 @@ def test_show_and_releases_report_the_same_release(small_home: Path) -> None:
 
 
 def test_the_runs_of_the_commands_are_in_the_dagster_instance(small_home: Path) -> None:
-    with instance_of(Home(small_home)) as instance:
+    with instance_of(Home(small_home).dagster) as instance:
         runs = {run.job_name: run for run in instance.get_runs()}
         assert {name: run.status.value for name, run in runs.items()} == {
             "update_stages": "SUCCESS",
@@ -134,7 +134,7 @@ def test_ingesting_and_building_again_change_nothing(home_copy: Path) -> None:
     assert home.store.snapshots() == ["delta-00000"]
     assert {name: home.store._table(name).version for name in before} == versions
     assert {name: home.store.read(name).to_pylist() for name in before} == before
-    with instance_of(home) as instance:
+    with instance_of(home.dagster) as instance:
         assert instance.get_runs_count() == 2
         assert instance.get_dynamic_partitions("deltas") == ["delta-00000"]
 

@@ -100,7 +100,7 @@ def test_what_is_dropped_is_searchable_within_a_minute(flow: Flow) -> None:
 
 
 def test_a_run_launched_by_hand_beside_a_command_is_told_to_wait(flow: Flow) -> None:
-    with instance_of(flow.home) as instance:
+    with instance_of(flow.home.dagster) as instance:
         busy = dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTED])
         wait(lambda: not instance.get_runs(busy), PATIENCE)
         before = flow.home.store.snapshots()
@@ -144,7 +144,7 @@ def test_twenty_changes_in_any_order_end_as_the_folder_is(flow: Flow) -> None:
     wait(settled, WITHIN)
     time.sleep(WITHIN / 2)
     assert searchable(flow.home.path) == on_disk(flow.folder, flow.home.path)
-    with instance_of(flow.home) as instance:
+    with instance_of(flow.home.dagster) as instance:
         runs = instance.get_runs(dg.RunsFilter(job_name="update"))
         assert {run.status for run in runs[:-1]} <= {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE}
         deltas = flow.home.store.snapshots()

@@ -62,7 +62,7 @@ def answers(home: Home, queries: list[str]) -> dict[str, Any]:
 
 def problems(home: Home) -> list[str]:
     """What an audit of the trail and of every file finds."""
-    return list(audit(home, files=True)["problems"])
+    return list(audit(home.registry, files=True)["problems"])
 
 
 def states(checks: list[dict[str, Any]]) -> dict[str, set[str]]:
@@ -85,8 +85,8 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
     query = before["why"]["query"]
     opened = {
         "hits": answers(home, list(before["hits"])),
-        "history": history(home),
-        "releases": releases(home),
+        "history": history(home.registry),
+        "releases": releases(home.registry),
         "lineage": {name: release_lineage(home, home.registry.release(name)) for name in ("r1", "r2")},
         "why": answer_lineage(home, release, retriever, retriever.search(query, 1), 1),
         "labels": read_labels(home.path),

@@ -58,7 +58,7 @@ class World:
 
     def whole(self) -> None:
         """The trail, the gate's reports and every byte of every release."""
-        assert summaries.audit(Home(self.home), files=True)["problems"] == []
+        assert summaries.audit(Home(self.home).registry, files=True)["problems"] == []
         promoted = [event.release for event in Registry(self.home).events() if event.kind == "promoted"]
         assert Registry(self.home).release("champion").number in promoted
 
@@ -67,7 +67,7 @@ def strike(world: World, command: str, stages: tuple[str, ...]) -> str | None:
     """Kill `command` inside one of the stages; the stage that was running, or None where it ended before the blow."""
     stage = world.random.choice(stages)
     arguments = [sys.executable, "-m", "genret_ops.cli", *command.split(), "--home", str(world.home)]
-    with instance_of(Home(world.home)) as instance:
+    with instance_of(Home(world.home).dagster) as instance:
         before = {run.run_id for run in instance.get_runs()}
         delay = world.random.uniform(0, lasted(instance, stage))
         process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

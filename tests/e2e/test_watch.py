@@ -3,7 +3,6 @@
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from assets.lib import runner
 from genret_ops.cli.render.flow import watched
 from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry
@@ -46,14 +44,6 @@ def events(process: "subprocess.Popen[str]") -> Iterator[dict[str, object]]:
         if line == "}\n":
             yield json.loads(lines)
             lines = ""
-
-
-@pytest.fixture
-def folder(home_copy: Path, documents: Path, tmp_path: Path) -> Path:
-    """The home's only source."""
-    folder = Path(shutil.copytree(documents, tmp_path / "documents"))
-    runner.ingest(Home(home_copy), [str(folder)], only=True)
-    return folder
 
 
 def test_it_takes_in_what_comes_and_ends_on_ctrl_c(home_copy: Path, folder: Path) -> None:

@@ -2,7 +2,6 @@
 held back by its file system."""
 
 import os
-import shutil
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
-from assets.lib import runner, watcher
+from assets.lib import watcher
 from assets.lib.watcher import Watcher
 from genret_ops.corpus.snapshot import read_documents
 from genret_ops.errors import GenretError, UnreadableSource
@@ -20,12 +19,10 @@ from tests.support.places import on_disk, searchable
 
 
 @pytest.fixture
-def folder(home_copy: Path, documents: Path, tmp_path: Path) -> Path:
+def folder(home_copy: Path, folder: Path) -> Path:
     """The home's only source, at rest."""
     toml = home_copy / "genret.toml"
     toml.write_text(toml.read_text() + "\n[updates]\nsettle_seconds = 0\nlearn_after_passages = 100000\n")
-    folder = Path(shutil.copytree(documents, tmp_path / "documents"))
-    runner.ingest(Home(home_copy), [str(folder)], only=True)
     return folder
 
 

@@ -142,5 +142,5 @@ def test_a_promotion_of_a_model_that_answered_before_is_a_rollback(tmp_path: Pat
     since_2021 = period(Home(tmp_path), datetime(2021, 1, 1, tzinfo=UTC), datetime.now(UTC))
     assert [event["release"] for event in since_2021["promotions"]] == ["r1", "r2", "r3"]
     assert [event["release"] for event in since_2021["rollbacks"]] == ["r1", "r1"]
-    shown, trail = history(Home(tmp_path)), registry.events()
+    shown, trail = history(Home(tmp_path).registry), registry.events()
     assert [(event["event"], event["hash"]) for event in shown] == [(event.seq, event.hash) for event in trail]

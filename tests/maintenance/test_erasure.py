@@ -109,11 +109,11 @@ def test_the_model_was_trained_again_and_the_releases_before_are_retired(done: D
             runner.promote(done.home, str(number), "a test", waiver="a test")
     with pytest.raises(GenretError, match="no earlier model is left to go back to"):
         runner.rollback(done.home, "a test")
-    assert [row["retired"] for row in releases(done.home)] == ["erased"] * 3 + [None]
+    assert [row["retired"] for row in releases(done.home.registry)] == ["erased"] * 3 + [None]
 
 
 def test_the_trail_holds_and_names_the_document_by_its_hash_alone(done: Done) -> None:
-    assert audit(done.home, files=True)["problems"] == []
+    assert audit(done.home.registry, files=True)["problems"] == []
     (event,) = [event for event in Registry(done.home.path).events() if event.kind == "erased"]
     assert event.facts["releases"] == [1, 2, 3] and event.facts["document"] == document_key("bees.md")
 

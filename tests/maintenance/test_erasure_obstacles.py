@@ -60,7 +60,7 @@ def test_killed_at_any_step_it_is_withdrawn_already_and_the_same_command_ends_it
             patched.setattr(owner, name, killing)
             erase(home, "safe.md")
         assert "safe.md" not in {doc_id for doc_id, _ in VisibilityReader(home.path)()}
-        assert audit(home, files=False)["problems"] == []
+        assert audit(home.registry, files=False)["problems"] == []
     with pytest.raises(GenretError, match=r"erasure of 'safe\.md' is not finished"):
         erase(home, "bees.md")
     (home.path / "notes.txt").write_text(f"somebody copied this: {secret}")
@@ -73,7 +73,7 @@ def test_killed_at_any_step_it_is_withdrawn_already_and_the_same_command_ends_it
     assert len([event for event in registry.events() if event.kind == "erased"]) == 1
     assert registry.release("champion").model == registry.release(1).model, "it had never learned it"
     assert everything(home, 1) == everything(home), "a release from before the document stays"
-    assert audit(home, files=True)["problems"] == []
+    assert audit(home.registry, files=True)["problems"] == []
 
 
 def test_while_a_build_runs_the_document_is_withdrawn_and_the_message_says_what_is_left_to_do(home_copy: Path) -> None:
@@ -97,7 +97,7 @@ def test_what_the_trail_holds_cannot_be_taken_out_and_stops_no_other_erasure(hom
     report = erase(home, "safe.md")
     assert report["left"] == ["registry.db", "registry.db, decoded", "the registry"]
     assert Erasure.under_way(home.path) is None and "safe.md" not in everything(home)
-    assert str(file) not in status(home)["sources"] and audit(home, files=True)["problems"] == []
+    assert str(file) not in status(home)["sources"] and audit(home.registry, files=True)["problems"] == []
 
 
 def test_a_light_gate_that_refuses_stops_no_erasure(

@@ -100,11 +100,11 @@ def test_what_stays_answers_as_before_and_the_rest_is_gone_from_the_disk(home: H
     assert not any(half.exists() for half in halves)
     assert [log.exists() for log in logs] == [False, True], "r4 may be candidate once more"
     assert {number: answers(home, number) for number in (1, 4, 5)} == before
-    assert audit(home, files=True)["problems"] == []
-    assert [row["retired"] for row in releases(home)] == [None, "collected", "collected", None, None]
-    assert [row["patch_of"] for row in releases(home)] == [None, "r1", "r1", "r1", "r1"]
+    assert audit(home.registry, files=True)["problems"] == []
+    assert [row["retired"] for row in releases(home.registry)] == [None, "collected", "collected", None, None]
+    assert [row["patch_of"] for row in releases(home.registry)] == [None, "r1", "r1", "r1", "r1"]
     for number in (1, 4, 5):
-        shown = release(home, Registry(home.path).release(number))
+        shown = release(home.registry, home.registry.release(number))
         assert shown["verified"] and shown["patch_of"] == (None if number == 1 else "r1")
     for number in (2, 3):
         with pytest.raises(ReleaseRetired, match=f"r{number} was collected"):
@@ -157,7 +157,7 @@ def test_the_next_ingest_and_build_work(home: Home) -> None:
     assert (first.doc_id, first.state) == ("harbour.md", "learned")
     assert collect(home, keep=0)["collected"] == ["r4", "r5"]
     assert runner.rollback(home, "a test").model == Registry(home.path).release(1).model
-    assert audit(home, files=True)["problems"] == []
+    assert audit(home.registry, files=True)["problems"] == []
 
 
 def test_a_dry_run_tells_and_changes_nothing(home: Home) -> None:
@@ -249,16 +249,16 @@ def test_aliases_references_and_what_a_rollback_goes_to_are_needed(tmp_path: Pat
     add(registry, "it grew too", parent=3, generation=1)
     add(registry, "and again", parent=4, generation=1)
     add(registry, "and again, better", parent=5, generation=1)
-    assert [spare.number for spare in unneeded(home, 0)] == [1, 2, 4]
-    assert [spare.number for spare in unneeded(home, 3)] == [1, 2]
-    assert unneeded(home, 6) == unneeded(home, 99) == []
+    assert [spare.number for spare in unneeded(home.registry, 0)] == [1, 2, 4]
+    assert [spare.number for spare in unneeded(home.registry, 3)] == [1, 2]
+    assert unneeded(home.registry, 6) == unneeded(home.registry, 99) == []
     before = rollback_target(registry)
     assert before is not None and before.number == 5
     registry.retire("collected", [5, 2], "ann", reason="a test")
     before = rollback_target(registry)
     assert before is not None and before.number == 4, "never to one that is gone"
     assert registry.alias("previous") is None and registry.problems() == []
-    assert [spare.number for spare in unneeded(home, 0)] == [1]
+    assert [spare.number for spare in unneeded(home.registry, 0)] == [1]
 
 
 def test_what_a_rollback_goes_to_will_be_judged_against_its_own_reference(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_what_a_rollback_goes_to_will_be_judged_against_its_own_reference(tmp_pa
     assert add(registry, "second generation", parent=4, generation=1, head=SnapshotRecord("delta-00001")) == 5
     before = rollback_target(registry)
     assert before is not None and before.number == 3 and registry.alias("previous") == 4
-    assert [spare.number for spare in unneeded(Home(tmp_path), 0)] == [2]
+    assert [spare.number for spare in unneeded(Home(tmp_path).registry, 0)] == [2]
 
 
 def test_more_releases_may_be_retired_than_a_statement_of_sqlite_has_room_for(tmp_path: Path) -> None:

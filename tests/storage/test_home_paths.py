@@ -13,11 +13,11 @@ from genret_ops.registry.home import Home
 @pytest.mark.parametrize("name", ["a?b", "a%20b", quote("ü")])
 def test_a_path_that_is_an_address_of_another_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(GenretError, match="move the home"):
-        prepare_instance(Home(tmp_path / name))
+        prepare_instance(Home(tmp_path / name).dagster)
     assert not list(tmp_path.iterdir()), "neither there nor anywhere else"
 
 
 @pytest.mark.parametrize("name", ["a b", "100% #1", 'it\'s "ü"'])
 def test_any_other_path_will_do(tmp_path: Path, name: str) -> None:
-    prepare_instance(Home(tmp_path / name))
+    prepare_instance(Home(tmp_path / name).dagster)
     assert (tmp_path / name / "dagster" / "dagster.yaml").exists()

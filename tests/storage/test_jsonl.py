@@ -81,6 +81,6 @@ def test_what_is_wrong_elsewhere_is_named(tmp_path: Path) -> None:
         with log.open("a") as file:
             file.write(line)
     with pytest.raises(GenretError, match=r"r2\.jsonl, line 2"):
-        summary(home, "r2")
+        summary(home.shadow, "r2")
     log.write_text('{"overlap": 1.0, "first_changed": false}\n{"overlap": 0.5, "fir')
-    assert summary(home, "r2") == {"candidate": "r2", "compared": 1, "overlap": 1.0, "first_changed": 0.0}
+    assert summary(home.shadow, "r2") == {"candidate": "r2", "compared": 1, "overlap": 1.0, "first_changed": 0.0}

@@ -78,7 +78,7 @@ def test_snapshots_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     for name in reversed(names):
         store.commit(SnapshotRecord(name), {}, {})
     assert store.snapshots() == names and newest_snapshot(tmp_path) == "delta-100000"
-    assert list(known_records(Home(tmp_path), [])) == names
+    assert list(known_records(Home(tmp_path).store, [])) == names
 
 
 def holding(folder: Path, text: str) -> list[Path]:

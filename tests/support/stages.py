@@ -15,7 +15,7 @@ def materialise(home: Home, delta: str, *stages: str, checked: bool = False) -> 
     """
     more = home.path.parent / "more"
     stage = StageResource(path=str(home.path), sources=[str(more)] if more.exists() else [])
-    with instance_of(home) as instance:
+    with instance_of(home.dagster) as instance:
         instance.add_dynamic_partitions("deltas", [delta])
         dg.materialize(
             [*assets, *(data_checks if checked else ())],

@@ -47,7 +47,7 @@ def quality(*findings: Finding, **figures: float) -> SuiteResult:
 def test_what_is_kept_is_what_the_ui_shows(small_home: Path) -> None:
     results = results_of(small_home, "delta-00000")
     assert tuple(result.suite for result in results) == SUITES
-    with instance_of(Home(small_home)) as instance:
+    with instance_of(Home(small_home).dagster) as instance:
         for stage, result in zip(STAGES, results, strict=True):
             record = instance.get_latest_asset_check_evaluation_record(dg.AssetCheckKey(dg.AssetKey(stage), CHECK))
             assert record is not None and isinstance(record.evaluation, dg.AssetCheckEvaluation)
