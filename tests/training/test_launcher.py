@@ -20,13 +20,13 @@ from genret_ops.training.launcher import resumption
 from genret_ops.training.trainer import TrainingProgress
 
 WAIT = """
-import sys, time, types
+import os, sys, time
 from genret_ops.training import __main__ as process
 def run(stage, folder):
     print("begun", file=sys.stderr, flush=True)
     time.sleep(60)
 process.run = run
-sys.exit(process.serve(sys.stdin, sys.stdout))
+os._exit(process.serve(sys.stdin, sys.stdout))
 """
 """A training process whose stage takes a minute."""
 
