@@ -120,7 +120,8 @@ def open_home(home: Path) -> "Home":
     except SettingsError as error:
         raise GenretError(f"A setting in the environment is not JSON: {error}. Correct it.") from error
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        faults = [(".".join(map(str, fault["loc"])), fault["msg"]) for fault in error.errors()]
+        wrong = "; ".join(f"{name}: {message.removeprefix('Value error, ')}" for name, message in faults)
         raise GenretError(f"A setting in {file} or in the environment is wrong: {wrong}. Correct it.") from error
     return opened
 

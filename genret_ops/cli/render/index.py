@@ -5,7 +5,7 @@ from typing import Any
 
 from genret_ops.cli.render.releases import measures
 from genret_ops.cli.render.terminal import Piece, changes, console, fields, moment, say, unreached
-from genret_ops.text import plural
+from genret_ops.text import duration, plural
 
 _RANKERS = {
     "passage_whole": "words of the passage",
@@ -118,9 +118,8 @@ def status(home: Mapping[str, Any]) -> None:
         ("passages", f"{home['passages']:,} ({learned})" if home["passages"] else "0"),
     ]
     if (unlearned := home["unlearned"]) and unlearned["passages"]:
-        rows.append(
-            ("oldest fresh", f"has waited for {unlearned['hours']:.1f} hours, since {moment(unlearned['since'])}")
-        )
+        waited = duration(unlearned["hours"] * 3600)
+        rows.append(("oldest fresh", f"has waited for {waited}, since {moment(unlearned['since'])}"))
     rows += [
         (delta["name"], changes({name: count for name, count in delta.items() if name != "name"}))
         for delta in home["deltas"][-_SHOWN:]
