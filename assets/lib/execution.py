@@ -27,7 +27,7 @@ _UNFINISHED = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.Dag
 
 
 def prepare_instance(folder: Path) -> None:
-    """Make a folder one of a Dagster instance if it is none.
+    """Make a Dagster instance of a folder, unless it is one already.
 
     Raises:
         GenretError: Dagster would keep its databases in another folder.

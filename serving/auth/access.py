@@ -104,7 +104,7 @@ class Access:
             return "one of the tokens is limited by filters, so every request needs a token"
         if not is_loopback(address) or any(name in headers for name in _FORWARDED):
             return "requests from another machine need a token"
-        if not is_own_name(headers.get("host", "")):
+        if not is_loopback_host(headers.get("host", "")):
             return "requests without a token must name localhost as their host"
         return None
 
@@ -133,7 +133,7 @@ def is_loopback(address: str) -> bool:
     return bool((mapped or parsed).is_loopback)
 
 
-def is_own_name(host: str) -> bool:
+def is_loopback_host(host: str) -> bool:
     """Whether a `Host` header, with a port or without, is localhost or a loopback address."""
     match = _HOST.fullmatch(host)
     name = match[1].strip("[]").lower() if match else ""

@@ -56,9 +56,9 @@ def versions(sets: list[dict[str, Any]]) -> dict[str, str | None]:
 
 
 def test_an_ingest_tells_a_file_every_stage_with_its_tables(tmp_path: Path, folder: Path) -> None:
-    home = home_telling(tmp_path / "home", "told.jsonl")
+    home = home_telling(tmp_path / "home", "events.jsonl")
     record = runner.ingest(home, [str(folder)]).record
-    events = read(home.path / "told.jsonl")
+    events = read(home.path / "events.jsonl")
     by_stage = {(event["job"]["name"], event["eventType"]): event for event in events}
     assert len(events) == len(by_stage) == 2 * len(STAGES)
     assert {stage for stage, _ in by_stage} == set(STAGES) and {kind for _, kind in by_stage} == {"START", "COMPLETE"}
@@ -82,11 +82,13 @@ def test_an_ingest_tells_a_file_every_stage_with_its_tables(tmp_path: Path, fold
 
 
 def test_a_patch_names_the_release_by_its_hash(home_copy: Path, folder: Path) -> None:
-    home = home_telling(home_copy, "told.jsonl")
+    home = home_telling(home_copy, "events.jsonl")
     release = runner.ingest(home, [str(folder)]).release
     assert release is not None
     (end,) = [
-        e for e in read(home.path / "told.jsonl") if (e["job"]["name"], e["eventType"]) == ("patch_release", "COMPLETE")
+        e
+        for e in read(home.path / "events.jsonl")
+        if (e["job"]["name"], e["eventType"]) == ("patch_release", "COMPLETE")
     ]
     assert versions(end["outputs"]) == {"patch_release": release.content_hash[:32]}
     assert versions(end["inputs"])["documents"] == str(release.head.tables["documents"])
@@ -148,7 +150,7 @@ def test_a_sink_that_is_down_stops_no_stage_and_is_reported_loudly(
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         ports = {"refuses": closed.getsockname()[1], "answers 503": service.server_address[1]}
-    sink = f"http://127.0.0.1:{ports[down]}" if down in ports else "no/such/folder/told.jsonl"
+    sink = f"http://127.0.0.1:{ports[down]}" if down in ports else "no/such/folder/events.jsonl"
     home = home_telling(tmp_path / "home", sink)
     with dg.instance_for_test() as instance:
         done = read_sources(home, folder, instance)
@@ -160,7 +162,7 @@ def test_a_sink_that_is_down_stops_no_stage_and_is_reported_loudly(
 
 
 def test_a_stage_that_fails_says_so(tmp_path: Path) -> None:
-    home = home_telling(tmp_path / "home", "told.jsonl")
+    home = home_telling(tmp_path / "home", "events.jsonl")
     with dg.instance_for_test() as instance:
         instance.add_dynamic_partitions("deltas", ["delta-00000"])
         done = dg.materialize(
@@ -172,7 +174,7 @@ def test_a_stage_that_fails_says_so(tmp_path: Path) -> None:
             raise_on_error=False,
         )
     assert not done.success
-    start, end = read(home.path / "told.jsonl")
+    start, end = read(home.path / "events.jsonl")
     assert (start["eventType"], end["eventType"], end["job"]["name"]) == ("START", "FAIL", "passages")
     assert "snapshot of delta-00000 was never materialised" in end["run"]["facets"]["errorMessage"]["message"]
 
@@ -184,10 +186,10 @@ def test_data_that_a_check_refuses_is_reported_as_a_failure_of_the_check(
     monkeypatch.setattr(
         "genret_ops.ingestion.sources.quarantine_duplicates", lambda *items: [*quarantine_duplicates(*items), rotten]
     )
-    home = home_telling(tmp_path / "home", "told.jsonl")
+    home = home_telling(tmp_path / "home", "events.jsonl")
     with pytest.raises(DataRefused):
         runner.ingest(home, [str(folder)])
-    outcomes = {event["job"]["name"]: event["eventType"] for event in read(home.path / "told.jsonl")}
+    outcomes = {event["job"]["name"]: event["eventType"] for event in read(home.path / "events.jsonl")}
     assert outcomes["snapshot_data"] == "FAIL" and outcomes["snapshot"] == "COMPLETE" and "docids" not in outcomes
 
 
@@ -203,6 +205,6 @@ def test_without_a_sink_nothing_is_sent(small_home: Path) -> None:
 
 
 def test_a_sink_is_in_no_hash_and_no_dump(tmp_path: Path) -> None:
-    telling = home_telling(Path(shutil.copytree(tmp_path, tmp_path / "copy")), "told.jsonl")
+    telling = home_telling(Path(shutil.copytree(tmp_path, tmp_path / "copy")), "events.jsonl")
     assert telling.settings.hash() == Home(tmp_path).settings.hash()
-    assert "told.jsonl" not in telling.settings.model_dump_json()
+    assert "events.jsonl" not in telling.settings.model_dump_json()

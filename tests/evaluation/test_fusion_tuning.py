@@ -96,7 +96,7 @@ picked = st.lists(st.tuples(st.integers(0, 5), st.sets(st.integers(0, 2), max_si
 
 @settings(max_examples=40)
 @given(picked)
-def test_at_least_one_sentence_stays_whatever_is_asked(head: CorpusView, picks: list[tuple[int, set[int]]]) -> None:
+def test_at_least_one_sentence_stays_for_any_pick(head: CorpusView, picks: list[tuple[int, set[int]]]) -> None:
     queries = [
         SyntheticQuery(
             "x",

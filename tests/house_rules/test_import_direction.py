@@ -87,14 +87,14 @@ def root_of(name: str) -> str:
 
 def violations(source: str, module: str, is_package: bool = False) -> list[str]:
     """What is wrong with the imports of `source`, the text of the dotted `module`: one line each, empty if nothing."""
-    own_layer, rank = layer(module), {name: place for place, name in enumerate(("", *ORDER))}
+    module_layer, rank = layer(module), {name: place for place, name in enumerate(("", *ORDER))}
     package = module if is_package else module.rpartition(".")[0]
     problems = []
-    if root_of(module) == "genret_ops" and own_layer not in rank:
+    if root_of(module) == "genret_ops" and module_layer not in rank:
         return [f"{module}: has no place in the order of layers"]
     for name, line, lazy in imports(ast.parse(source), package):
         root = root_of(name)
-        if root in FORBIDDEN[root_of(module)] and not (own_layer == "cli" and lazy):
+        if root in FORBIDDEN[root_of(module)] and not (module_layer == "cli" and lazy):
             problems.append(f"{module}:{line} imports {name}")
         if name.startswith("dagster._") and module != INTERNALS:
             problems.append(f"{module}:{line} imports {name}")
@@ -104,7 +104,7 @@ def violations(source: str, module: str, is_package: bool = False) -> list[str]:
             problems.append(f"{module}:{line} imports {name}")
         if root_of(module) == "clients" and root == "genret_ops" and layer(name) != "errors":
             problems.append(f"{module}:{line} imports {name}")
-        if root == root_of(module) == "genret_ops" and layer(name) in rank and rank[layer(name)] > rank[own_layer]:
+        if root == root_of(module) == "genret_ops" and layer(name) in rank and rank[layer(name)] > rank[module_layer]:
             problems.append(f"{module}:{line} imports {name}, a layer above its own")
     return problems
 

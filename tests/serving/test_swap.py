@@ -80,7 +80,7 @@ def test_a_promotion_and_a_rollback_under_load(running: Running) -> None:
         while not stop.is_set():
             batch = [{"query": query, "mode": mode, "k": 5} for query in QUERIES for mode in ("generative", "hybrid")]
             status, answer = running.service.call("POST", "/v1/search/batch", {"searches": batch})
-            (answers if status == 200 else failed).append({**answer, "asked": batch})
+            (answers if status == 200 else failed).append({**answer, "searches": batch})
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(3)]
     for thread in threads:
@@ -103,7 +103,7 @@ def test_a_promotion_and_a_rollback_under_load(running: Running) -> None:
     for answer in answers:
         release, retriever = retrievers[answer["release"]]
         assert answer["content_hash"] == release.content_hash
-        for search, result in zip(answer["asked"], answer["results"], strict=True):
+        for search, result in zip(answer["searches"], answer["results"], strict=True):
             hits = retriever.search(search["query"], search["k"], search["mode"]).hits
             assert [hit["score"] for hit in result["hits"]] == pytest.approx([hit.score for hit in hits], abs=1e-5)
 
