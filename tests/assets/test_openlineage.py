@@ -85,11 +85,8 @@ def test_a_patch_names_the_release_by_its_hash(home_copy: Path, folder: Path) ->
     home = home_telling(home_copy, "events.jsonl")
     release = runner.ingest(home, [str(folder)]).release
     assert release is not None
-    (end,) = [
-        e
-        for e in read(home.path / "events.jsonl")
-        if (e["job"]["name"], e["eventType"]) == ("patch_release", "COMPLETE")
-    ]
+    ended = ("patch_release", "COMPLETE")
+    (end,) = [e for e in read(home.path / "events.jsonl") if (e["job"]["name"], e["eventType"]) == ended]
     assert versions(end["outputs"]) == {"patch_release": release.content_hash[:32]}
     assert versions(end["inputs"])["documents"] == str(release.head.tables["documents"])
     assert end["run"]["facets"]["parent"]["job"]["name"] == "update_stages"
