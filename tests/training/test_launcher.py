@@ -24,11 +24,14 @@ import os, sys, time
 from genret_ops.training import __main__ as process
 def run(stage, folder):
     print("begun", file=sys.stderr, flush=True)
-    time.sleep(60)
+    try:
+        time.sleep(60)
+    finally:
+        time.sleep(0.5)
 process.run = run
 os._exit(process.serve(sys.stdin, sys.stdout))
 """
-"""A training process whose stage takes a minute."""
+"""A training process whose stage takes a minute, and a moment to end."""
 
 
 def stopped_job(folder: Path, checkpoint: int, steps: int) -> Path:
