@@ -27,6 +27,7 @@ def run(stage, folder):
     try:
         time.sleep(60)
     finally:
+        print("ending", file=sys.stderr, flush=True)
         time.sleep(0.5)
 process.run = run
 os._exit(process.serve(sys.stdin, sys.stdout))
@@ -114,7 +115,9 @@ def test_a_signal_ends_the_process_at_once_and_without_a_traceback(signals: tupl
         print(json.dumps(["sft", "job"]), file=child.stdin, flush=True)
         assert child.stderr.readline() == "begun\n"
         begun = time.monotonic()
-        for number in signals:
+        os.kill(child.pid, signals[0])
+        assert child.stderr.readline() == "ending\n"
+        for number in signals[1:]:
             os.kill(child.pid, number)
         answers, errors = child.communicate(timeout=30)
     assert time.monotonic() - begun < 20
