@@ -23,8 +23,8 @@ WAIT = """
 import os, sys, time
 from genret_ops.training import __main__ as process
 def run(stage, folder):
-    print("begun", file=sys.stderr, flush=True)
     try:
+        print("begun", file=sys.stderr, flush=True)
         time.sleep(60)
     finally:
         print("ending", file=sys.stderr, flush=True)
