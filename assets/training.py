@@ -28,7 +28,7 @@ def genesis_rows(
     from genret_ops.training import dataset
 
     delta, prefetched = context.partition_key, prefetch.wait()
-    with progress("encoding passages") as report:
+    with progress("encoding sentences") as report:
         rows, encoded = dataset.genesis_rows(home.home.path, home.head(delta), home.settings, progress=report)
     folder = home.home.work(delta) / "genesis"
     folder.mkdir(parents=True, exist_ok=True)

@@ -42,7 +42,7 @@ def progress(label: str, unit: str = "") -> Iterator[Report]:
     """Show the progress of one piece of work; nothing is shown before the first report.
 
     Args:
-        label: what is being done, such as "encoding passages".
+        label: what is being done, such as "encoding sentences".
         unit: what is counted, in the plural.
 
     Example:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from genret_ops.errors import BrokenRelease, GenretError
+from genret_ops.text import plural
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -160,10 +161,15 @@ def _next_command(home: "Home", newest: "SnapshotRecord | None", champion: "Rele
 
     if newest is None:
         return "genret ingest SOURCE"
-    if champion and not fresh:
+    if home.is_locked("training"):
+        return "genret status    # a build is under way"
+    if champion is None:
+        return "genret build"
+    if not fresh:
         return "genret search 'your question'"
-    reason = reason_for_genesis(home.registry, champion, home.settings) if champion else None
-    return f"genret build    # from genesis: {reason}" if reason else "genret build"
+    reason = reason_for_genesis(home.registry, champion, home.settings)
+    purpose = f"from genesis: {reason}" if reason else f"learns {plural(fresh, 'fresh passage')}"
+    return f"genret build    # {purpose}"
 
 
 def _release(

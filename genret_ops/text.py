@@ -1,4 +1,4 @@
-"""Words for people: counts that agree with their nouns, lists cut short, times as people say them."""
+"""Words for people: counts that agree with their nouns, rounded figures, lists cut short, times as people say them."""
 
 from collections.abc import Sequence
 
@@ -16,6 +16,16 @@ def plural(count: int, noun: str, plural_noun: str | None = None) -> str:
         ('1 document', '2,000 documents', '0 queries')
     """
     return f"{count:,} {noun if count == 1 else plural_noun or noun + 's'}"
+
+
+def figure(value: float) -> str:
+    """A number with at most four digits that count, or all of a whole number.
+
+    Example:
+        >>> figure(1234.0), figure(104.273), figure(0.66667)
+        ('1,234', '104.3', '0.6667')
+    """
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.4g}"
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:

@@ -61,15 +61,15 @@ def test_the_time_left_counts_from_where_a_resumed_training_went_on(
 def test_work_that_ends_early_shows_its_last_report_and_work_that_fails_does_not(
     clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with progress("encoding passages") as report:
+    with progress("encoding sentences") as report:
         report(1, 5_000)
         report(2, 5_000)
-    assert capsys.readouterr().err == "encoding passages: 1 of 5,000\nencoding passages: 2 of 5,000, about 1 s left\n"
-    with pytest.raises(KeyboardInterrupt), progress("encoding passages") as report:
+    assert capsys.readouterr().err == "encoding sentences: 1 of 5,000\nencoding sentences: 2 of 5,000, about 1 s left\n"
+    with pytest.raises(KeyboardInterrupt), progress("encoding sentences") as report:
         report(1, 5)
         report(2, 5)
         raise KeyboardInterrupt
-    assert capsys.readouterr().err == "encoding passages: 1 of 5\n"
+    assert capsys.readouterr().err == "encoding sentences: 1 of 5\n"
 
 
 def test_several_works_have_lines_of_their_own_and_may_begin_again(
@@ -90,7 +90,7 @@ def test_several_works_have_lines_of_their_own_and_may_begin_again(
 
 
 def test_nothing_is_shown_where_nothing_is_done(capsys: pytest.CaptureFixture[str]) -> None:
-    with progress("encoding passages"):
+    with progress("encoding sentences"):
         pass
     assert capsys.readouterr().err == ""
 

@@ -1,4 +1,4 @@
-"""Words for people: counts agree with their nouns, and long lists are cut short."""
+"""Words for people: counts agree with their nouns, figures are rounded, and long lists are cut short."""
 
 import doctest
 
@@ -7,7 +7,7 @@ from genret_ops import text
 
 def test_the_examples_hold() -> None:
     results = doctest.testmod(text)
-    assert results.attempted == 3 and not results.failed
+    assert results.attempted == 4 and not results.failed
 
 
 def test_a_list_that_fits_is_whole() -> None:

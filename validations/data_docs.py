@@ -13,6 +13,7 @@ from typing import Any
 
 from genret_ops.storage.check_results import SUITES, Finding, SuiteResult, checked_deltas, results_of
 from genret_ops.storage.home import HomeFolder
+from genret_ops.text import figure
 
 FOLDER = "data_docs"
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -89,10 +90,4 @@ def _expectation(finding: Finding) -> dict[str, Any]:
 def _figures(now: Mapping[str, float], before: Mapping[str, float]) -> list[tuple[str, str, str]]:
     """(name, value now, value before) of each figure; a value that is missing is a dash."""
     names = dict.fromkeys((*now, *before))
-    return [(name, _number(now.get(name)), _number(before.get(name))) for name in names]
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.4g}"
+    return [(name, *(figure(each[name]) if name in each else "–" for each in (now, before))) for name in names]

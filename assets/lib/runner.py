@@ -233,8 +233,8 @@ def rollback(home: Home, reason: str) -> Release:
         champion = home.registry.release(CHAMPION)
         if (before := rollback_target(home.registry)) is None:
             raise GenretError(
-                f"no earlier model is left to go back to from {champion.name}; "
-                "`genret promote` brings another release forward"
+                f"no earlier model is left to go back to from {champion.name}: every champion before it has the "
+                "same model, or no files any more; `genret promote` brings another release forward"
             )
         return _promote(home, before, reason, f"it answered before: {reason}")
 

@@ -46,6 +46,7 @@ def why(
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
     """Trace an answer to its document, source and delta, and to what taught, judged and promoted its release."""
+    from genret_ops.cli.render.index import no_hits
     from genret_ops.cli.render.terminal import working
 
     query, wanted, opened = query_text(query), filter_values(filters), open_home(home)
@@ -54,10 +55,15 @@ def why(
 
         from genret_ops.lineage.answer import answer_lineage
         from genret_ops.registry.loading import open_release
+        from genret_ops.retrieval.explain import instead
 
         torch.set_num_threads(1)
         opened_release, retriever = open_release(opened, release)
         answer = retriever.search(query, rank, mode, wanted)
+    if not answer.hits:
+        no_hits(answer.mode, wanted, instead(retriever, wanted))
+        raise typer.Exit(1)
+    with working("gathering"):
         report = answer_lineage(opened, opened_release, retriever, answer, rank)
     _print_lineage(opened, report, verify, page, as_json)
 

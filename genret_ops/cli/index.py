@@ -33,7 +33,7 @@ def init(home: HomeFolder = DEFAULT_HOME) -> None:
 
     path = home_path(home)
     if make_home(path):
-        typer.echo(f"Made {path}. Every setting is in its genret.toml.\nNext: genret ingest FOLDER")
+        typer.echo(f"Made {path}. Every setting is in its genret.toml.\nNext: genret ingest SOURCE")
     else:
         typer.echo(f"{path} is a home already. Nothing was changed.")
 

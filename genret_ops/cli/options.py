@@ -20,14 +20,29 @@ INTERRUPTED = 130
 
 
 class _Commands(TyperGroup):
-    """Commands that say what is lost when they are stopped."""
+    """Commands that say what is wrong with their arguments, and what is lost when they are stopped."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = _fault(error.message)
+            raise
         except KeyboardInterrupt as stop:
             typer.echo(" ".join(["Stopped.", *stop.args]), err=True)
             raise typer.Exit(INTERRUPTED) from None
+
+
+def _fault(message: str) -> str:
+    """What Pydantic says of a wrong value, without the words that only tell who says it.
+
+    Example:
+        >>> _fault("Value error, 'fast' is not one of 'hybrid', 'dense'")
+        "'fast' is not one of 'hybrid', 'dense'"
+        >>> _fault("Input should be a valid integer, unable to parse string as an integer")
+        'Input should be a valid integer'
+    """
+    return message.removeprefix("Value error, ").partition(", unable to parse")[0]
 
 
 def _lines(*lines: str) -> str:
@@ -45,7 +60,7 @@ app = typer.Typer(
     name="genret",
     help="A retrieval index that is a model: documents in, docids out, every build a measured, reversible release.",
     epilog=_lines(
-        "First steps:", "genret init", "genret ingest FOLDER", "genret build", "genret search 'your question'"
+        "First steps:", "genret init", "genret ingest SOURCE", "genret build", "genret search 'your question'"
     ),
     no_args_is_help=True,
     add_completion=False,
@@ -121,7 +136,7 @@ def open_home(home: Path) -> "Home":
         raise GenretError(f"A setting in the environment is not JSON: {error}. Correct it.") from error
     except ValidationError as error:
         faults = [(".".join(map(str, fault["loc"])), fault["msg"]) for fault in error.errors()]
-        wrong = "; ".join(f"{name}: {message.removeprefix('Value error, ')}" for name, message in faults)
+        wrong = "; ".join(f"{name}: {_fault(message)}" for name, message in faults)
         raise GenretError(f"A setting in {file} or in the environment is wrong: {wrong}. Correct it.") from error
     return opened
 

@@ -40,10 +40,13 @@ def erase(
         from assets.lib.erasure import erasure_of
     pending = erasure_of(opened, document)
     if pending and not yes:
-        question = f"Erase {document!r} for good, with every release that holds it, and train again if it was learned?"
+        question = (
+            f"Erase {document!r} for good, with every release that holds it? "
+            "If the model has learned it, training again takes minutes."
+        )
         typer.confirm(question, abort=True, err=True)
     if pending:
-        say(f"Erasing {document}. If it was learned, the model is trained again; that takes a while.", stderr=True)
+        say(f"Erasing {document}. If it was learned, the model is trained again, which takes minutes.", stderr=True)
 
     def what_is_left() -> str:
         if document in withdrawn(opened.path) or Erasure.under_way(opened.path):

@@ -101,7 +101,7 @@ def resolve_sources(home: HomeFolder, remembered: Iterable[str], given: Iterable
     sources = tuple(source for source in named if not (_is_one_document(source) and erased.names(source)))
     if not sources and not Inbox(home).exists():
         raise GenretError(
-            f"no source is known: name a folder, a file, a URL or {STDLIB_SOURCE}, as in `genret ingest FOLDER`"
+            f"no source is known: name a folder, a file, a URL or {STDLIB_SOURCE}, as in `genret ingest SOURCE`"
         )
     return sources
 

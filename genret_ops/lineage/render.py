@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from genret_ops.evaluation.metrics import display_name
+from genret_ops.retrieval.explain import plain_text
 from genret_ops.text import plural
 
 Lane = Literal["release", "corpus", "model"]
 _HASH, _TEXT, _FILES = 16, 160, 12
 """How much is shown: characters of a hash, characters of a text, and files."""
+_NOT_COMPARED = "not compared"
+"""What begins the reason in a criterion's text, when there was nothing to compare with."""
 _STATES = ("same", "differs", "changed since", "gone")
 _TEMPLATES = Path(__file__).parent / "templates"
 _WIDTH, _HEIGHT, _GAP, _LANE, _TRUNK = 400, 46, 22, 192, 280
@@ -93,7 +96,7 @@ def _answer(lineage: Mapping[str, Any]) -> Node:
         [
             ("query", lineage["query"]),
             ("mode", lineage["mode"]),
-            ("text", _shorten(answer["text"])),
+            ("text", _shorten(plain_text(answer["text"]))),
             *_if_any("section", answer["section"]),
             ("passage", answer["passage_id"]),
             ("docid", f"{answer['docid']}, {answer['label']}"),
@@ -136,7 +139,7 @@ def _gates(lineage: Mapping[str, Any]) -> Iterator[Node]:
 
 def _criterion(criterion: Mapping[str, Any]) -> str:
     if not criterion.get("compared", True):
-        return "not compared"
+        return _NOT_COMPARED + criterion["told"].partition(_NOT_COMPARED)[2]
     result = "passed" if criterion["passed"] else "REFUSED"
     return f"{result}: {criterion['value']:.4f}, at least {criterion['bound']:.4f}"
 

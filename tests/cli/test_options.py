@@ -49,3 +49,18 @@ def test_a_wrong_setting_of_the_environment_is_named(tmp_path: Path, monkeypatch
     monkeypatch.setenv("GENRET_SOURCES", "[")
     with pytest.raises(GenretError, match="A setting in the environment is not JSON"):
         open_home(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--mode", "fast"],
+            "Invalid value for '--mode': 'fast' is not one of 'hybrid', 'generative', 'lexical', 'dense'.",
+        ),
+        (["-k", "x"], "Invalid value for '-k': Input should be a valid integer"),
+    ],
+)
+def test_a_wrong_argument_is_named_in_plain_words(arguments: list[str], message: str) -> None:
+    shown = CliRunner().invoke(app, ["search", "bees", *arguments], env={"COLUMNS": "200"})
+    assert shown.exit_code == 2 and f"{message} " in shown.stderr

@@ -464,3 +464,32 @@ def test_a_watcher_says_what_it_watches_and_how_it_stops(capsys: pytest.CaptureF
     flow.watching(["docs", "notes.md", "more"], 10.0)
     message = "Watching docs, notes.md and 1 more and the inbox every 10 s. Ctrl-C stops.\n"
     assert capsys.readouterr() == ("", message)
+
+
+def test_erased_inputs_are_skipped_and_not_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    summary = {
+        "delta": None,
+        "snapshot": "delta-00003",
+        "documents": 3,
+        "passages": 3,
+        "unreached": {},
+        "release": None,
+    }
+    index.ingest({**summary, "quarantined": {"erased": 1, "empty": 2}})
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "1 input skipped, since its document was erased.",
+        "2 inputs refused: 2 empty.",
+    ]
+    index.ingest({**summary, "quarantined": {"erased": 2}})
+    assert capsys.readouterr().out.splitlines()[2:] == ["2 inputs skipped, since they were erased."]
+
+
+def test_a_comparison_without_a_difference_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    same = {"count": 0, "queries": []}
+    compared = {"from": "r1", "to": "r2", "documents": {}, "questions": 300, "MRR@10": [0.931, 0.931]}
+    releases.difference({**compared, "gained": same, "lost": same})
+    assert capsys.readouterr().out.splitlines() == [
+        "r1 to r2: no change",
+        "MRR@10 on 300 questions of the gate, asked of both: 93.1 before, 93.1 after",
+        "No question is answered better or worse.",
+    ]

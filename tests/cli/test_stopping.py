@@ -84,7 +84,7 @@ def test_an_erasure_that_has_begun_says_so(home: Path, monkeypatch: pytest.Monke
     done = CliRunner().invoke(app, ["erase", "a.md", "--yes", "--home", str(home)])
     message = "No search returns the document, but it is not erased yet; run the same command again."
     assert done.stderr.splitlines() == [
-        "Erasing a.md. If it was learned, the model is trained again; that takes a while.",
+        "Erasing a.md. If it was learned, the model is trained again, which takes minutes.",
         f"Stopped. {message}",
     ]
 

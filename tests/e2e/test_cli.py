@@ -96,6 +96,8 @@ def test_status_counts_what_was_read(small_home: Path) -> None:
     assert [delta["added"] for delta in facts["deltas"]] == [62]
     assert facts["champion"] == {"release": "r1", "delta": "delta-00000"}
     assert facts["next"].startswith("genret search")
+    with Home(small_home).lock("training"):
+        assert result("status", home=small_home)["next"] == "genret status    # a build is under way"
     assert "62" in call("status", home=small_home)
 
 
@@ -150,7 +152,7 @@ def test_an_edit_is_the_next_delta_and_is_served_at_once(home_copy: Path, docume
     assert (changes["added"], changes["changed"], changes["removed"]) == (1, 1, 1)
     facts = result("status", home=home_copy)
     assert facts["sources"] == [str(folder)]
-    assert facts["fresh"] == 2 and facts["next"] == "genret build"
+    assert facts["fresh"] == 2 and facts["next"] == "genret build    # learns 2 fresh passages"
     docids = Home(home_copy).store.read("docids").sort_by("docid")
     assert docids["docid"].to_pylist() == list(range(docids.num_rows))
     assert docids["delta"].to_pylist().count("delta-00001") == 2
@@ -281,4 +283,4 @@ def test_help_is_there_at_once() -> None:
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     assert "typer" in loaded
     assert not {"torch", "dagster", "lancedb", "pydantic", "numpy", "transformers"}.intersection(loaded)
-    assert "genret ingest FOLDER" in CliRunner().invoke(app, ["--help"]).stdout
+    assert "genret ingest SOURCE" in CliRunner().invoke(app, ["--help"]).stdout

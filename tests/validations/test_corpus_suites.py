@@ -258,4 +258,4 @@ def test_every_expectation_is_broken_by_something() -> None:
 def test_figures_say_what_deltas_are_compared_by() -> None:
     frame = metadata.frame([Document("a", "", "", row) for row in ATTRIBUTES], RetrievalSettings())
     figures = metadata.figures(frame)
-    assert (figures["attributes"], figures["looked for in queries"], figures["filled: team"]) == (4, 1, 1.0)
+    assert (figures["attributes"], figures["looked for in queries"], figures["share with team"]) == (4, 1, 1.0)

@@ -68,7 +68,7 @@ def test_the_command_shows_every_suite_and_what_fails(small_home: Path, genret: 
     verdicts = {suite["suite"]: suite["stands"] for suite in report["suites"]}
     assert tuple(verdicts) == SUITES and (verdicts["documents"], verdicts["queries"]) == ("holds", "warns")
     (documents, *_) = report["suites"]
-    assert documents["figures"] == {"documents": 62, "titled": 1.0}
+    assert documents["figures"] == {"documents": 62, "share with a title": 1.0}
     shown = genret("quality", home=small_home).stdout
     assert (
         "passed   documents" in shown

@@ -50,7 +50,10 @@ def _metadata_fault(stored: str) -> str:
 
 def figures(frame: "pd.DataFrame") -> dict[str, float]:
     """The number of documents, and the share of them that have a title."""
-    return {"documents": len(frame), "titled": float((frame["title_length"] > 0).mean()) if len(frame) else 0.0}
+    return {
+        "documents": len(frame),
+        "share with a title": float((frame["title_length"] > 0).mean()) if len(frame) else 0.0,
+    }
 
 
 def suite() -> "ExpectationSuite":

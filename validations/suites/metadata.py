@@ -100,7 +100,7 @@ def figures(frame: "pd.DataFrame") -> dict[str, float]:
     return {
         "attributes": len(frame),
         "looked for in queries": int((frame["named"] > 0).sum()),
-        **{f"filled: {name}": share for name, share in filled.items()},
+        **{f"share with {name}": share for name, share in filled.items()},
     }
 
 

@@ -91,7 +91,7 @@ def figures(frame: "pd.DataFrame") -> dict[str, float]:
     measured = frame["tokens"].dropna()
     return {
         "passages": len(frame),
-        "in several places": float((frame["places"] > 1).mean()) if len(frame) else 0.0,
+        "share in several places": float((frame["places"] > 1).mean()) if len(frame) else 0.0,
         "measured": len(measured),
         **({"mean tokens": float(measured.mean())} if len(measured) else {}),
     }

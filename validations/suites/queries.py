@@ -181,8 +181,8 @@ def figures(frame: "pd.DataFrame") -> dict[str, float]:
     count = max(1, len(frame))
     return {
         "queries": len(frame),
-        "distinct": frame["text"].nunique() / count,
-        "asked for": float(frame["covered"].min()) if len(frame) else 0.0,
+        "share that is distinct": frame["text"].nunique() / count,
+        "share of passages asked for": float(frame["covered"].min()) if len(frame) else 0.0,
         "median words": float(frame["words"].median()) if len(frame) else 0.0,
         **{f"{kind} queries": int((frame["kind"] == kind).sum()) for kind in KINDS},
     }

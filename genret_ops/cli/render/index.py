@@ -15,6 +15,8 @@ _RANKERS = {
     "dense": "encoder",
 }
 """What ranked a hit, by its name in the JSON."""
+_ERASED = "erased"
+"""Why an input is not taken in, if its document was erased."""
 _SHOWN = 5
 _SNIPPET = 320
 _SHORT = 80
@@ -28,7 +30,10 @@ def ingest(summary: Mapping[str, Any]) -> None:
     else:
         say(f"Nothing new since {summary['snapshot']}.")
     say(f"{plural(summary['documents'], 'document')}, {plural(summary['passages'], 'passage')}.")
-    if refused := summary["quarantined"]:
+    refused = dict(summary["quarantined"])
+    if erased := refused.pop(_ERASED, 0):
+        say(f"{plural(erased, 'input')} skipped, since {'its document was' if erased == 1 else 'they were'} erased.")
+    if refused:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in refused.items())
         say((f"{plural(sum(refused.values()), 'input')} refused", "yellow"), f": {reasons}.")
         if summary["delta"]:
@@ -129,7 +134,7 @@ def status(home: Mapping[str, Any]) -> None:
     rows.append(("quarantine", reasons or "empty"))
     fields(rows)
     for item in refused["examples"][:_SHOWN]:
-        say((item["reason"], "yellow"), f" {item['source']}", indent=2)
+        say((item["reason"], "yellow"), f" {item['source'].removeprefix(_ERASED).lstrip()}", indent=2)
         say((item["detail"][:200], "dim"), indent=4)
     if refused["count"] > _SHOWN:
         say((f"and {refused['count'] - _SHOWN:,} more: `genret status --json` has them all", "dim"), indent=2)

@@ -5,7 +5,7 @@ from typing import Any
 
 from genret_ops.cli.render.terminal import say
 from genret_ops.storage.check_results import outcome
-from genret_ops.text import plural
+from genret_ops.text import figure, plural
 
 _RESULTS = {"holds": ("passed", "green"), "warns": ("warning", "yellow"), "refused": ("refused", "red")}
 """How a suite ended, by its name in the JSON, with the style in which that is shown."""
@@ -16,8 +16,9 @@ def checks(report: Mapping[str, Any]) -> None:
     say((report["delta"], "bold"))
     for suite in report["suites"]:
         result, style = _RESULTS[suite["stands"]]
-        figures = "".join(f"; {name} {value:g}" for name, value in suite["figures"].items())
-        say((f"{result:<8}", style), f" {suite['suite']:<12} {plural(suite['expectations'], 'expectation')}{figures}")
+        say((f"{result:<8}", style), f" {suite['suite']:<12} {plural(suite['expectations'], 'expectation')}")
+        if figures := "; ".join(f"{name} {figure(value)}" for name, value in suite["figures"].items()):
+            say((figures, "dim"), indent=9)
         for finding in suite["failing"]:
             counted = outcome(finding["rows"], finding["failing"], finding["observed"])
             say(f"{finding['severity']}: {finding['expectation']}: {counted}", indent=9)

@@ -142,9 +142,12 @@ def difference(summary: Mapping[str, Any]) -> None:
     if summary["questions"]:
         before, after = (f"{100 * score:.1f}" for score in summary["MRR@10"])
         questions = plural(summary["questions"], "question")
-        say(f"MRR@10 on {questions} of the gate: {before} before, {after} after")
+        say(f"MRR@10 on {questions} of the gate, asked of both: {before} before, {after} after")
     else:
         say("The gate has no questions to compare them by.")
+    if not (summary["gained"]["count"] or summary["lost"]["count"]):
+        say("No question is answered better or worse.")
+        return
     for name, title in (("gained", "better"), ("lost", "worse")):
         say("")
         say(f"{plural(summary[name]['count'], 'question')} answered {title}")
