@@ -90,4 +90,8 @@ def _expectation(finding: Finding) -> dict[str, Any]:
 def _figures(now: Mapping[str, float], before: Mapping[str, float]) -> list[tuple[str, str, str]]:
     """(name, value now, value before) of each figure; a value that is missing is a dash."""
     names = dict.fromkeys((*now, *before))
-    return [(name, *(figure(each[name]) if name in each else "–" for each in (now, before))) for name in names]
+    return [(name, _value(now, name), _value(before, name)) for name in names]
+
+
+def _value(figures: Mapping[str, float], name: str) -> str:
+    return figure(figures[name]) if name in figures else "–"

@@ -139,7 +139,8 @@ def _gates(lineage: Mapping[str, Any]) -> Iterator[Node]:
 
 def _criterion(criterion: Mapping[str, Any]) -> str:
     if not criterion.get("compared", True):
-        return _NOT_COMPARED + criterion["told"].partition(_NOT_COMPARED)[2]
+        _, _, reason = str(criterion["told"]).partition(_NOT_COMPARED)
+        return _NOT_COMPARED + reason
     result = "passed" if criterion["passed"] else "REFUSED"
     return f"{result}: {criterion['value']:.4f}, at least {criterion['bound']:.4f}"
 
