@@ -86,24 +86,28 @@ def documents(made_once: Once) -> Path:
 
 
 @pytest.fixture(scope="session")
-def ingested_home(documents: Path, genret: Genret, made_once: Once, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ingested_home(documents: Path, made_once: Once, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with `documents` ingested and nothing built. Read only."""
+    from assets.lib import runner
+    from genret_ops.registry.home import Home
 
     def make(home: Path) -> None:
         home.mkdir()
         (home / "genret.toml").write_text(TINY)
-        genret("ingest", str(documents), home=home)
+        runner.ingest(Home(home), [str(documents)])
 
     return _copy(made_once("ingested-home", make), tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
-def small_home(ingested_home: Path, genret: Genret, made_once: Once, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small_home(ingested_home: Path, made_once: Once, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with release r1. Read only: use `home_copy` to change it."""
+    from assets.lib import runner
+    from genret_ops.registry.home import Home
 
-    def make(home: Path) -> None:
-        shutil.copytree(ingested_home, home)
-        genret("build", home=home)
+    def make(path: Path) -> None:
+        home = Home(Path(shutil.copytree(ingested_home, path)))
+        runner.build(home, home.settings)
 
     return _copy(made_once("built-home", make), tmp_path_factory)
 

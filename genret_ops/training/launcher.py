@@ -1,8 +1,9 @@
 """Run training stages in a process of their own, which ends with this one.
 
-The process is kept from stage to stage, because what it imports takes seconds.
+The process is kept from stage to stage and from training to training, because what it imports takes seconds.
 """
 
+import atexit
 import json
 import os
 import signal
@@ -13,13 +14,12 @@ from pathlib import Path
 from genret_ops.errors import GenretError
 from genret_ops.text import plural
 
-_LAST_STAGE = "rpo"
 _INTERRUPTED = (-signal.SIGINT, 128 + signal.SIGINT)
 """Exit codes of a process that Ctrl-C has ended."""
 
 
 class _TrainingProcess:
-    """The process that runs the stages of a build one after another."""
+    """The process that runs one stage after another."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
@@ -49,20 +49,24 @@ class _TrainingProcess:
             self._end(process)
             print(f"training stopped: {resumption(stage, folder)}", file=sys.stderr, flush=True)
             raise
-        if done and stage != _LAST_STAGE:
+        if done:
             return
         code = self._end(process)
         if code in _INTERRUPTED:
             print(f"training stopped: {resumption(stage, folder)}", file=sys.stderr, flush=True)
             raise KeyboardInterrupt
-        if not done:
-            raise GenretError(
-                f"Training stage {stage} ended with code {code}, see its messages above; {resumption(stage, folder)}."
-            )
+        raise GenretError(
+            f"Training stage {stage} ended with code {code}, see its messages above; {resumption(stage, folder)}."
+        )
+
+    def end(self) -> None:
+        """End the process, if it runs."""
+        if self._process is not None:
+            self._end(self._process)
 
     def _running(self) -> "subprocess.Popen[str]":
         if self._process is not None and self._process.poll() is not None:
-            self._end(self._process)
+            self.end()
         if self._process is None:
             self._process = subprocess.Popen(_command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         return self._process
@@ -108,4 +112,6 @@ def resumption(stage: str, folder: Path) -> str:
     return f"the same command goes on from its last checkpoint, after step {resumed:,}{',' * bool(repeats)}{repeats}"
 
 
-run_stage = _TrainingProcess().run_stage
+_training_process = _TrainingProcess()
+run_stage = _training_process.run_stage
+atexit.register(_training_process.end)

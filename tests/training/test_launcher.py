@@ -89,6 +89,24 @@ def test_ctrl_c_that_reaches_only_the_process_is_passed_on(
     )
 
 
+def test_the_process_is_kept_for_the_next_training_and_replaced_once_it_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command_of(monkeypatch, "import sys\nfor line in sys.stdin: print(flush=True)")
+    training = launcher._TrainingProcess()
+    training.run_stage("rpo", tmp_path)
+    first = training._running()
+    training.run_stage("sft", tmp_path)
+    assert training._running() is first
+    first.kill()
+    first.wait()
+    training.run_stage("sft", tmp_path)
+    second = training._running()
+    assert second is not first
+    training.end()
+    assert second.poll() == 0
+
+
 def test_an_interruption_here_ends_the_process_and_says_where_it_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
