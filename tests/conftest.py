@@ -33,10 +33,19 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
 
+FIRST = ("test_replay_gate.py", "test_home_of_the_version_before.py")
+"""The longest test, for which the home is made, and one that brings its own and does not wait for it."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that need a home: they take longest, and a run should end with short ones."""
+    """Then come the other files that need a home: they take longer than the rest, and a run should end with short ones."""
     slow = {item.path for item in items if "ingested_home" in getattr(item, "fixturenames", ())}
-    items.sort(key=lambda item: item.path not in slow)
+
+    def order(item: pytest.Item) -> tuple[int, bool]:
+        name = item.path.name
+        return FIRST.index(name) if name in FIRST else len(FIRST), item.path not in slow
+
+    items.sort(key=order)
 
 
 Once = Callable[[str, Callable[[Path], None]], Path]
@@ -45,7 +54,23 @@ Once = Callable[[str, Callable[[Path], None]], Path]
 
 @pytest.fixture(scope="session")
 def genret() -> Genret:
-    """Run `genret ARGUMENTS --home HOME` as a user does: in a process of its own, with warnings as errors."""
+    """Run `genret ARGUMENTS --home HOME` in this process, which has imported what it needs; what it raises comes up."""
+    from typer.testing import CliRunner
+
+    from genret_ops.cli import app
+
+    def run(*arguments: str, home: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+        command = [*arguments, "--home", str(home)]
+        done = CliRunner().invoke(app, command, catch_exceptions=False)
+        assert done.exit_code == code, done.stderr + done.stdout
+        return subprocess.CompletedProcess(command, code, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def genret_process() -> Genret:
+    """Run `genret ARGUMENTS --home HOME` as a user does: in a process of its own."""
 
     def run(*arguments: str, home: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "genret_ops.cli", *arguments, "--home", str(home)]

@@ -42,12 +42,12 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, change: Callable[[], Any]) -> Non
 
 
 def test_what_came_and_left_meanwhile_is_right_in_what_is_promoted(
-    home_copy: Path, folder: Path, genret: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    home_copy: Path, folder: Path, genret_process: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def change() -> None:
         (folder / "tram.md").write_text("# The tram\n\nA tram leaves for Oslo every hour.\n")
         (folder / "bees.md").unlink()
-        genret("ingest", home=home_copy)
+        genret_process("ingest", home=home_copy)
 
     meanwhile(monkeypatch, change)
     home, registry = Home(home_copy), Registry(home_copy)

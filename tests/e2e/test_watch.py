@@ -16,6 +16,7 @@ import pytest
 from genret_ops.cli.render.flow import watched
 from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry
+from genret_ops.summaries import status
 from tests.support.places import on_disk, searchable
 
 SOON = "\n[updates]\npoll_seconds = 0.5\nsettle_seconds = 0.5\nlearn_after_passages = {}\n"
@@ -78,15 +79,17 @@ def test_in_the_background_it_ends_cleanly_on_sigterm(tmp_path: Path) -> None:
         assert " ".join(process.stderr.read().split()) == f"{first} Stopped watching."
 
 
-def test_once_takes_in_what_has_changed_learns_it_and_ends(home_copy: Path, folder: Path, genret: Genret) -> None:
+def test_once_takes_in_what_has_changed_learns_it_and_ends(
+    home_copy: Path, folder: Path, genret_process: Genret
+) -> None:
     (home_copy / "genret.toml").write_text((home_copy / "genret.toml").read_text() + SOON.format(1))
     os.environ.pop("GENRET_HOME", None)
     (folder / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide.")
-    done = genret("watch", str(folder), "--once", home=home_copy)
+    done = genret_process("watch", str(folder), "--once", home=home_copy)
     assert "searchable in r3" in done.stdout and "learning 1 passage" in done.stdout
     champion = Registry(home_copy).release("champion")
     assert champion.delta == "delta-00002"
-    assert json.loads(genret("status", "--json", home=home_copy).stdout)["unlearned"]["passages"] in {0, 1}
+    assert status(Home(home_copy))["unlearned"]["passages"] in {0, 1}
 
 
 @pytest.mark.parametrize(

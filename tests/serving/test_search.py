@@ -150,8 +150,8 @@ def test_probes_description_and_page_are_there(service: Service) -> None:
     assert not [word for word in (b"http://", b"https://") if word in page], "the page loads nothing from elsewhere"
 
 
-def test_a_taken_port_is_reported_in_words(service: Service, genret: Genret) -> None:
-    output = genret("serve", "--port", str(service.port), home=service.home, code=1).stderr
+def test_a_taken_port_is_reported_in_words(service: Service, genret_process: Genret) -> None:
+    output = genret_process("serve", "--port", str(service.port), home=service.home, code=1).stderr
     assert output.strip().splitlines()[-1] == f"genret: port {service.port} is taken: choose another with --port"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from rich.tree import Tree
 
 from genret_ops.cli.render.releases import event_subject
-from genret_ops.cli.render.terminal import changes, moment, say, show, styled
+from genret_ops.cli.render.terminal import changes, columns, moment, say, show, styled
 from genret_ops.lineage.render import count_states, outline
 from genret_ops.text import listed, plural
 
@@ -74,16 +74,20 @@ def document(history: Mapping[str, Any]) -> None:
     if erased := history["erased"]:
         retired = ", ".join(erased["retired"]) or "no release"
         say(f"Erased {moment(erased['asked'])}, {retired} retired; the trail names it by the hash {erased['key']}.")
-    for snapshot in history["snapshots"]:
-        contents = {
-            True: f"held, text {snapshot['text_hash']}",
-            False: "not held",
-            None: "no longer kept, so not known",
-        }
-        say(f"{snapshot['snapshot']}  {moment(snapshot['committed_at'])}  {contents[snapshot['held']]}")
+    contents = {True: "held, text {}", False: "not held", None: "no longer kept, so not known"}
+    snapshots = [
+        (
+            snapshot["snapshot"],
+            moment(snapshot["committed_at"]),
+            contents[snapshot["held"]].format(snapshot["text_hash"]),
+        )
+        for snapshot in history["snapshots"]
+    ]
+    columns(("snapshot", "committed", "the document"), snapshots, wrap=("the document",))
+    holding = {True: "held", False: "not held", None: "not known"}
+    releases = []
     for release in history["releases"]:
-        holding = {True: "held it", False: "did not hold it", None: "not known whether it held it"}[release["held"]]
         note = f" ({release['told']})" if release["told"] else ""
         spans = ", ".join(f"{moment(span['since'])} to {moment(span['until'] or 'now')}" for span in release["served"])
-        served = f"champion {spans}" if spans else "never champion"
-        say(f"{release['release']} on {release['delta']}  {holding}{note}; {served}")
+        releases.append((release["release"], release["delta"], f"{holding[release['held']]}{note}", spans or "never"))
+    columns(("release", "delta", "the document", "champion"), releases, wrap=("the document", "champion"))
