@@ -38,7 +38,7 @@ FIRST = ("test_replay_gate.py", "test_home_of_the_version_before.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Then come the other files that need a home: they take longer than the rest, and a run should end with short ones."""
+    """Go on with the files that need a home: they take long, and a run should end with short ones."""
     slow = {item.path for item in items if "ingested_home" in getattr(item, "fixturenames", ())}
 
     def order(item: pytest.Item) -> tuple[int, bool]:
