@@ -15,7 +15,7 @@ from genret_ops.ingestion.sources import known_sources
 from genret_ops.promotion.retrain_policy import LastBuild, measure_freshness
 from genret_ops.registry.home import Home
 
-Tell = Callable[[dict[str, Any]], None]
+OnEvent = Callable[[dict[str, Any]], None]
 """Called with each thing that was done: `at`, `done`, and what it gave."""
 _REASON = "genret watch"
 
@@ -27,8 +27,8 @@ class Watcher:
     the watcher, and goes on from its last checkpoint when it is started again.
     """
 
-    def __init__(self, home: Home, tell: Tell, given: Sequence[str] = ()) -> None:
-        self._home, self._tell, self._given = home, tell, tuple(given)
+    def __init__(self, home: Home, on_event: OnEvent, given: Sequence[str] = ()) -> None:
+        self._home, self._on_event, self._given = home, on_event, tuple(given)
         self._watch, self._learned = Watch(), LastBuild()
         self._build: subprocess.Popen[bytes] | None = None
         self._began, self._error = False, ""
@@ -57,7 +57,7 @@ class Watcher:
         settings, sources = self._home.settings.updates, known_sources(self._home, self._given)
         settle = settings.settle_seconds
         self._watch = scan(self._watch, self._home.path, sources, settle, settings.poll_seconds, now)
-        self._tell_away(self._watch.unreachable_sources(sources))
+        self._report_away(self._watch.unreachable_sources(sources))
         due = self._watch.reason_to_wait(settle, now) is None
         due = due or bool(self._given and not self._watch.folders_left and not self._watch.still_written)
         if due and not self._home.is_locked("corpus"):
@@ -66,7 +66,7 @@ class Watcher:
         watch = self._watch
         return not (watch.folders_left or watch.changes or watch.still_written or self._build or self._given)
 
-    def _tell_away(self, sources: list[str]) -> None:
+    def _report_away(self, sources: list[str]) -> None:
         """Report the sources that cannot be reached, whenever they are not the same as before."""
         if self._watch.folders_left:
             return
@@ -111,16 +111,16 @@ class Watcher:
             self._report("learning", passages=freshness.unlearned)
 
     def _report(self, done: str, **what: Any) -> None:
-        self._tell({"at": datetime.now(UTC).isoformat(timespec="seconds"), "done": done, **what})
+        self._on_event({"at": datetime.now(UTC).isoformat(timespec="seconds"), "done": done, **what})
 
 
-def watch(home: Home, given: Sequence[str], once: bool, tell: Tell) -> None:
+def watch(home: Home, given: Sequence[str], once: bool, on_event: OnEvent) -> None:
     """Watch a home until interrupted, or with `once` until all that has changed by now is taken in.
 
     Raises:
         GenretError: no source is known, a new one cannot be reached, or what was given cannot be taken in.
     """
-    watcher = Watcher(home, tell, given)
+    watcher = Watcher(home, on_event, given)
     try:
         while not watcher.look() or not once:
             time.sleep(min(home.settings.updates.poll_seconds, home.settings.updates.settle_seconds or 1.0))

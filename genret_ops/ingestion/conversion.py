@@ -224,8 +224,9 @@ def _declared_in_html(soup: Any) -> tuple[dict[str, str], str]:
 
 def _properties(data: bytes, form: str) -> dict[str, str]:
     """What a DOCX or PDF file declares. No such property makes a file unreadable, however odd it is."""
+    read = {".docx": _docx_properties, ".pdf": _pdf_properties}[form]
     with suppress(Exception):
-        return metadata_values(_docx_properties(data) if form == ".docx" else _pdf_properties(data))
+        return metadata_values(read(data))
     return {}
 
 
