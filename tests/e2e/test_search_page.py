@@ -52,14 +52,14 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def service(small_home: Path, genret: Genret, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(small_home: Path, genret_process: Genret, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The service on the small home, to which a hostile document and one of much markup came after the training."""
     folder = tmp_path_factory.mktemp("page")
     (folder / "hostile").mkdir()
     (folder / "hostile" / "hostile.md").write_text(HOSTILE)
     (folder / "hostile" / "lamp.md").write_text(MARKUP)
     home = Path(shutil.copytree(small_home, folder / "home"))
-    genret("ingest", str(folder / "hostile"), home=home)
+    genret_process("ingest", str(folder / "hostile"), home=home)
     with served(home) as running:
         yield running
 

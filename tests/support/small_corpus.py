@@ -17,8 +17,8 @@ checkpoint_every = 2
 heldout_queries = 20
 
 [gate]
-questions = 20
-reached_sample = 50
+questions = 12
+reached_sample = 25
 """
 KNOWN = {
     "coffee.md": ("Red Team", "The espresso machine", "Descale it every second month with citric acid and hot water."),
