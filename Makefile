@@ -39,7 +39,7 @@ test: venv ## lint, formatting, types and tests
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
-	$(PY) -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 demo: venv ## index Python's standard library, train, compare with BM25, search
 	$(PY) examples/demo.py

@@ -33,6 +33,11 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """For `-n auto`: one more than there are cores, since many tests wait for other processes; each takes 2 GB."""
+    return min(4, (os.cpu_count() or 1) + 1)
+
+
 FIRST = ("test_replay_gate.py", "test_home_of_the_version_before.py")
 """The longest test, for which the home is made, and one that brings its own and does not wait for it."""
 

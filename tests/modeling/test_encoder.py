@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from genret_ops.errors import GenretError
@@ -22,6 +21,8 @@ TEXTS = ["Smoke calms the bees.", "", "A jammed sheet comes out at the back of t
 @pytest.fixture(scope="module")
 def learned() -> Encoder:
     """An encoder under PEFT whose LoRA weights are far from zero."""
+    from peft import LoraConfig, get_peft_model  # seconds of imports, for every worker of a test run
+
     encoder = Encoder.load(NAME, 128)
     config = LoraConfig(r=4, lora_alpha=12, target_modules=LORA_TARGETS, lora_dropout=0.3)
     with warnings.catch_warnings():
@@ -37,7 +38,6 @@ def learned() -> Encoder:
 @pytest.fixture(scope="module")
 def adapter(learned: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("adapter")
-    assert isinstance(learned.base, PeftModel)
     learned.base.save_pretrained(str(folder))
     return folder
 
