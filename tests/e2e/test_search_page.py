@@ -46,20 +46,21 @@ Maintenance
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(service: Service) -> Iterator[Browser]:
+    """After the service, since Playwright's event loop would be in the way of the ingest."""
     with started() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def service(small_home: Path, genret_process: Genret, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(small_home: Path, genret: Genret, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The service on the small home, to which a hostile document and one of much markup came after the training."""
     folder = tmp_path_factory.mktemp("page")
     (folder / "hostile").mkdir()
     (folder / "hostile" / "hostile.md").write_text(HOSTILE)
     (folder / "hostile" / "lamp.md").write_text(MARKUP)
     home = Path(shutil.copytree(small_home, folder / "home"))
-    genret_process("ingest", str(folder / "hostile"), home=home)
+    genret("ingest", str(folder / "hostile"), home=home)
     with served(home) as running:
         yield running
 

@@ -14,6 +14,7 @@ from genret_ops.errors import BrokenRelease, GenretError
 from genret_ops.records import MODES
 from serving.pack import PackSource
 from tests.support.service import Service, served, started, token
+from tests.support.small_corpus import Genret
 
 ABSENT = """
 import sys
@@ -35,11 +36,9 @@ sys.addaudithook(forbid)
 
 
 @pytest.fixture(scope="module")
-def packed(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def packed(small_home: Path, genret: Genret, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("packed") / "pack"
-    command = [sys.executable, "-m", "genret_ops.cli", "pack", str(folder), "--home", str(small_home), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout)["release"] == "r1"
+    assert json.loads(genret("pack", str(folder), "--json", home=small_home).stdout)["release"] == "r1"
     return folder
 
 
