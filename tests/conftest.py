@@ -59,22 +59,6 @@ Once = Callable[[str, Callable[[Path], None]], Path]
 
 
 @pytest.fixture(scope="session")
-def genret() -> Genret:
-    """Run `genret ARGUMENTS --home HOME` in this process, which has imported what it needs; what it raises comes up."""
-    from typer.testing import CliRunner
-
-    from genret_ops.cli import app
-
-    def run(*arguments: str, home: Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-        command = [*arguments, "--home", str(home)]
-        done = CliRunner().invoke(app, command, catch_exceptions=False)
-        assert done.exit_code == code, done.stderr + done.stdout
-        return subprocess.CompletedProcess(command, code, done.stdout, done.stderr)
-
-    return run
-
-
-@pytest.fixture(scope="session")
 def genret_process() -> Genret:
     """Run `genret ARGUMENTS --home HOME` as a user does: in a process of its own."""
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,17 +18,15 @@ from assets.lib.execution import instance_of
 from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry
 from genret_ops.training.job import TrainingJob
+from tests.support.commands import call
 
-Genret = Callable[..., subprocess.CompletedProcess[str]]
 PATIENCE = 300
 MARK = 999.0
 """Written as the loss of step 0 after the kill."""
 
 
 @pytest.fixture(scope="module")
-def killed_and_built(
-    ingested_home: Path, genret: Genret, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Path, int, str]]:
+def killed_and_built(ingested_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int, str]]:
     """(home, steps that the curve held when the training was killed, what the second build said)."""
     home = Path(shutil.copytree(ingested_home, tmp_path_factory.mktemp("killed") / "home"))
     command = [sys.executable, "-m", "genret_ops.cli", "build", "--home", str(home)]
@@ -41,7 +39,7 @@ def killed_and_built(
     curve = home / "work" / "delta-00000" / "job" / "loss-sft.jsonl"
     first, *rest = curve.read_text().splitlines(keepends=True)
     curve.write_text(json.dumps({**json.loads(first), "loss": MARK}) + "\n" + "".join(rest))
-    yield home, done, genret("build", "--json", home=home).stdout
+    yield home, done, call("build", "--json", home=home)
 
 
 def _wait_for(curve: Path, lines: int, process: "subprocess.Popen[str]") -> int:

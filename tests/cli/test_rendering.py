@@ -484,6 +484,43 @@ def test_erased_inputs_are_skipped_and_not_refused(capsys: pytest.CaptureFixture
     assert capsys.readouterr().out.splitlines()[2:] == ["2 inputs skipped, since they were erased."]
 
 
+def test_an_erased_input_is_shown_by_its_key_and_every_other_by_its_place(capsys: pytest.CaptureFixture[str]) -> None:
+    refused = [
+        {"source": "erased 0123", "reason": "erased", "detail": "genret erase keeps it out for good"},
+        {"source": "erased notes.md", "reason": "empty", "detail": "the file has no bytes"},
+    ]
+    home = {
+        "home": "notes",
+        "sources": [],
+        "documents": 0,
+        "passages": 0,
+        "learned": 0,
+        "fresh": 0,
+        "unlearned": None,
+        "deltas": [],
+        "quarantine": {"count": 2, "reasons": {"erased": 1, "empty": 1}, "examples": refused},
+        "champion": None,
+        "next": "genret build",
+    }
+    index.status(home)
+    shown = capsys.readouterr().out.splitlines()
+    assert "  erased 0123" in shown and "  empty erased notes.md" in shown
+
+
+def test_a_document_that_no_release_saw_has_no_empty_table(capsys: pytest.CaptureFixture[str]) -> None:
+    audit.document(
+        {
+            "document": "a.md",
+            "now": "live",
+            "told": "searches may return it",
+            "erased": None,
+            "snapshots": [],
+            "releases": [],
+        }
+    )
+    assert capsys.readouterr().out == "a.md is live: searches may return it.\n"
+
+
 def test_a_comparison_without_a_difference_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     same = {"count": 0, "queries": []}
     compared = {"from": "r1", "to": "r2", "documents": {}, "questions": 300, "MRR@10": [0.931, 0.931]}

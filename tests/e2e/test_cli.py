@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -20,21 +19,10 @@ from genret_ops.registry.store import Registry
 from genret_ops.retrieval.artifacts import read_search
 from genret_ops.settings import Settings
 from genret_ops.storage.home import settings_text
+from tests.support.commands import call, result
 
 Genret = Callable[..., subprocess.CompletedProcess[str]]
 MODES = ("hybrid", "generative", "lexical", "dense")
-
-
-def call(*arguments: str, home: Path) -> str:
-    """Standard output of a command that is run in this process; what it raises comes through."""
-    done = CliRunner().invoke(app, [*arguments, "--home", str(home)], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    return done.stdout
-
-
-def result(*arguments: str, home: Path) -> Any:
-    """What a command prints as JSON."""
-    return json.loads(call(*arguments, "--json", home=home))
 
 
 @pytest.mark.parametrize("mode", MODES)

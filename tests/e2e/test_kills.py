@@ -5,13 +5,11 @@ it, what can be found is what was there before the command, or that without what
 release and the audit trail are whole. Then the same command is run again, and everything is as if nothing had been.
 """
 
-import json
 import random
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
@@ -21,9 +19,9 @@ from assets.lib.execution import instance_of
 from genret_ops import summaries
 from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry
+from tests.support.commands import genret, result
 from tests.support.places import on_disk, searchable, unreached
 
-Genret = Callable[..., subprocess.CompletedProcess[str]]
 PHASES = {
     "ingest": ("ingest", ("snapshot", "delta", "passages", "docids")),
     "fast path": ("ingest", ("patch_release",)),
@@ -102,7 +100,7 @@ def lasted(instance: dg.DagsterInstance, stage: str) -> float:
     return COLLECTION
 
 
-def survive(world: World, phase: str, genret: Genret) -> bool:
+def survive(world: World, phase: str) -> bool:
     """One change, one kill in `phase`, and all that has to hold; whether the blow fell inside the phase."""
     command, stages = PHASES[phase]
     before = searchable(world.home)
@@ -117,7 +115,7 @@ def survive(world: World, phase: str, genret: Genret) -> bool:
     genret(*command.split(), home=world.home)
     assert searchable(world.home) == after and unreached(world.home) == []
     world.whole()
-    status = json.loads(genret("status", "--json", home=world.home).stdout)
+    status = result("status", home=world.home)
     assert status["fresh"] == 0 or command != "build"
     return struck is not None
 
@@ -127,7 +125,6 @@ def world(
     small_home: Path,
     documents: Path,
     tmp_path: Path,
-    genret: Genret,
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
 ) -> World:
@@ -139,17 +136,17 @@ def world(
 
 
 @pytest.mark.parametrize("world", [7], indirect=True)
-def test_a_kill_loses_nothing(world: World, genret: Genret) -> None:
-    assert any(survive(world, "fast path", genret) for _ in range(4)), "no blow fell inside"
+def test_a_kill_loses_nothing(world: World) -> None:
+    assert any(survive(world, "fast path") for _ in range(4)), "no blow fell inside"
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("world", [1], indirect=True)
 @pytest.mark.parametrize("phase", list(PHASES))
-def test_seven_kills_in_each_phase_lose_nothing(world: World, phase: str, genret: Genret) -> None:
+def test_seven_kills_in_each_phase_lose_nothing(world: World, phase: str) -> None:
     struck = 0
     for _ in range(40):
-        struck += survive(world, phase, genret)
+        struck += survive(world, phase)
         if struck == 7:
             return
     pytest.fail(f"only {struck} of 40 blows fell inside {phase}")

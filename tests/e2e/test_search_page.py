@@ -11,8 +11,8 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from serving.auth.tokens import revoke_token
 from tests.support.browsing import CHROMIUM, NEEDED, opened, started
+from tests.support.commands import genret
 from tests.support.service import Service, limited, served, token
-from tests.support.small_corpus import Genret
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=NEEDED)
 
@@ -53,7 +53,7 @@ def browser(service: Service) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def service(small_home: Path, genret: Genret, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The service on the small home, to which a hostile document and one of much markup came after the training."""
     folder = tmp_path_factory.mktemp("page")
     (folder / "hostile").mkdir()

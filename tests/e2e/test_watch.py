@@ -65,14 +65,17 @@ def test_it_takes_in_what_comes_and_ends_on_ctrl_c(home_copy: Path, folder: Path
     assert searchable(home_copy) == on_disk(folder, home_copy)
 
 
-def test_in_the_background_it_ends_cleanly_on_sigterm(home_copy: Path, folder: Path) -> None:
-    (home_copy / "genret.toml").write_text((home_copy / "genret.toml").read_text() + SOON.format(100000))
-    with watching(home_copy, str(folder), background=True) as process:
-        assert next(events(process))["done"] == "update"
+def test_in_the_background_it_ends_cleanly_on_sigterm(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide.")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "genret.toml").write_text(SOON.format(100000))
+    with watching(tmp_path / "home", str(tmp_path / "docs"), background=True) as process:
+        assert next(events(process))["delta"] == "delta-00000"
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
         assert process.stderr is not None
-        first = f"Watching {folder} and the inbox every 0.5 s. Ctrl-C stops."
+        first = f"Watching {tmp_path}/docs and the inbox every 0.5 s. Ctrl-C stops."
         assert " ".join(process.stderr.read().split()) == f"{first} Stopped watching."
 
 

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +21,10 @@ from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import Registry
 from genret_ops.storage.check_results import results_folder as folder_of_checks
 from genret_ops.summaries import audit, releases, status
+from tests.support.commands import call, genret
 from tests.support.erasure import everything, holding
 from validations.data_docs import write_page
 
-Genret = Callable[..., subprocess.CompletedProcess[str]]
 FIRST = "Smoke calms the bees before the honey is harvested in July."
 LATER = "The queen of the southern hive was marked with a blue dot."
 STORY = "The keeper told of swarms, "
@@ -42,7 +40,7 @@ class Done:
 
 
 @pytest.fixture(scope="module")
-def done(small_home: Path, documents: Path, genret: Genret, tmp_path_factory: pytest.TempPathFactory) -> Done:
+def done(small_home: Path, documents: Path, tmp_path_factory: pytest.TempPathFactory) -> Done:
     """A home from which a document was erased that a model had learned, that was edited, and that shared a section."""
     path = tmp_path_factory.mktemp("erased")
     home = Home(Path(shutil.copytree(small_home, path / "home")))
@@ -63,7 +61,7 @@ def done(small_home: Path, documents: Path, genret: Genret, tmp_path_factory: py
         "so long a value is odd"
     )
     assert STORY in write_page(home).read_text()
-    output = genret("erase", "bees.md", "--yes", "--json", home=home.path).stdout
+    output = call("erase", "bees.md", "--yes", "--json", home=home.path)
     return Done(home, folder, json.loads(output))
 
 
@@ -146,13 +144,13 @@ def test_no_source_brings_it_back(done: Done, tmp_path: Path) -> None:
     assert (first.doc_id, first.state) == ("new.md", "learned")
 
 
-def test_the_command_asks_first(ingested_home: Path, genret: Genret) -> None:
+def test_the_command_asks_first(ingested_home: Path) -> None:
     done = genret("erase", "bees.md", home=ingested_home, code=1)
     assert "Erase 'bees.md' for good" in done.stderr and "Aborted" in done.stderr
     assert not (ingested_home / "erased.json").exists() and not (ingested_home / "withdrawn.json").exists()
 
 
-def test_the_command_does_not_ask_about_what_there_is_not(ingested_home: Path, genret: Genret) -> None:
+def test_the_command_does_not_ask_about_what_there_is_not(ingested_home: Path) -> None:
     with pytest.raises(GenretError, match=r"holds a document 'wasps\.md'"):
         genret("erase", "wasps.md", home=ingested_home)
 

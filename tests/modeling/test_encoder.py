@@ -37,7 +37,10 @@ def learned() -> Encoder:
 
 @pytest.fixture(scope="module")
 def adapter(learned: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from peft import PeftModel
+
     folder = tmp_path_factory.mktemp("adapter")
+    assert isinstance(learned.base, PeftModel)
     learned.base.save_pretrained(str(folder))
     return folder
 

@@ -1,7 +1,6 @@
 """A report of the gate that is not the one that was made is reported with its release, and harms no other."""
 
 import asyncio
-import json
 from pathlib import Path
 
 import pytest
@@ -12,14 +11,14 @@ from genret_ops.registry.store import Registry
 from serving.auth.access import Caller
 from serving.routes import releases
 from serving.worker import Worker
+from tests.support.commands import call, result
 from tests.support.databases import Database
 from tests.support.releases import another
-from tests.support.small_corpus import Genret
 
 BROKEN = "the gate's report on r1 is not the one that was made: judge the release again"
 
 
-def test_the_releases_are_listed_with_the_broken_report_of_one(home_copy: Path, genret: Genret) -> None:
+def test_the_releases_are_listed_with_the_broken_report_of_one(home_copy: Path) -> None:
     assert another(Home(home_copy), 1, 1) == 2
     Database().tamper(home_copy, "UPDATE verdicts SET report = replace(report, 'true', 'false') WHERE release = 1")
     with pytest.raises(BrokenRelease, match="judge the release again"):
@@ -33,6 +32,6 @@ def test_the_releases_are_listed_with_the_broken_report_of_one(home_copy: Path, 
         {"passed": False, "criteria": [], "broken": BROKEN},
         {"passed": True, "criteria": [], "broken": None},
     ]
-    assert json.loads(genret("releases", "--json", home=home_copy).stdout) == answer["releases"]
-    shown = genret("releases", home=home_copy).stdout
+    assert result("releases", home=home_copy) == answer["releases"]
+    shown = call("releases", home=home_copy)
     assert "r2" in shown and BROKEN in shown

@@ -13,8 +13,8 @@ import pytest
 from genret_ops.errors import BrokenRelease, GenretError
 from genret_ops.records import MODES
 from serving.pack import PackSource
+from tests.support.commands import result
 from tests.support.service import Service, served, started, token
-from tests.support.small_corpus import Genret
 
 ABSENT = """
 import sys
@@ -36,9 +36,9 @@ sys.addaudithook(forbid)
 
 
 @pytest.fixture(scope="module")
-def packed(small_home: Path, genret: Genret, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def packed(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("packed") / "pack"
-    assert json.loads(genret("pack", str(folder), "--json", home=small_home).stdout)["release"] == "r1"
+    assert result("pack", str(folder), home=small_home)["release"] == "r1"
     return folder
 
 

@@ -19,8 +19,8 @@ from serving.auth.access import Access, is_loopback
 from serving.auth.tokens import Tokens, create_token, read_tokens, revoke_token
 from serving.errors import Refusal
 from serving.launch import check_address
+from tests.support.commands import call, result
 from tests.support.service import Service, token
-from tests.support.small_corpus import Genret
 
 OWN = {"host": "localhost:8000"}
 WRITES = [
@@ -80,15 +80,15 @@ def test_a_token_ends_with_its_day(tmp_path: Path) -> None:
     assert tokens.find(secret) is None
 
 
-def test_tokens_are_made_and_listed_without_their_hashes(tmp_path: Path, genret: Genret) -> None:
+def test_tokens_are_made_and_listed_without_their_hashes(tmp_path: Path) -> None:
     make_home(tmp_path)
     options = ("red", "--scope", "write", "--filter", "team=Red Team", "--expires", "30")
-    made = json.loads(genret("token", "create", *options, "--json", home=tmp_path).stdout)
+    made = result("token", "create", *options, home=tmp_path)
     assert Tokens(tmp_path).find(made.pop("token")) == read_tokens(tmp_path)[0]
     assert made.keys() == {"name", "scope", "created_at", "expires_at", "filters"}
-    assert json.loads(genret("token", "list", "--json", home=tmp_path).stdout) == [made]
+    assert result("token", "list", home=tmp_path) == [made]
     assert read_tokens(tmp_path)[0].allows("search")
-    assert "revoked" in genret("token", "revoke", "red", home=tmp_path).stdout
+    assert "revoked" in call("token", "revoke", "red", home=tmp_path)
     assert read_tokens(tmp_path) == []
 
 
@@ -133,11 +133,11 @@ def test_what_a_proxy_passes_on_needs_a_token(service: Service, header: str) -> 
     assert status == 401 and b"requests from another machine need a token" in response
 
 
-def test_a_limited_token_ends_what_is_let_in_without_one(tmp_path: Path, genret: Genret) -> None:
+def test_a_limited_token_ends_what_is_let_in_without_one(tmp_path: Path) -> None:
     make_home(tmp_path)
     door = access(tmp_path)
     door.admit(OWN, "127.0.0.1", "search", False)
-    output = genret("token", "create", "red", "--filter", "team=Red Team", home=tmp_path).stdout
+    output = call("token", "create", "red", "--filter", "team=Red Team", home=tmp_path)
     assert "From now on every request needs a token" in output
     with pytest.raises(Refusal, match="limited by filters"):
         door.admit(OWN, "127.0.0.1", "search", False)

@@ -1,7 +1,6 @@
 """Documents posted, withdrawn and judged over HTTP: taken in with a ticket, gone at once, kept apart from the gate."""
 
 import asyncio
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from serving.errors import Refusal
 from serving.routes import documents as handlers
 from serving.schemas import DocumentRequest
 from serving.worker import Worker
+from tests.support.commands import call, result
 from tests.support.service import Service, limited, served, token, wait_for
 
 
@@ -115,7 +115,7 @@ def test_a_withdrawal_stands_even_if_the_trail_cannot_be_written(
     assert withdrawn(home_copy) == {"fire.md"}
 
 
-def test_feedback_becomes_a_label_only_by_hand(running: Service, genret: object) -> None:
+def test_feedback_becomes_a_label_only_by_hand(running: Service) -> None:
     ours, theirs = (token(running.home, name) for name in ("ours", "theirs"))
     judged = [
         ("where to park", "parking.md", True, ours),
@@ -134,8 +134,8 @@ def test_feedback_becomes_a_label_only_by_hand(running: Service, genret: object)
     assert (kept[0].query, kept[0].document, kept[0].relevant, kept[0].by) == (*judged[0][:3], "token ours")
     assert all(feedback.at for feedback in kept)
 
-    taken = json.loads(genret("label", "--from-feedback", "--json", home=running.home).stdout)  # type: ignore[operator]
-    output = genret("label", "--from-feedback", home=running.home).stdout  # type: ignore[operator]
+    taken = result("label", "--from-feedback", home=running.home)
+    output = call("label", "--from-feedback", home=running.home)
     assert "0 new labels, 1 in all" in output and "Disputed, so not taken over: roof · bees.md" in output
     assert (taken["added"], taken["by"]) == (1, ["token ours", "token theirs"])
     assert taken["disputed"] == [{"query": "roof", "document": "bees.md"}]

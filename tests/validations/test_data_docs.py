@@ -3,8 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from html.parser import HTMLParser
@@ -29,10 +27,10 @@ from genret_ops.storage.check_results import (
 )
 from genret_ops.storage.home import make_home
 from genret_ops.summaries import data_checks
+from tests.support.commands import call, genret, result
 from validations.dagster_checks import check_result
 from validations.data_docs import front_page, write_page
 
-Genret = Callable[..., subprocess.CompletedProcess[str]]
 STAGES = ("snapshot", "metadata", "passages", "docids", "synthetic_queries", "preference_pairs", "fusion_weights")
 COVERED = "training queries ask for every passage that is to be learned"
 SAMPLE = ({"doc_id": "salt.md", "text_fault": "empty"},)
@@ -62,21 +60,21 @@ def test_what_is_kept_is_what_the_ui_shows(small_home: Path) -> None:
             assert str(shown["data docs"]).endswith("data_docs/index.html")
 
 
-def test_the_command_shows_every_suite_and_what_fails(small_home: Path, genret: Genret) -> None:
-    report = json.loads(genret("quality", "--json", home=small_home).stdout)
+def test_the_command_shows_every_suite_and_what_fails(small_home: Path) -> None:
+    report = result("quality", home=small_home)
     assert (report["delta"], report["refused"], report["not asked"]) == ("delta-00000", False, [])
     verdicts = {suite["suite"]: suite["stands"] for suite in report["suites"]}
     assert tuple(verdicts) == SUITES and (verdicts["documents"], verdicts["queries"]) == ("holds", "warns")
     (documents, *_) = report["suites"]
     assert documents["figures"] == {"documents": 62, "share with a title": 1.0}
-    shown = genret("quality", home=small_home).stdout
+    shown = call("quality", home=small_home)
     assert (
         "passed   documents" in shown
         and "warning: training queries ask for every passage that is to be learned" in shown
     )
 
 
-def test_a_critical_failure_is_shown_with_rows_and_an_exit_code(tmp_path: Path, genret: Genret) -> None:
+def test_a_critical_failure_is_shown_with_rows_and_an_exit_code(tmp_path: Path) -> None:
     make_home(tmp_path)
     save_result(tmp_path, quality(ROTTEN, documents=2), "delta-00001", "documents@2")
     shown = genret("quality", home=tmp_path, code=1).stdout
@@ -247,7 +245,7 @@ def test_a_result_is_stored_without_what_nobody_reads(tmp_path: Path) -> None:
     assert set(stored) == {"suite", "findings", "figures", "delta", "version", "at"}
 
 
-def test_the_command_makes_the_page(home: Home, genret: Genret) -> None:
+def test_the_command_makes_the_page(home: Home) -> None:
     make_home(home.path)
     assert str(home.path / "data_docs" / "index.html") in genret("quality", "--html", home=home.path).stderr
     assert stored_in(home) == {"index.html"}

@@ -134,7 +134,8 @@ def status(home: Mapping[str, Any]) -> None:
     rows.append(("quarantine", reasons or "empty"))
     fields(rows)
     for item in refused["examples"][:_SHOWN]:
-        say((item["reason"], "yellow"), f" {item['source'].removeprefix(_ERASED).lstrip()}", indent=2)
+        source = item["source"].removeprefix(f"{_ERASED} ") if item["reason"] == _ERASED else item["source"]
+        say((item["reason"], "yellow"), f" {source}", indent=2)
         say((item["detail"][:200], "dim"), indent=4)
     if refused["count"] > _SHOWN:
         say((f"and {refused['count'] - _SHOWN:,} more: `genret status --json` has them all", "dim"), indent=2)

@@ -81,7 +81,7 @@ def columns(
     right: Collection[str] = (),
     wrap: Collection[str] = (),
 ) -> None:
-    """Print a table.
+    """Print a table, or nothing if it has no rows.
 
     Args:
         headings: the names of the columns; none is broken inside a word.
@@ -100,7 +100,8 @@ def columns(
         )
     for row in rows:
         table.add_row(*(styled(cell) for cell in row))
-    show(table)
+    if table.rows:
+        show(table)
 
 
 @contextmanager
