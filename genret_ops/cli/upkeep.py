@@ -44,7 +44,13 @@ def erase(
             f"Erase {document!r} for good, with every release that holds it? "
             "If the model has learned it, training again takes minutes."
         )
-        typer.confirm(question, abort=True, err=True)
+        try:
+            confirmed = typer.confirm(question, err=True)
+        except typer.Abort:  # the input has ended, and the cursor still stands behind the question
+            say("", stderr=True)
+            raise
+        if not confirmed:
+            raise typer.Abort
     if pending:
         say(f"Erasing {document}. If it was learned, the model is trained again, which takes minutes.", stderr=True)
 

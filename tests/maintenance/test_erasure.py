@@ -146,7 +146,7 @@ def test_no_source_brings_it_back(done: Done, tmp_path: Path) -> None:
 
 def test_the_command_asks_first(ingested_home: Path) -> None:
     done = genret("erase", "bees.md", home=ingested_home, code=1)
-    assert "Erase 'bees.md' for good" in done.stderr and "Aborted" in done.stderr
+    assert "Erase 'bees.md' for good" in done.stderr and "\nAborted" in done.stderr
     assert not (ingested_home / "erased.json").exists() and not (ingested_home / "withdrawn.json").exists()
 
 
