@@ -53,13 +53,13 @@ def learned_in_time(home: StageResource) -> dg.AssetCheckResult:
 
     freshness, bound = measure_freshness(home.home), home.home.settings.updates.stale_hours
     hours = freshness.hours(datetime.now(UTC))
-    waiting = plural(freshness.unlearned, "passage")
-    description = f"{waiting} not learned yet, the oldest for {hours:.1f} hours: launch `build`"
+    fresh = plural(freshness.unlearned, "fresh passage")
+    description = f"{fresh}, the oldest for {hours:.1f} hours: launch `build`"
     return dg.AssetCheckResult(
         passed=hours <= bound,
         severity=dg.AssetCheckSeverity.WARN,
         description=description if freshness.unlearned else "every passage is learned",
-        metadata={"unlearned passages": freshness.unlearned, "hours of the oldest": hours, "hours at most": bound},
+        metadata={"fresh passages": freshness.unlearned, "hours of the oldest": hours, "hours at most": bound},
     )
 
 

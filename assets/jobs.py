@@ -78,13 +78,13 @@ def update_sources(context: dg.OpExecutionContext, home: HomeResource, config: U
 
 @dg.op(pool=TRAINING_POOL)
 def learn_what_is_pending(context: dg.OpExecutionContext, home: HomeResource, config: BuildConfig) -> None:
-    """Train on what the champion has not learned of the newest snapshot; the gate decides what comes of it."""
+    """Learn what is fresh in the newest snapshot; the gate decides whether the model becomes champion."""
     _build(context, home, config, consolidate=False)
 
 
 @dg.op(pool=TRAINING_POOL)
 def learn_everything_again(context: dg.OpExecutionContext, home: HomeResource, config: BuildConfig) -> None:
-    """Train from genesis on the newest snapshot, a new generation; the gate decides what comes of it."""
+    """Train from genesis, a new generation; the gate decides whether the model becomes champion."""
     _build(context, home, config, consolidate=True)
 
 
@@ -151,7 +151,7 @@ jobs = [
     _job(
         UPDATE,
         update_sources,
-        "Take in what has changed in the sources, and serve it; takes seconds, without training.",
+        "Ingest what has changed in the sources and make it searchable, in seconds and without training.",
     ),
     _job(
         BUILD,

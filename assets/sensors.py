@@ -55,7 +55,7 @@ def sources_changed(context: dg.SensorEvaluationContext, home: StageResource) ->
 
 @dg.sensor(job_name=BUILD, minimum_interval_seconds=_poll, default_status=dg.DefaultSensorStatus.RUNNING)
 def learning_is_due(context: dg.SensorEvaluationContext, home: StageResource) -> dg.SensorResult:
-    """Launches `build` when enough passages are unlearned, or when one has waited long enough."""
+    """Launches `build` when enough passages are fresh, or when one has waited long enough."""
     from genret_ops.promotion.retrain_policy import LastBuild, measure_freshness
 
     opened, now = home.home, time.time()
@@ -64,7 +64,7 @@ def learning_is_due(context: dg.SensorEvaluationContext, home: StageResource) ->
     last, freshness = LastBuild(**json.loads(context.cursor or "{}")), measure_freshness(opened)
     if waits := last.reason_to_wait(freshness, opened.settings.updates, now):
         return dg.SensorResult(skip_reason=waits)
-    reason = plural(freshness.unlearned, "unlearned passage")
+    reason = plural(freshness.unlearned, "fresh passage")
     config = {"ops": {"learn_what_is_pending": {"config": {"reason": reason}}}}
     cursor = json.dumps(asdict(LastBuild(now, freshness.unlearned)))
     return dg.SensorResult([dg.RunRequest(run_config=config)], cursor=cursor)

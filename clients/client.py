@@ -142,8 +142,8 @@ class Client:
 
     def feedback(self, query: str, doc_id: str, relevant: bool, request_id: str | None = None) -> None:
         """Say whether a hit answers the query; needs a token. `request_id` is that of the answer."""
-        judgement = {"query": query, "doc_id": doc_id, "relevant": relevant, "request_id": request_id}
-        self._exchange("POST", "/v1/feedback", judgement, retry=False)
+        judgment = {"query": query, "doc_id": doc_id, "relevant": relevant, "request_id": request_id}
+        self._exchange("POST", "/v1/feedback", judgment, retry=False)
 
     def releases(self) -> Releases:
         """Every release, and which one answers."""

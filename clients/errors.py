@@ -8,7 +8,7 @@ class Unreachable(GenretError):
 
 
 class Refused(GenretError):
-    """The service refused. `code` is one word for programs, `message` a sentence for people.
+    """The service refused. `code` is a stable code for programs, `message` a sentence for people.
 
     `status` is that of HTTP; `request_id` names the exchange in the service's log, and is empty if
     something between the client and the service answered in its place.

@@ -10,7 +10,7 @@ Model = TypeVar("Model")
 
 @dataclass(frozen=True, slots=True)
 class FoundBy:
-    """How one ranker liked a hit; `rank` counts from 1."""
+    """Rank and score of a hit under one ranker; `rank` counts from 1."""
 
     rank: int
     score: float

@@ -14,7 +14,7 @@ class HomeBusy(GenretError):
 
 
 class DocumentRefused(GenretError):
-    """A document that was posted cannot be taken in."""
+    """A document that was posted is refused."""
 
 
 class UnknownDocument(GenretError):

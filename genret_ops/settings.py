@@ -106,13 +106,13 @@ class GateSettings(_Group):
 
 
 class UpdateSettings(_Group):
-    """How changes of the sources are taken in without a command, and when they are learned."""
+    """How often the sources are looked at, and when a build starts by itself."""
 
     poll_seconds: float = Field(10.0, gt=0, description="seconds between two looks at the sources")
     settle_seconds: float = Field(3.0, ge=0, description="seconds for which a file must not have changed to be read")
-    learn_after_passages: int = Field(200, ge=1, description="this many unlearned passages start a build")
-    learn_after_hours: float = Field(24.0, gt=0, description="an unlearned passage of this age starts one too")
-    stale_hours: float = Field(48.0, gt=0, description="a passage that stays unlearned for longer raises a warning")
+    learn_after_passages: int = Field(200, ge=1, description="this many fresh passages start a build")
+    learn_after_hours: float = Field(24.0, gt=0, description="a fresh passage of this age starts one too")
+    stale_hours: float = Field(48.0, gt=0, description="a passage that stays fresh for longer raises a warning")
     evaluate_at: str = Field("0 3 * * *", description="when the champion is evaluated in full, in cron syntax")
     benchmark: str = Field("", description="BEIR folder, relative to the home, whose queries are evaluated too")
 
@@ -204,7 +204,7 @@ class Settings(BaseSettings):
         for name in os.environ:
             group, nested, _ = name.upper().removeprefix("GENRET_").partition("__")
             if name.upper().startswith("GENRET_") and nested and group.lower() not in cls.model_fields:
-                raise GenretError(f"{name} sets nothing: there is no group {group.lower()!r}. See genret.toml.")
+                raise GenretError(f"{name} sets nothing: there is no group {group.lower()!r}, see genret.toml")
 
         class OfHome(cls):  # type: ignore[misc, valid-type]
             model_config = SettingsConfigDict(toml_file=home / SETTINGS_FILE)

@@ -28,6 +28,16 @@ def figure(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) else f"{value:,.4g}"
 
 
+def percent(share: float) -> str:
+    """A share of at most four digits that count, in percent.
+
+    Example:
+        >>> percent(0.2), percent(0.66667)
+        ('20 %', '66.67 %')
+    """
+    return f"{100 * share:.4g} %"
+
+
 def listed(names: Sequence[str], most: int = 5) -> str:
     """The first names, joined by commas, and how many more there are.
 

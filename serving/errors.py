@@ -8,7 +8,7 @@ class Refusal(Exception):
 
     Args:
         status: of HTTP.
-        code: a word for programs; it does not change.
+        code: a stable code, for programs.
         message: what is wrong, then what to do.
         headers: those that go with the answer.
     """

@@ -32,7 +32,7 @@ class Metrics:
         self._batch = Histogram("genret_batch_size", "Searches in a batch", buckets=(1, 2, 4, 8, 16, 32, 64, 128))
         self._hits = Counter("genret_hits", "Hits, by whether the model has learned them", ["state"])
         self._answers = Counter("genret_answers", "Answers", ["mode"])
-        self._without = Counter("genret_answers_without_hits", "Answers whose filters left no passage", ["mode"])
+        self._without = Counter("genret_answers_without_hits", "Answers without a hit", ["mode"])
         self._failures = Counter("genret_swap_failures", "Releases that could not be loaded")
         self._shadowed = Counter("genret_shadow_answers", "Answers that the candidate gave too", ["mode"])
         self._dropped = Counter("genret_shadow_dropped", "Sampled searches for which there was no time")

@@ -71,7 +71,7 @@ class _Answer(BaseModel):
 class Problem(BaseModel):
     """Why a request was refused."""
 
-    code: str = Field(description="a word for programs")
+    code: str = Field(description="a stable code, for programs")
     message: str = Field(description="a sentence for people")
 
 
@@ -82,7 +82,7 @@ class Refused(_Answer):
 
 
 class FoundBy(BaseModel):
-    """How one ranker liked a hit."""
+    """Rank and score of a hit under one ranker."""
 
     rank: int = Field(description="counts from 1")
     score: float

@@ -1,4 +1,4 @@
-"""`genret bench --deltas`: a benchmark's documents in the order of a date, taken in delta by delta.
+"""`genret bench --deltas`: a benchmark's documents in the order of a date, ingested delta by delta.
 
 Every strategy has a home of its own, which starts as a copy of one built on the first part of the corpus. What one
 strategy reached after one delta is a cell, stored as a file; a run that was killed goes on after the last one.

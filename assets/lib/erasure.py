@@ -133,7 +133,7 @@ def _purge(home: Home) -> dict[str, Any]:
         "Dagster runs": _forget_runs(home, snapshots, traces.document),
         "benchmark results": len(bench),
         "labels": remove_labels(home.path, traces.document),
-        "judgements of users": remove_feedback(home.path, traces.document),
+        "judgments of users": remove_feedback(home.path, traces.document),
         **sweep(home),
     }
     Inbox(home).forget(traces.document)

@@ -42,7 +42,7 @@ class Ingested:
         delta: the one it made; None if nothing is new.
         record: record of the newest snapshot.
         quarantined: number of refused inputs by reason.
-        unreached: the places that could not be reached and count as they were before, each with the cause.
+        unreached: the places that could not be reached and keep their last known documents, each with the cause.
         release: what serves the snapshot; None before the first build.
     """
 
@@ -76,7 +76,7 @@ class BuildPlan:
         """The plan in a sentence."""
         if self.release is not None:
             return f"Nothing to learn: {self.release.name} has learned everything."
-        passages, steps = plural(self.unlearned, "new passage"), plural(self.steps, "step")
+        passages, steps = plural(self.unlearned, "fresh passage"), plural(self.steps, "step")
         if self.parent is not None:
             return f"Growing from {self.parent.name}: {passages}, at most {steps}."
         return f"Training from genesis, at most {steps}: {self.genesis}."
@@ -110,7 +110,7 @@ def ingest(
         home: the home that takes the documents in.
         given: sources that join those of earlier ingests.
         only: whether they replace those instead.
-        settle: a file that changed less than this many seconds ago is taken as it was before.
+        settle: a file that changed less than this many seconds ago keeps its last known content.
         restless: sources for which `settle` does not count.
         reason: why, for the audit trail; what has changed is added to it.
         waiver: why the snapshot is served even if the light gate refuses that.
@@ -256,7 +256,7 @@ def _promote(home: Home, release: Release, reason: str, waiver: str | None) -> R
 
 
 def _same_inputs(home: Home, last: SnapshotRecord, sources: Sequence[str], reading: Reading) -> bool:
-    """Whether all that a snapshot depends on besides its documents is as it was."""
+    """Whether all that a snapshot depends on besides its documents is unchanged."""
     return (
         last.cut == cut_settings(home.settings)
         and list(last.sources) == list(sources)
@@ -296,7 +296,7 @@ def _parent(registry: Registry, settings: Settings) -> tuple[Release | None, str
 
 
 def _is_whole(release: Release) -> bool:
-    """Whether every byte of a release is as it was sealed."""
+    """Whether every byte of a release is what was sealed."""
     try:
         verify(release.folder)
     except BrokenRelease:

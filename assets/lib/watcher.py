@@ -21,7 +21,7 @@ _REASON = "genret watch"
 
 
 class Watcher:
-    """Watches one home, and the sources `given` to it, which are remembered once they have been taken in.
+    """Watches one home, and the sources `given` to it, which are remembered once they have been ingested.
 
     Updates run in this process. A build runs in one of its own, so that documents flow in while it learns; it ends with
     the watcher, and goes on from its last checkpoint when it is started again.
@@ -35,10 +35,10 @@ class Watcher:
         self._away = list[str]()
 
     def look(self) -> bool:
-        """Look once and do what is due; returns whether there is nothing left to wait for.
+        """Look once, and update or build if it is time to; returns whether there is nothing left to wait for.
 
         Raises:
-            GenretError: the first look failed, or one before the given sources were taken in. A later failure is
+            GenretError: the first look failed, or one before the given sources were ingested. A later failure is
                 reported once, and the next look tries again.
         """
         try:
@@ -115,10 +115,10 @@ class Watcher:
 
 
 def watch(home: Home, given: Sequence[str], once: bool, on_event: OnEvent) -> None:
-    """Watch a home until interrupted, or with `once` until all that has changed by now is taken in.
+    """Watch a home until interrupted, or with `once` until all that has changed by now is ingested.
 
     Raises:
-        GenretError: no source is known, a new one cannot be reached, or what was given cannot be taken in.
+        GenretError: no source is known, a new one cannot be reached, or what was given cannot be ingested.
     """
     watcher = Watcher(home, on_event, given)
     try:

@@ -36,7 +36,7 @@ def main() -> None:
         if error.errno not in _REFUSALS:
             raise
         path = f" ({error.filename})" if error.filename else ""
-        typer.echo(f"genret: The system refuses it: {error.strerror}{path}", err=True)
+        typer.echo(f"genret: the system refused: {error.strerror}{path}", err=True)
         sys.exit(1)
     finally:
         gc.freeze()  # the interpreter, as it ends, would look for garbage in all that the libraries hold: for seconds

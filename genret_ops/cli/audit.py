@@ -108,7 +108,7 @@ def audit(
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
-    """Check that the audit trail is as it was written. Names every gap, edit, fork and changed file; exit code 1 if
+    """Check that nobody has changed the audit trail. Names every gap, edit, fork and changed file; exit code 1 if
     there is any.
     """
     from genret_ops import summaries

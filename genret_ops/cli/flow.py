@@ -25,12 +25,12 @@ def watch(
         typer.Argument(metavar="SOURCE...", help="As for ingest: added to the sources of earlier ingests."),
     ] = None,
     once: Annotated[
-        bool, typer.Option("--once", help="Stop when all changes are taken in, and learned if a build is due.")
+        bool, typer.Option("--once", help="Stop when all changes are ingested, and learned if a build is due.")
     ] = False,
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
-    """Take in what changes in the sources and the inbox, and learn when enough is new.
+    """Ingest what changes in the sources and the inbox, and build when enough is new.
 
     Prints a line for each thing done, until Ctrl-C. genret ui does the same beside its web server. The group updates
     of genret.toml has the settings. A file that is still being written waits.

@@ -110,7 +110,7 @@ def build(
     if steps is not None and steps != opened.settings.training.steps:
         opened = _remember(opened, steps)
     settings = opened.settings.with_training(steps=steps, seed=seed)
-    with when_stopped("Training goes on from its last checkpoint with the same command."):
+    with when_stopped("The same command goes on with it."):
         with working("starting"):
             from assets.lib import runner
 

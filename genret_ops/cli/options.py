@@ -127,17 +127,17 @@ def open_home(home: Path) -> "Home":
     opened = Home(home_path(home))
     file = opened.path / SETTINGS_FILE
     if not file.exists():
-        raise GenretError(f"There is no home at {opened.path}. Run `genret init`, or name another one with --home.")
+        raise GenretError(f"no home at {opened.path}: run `genret init`, or name another one with --home")
     try:
         opened.settings.hash()
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise GenretError(f"{file} cannot be read: {error}. Correct it.") from error
+        raise GenretError(f"{file} cannot be read, correct it: {error}") from error
     except SettingsError as error:
-        raise GenretError(f"A setting in the environment is not JSON: {error}. Correct it.") from error
+        raise GenretError(f"a setting in the environment is not JSON, correct it: {error}") from error
     except ValidationError as error:
         faults = [(".".join(map(str, fault["loc"])), fault["msg"]) for fault in error.errors()]
         wrong = "; ".join(f"{name}: {_fault(message)}" for name, message in faults)
-        raise GenretError(f"A setting in {file} or in the environment is wrong: {wrong}. Correct it.") from error
+        raise GenretError(f"a setting in {file} or in the environment is wrong, correct it: {wrong}") from error
     return opened
 
 

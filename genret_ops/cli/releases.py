@@ -100,7 +100,7 @@ def history(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> None:
     print_result(summaries.history(open_home(home).registry), as_json, render.history)
 
 
-@app.command(epilog=examples("genret label 'copy a folder' shutil.copytree", "genret label --file judgements.jsonl"))
+@app.command(epilog=examples("genret label 'copy a folder' shutil.copytree", "genret label --file judgments.jsonl"))
 def label(
     query: Annotated[str | None, typer.Argument(help="A query, as somebody asked it.")] = None,
     document: Annotated[str | None, typer.Argument(help="The id of a document that answers it.")] = None,
@@ -109,12 +109,12 @@ def label(
     ] = None,
     from_feedback: Annotated[
         bool,
-        typer.Option("--from-feedback", help="Keep what all users of the service agree on; disputed judgements stay."),
+        typer.Option("--from-feedback", help="Turn hits that all users found relevant into labels."),
     ] = False,
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
-    """Tell the gate the right answer to a query, which it asks of every release from now on."""
+    """Give the right answer to a query. The gate asks the query of every release from now on."""
     from genret_ops.cli.render import releases as render
     from genret_ops.corpus.visibility import VisibilityReader
     from genret_ops.promotion.judgments import accept_feedback, add_labels, parse_labels, read_labels
@@ -132,7 +132,7 @@ def label(
         if unknown := sorted({doc_id for _, doc_id in pairs} - known):
             more = f" (and {len(unknown) - 1:,} more)" if len(unknown) > 1 else ""
             raise GenretError(
-                f"No document {unknown[0]!r}{more} in {opened.path}. `genret search` shows the ids with its hits."
+                f"no document {unknown[0]!r}{more} in {opened.path}: `genret search` shows the ids with its hits"
             )
         summary = {"added": add_labels(opened.path, pairs)}
     if summary["added"]:

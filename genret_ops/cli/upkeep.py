@@ -73,7 +73,7 @@ def gc(
     as_json: AsJson = False,
     home: HomeFolder = DEFAULT_HOME,
 ) -> None:
-    """Free the space of releases and snapshots that nothing needs. Their rows and events stay.
+    """Free the space of releases and snapshots that nothing needs. Their entries in the registry and the trail stay.
 
     The champion, the candidate and the previous champion are needed, and so are the releases that they are judged
     against, the one that a rollback goes to, and all that these were made from. What stays answers as before.

@@ -40,7 +40,7 @@ def assign(existing: pa.Table | None, passages: Sequence[tuple[str, str, str]], 
     rows = (SCHEMAS["docids"].empty_table() if existing is None else existing).select(SCHEMAS["docids"].names)
     for column in ("docid", "passage_id", "label"):
         if pc.count_distinct(rows[column]).as_py() != rows.num_rows:
-            raise GenretError(f"The docids table holds a {column} twice. Restore an earlier version of the table.")
+            raise GenretError(f"the docids table holds a {column} twice: restore an earlier version of the table")
     known = set(rows["passage_id"].to_pylist())
     new: dict[str, tuple[str, str]] = {}
     for passage_id, text, title in passages:

@@ -52,7 +52,7 @@ def read_folder(fs: Any, root: str, base: str, settle: float = 0.0) -> Iterator[
     """Every document below a folder, in sorted order.
 
     Hidden files and folders are passed over. Links to folders are not followed, so that no walk goes in a circle and no
-    file is read twice. In the folder of a benchmark (`corpus.jsonl` beside `queries.jsonl`) queries and judgements are
+    file is read twice. In the folder of a benchmark (`corpus.jsonl` beside `queries.jsonl`) queries and judgments are
     not documents.
 
     Args:
@@ -81,7 +81,7 @@ def read_folder(fs: Any, root: str, base: str, settle: float = 0.0) -> Iterator[
             if entry["type"] == "directory":
                 folders.append(path)
             elif is_benchmark and PurePosixPath(path).name in _BENCHMARK_FILES:
-                yield Quarantined(source, "benchmark file", "queries and judgements are not documents")
+                yield Quarantined(source, "benchmark file", "queries and judgments are not documents")
             elif refused := refusal_if_unsettled(entry, settle, source):
                 yield refused
             elif entry["type"] == "file" or fs.isfile(path):

@@ -190,7 +190,7 @@ class Traces:
         if any(document == self.document for _, document in read_labels(home)):
             yield "labels"
         if any(judgment.document == self.document for judgment in read_feedback(home)):
-            yield "judgements of users"
+            yield "judgments of users"
         if self.document in withdrawn(home):
             yield "withdrawn documents"
 

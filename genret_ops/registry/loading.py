@@ -39,7 +39,7 @@ def open_release(home: Home, name: str | int = "champion", beside: Index | None 
     """
     if not home.registry.releases():
         todo = "`genret build`" if home.store.snapshots() else "`genret ingest SOURCE`, then `genret build`"
-        raise NothingToSearch(f"{home.path} has nothing to search yet: run {todo}")
+        raise NothingToSearch(f"{home.path} holds no release yet: run {todo}")
     release = home.registry.release(name)
     home.registry.verify(release)
     index = release_index(home, release, beside)

@@ -13,7 +13,7 @@ from typing import Any
 
 from genret_ops.storage.commits import delta_number
 from genret_ops.storage.files import write_atomically
-from genret_ops.text import plural
+from genret_ops.text import percent, plural
 
 SUITES = ("documents", "metadata", "passages", "docids", "queries", "preferences", "evaluation")
 """Names of the suites, in the order of the stages whose data they check."""
@@ -67,11 +67,11 @@ def outcome(rows: int, failing: int, observed: float | None) -> str:
 
     Example:
         >>> outcome(40, 3, None), outcome(0, 0, 5.0), outcome(0, 0, 0.66667)
-        ('3 of 40 rows fail', '5 found', '66.67% found')
+        ('3 of 40 rows fail', '5 measured', '66.67 % measured')
     """
     if observed is None:
         return f"{failing:,} of {plural(rows, 'row')} {'fails' if failing == 1 else 'fail'}"
-    return f"{100 * observed:.4g}% found" if 0 < observed < 1 else f"{observed:g} found"
+    return f"{percent(observed)} measured" if 0 < observed < 1 else f"{observed:g} measured"
 
 
 @dataclass(frozen=True, slots=True)

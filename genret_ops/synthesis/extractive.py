@@ -113,7 +113,7 @@ class ExtractiveGenerator:
         for epoch in range(count):
             rows = self.epoch(epoch, members, "train")
             if not rows:
-                raise GenretError("No text is long enough for queries. Ingest documents with longer sentences.")
+                raise GenretError("no text is long enough for queries: ingest documents with longer sentences")
             for row in rows[: count - made]:
                 made += 1
                 yield row

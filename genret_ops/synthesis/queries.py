@@ -91,7 +91,7 @@ def heldout_docids(head: CorpusView, settings: Settings) -> tuple[np.ndarray, np
     documents = membership(head)
     columns = np.flatnonzero(documents.count_nonzero(axis=0)).tolist()
     if len(columns) < 2:
-        raise GenretError("Training holds out a part of the documents. Ingest at least two that have text.")
+        raise GenretError("a part of the documents is held out from training: ingest at least two that have text")
     ids, seed, share = list(head.documents), settings.training.seed, settings.synthesis.heldout
     draw = {column: int(text_hash(f"heldout/{seed}/{ids[column]}"), 16) / 16**32 for column in columns}
     order = sorted(columns, key=lambda column: draw[column])

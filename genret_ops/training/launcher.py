@@ -56,7 +56,7 @@ class _TrainingProcess:
             print(f"training stopped: {resumption(stage, folder)}", file=sys.stderr, flush=True)
             raise KeyboardInterrupt
         raise GenretError(
-            f"Training stage {stage} ended with code {code}, see its messages above; {resumption(stage, folder)}."
+            f"training stage {stage} failed with exit code {code}, see its messages above: {resumption(stage, folder)}"
         )
 
     def end(self) -> None:
@@ -109,7 +109,8 @@ def resumption(stage: str, folder: Path) -> str:
     repeats = f" and repeats {plural(lost, 'step')}" if lost > 0 else ""
     if not resumed:
         return f"the same command begins this stage again{repeats}"
-    return f"the same command goes on from its last checkpoint, after step {resumed:,}{',' * bool(repeats)}{repeats}"
+    checkpoint = f"the same command goes on from its last checkpoint, after step {resumed:,}"
+    return f"{checkpoint},{repeats}" if repeats else checkpoint
 
 
 _training_process = _TrainingProcess()

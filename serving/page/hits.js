@@ -1,4 +1,4 @@
-// The answer as a list: passages with their marks, their account on demand, and a judgement of each.
+// The answer as a list: passages with their marks, their account on demand, and a judgment of each.
 
 import { call } from "./api.js";
 import { bar, element, icon } from "./dom.js";
@@ -67,9 +67,9 @@ function judging(hit, answer) {
   buttons.forEach((button, position) =>
     button.addEventListener("click", async () => {
       note.textContent = "";
-      const judgement = { query: answer.query, doc_id: hit.doc_id, relevant: position === 0, request_id: answer.request_id };
+      const judgment = { query: answer.query, doc_id: hit.doc_id, relevant: position === 0, request_id: answer.request_id };
       try {
-        await call("POST", "v1/feedback", judgement);
+        await call("POST", "v1/feedback", judgment);
         buttons.forEach((other) => other.setAttribute("aria-pressed", String(other === button)));
         note.textContent = "Kept. It counts once a person accepts it.";
       } catch (error) {

@@ -75,7 +75,7 @@ function show(answer) {
   byId("reading").replaceChildren(...reading(answer));
   if (!answer.hits.length) return say(...nothing(answer.mode));
   const { total, encoder } = answer.seconds;
-  const took = `${milliseconds(total)} ms, ${milliseconds(encoder)} of them in the encoder`;
+  const took = `${milliseconds(total)} ms, ${milliseconds(encoder)} ms of it in the encoder`;
   say(`${answer.hits.length} ${answer.hits.length === 1 ? "passage" : "passages"} · ${answer.mode} · ${answer.release} · ${took}`);
   if (release !== undefined && release?.release !== answer.release) refreshRelease();
 }

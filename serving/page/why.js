@@ -1,13 +1,13 @@
-// The account of a hit: its docid, its score, the constraints of the query, and how each ranker liked it.
+// The account of a hit: its docid, its score, the constraints of the query, and its rank under each ranker.
 
 import { bar, element } from "./dom.js";
 
 const RANKERS = {
   passage_whole: "Words of the passage",
-  sentence_clause: "Words of its best sentence",
+  sentence_clause: "Words of a sentence",
   generative_whole: "Model",
-  generative_clause: "Model, on its clause",
-  dense: "Nearest body row",
+  generative_clause: "Model on a clause",
+  dense: "Encoder",
 };
 /** What the score of every mode but dense is. */
 export const SHARE =

@@ -29,7 +29,7 @@ log = logging.getLogger("bentoml.genret")
 router = APIRouter(route_class=Operation)
 _DETAIL = {
     "post": {
-        "waiting": "taken in; searchable after the next ingest. `genret watch` or `genret ui` runs it by itself.",
+        "waiting": "accepted; searchable after the next ingest, which `genret watch` or `genret ui` runs by itself",
         "searchable": "this worker answers with it",
         "superseded": "posted again since, under another ticket",
         "gone": "withdrawn since",

@@ -1,4 +1,4 @@
-"""POST /v1/feedback: a judgement is kept with its author and time, apart from what the gate asks.
+"""POST /v1/feedback: a judgment is kept with its author and time, apart from what the gate asks.
 
 It becomes a label, and so a question of the gate, only when a person accepts it (`genret label --from-feedback`).
 """
@@ -26,12 +26,12 @@ router = APIRouter(route_class=Operation)
     responses=refusals(404, 409),
 )
 async def keep(worker: Serving, caller: Judge, request: FeedbackRequest) -> dict[str, Any]:
-    """Keep a judgement of a document that the caller sees."""
+    """Keep a judgment of a document that the caller sees."""
     worker.writing()
     if not request.query.strip():
         raise Refusal(422, "refused", "the query is empty: send the query that was asked")
     check_size(worker.settings, request.query)
     await asyncio.to_thread(visible_document, worker.state(), caller, request.doc_id)
-    judgement = Judgment.now(request.query, request.doc_id, request.relevant, caller.name, request.request_id)
-    await worker.change(lambda at_most: add_feedback(worker.home.path, judgement, at_most))
+    judgment = Judgment.now(request.query, request.doc_id, request.relevant, caller.name, request.request_id)
+    await worker.change(lambda at_most: add_feedback(worker.home.path, judgment, at_most))
     return {"kept": True}

@@ -1,4 +1,4 @@
-"""/v1/releases, /v1/attributes and /v1/shadow: what there is to ask, to filter by and to compare."""
+"""/v1/releases, /v1/attributes and /v1/shadow: releases, attributes to filter by, comparison with the candidate."""
 
 import asyncio
 from typing import Any

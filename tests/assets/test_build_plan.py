@@ -20,7 +20,7 @@ def test_the_plan_names_where_the_training_starts_and_what_it_learns(
     folder.mkdir()
     (folder / "tram.md").write_text("# The tram\n\nA tram leaves for Oslo every hour.\n")
     runner.ingest(home, [str(folder)])
-    assert plan(home) == "Growing from r2: 1 new passage, at most 4 steps."
+    assert plan(home) == "Growing from r2: 1 fresh passage, at most 4 steps."
     assert (
         plan(home, consolidate=True)
         == "Training from genesis, at most 8 steps: a consolidation learns everything again."

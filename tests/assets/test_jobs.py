@@ -53,7 +53,7 @@ def test_an_update_makes_the_next_delta_and_leaves_what_is_still_written(home_co
             dg.AssetCheckKey(dg.AssetKey("champion"), "learned_in_time")
         )
         assert check is not None and isinstance(check.evaluation, dg.AssetCheckEvaluation)
-        assert check.evaluation.passed and check.evaluation.metadata["unlearned passages"].value == 1
+        assert check.evaluation.passed and check.evaluation.metadata["fresh passages"].value == 1
     (tmp_path / "more" / "tides.md").write_text("# The harb")
     (tmp_path / "more" / "half.md").write_text("Half of a sen")
     ended_well, failure, output = launched(home_copy, "update", settle_seconds=3600.0)

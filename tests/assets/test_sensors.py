@@ -203,9 +203,9 @@ def test_the_first_build_is_due_at_once_and_no_other_before_its_time(
 ) -> None:
     sensor_result = evaluated(ingested_home, instance)
     (request,) = sensor_result.run_requests or ()
-    assert request.run_config["ops"]["learn_what_is_pending"]["config"]["reason"] == "62 unlearned passages"
+    assert request.run_config["ops"]["learn_what_is_pending"]["config"]["reason"] == "62 fresh passages"
     again = evaluated(ingested_home, instance, sensor_result.cursor).skip_reason
-    assert again is not None and "62 passages not learned yet" in str(again)
+    assert again is not None and "62 fresh passages" in str(again)
     assert "every passage is learned" in str(evaluated(small_home, instance).skip_reason)
 
 

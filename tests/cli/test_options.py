@@ -44,10 +44,10 @@ def test_an_empty_query_is_refused() -> None:
 def test_a_wrong_setting_of_the_environment_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "genret.toml").write_text("")
     monkeypatch.setenv("GENRET_TRAINING__STEPS", "0")
-    with pytest.raises(GenretError, match=r"in the environment is wrong: training\.steps: .* Correct it\."):
+    with pytest.raises(GenretError, match=r"in the environment is wrong, correct it: training\.steps: "):
         open_home(tmp_path)
     monkeypatch.setenv("GENRET_SOURCES", "[")
-    with pytest.raises(GenretError, match="A setting in the environment is not JSON"):
+    with pytest.raises(GenretError, match="a setting in the environment is not JSON"):
         open_home(tmp_path)
 
 

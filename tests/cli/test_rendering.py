@@ -481,7 +481,7 @@ def test_erased_inputs_are_skipped_and_not_refused(capsys: pytest.CaptureFixture
         "2 inputs refused: 2 empty.",
     ]
     index.ingest({**summary, "quarantined": {"erased": 2}})
-    assert capsys.readouterr().out.splitlines()[2:] == ["2 inputs skipped, since they were erased."]
+    assert capsys.readouterr().out.splitlines()[2:] == ["2 inputs skipped, since their documents were erased."]
 
 
 def test_an_erased_input_is_shown_by_its_key_and_every_other_by_its_place(capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,7 +53,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("arguments", "message"),
     [
         (["ingest", "docs"], "Nothing was changed; run the same command again."),
-        (["build"], "Training goes on from its last checkpoint with the same command."),
+        (["build"], "The same command goes on with it."),
         (["bench", "beir"], "The same command goes on: encodings and finished trainings are kept."),
         (["promote", "r1"], "`genret releases` shows which release is champion now."),
         (["rollback"], "`genret releases` shows which release is champion now."),

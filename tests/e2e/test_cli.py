@@ -199,12 +199,12 @@ def test_a_release_of_another_version_says_so(home_copy: Path) -> None:
 def test_an_error_is_one_message_without_a_traceback(genret_process: Genret, tmp_path: Path) -> None:
     done = genret_process("search", "anything", home=tmp_path / "nowhere", code=1)
     assert done.stdout == ""
-    assert re.fullmatch(r"genret: There is no home at .*genret init.*\n", done.stderr)
+    assert re.fullmatch(r"genret: no home at .*genret init.*\n", done.stderr)
     assert genret_process("search", "x", "--filter", "team", home=tmp_path, code=2).stdout == ""
 
 
 def test_without_a_source_no_home_is_made(tmp_path: Path) -> None:
-    with pytest.raises(GenretError, match=r"There is no home at .*nowhere. Run `genret init`"):
+    with pytest.raises(GenretError, match=r"no home at .*nowhere: run `genret init`"):
         call("ingest", home=tmp_path / "nowhere")
     assert not (tmp_path / "nowhere").exists()
 

@@ -100,7 +100,7 @@ def test_a_typed_query_is_answered_with_what_it_was_found_by_marked(page: Page, 
     )
     expect(first.locator(".about")).to_contain_text("team Blue Team")
     expect(first.locator(".about code")).to_have_text(answer["hits"][0]["label"])
-    timed = re.compile(r"10 passages · \w+ · r2 · \d+ ms, \d+ of them in the encoder")
+    timed = re.compile(r"10 passages · \w+ · r2 · \d+ ms, \d+ ms of it in the encoder")
     expect(page.locator("#status")).to_contain_text(timed)
 
 
@@ -336,7 +336,7 @@ def test_no_answer_and_no_service_are_explained_in_words(page: Page) -> None:
     expect(page.locator("#status")).to_contain_text("The service cannot be reached.")
 
 
-def test_a_judgement_wants_a_token_and_is_kept(page: Page, service: Service) -> None:
+def test_a_judgment_wants_a_token_and_is_kept(page: Page, service: Service) -> None:
     ask(page, QUERY)
     page.get_by_label("Not relevant").nth(1).click()
     dialog = page.get_by_role("dialog", name="A token is needed")

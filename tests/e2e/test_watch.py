@@ -95,7 +95,7 @@ def test_once_takes_in_what_has_changed_learns_it_and_ends(
 @pytest.mark.parametrize(
     ("facts", "line"),
     [
-        ({"done": "failed", "error": "no source"}, "11:22:33 not taken in: no source"),
+        ({"done": "failed", "error": "no source"}, "11:22:33 ingest failed: no source"),
         ({"done": "learning", "passages": 3}, "11:22:33 learning 3 passages"),
         ({"done": "learned", "code": 0}, "11:22:33 learned"),
         (

@@ -21,7 +21,7 @@ def call(*arguments: str | Path) -> str:
 @pytest.mark.parametrize("command", ["status", "releases", "build"])
 def test_a_folder_of_something_else_is_no_home_and_stays_as_it_is(tmp_path: Path, command: str) -> None:
     (tmp_path / "a.md").write_text("A note.")
-    with pytest.raises(GenretError, match=r"no home at .* Run `genret init`"):
+    with pytest.raises(GenretError, match=r"no home at .* run `genret init`"):
         call(command, "--home", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["a.md"]
 
@@ -42,7 +42,7 @@ def test_what_the_system_refuses_is_reported_in_its_words_and_names_the_path(
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 1
-    assert capsys.readouterr().err == f"genret: The system refuses it: Not a directory ({tmp_path}/file/home)\n"
+    assert capsys.readouterr().err == f"genret: the system refused: Not a directory ({tmp_path}/file/home)\n"
 
 
 def test_a_backup_makes_its_folder_and_a_missing_one_is_named(ingested_home: Path, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_scoring_is_official_where_every_query_has_facts(
     assert len(benchmark.queries) == 2 and benchmark.official is official
 
 
-def test_a_file_of_judgements_without_a_header_loses_none(tmp_path: Path) -> None:
+def test_a_file_of_judgments_without_a_header_loses_none(tmp_path: Path) -> None:
     benchmark = read_benchmark(folder(tmp_path, query(1), "q1\td1\t1\nq1\td2\t1\n"))
     assert benchmark.queries[0].relevant == {"d1": 1, "d2": 1}
 
@@ -78,7 +78,7 @@ def test_a_broken_query_is_named_by_its_line(tmp_path: Path, line: str) -> None:
 
 
 @pytest.mark.parametrize("line", ["q1\td1", "q1", "q1\td1\tgood", "q1\td1\t0.5", "q1 d1 1", "q1\td1\t1\textra"])
-def test_a_broken_judgement_is_named_by_its_line(tmp_path: Path, line: str) -> None:
+def test_a_broken_judgment_is_named_by_its_line(tmp_path: Path, line: str) -> None:
     with pytest.raises(GenretError, match=r"qrels\.tsv, line 3: "):
         read_benchmark(folder(tmp_path, query(1), HEADER + f"q1\td1\t1\n{line}\n"))
 

@@ -19,7 +19,7 @@ def test_an_id_that_is_a_word_like_others_is_looked_for_where_ids_stand(ingested
     add_feedback(home.path, Judgment.now("what whistles", "kettle", True, "a test", None))
     traces = Traces(home, plan_erasure(home, "kettle"))
     by_id = [place.removesuffix(", by its id") for place in traces.search().left if place.endswith(", by its id")]
-    places = ["commits/delta-00000.places", str(posted), f"tickets/{ticket}.json", "labels", "judgements of users"]
+    places = ["commits/delta-00000.places", str(posted), f"tickets/{ticket}.json", "labels", "judgments of users"]
     assert not traces.by_name and by_id == places
 
 

@@ -30,7 +30,7 @@ Judge = Callable[[Model], Verdict]
 
 
 class RememberingEncoder(Encoder):
-    """Encodes each text once: every judgement here asks the same questions."""
+    """Encodes each text once: every judgment here asks the same questions."""
 
     def __init__(self, encoder: Encoder) -> None:
         super().__init__(encoder.base, encoder.tokenizer, encoder.limit)

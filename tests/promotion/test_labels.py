@@ -18,7 +18,7 @@ DOCUMENTS = {
 }
 
 
-def test_a_judgement_is_kept_once(tmp_path: Path) -> None:
+def test_a_judgment_is_kept_once(tmp_path: Path) -> None:
     assert read_labels(tmp_path) == []
     assert add_labels(tmp_path, [("how to brew", "tea"), ("how to brew", "tea"), ("größe", "cups")]) == 2
     assert add_labels(tmp_path, [("how to brew", "tea"), ("how to brew", "cups")]) == 1

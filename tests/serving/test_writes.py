@@ -34,7 +34,7 @@ def test_the_way_of_a_document(running: Service) -> None:
     ferry = {"id": "notes/tides.md", "title": "The harbour", "text": "The ferry waits for high tide before it leaves."}
     status, posted = running.call("POST", "/v1/documents", {**ferry, "metadata": {"team": "Blue Team"}}, secret)
     assert (status, posted["state"]) == (202, "waiting")
-    assert posted["detail"].startswith("taken in; searchable after the next ingest.")
+    assert posted["detail"].startswith("accepted; searchable after the next ingest, which `genret watch`")
     assert "`genret watch`" in posted["detail"] and "`genret ui`" in posted["detail"]
     assert running.call("GET", f"/v1/tickets/{posted['ticket']}")[1]["detail"] == posted["detail"]
     assert ticket(running, posted["ticket"]) == "waiting"

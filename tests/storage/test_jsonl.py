@@ -39,8 +39,8 @@ def test_only_a_line_feed_ends_a_line(tmp_path: Path) -> None:
     assert read_labels(tmp_path) == [(BREAKS[:-2], "tea")], "as JSON allows it, and without an end"
 
 
-def test_a_file_of_judgements_is_taken_as_json_has_it(tmp_path: Path) -> None:
-    home, file = tmp_path / "home", tmp_path / "judgements.jsonl"
+def test_a_file_of_judgments_is_taken_as_json_has_it(tmp_path: Path) -> None:
+    home, file = tmp_path / "home", tmp_path / "judgments.jsonl"
     record = record_path(home, "delta-00000")
     record.parent.mkdir(parents=True)
     record.write_text('{"posted": {}}')

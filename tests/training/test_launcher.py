@@ -71,7 +71,7 @@ def test_a_process_that_fails_is_reported_with_the_step_to_go_on_from(
 ) -> None:
     command_of(monkeypatch, "import sys; sys.stdin.readline(); sys.exit(3)")
     words = (
-        "stage sft ended with code 3, see its messages above; "
+        "stage sft failed with exit code 3, see its messages above: "
         "the same command goes on from its last checkpoint, after step 4,"
     )
     with pytest.raises(GenretError, match=words):

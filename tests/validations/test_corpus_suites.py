@@ -141,7 +141,7 @@ OF_PASSAGES: list[tuple[str, list[Passage], list[Occurrence] | None]] = [
     ("every passage occurs somewhere", PASSAGES, PLACES[:1]),
     ("every passage has at most 32 tokens", [FIRST, *cut(["Nine words are in it, and none too many."] * 4)], None),
     ("no passage has a sentence of more than 16 tokens", [FIRST, *cut(["word " * 16 + "word."])], None),
-    ("at most 20% of the passages occur in several places", PASSAGES, [*PLACES, replace(PLACES[0], ordinal=9)]),
+    ("at most 20 % of the passages occur in several places", PASSAGES, [*PLACES, replace(PLACES[0], ordinal=9)]),
 ]
 
 
@@ -189,7 +189,7 @@ OF_ATTRIBUTES: list[tuple[str, list[Mapping[str, str]], tuple[str, ...]]] = [
         (),
     ),
     ("no attribute that queries may name has a different value in every document", ATTRIBUTES, ("country",)),
-    ("every attribute is filled in at least 5% of the documents", [{"team": "Red"}, *({} for _ in range(20))], ()),
+    ("every attribute is filled in at least 5 % of the documents", [{"team": "Red"}, *({} for _ in range(20))], ()),
 ]
 
 
@@ -213,11 +213,15 @@ OF_DOCIDS: list[tuple[set[str], list[tuple[int, str, str, str]], list[str] | Non
     ({"every live passage has a docid"}, GIVEN, ["passage-1", "never-given", "nor-this"]),
     ({"no docid has moved to another passage"}, [(0, "another", *GIVEN[0][2:]), *GIVEN[1:]], None),
     (
-        {"the trie spells every docid", "docids count up from 0 without a gap"},
+        {"every docid can be generated: the trie has a path for it", "docids count up from 0 without a gap"},
         [*GIVEN, (2**31, "far", "far", "")],
         None,
     ),
-    ({"the trie spells every docid", "docids count up from 0 without a gap"}, [(-1, "low", "low", ""), *GIVEN], None),
+    (
+        {"every docid can be generated: the trie has a path for it", "docids count up from 0 without a gap"},
+        [(-1, "low", "low", ""), *GIVEN],
+        None,
+    ),
     (
         {"no label is empty", "every label consists of words joined by hyphens"},
         [*GIVEN[:-1], (9, LAST[1], "", "")],
@@ -227,7 +231,7 @@ OF_DOCIDS: list[tuple[set[str], list[tuple[int, str, str, str]], list[str] | Non
     ({"every label consists of words joined by hyphens"}, [*GIVEN[:-1], (9, LAST[1], "two words", "")], None),
     ({"every label has at most 100 characters"}, [*GIVEN[:-1], (9, LAST[1], "long-" * 20 + "long", "")], None),
     (
-        {"at most 20% of the labels differ from another only by a number"},
+        {"at most 20 % of the labels differ from another only by a number"},
         [*GIVEN[:-3], *((n, f"passage-{n}", f"{GIVEN[0][2]}-{n}", "") for n in (7, 8, 9))],
         None,
     ),

@@ -233,10 +233,10 @@ def test_a_result_that_an_earlier_version_stored_is_read_and_shown(tmp_path: Pat
     path.write_text(json.dumps(old))
     (result,) = results_of(tmp_path, "delta-00000")
     assert (result.at, result.figures, result.verdict) == (old["at"], {"documents": 5}, "warns")
-    assert result.warnings == ["documents asked about, of which 6 prove something (5 found)"]
+    assert result.warnings == ["documents asked about, of which 6 prove something (5 measured)"]
     assert data_checks(tmp_path)["suites"][0]["failing"][0]["observed"] == 5
     shown = Page(write_page(Home(tmp_path)).read_text()).words
-    assert "Checked 2025-01-02 03:04 UTC" in shown and "which 6 prove something: 5 found" in shown
+    assert "Checked 2025-01-02 03:04 UTC" in shown and "which 6 prove something: 5 measured" in shown
 
 
 def test_a_result_is_stored_without_what_nobody_reads(tmp_path: Path) -> None:

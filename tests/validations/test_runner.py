@@ -15,7 +15,7 @@ def test_what_was_counted_or_measured_is_said_in_words() -> None:
     assert outcome(1000, 1, None) == "1 of 1,000 rows fails" and outcome(1, 1, None) == "1 of 1 row fails"
     assert outcome(4000, 2000, None) == "2,000 of 4,000 rows fail"
     measured = [outcome(0, 0, value) for value in (5.0, 0.5, 0.99986, 0.0, 1.0)]
-    assert measured == ["5 found", "50% found", "99.99% found", "0 found", "1 found"]
+    assert measured == ["5 measured", "50 % measured", "99.99 % measured", "0 measured", "1 measured"]
 
 
 def test_a_finding_says_which_rows_fail() -> None:

@@ -103,8 +103,8 @@ def test_empty_tables_fail_where_something_must_be() -> None:
 MANY_CUPS = [replace(CUPS, text=f"handle of cup {number}") for number in range(20)]
 LEAK = "training queries ask for no held-out passage, all others only for those"
 HOPS = "every multi-hop query asks for two documents, every other for one passage"
-LENGTH = "at most 10% of the queries are too short or too long for their kind"
-LETTERS = "at most 10% of the queries are written in letters that are not Latin"
+LENGTH = "at most 10 % of the queries are too short or too long for their kind"
+LETTERS = "at most 10 % of the queries are written in letters that are not Latin"
 OF_QUERIES: list[tuple[str, list[SyntheticQuery]]] = [
     ("every query has words", [replace(CUPS, text=" ?! - ...")]),
     ("every query has at most 200 words", [*MANY_CUPS, replace(CUPS, text="a cup " * 101)]),
@@ -126,7 +126,7 @@ OF_QUERIES: list[tuple[str, list[SyntheticQuery]]] = [
     (LENGTH, [*MANY_CUPS, *(replace(CUPS, text=f"cup {number}") for number in range(4))]),
     (LENGTH, [*MANY_CUPS, *(replace(CUPS, text=f"cup {number} " * 21) for number in range(4))]),
     (LETTERS, [*MANY_CUPS, *(replace(CUPS, text=f"η λαβή του φλιτζανιού {number}") for number in range(4))]),
-    ("at least 80% of the queries are distinct", [CUPS] * 3),
+    ("at least 80 % of the queries are distinct", [CUPS] * 3),
     ("training queries ask for every passage that is to be learned", []),
 ]
 
@@ -152,7 +152,7 @@ def test_what_a_generator_may_do_now_and_then_is_tolerated() -> None:
 def test_what_no_training_query_asks_for_is_told_as_a_share() -> None:
     (finding,) = [finding for finding in of_queries([RED, WHOLE, HELD, BOTH]) if not finding.passed]
     assert not finding.critical and finding.observed == pytest.approx(2 / 3)
-    assert finding.message.endswith("(66.67% found)")
+    assert finding.message.endswith("(66.67 % measured)")
 
 
 OF_PAIRS: list[tuple[str, list[PreferencePair], np.ndarray]] = [
@@ -176,7 +176,7 @@ OF_PAIRS: list[tuple[str, list[PreferencePair], np.ndarray]] = [
         [PAIRS[1], replace(PAIRS[0], rank=-1)],
         APART,
     ),
-    ("at least 90% of the pairs occur only once", PAIRS * 2, APART),
+    ("at least 90 % of the pairs occur only once", PAIRS * 2, APART),
 ]
 
 
@@ -198,14 +198,14 @@ OF_EVALUATION: list[tuple[str, list[SyntheticQuery], Mapping[str, Any]]] = [
         TUNED,
     ),
     (
-        "at most 5% of the questions have the same words as a training query",
+        "at most 5 % of the questions have the same words as a training query",
         [replace(ASKED[0], text=f"{ASKED[-1].text.upper()}?")],
         TUNED,
     ),
     ("every score is a number from 0 to 1", [], {**TUNED, "mrr": {"hybrid": 0.5, "lexical": math.nan}}),
     ("every score is a number from 0 to 1", [], {**TUNED, "mrr": {"hybrid": 1.01}}),
     ("every fusion weight is a finite number", [], fusion_of(math.inf)),
-    ("at least 90% of the questions are distinct", [ASKED[-1]] * 2, TUNED),
+    ("at least 90 % of the questions are distinct", [ASKED[-1]] * 2, TUNED),
 ]
 
 

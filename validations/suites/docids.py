@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from genret_ops.identifiers.docids import FORGOTTEN
 from genret_ops.identifiers.trie import MAX_TOKEN, ROOT, Trie
+from genret_ops.text import percent
 from validations.runner import expect_no_fault, gx, suite_of, typed_frame
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def suite() -> "ExpectationSuite":
             expect.ExpectColumnValuesToBeUnique(column="passage_id", description="no passage has two docids"),
             expect_no_fault("passage_fault", "every live passage has a docid"),
             expect_no_fault("moved_fault", "no docid has moved to another passage"),
-            expect_no_fault("spelling_fault", "the trie spells every docid"),
+            expect_no_fault("spelling_fault", "every docid can be generated: the trie has a path for it"),
             expect.ExpectColumnValueLengthsToBeBetween(column="label", min_value=1, description="no label is empty"),
             expect.ExpectColumnValuesToBeUnique(column="label", description="every label is unique"),
             expect_no_fault("label_fault", "every label consists of words joined by hyphens", severity="warning"),
@@ -111,7 +112,7 @@ def suite() -> "ExpectationSuite":
                 min_value=1,
                 mostly=1 - _NUMBERED_SHARE,
                 severity="warning",
-                description=f"at most {_NUMBERED_SHARE:.0%} of the labels differ from another only by a number",
+                description=f"at most {percent(_NUMBERED_SHARE)} of the labels differ from another only by a number",
             ),
         ],
     )

@@ -10,6 +10,7 @@ import numpy as np
 from genret_ops.corpus.view import CorpusView
 from genret_ops.records import SyntheticQuery
 from genret_ops.synthesis.queries import MIN_GATE_DOCUMENTS
+from genret_ops.text import percent
 from validations.runner import expect_no_fault, gx, suite_of, typed_frame
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def suite() -> "ExpectationSuite":
                 value_set=[""],
                 mostly=1 - _SEEN_SHARE,
                 severity="warning",
-                description=f"at most {_SEEN_SHARE:.0%} of the questions have the same words as a training query",
+                description=f"at most {percent(_SEEN_SHARE)} of the questions have the same words as a training query",
             ),
             expect_no_fault("score_fault", "every score is a number from 0 to 1"),
             expect_no_fault("weight_fault", "every fusion weight is a finite number"),
@@ -116,7 +117,7 @@ def suite() -> "ExpectationSuite":
                 column="text",
                 min_value=_DISTINCT_SHARE,
                 severity="warning",
-                description=f"at least {_DISTINCT_SHARE:.0%} of the questions are distinct",
+                description=f"at least {percent(_DISTINCT_SHARE)} of the questions are distinct",
             ),
         ],
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from genret_ops.corpus.metadata import date_attributes, detectable, is_date, is_url, profile
 from genret_ops.records import Document
 from genret_ops.settings import RetrievalSettings
+from genret_ops.text import percent
 from validations.runner import expect_no_fault, gx, suite_of, typed_frame
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def suite() -> "ExpectationSuite":
                 column="filled",
                 min_value=_LEAST_FILLED,
                 severity="warning",
-                description=f"every attribute is filled in at least {_LEAST_FILLED:.0%} of the documents",
+                description=f"every attribute is filled in at least {percent(_LEAST_FILLED)} of the documents",
             ),
         ],
         may_be_empty="documents need no attributes",

@@ -8,6 +8,7 @@ import pyarrow as pa
 from genret_ops.corpus.view import lists, occurrences_of
 from genret_ops.records import text_hash
 from genret_ops.settings import CorpusSettings
+from genret_ops.text import percent
 from validations.runner import expect_no_fault, gx, suite_of, typed_frame
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def suite(settings: CorpusSettings) -> "ExpectationSuite":
                 max_value=1,
                 mostly=1 - _REPEATED_SHARE,
                 severity="warning",
-                description=f"at most {_REPEATED_SHARE:.0%} of the passages occur in several places",
+                description=f"at most {percent(_REPEATED_SHARE)} of the passages occur in several places",
             ),
         ],
     )

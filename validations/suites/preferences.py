@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from genret_ops.corpus.view import CorpusView
 from genret_ops.records import SyntheticQuery
+from genret_ops.text import percent
 from genret_ops.training.hard_negatives import DUPLICATE, TOP
 from validations.runner import expect_no_fault, gx, suite_of, typed_frame
 
@@ -88,7 +89,7 @@ def suite() -> "ExpectationSuite":
                 column="pair",
                 mostly=_SINGLE_SHARE,
                 severity="warning",
-                description=f"at least {_SINGLE_SHARE:.0%} of the pairs occur only once",
+                description=f"at least {percent(_SINGLE_SHARE)} of the pairs occur only once",
             ),
         ],
         may_be_empty="a model that ranks every right passage first leaves none to learn from",

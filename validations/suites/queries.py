@@ -12,7 +12,7 @@ from genret_ops.corpus.metadata import is_date
 from genret_ops.corpus.view import CorpusView
 from genret_ops.synthesis.extractive import KINDS
 from genret_ops.synthesis.queries import SPLITS
-from genret_ops.text import plural
+from genret_ops.text import percent, plural
 from validations.runner import expect_no_fault, gx, suite_of, typed_frame
 
 if TYPE_CHECKING:
@@ -216,20 +216,20 @@ def suite() -> "ExpectationSuite":
                 value_set=[""],
                 mostly=1 - _ODD_SHARE,
                 severity="warning",
-                description=f"at most {_ODD_SHARE:.0%} of the queries are too short or too long for their kind",
+                description=f"at most {percent(_ODD_SHARE)} of the queries are too short or too long for their kind",
             ),
             expect.ExpectColumnValuesToBeBetween(
                 column="letters",
                 min_value=_LATIN_LETTERS,
                 mostly=1 - _ODD_SHARE,
                 severity="warning",
-                description=f"at most {_ODD_SHARE:.0%} of the queries are written in letters that are not Latin",
+                description=f"at most {percent(_ODD_SHARE)} of the queries are written in letters that are not Latin",
             ),
             expect.ExpectColumnProportionOfUniqueValuesToBeBetween(
                 column="text",
                 min_value=_DISTINCT_SHARE,
                 severity="warning",
-                description=f"at least {_DISTINCT_SHARE:.0%} of the queries are distinct",
+                description=f"at least {percent(_DISTINCT_SHARE)} of the queries are distinct",
             ),
             expect.ExpectColumnMinToBeBetween(
                 column="covered",

@@ -26,7 +26,7 @@ def _event(event: Mapping[str, Any]) -> str:
         case "away":
             return unreached(event["unreached"])
         case "failed":
-            return f"not taken in: {event['error']}"
+            return f"ingest failed: {event['error']}"
         case "learning":
             return f"learning {plural(event['passages'], 'passage')}"
         case done if event["code"] == 0:

@@ -16,7 +16,7 @@ _RANKERS = {
 }
 """What ranked a hit, by its name in the JSON."""
 _ERASED = "erased"
-"""Why an input is not taken in, if its document was erased."""
+"""Why an input is skipped, if its document was erased."""
 _SHOWN = 5
 _SNIPPET = 320
 _SHORT = 80
@@ -32,7 +32,8 @@ def ingest(summary: Mapping[str, Any]) -> None:
     say(f"{plural(summary['documents'], 'document')}, {plural(summary['passages'], 'passage')}.")
     refused = dict(summary["quarantined"])
     if erased := refused.pop(_ERASED, 0):
-        say(f"{plural(erased, 'input')} skipped, since {'its document was' if erased == 1 else 'they were'} erased.")
+        documents = "its document was" if erased == 1 else "their documents were"
+        say(f"{plural(erased, 'input')} skipped, since {documents} erased.")
     if refused:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in refused.items())
         say((f"{plural(sum(refused.values()), 'input')} refused", "yellow"), f": {reasons}.")

@@ -159,9 +159,10 @@ def difference(summary: Mapping[str, Any]) -> None:
 def labels(summary: Mapping[str, Any]) -> None:
     """Judgements that were kept, and those on which people disagree."""
     say(f"{plural(summary['added'], 'new label')}, {summary['labels']:,} in all.")
-    say("The gate asks them of every release from now on.")
-    for judgement in summary.get("disputed", ()):
-        say(("Disputed, so not taken over", "yellow"), f": {judgement['query']} · {judgement['document']}")
+    if summary["labels"]:
+        say("The gate asks them of every release from now on.")
+    for judgment in summary.get("disputed", ()):
+        say(("Disputed, so not taken over", "yellow"), f": {judgment['query']} · {judgment['document']}")
 
 
 def backup(summary: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ def pack(summary: Mapping[str, Any]) -> None:
 def token_created(token: Mapping[str, Any]) -> None:
     """A new token with its secret."""
     console().print(token["token"], soft_wrap=True)
-    say(f"It may {token['scope']}, sees {_seen(token)} and ends {_end(token)}.")
+    say(f"Scope {token['scope']}. It sees {_seen(token)} and ends {_end(token)}.")
     say("Only a hash of it is kept, so it is not shown again.")
     if token["filters"]:
         say("From now on every request needs a token, from this machine too: genret token create NAME")
