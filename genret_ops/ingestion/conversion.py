@@ -9,7 +9,7 @@ import io
 import re
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -19,10 +19,7 @@ from xml.etree import ElementTree
 from genret_ops.ingestion.front_matter import as_title, first_heading, metadata_values
 from genret_ops.ingestion.text_encoding import InputRefused, clean, decode, refuse_on_error
 
-_SIGNATURES = {".html": b"", ".htm": b"", ".pdf": b"%PDF-", ".docx": b"PK"}
 _SIGNATURE_WITHIN = 1024
-CONVERTED_FORMATS = tuple(_SIGNATURES)
-"""The suffixes of the formats that this module reads."""
 _EXTRA_MISSING = "to read this format, run: pip install 'genret-ops[documents]'"
 
 _NEVER_CONTENT = ("script", "style", "template", "nav", "footer")
@@ -75,7 +72,7 @@ def missing_extra(form: str) -> str:
     Args:
         form: the format's suffix, such as `.pdf`.
     """
-    if form not in _SIGNATURES:
+    if form not in _FORMATS:
         return ""
     try:
         import markitdown  # noqa: F401
@@ -96,24 +93,17 @@ def convert(data: bytes, form: str) -> ConvertedFile:
     """
     if not data:
         raise InputRefused("empty", "the file has no bytes")
-    if _SIGNATURES[form] not in data[:_SIGNATURE_WITHIN]:
+    if _FORMATS[form].signature not in data[:_SIGNATURE_WITHIN]:
         raise InputRefused("unreadable", f"its first bytes are not those of a {form} file")
-    is_html = form in (".html", ".htm")
-    page = decode(data) if is_html else ""
     if missing := missing_extra(form):
         raise InputRefused("missing extra", missing)
-    if is_html:
-        return _convert_html(page)
-    text, attributes = _markdown(data, form), _properties(data, form)
-    declared = attributes.pop("title", "")
-    heading = first_heading(text, "md") if form == ".docx" else ""
-    return ConvertedFile(text, heading or declared, attributes)
+    return _FORMATS[form].read(data)
 
 
 def _markdown(data: bytes, form: str) -> str:
     from markitdown import FileConversionException, MissingDependencyException, StreamInfo
 
-    about = StreamInfo(extension=form, charset="utf-8" if form in (".html", ".htm") else None)
+    about = StreamInfo(extension=form, charset="utf-8" if form == ".html" else None)
     with refuse_on_error(), warnings.catch_warnings():
         _ignore_html_warnings()
         try:
@@ -129,11 +119,10 @@ def _markdown(data: bytes, form: str) -> str:
 @cache
 def _converter(form: str) -> Any:
     """A converter for one format alone: with all of them, a broken PDF may pass as plain text."""
-    from markitdown import MarkItDown
-    from markitdown.converters import DocxConverter, HtmlConverter, PdfConverter
+    from markitdown import MarkItDown, converters
 
     converter = MarkItDown(enable_builtins=False, enable_plugins=False)
-    converter.register_converter({".pdf": PdfConverter, ".docx": DocxConverter}.get(form, HtmlConverter)())
+    converter.register_converter(getattr(converters, _FORMATS[form].converter)())
     return converter
 
 
@@ -146,9 +135,11 @@ def _ignore_html_warnings() -> None:
     warnings.filterwarnings("ignore", message="HTML document is too deeply nested")
 
 
-def _convert_html(page: str) -> ConvertedFile:
+def _read_html(data: bytes) -> ConvertedFile:
+    """A page, without what is the same on every page of its site."""
     from bs4 import BeautifulSoup
 
+    page = decode(data)
     with refuse_on_error(), warnings.catch_warnings():
         _ignore_html_warnings()
         soup = BeautifulSoup(page, "html.parser")
@@ -222,11 +213,23 @@ def _declared_in_html(soup: Any) -> tuple[dict[str, str], str]:
     return metadata_values(declared), title or values.get("og:title", [""])[0]
 
 
-def _properties(data: bytes, form: str) -> dict[str, str]:
-    """What a DOCX or PDF file declares. No such property makes a file unreadable, however odd it is."""
-    read = {".docx": _docx_properties, ".pdf": _pdf_properties}[form]
+def _read_docx(data: bytes) -> ConvertedFile:
+    """A document, whose first heading is its title, else the title that it declares."""
+    text, attributes = _markdown(data, ".docx"), _declared(_docx_properties, data)
+    declared = attributes.pop("title", "")
+    return ConvertedFile(text, first_heading(text, "md") or declared, attributes)
+
+
+def _read_pdf(data: bytes) -> ConvertedFile:
+    """A document with the title that it declares: a PDF's text has no headings."""
+    text, attributes = _markdown(data, ".pdf"), _declared(_pdf_properties, data)
+    return ConvertedFile(text, attributes.pop("title", ""), attributes)
+
+
+def _declared(properties: Callable[[bytes], Mapping[str, str]], data: bytes) -> dict[str, str]:
+    """What a file declares. No such property makes a file unreadable, however odd it is."""
     with suppress(Exception):
-        return metadata_values(read(data))
+        return metadata_values(properties(data))
     return {}
 
 
@@ -272,3 +275,29 @@ def _pdf_information(data: bytes) -> Iterator[tuple[str, str]]:
 
 def _one_line(text: str) -> str:
     return " ".join(clean(text).split())
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """A format that is converted.
+
+    Attributes:
+        signature: what its first bytes hold.
+        converter: name of markitdown's converter.
+        read: from a file's bytes to its text, title and attributes.
+    """
+
+    signature: bytes
+    converter: str
+    read: Callable[[bytes], ConvertedFile]
+
+
+_HTML = _Format(b"", "HtmlConverter", _read_html)
+_FORMATS: Mapping[str, _Format] = {
+    ".html": _HTML,
+    ".htm": _HTML,
+    ".pdf": _Format(b"%PDF-", "PdfConverter", _read_pdf),
+    ".docx": _Format(b"PK", "DocxConverter", _read_docx),
+}
+CONVERTED_FORMATS = tuple(_FORMATS)
+"""The suffixes of the formats that this module reads."""
