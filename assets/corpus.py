@@ -66,7 +66,7 @@ def delta(context: dg.AssetExecutionContext, home: StageResource) -> dg.Material
     last = store.newest()
     before = last.snapshot if last else None
     difference = between(store, before, tables_of(context, "snapshot")["documents"])
-    changes = {kind: getattr(difference, kind) for kind in ("added", "changed", "removed", "redescribed")}
+    changes = difference.by_kind
     erased = Erased.of(home.home.path).times
     shown = {kind: [doc_id for doc_id in ids if document_key(doc_id) not in erased] for kind, ids in changes.items()}
     samples = [(kind, len(ids), ", ".join(shown[kind][:5])) for kind, ids in changes.items()]
@@ -196,6 +196,7 @@ def _commit(
     forgets: bool,
 ) -> None:
     """Write the record that makes the snapshot exist; `forgets` says that earlier word statistics may not be used."""
+    from genret_ops.corpus.delta import CHANGE_KINDS
     from genret_ops.corpus.view import CorpusView
     from genret_ops.ingestion.inbox import postings
     from genret_ops.ingestion.sources import cut_settings
@@ -217,7 +218,7 @@ def _commit(
         passages=int(head.live.sum()),
         docids=len(head),
         reasons=dict(Counter(refused["reason"].to_pylist()).most_common()),
-        changes={kind: changes[kind] for kind in ("added", "changed", "removed", "redescribed")},
+        changes={kind: changes[kind] for kind in CHANGE_KINDS},
     )
     hashes = {document.doc_id: document.metadata_hash for document in head.documents.values()}
     store.commit(record, head.places(), hashes)

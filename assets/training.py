@@ -103,7 +103,7 @@ def sft_adapter(context: dg.AssetExecutionContext, home: StageResource) -> dg.Ma
         home.settings,
         Rows.load(work / "genesis"),
         read_queries(home.home.store, delta, version),
-        {passage.passage_id: docid for docid, passage in enumerate(head.passages)},
+        head.docid_of,
         np.load(work / "neighbours.npy"),
         membership(head),
         home.parent_folder,

@@ -18,6 +18,7 @@ from genret_ops.evaluation.reports.benchmark_report import write_json, write_rep
 from genret_ops.modeling.docid_head import RowScorer
 from genret_ops.modeling.embeddings import PassageInput, encode_rows
 from genret_ops.modeling.encoder import Encoder, encoder_hash
+from genret_ops.progress import Progress
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import Release
@@ -26,7 +27,7 @@ from genret_ops.storage.encoding_cache import EncodingCache
 from genret_ops.storage.files import file_hash
 from genret_ops.training.dataset import passage_encoder, passage_inputs
 
-Progress = Callable[[str, int, int], None]
+BenchmarkProgress = Callable[[str, int, int], None]
 """Called with (what is being done, how much is done, how much there is)."""
 _TIMED_QUERIES = 50
 _FOLLOWED = ("bm25_metadata", "hybrid_without_model", "generative", "hybrid")
@@ -38,7 +39,7 @@ def measure(
     benchmark: Benchmark,
     settings: Settings,
     build_seconds: float,
-    progress: Progress,
+    progress: BenchmarkProgress,
     dense: bool,
 ) -> dict[str, Any]:
     """Measure a release on a benchmark.
@@ -90,9 +91,7 @@ def measure(
     return result
 
 
-def measure_arrived(
-    home: Home, release: Release, benchmark: Benchmark, progress: Callable[[int, int], None]
-) -> PerQuery:
+def measure_arrived(home: Home, release: Release, benchmark: Benchmark, progress: Progress) -> PerQuery:
     """Scores by system and query of the systems that are compared while a corpus grows."""
     _, retriever = open_release(home, release.number)
     systems = Baselines(retriever.index, retriever.model, None, None, _FOLLOWED)
@@ -105,9 +104,7 @@ def report_path(home: Path, benchmark: Benchmark, settings: Settings) -> Path:
     return home / "bench" / f"{benchmark.name}-seed{settings.training.seed}-steps{settings.training.steps}.html"
 
 
-def _whole_passages(
-    home: Path, settings: Settings, head: CorpusView, progress: Callable[[int, int], None]
-) -> np.ndarray:
+def _whole_passages(home: Path, settings: Settings, head: CorpusView, progress: Progress) -> np.ndarray:
     """Unit vectors of all passages, shape (docids, dimension): heading and body in one pass of the untrained encoder.
 
     They are cached apart from the rows, whose texts are sentences.
@@ -119,9 +116,7 @@ def _whole_passages(
     return np.asarray(rows.vectors[rows.starts[:-1]], dtype=np.float32)
 
 
-def _adapted(
-    home: Path, release: Release, settings: Settings, head: CorpusView, progress: Callable[[int, int], None]
-) -> RowScorer:
+def _adapted(home: Path, release: Release, settings: Settings, head: CorpusView, progress: Progress) -> RowScorer:
     """Rows as the trained encoder writes them: the same passages, encoded again with the adapter."""
     adapter = release.folder / "adapter"
     encoder = passage_encoder(settings)

@@ -44,6 +44,8 @@ def status(home: "Home") -> dict[str, Any]:
     Raises:
         BrokenRelease: the champion's files are gone.
     """
+    from genret_ops.corpus.visibility import withdrawn
+
     records = [home.store.committed(name) for name in home.store.snapshots()]
     newest = records[-1] if records else None
     champion = home.registry.champion()
@@ -59,6 +61,7 @@ def status(home: "Home") -> dict[str, Any]:
         "unlearned": _unlearned(home) if newest else None,
         "deltas": [{"name": record.snapshot, **record.changes} for record in records],
         "quarantine": _quarantine(home.store, newest),
+        "withdrawn": sorted(withdrawn(home.path)),
         "champion": {"release": champion.name, "delta": champion.delta} if champion else None,
         "next": _next_command(home, newest, champion, passages - learned),
     }

@@ -16,8 +16,8 @@ from serving.worker import Worker
 _ROUTERS = (search.router, documents.router, feedback.router, releases.router, lineage.router)
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY")
 _WORDS = {
-    404: ("no_such_path", "there is nothing here: see /docs.json"),
-    405: ("method", "this path takes other methods: see /docs.json"),
+    404: ("no_such_path", "there is nothing here: see /docs"),
+    405: ("method", "this path takes other methods: see /docs"),
 }
 
 

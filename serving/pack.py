@@ -25,11 +25,10 @@ from genret_ops.registry.store import CHAMPION
 from genret_ops.retrieval.artifacts import load_model, read_search
 from genret_ops.retrieval.index_cache import read_index
 from genret_ops.retrieval.retriever import Retriever
-from genret_ops.settings import SETTINGS_FILE, RetrievalSettings, Settings
-from genret_ops.storage.home import HEAD_FORMAT
+from genret_ops.settings import SETTINGS_FILE, Settings
+from genret_ops.storage.home import HEAD_FORMAT, PACKED
 from serving.state import State
 
-PACK = "pack.json"
 _BENTO = "bentofile.yaml"
 _LIBRARIES = (
     *("bentoml", "bm25s", "charset-normalizer", "fastapi", "numpy", "prometheus-client", "pyarrow", "pydantic"),
@@ -72,7 +71,7 @@ def pack(home: Home, folder: Path) -> dict[str, Any]:
     (building / _PLACES).write_text(json.dumps({"held": sorted(live), "described": dict(live.described)}))
     packed = {"release": f"r{release.number}", "content_hash": release.content_hash, "delta": release.delta}
     listed = [row for row in summaries.releases(home.registry) if row["release"] == packed["release"]]
-    (building / PACK).write_text(json.dumps({**packed, "listed": listed, "head_format": HEAD_FORMAT}))
+    (building / PACKED).write_text(json.dumps({**packed, "listed": listed, "head_format": HEAD_FORMAT}))
     building.rename(folder)
     return {"folder": str(folder), **packed}
 
@@ -90,7 +89,7 @@ class PackSource:
     folder: Path
 
     def _packed(self) -> Mapping[str, Any]:
-        return dict(json.loads((self.folder / PACK).read_text()))
+        return dict(json.loads((self.folder / PACKED).read_text()))
 
     def champion(self) -> int | None:
         return int(self._packed()["release"].removeprefix("r"))
@@ -105,7 +104,7 @@ class PackSource:
                 "it was packed by another version of genret-ops: serve it with the software in it, or pack it again"
             )
         check(release, packed["content_hash"])
-        settings = RetrievalSettings(**read_search(release).retrieval)
+        settings = read_search(release).retrieval_settings
         model = load_model(release, str(self.folder / _ENCODER))
         places = json.loads((self.folder / _PLACES).read_text())
         live = Visibility(frozenset(map(tuple, places["held"])), places["described"])

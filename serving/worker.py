@@ -11,13 +11,14 @@ from genret_ops.errors import HomeBusy
 from genret_ops.ingestion.inbox import Inbox
 from genret_ops.registry.home import Home
 from genret_ops.retrieval.retriever import Answer, Search
+from genret_ops.storage.home import PACKED
 from serving.auth.access import Access
 from serving.auth.tokens import Tokens
 from serving.batching import Batcher
 from serving.errors import Refusal
 from serving.follower import Follower
 from serving.metrics import Metrics
-from serving.pack import PACK, PackSource
+from serving.pack import PackSource
 from serving.shadow import Shadow
 from serving.state import HomeSource, Source, State
 
@@ -42,7 +43,7 @@ class Worker:
     def __init__(self, path: Path) -> None:
         self.home = Home(path)
         self.settings = self.home.settings.serving
-        self.packed = (path / PACK).exists()
+        self.packed = (path / PACKED).exists()
         self.source: Source = PackSource(path) if self.packed else HomeSource(self.home)
         self.inbox = Inbox(self.home)
         self.metrics = Metrics()

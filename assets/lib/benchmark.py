@@ -8,7 +8,7 @@ from assets.lib import runner
 from genret_ops.corpus.view import CorpusView
 from genret_ops.evaluation.datasets import Benchmark
 from genret_ops.registry.home import Home
-from genret_ops.release_benchmark import Progress, measure, report_path
+from genret_ops.release_benchmark import BenchmarkProgress, measure, report_path
 from genret_ops.settings import Settings
 from genret_ops.storage.files import write_atomically
 from genret_ops.storage.home import make_home
@@ -24,7 +24,7 @@ def bench(
     budget_minutes: float | None,
     seed: int | None,
     dense: bool,
-    progress: Progress,
+    progress: BenchmarkProgress,
 ) -> tuple[dict[str, Any], Path]:
     """Build the benchmark's home at `path` if needed, and measure every system; returns (result, report's path).
 

@@ -21,7 +21,7 @@ from genret_ops.evaluation.reports.continual_report import write_page
 from genret_ops.records import canonical_json, text_hash
 from genret_ops.registry.home import Home
 from genret_ops.registry.store import Release
-from genret_ops.release_benchmark import Progress, measure_arrived
+from genret_ops.release_benchmark import BenchmarkProgress, measure_arrived
 from genret_ops.settings import SETTINGS_FILE, Settings
 from genret_ops.storage.encoding_cache import ENCODINGS
 from genret_ops.storage.files import write_atomically
@@ -40,7 +40,7 @@ def replay(
     order: tuple[str, float, int],
     steps: int | None,
     seed: int | None,
-    progress: Progress,
+    progress: BenchmarkProgress,
 ) -> tuple[dict[str, Any], Path]:
     """Make the cells that are missing under the folder `path`; returns (result, its page).
 
@@ -87,7 +87,7 @@ def cell_of(
     delta: int,
     strategy: str,
     settings: Settings,
-    progress: Progress,
+    progress: BenchmarkProgress,
 ) -> Mapping[str, Any]:
     """What `strategy` reaches in the home at `path` once delta number `delta` is in; a stored cell is read.
 

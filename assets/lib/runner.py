@@ -234,7 +234,8 @@ def rollback(home: Home, reason: str) -> Release:
         if (before := rollback_target(home.registry)) is None:
             raise GenretError(
                 f"no earlier model is left to go back to from {champion.name}: every champion before it has the "
-                "same model, or no files any more; `genret promote` brings another release forward"
+                "same model, or no files any more. A rollback changes the model and no document: to undo an ingest, "
+                "put the files back and ingest again"
             )
         return _promote(home, before, reason, f"it answered before: {reason}")
 

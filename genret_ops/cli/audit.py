@@ -127,7 +127,10 @@ def audit(
     elif document is not None:
         from genret_ops.lineage.history import document_history
 
-        print_result(document_history(opened, document), as_json, render.document)
+        history = document_history(opened, document)
+        print_result(history, as_json, render.document)
+        if history["now"] == "not known":
+            raise typer.Exit(1)
     else:
         report = summaries.audit(opened.registry, verify)
         print_result(report, as_json, render.problems)

@@ -41,7 +41,11 @@ def _fault(message: str) -> str:
         "'fast' is not one of 'hybrid', 'dense'"
         >>> _fault("Input should be a valid integer, unable to parse string as an integer")
         'Input should be a valid integer'
+        >>> _fault("Extra inputs are not permitted")
+        'there is no such setting'
     """
+    if message == "Extra inputs are not permitted":
+        return "there is no such setting"
     return message.removeprefix("Value error, ").partition(", unable to parse")[0]
 
 

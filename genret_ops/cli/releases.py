@@ -153,8 +153,8 @@ def backup(
 
     with when_stopped("No backup was written."), working("writing"):
         kept = backups.backup(open_home(home), file.absolute())
-    summary = {"file": str(file), "snapshots": len(kept["snapshots"]), "releases": kept["releases"]}
-    print_result(summary, as_json, render.backup)
+    facts = {"snapshots": len(kept["snapshots"]), "releases": kept["releases"], "bytes": file.stat().st_size}
+    print_result({"file": str(file), **facts}, as_json, render.backup)
 
 
 @app.command(epilog=examples("genret restore notes-2026-11.tar --home notes-again"))
@@ -172,7 +172,7 @@ def restore(
     with when_stopped(f"There is no home at {path} yet."), working("reading"):
         kept = backups.restore(file, path)
     summary = {"file": str(path), "snapshots": len(kept["snapshots"]), "releases": kept["releases"]}
-    print_result(summary, as_json, render.backup)
+    print_result(summary, as_json, render.restored)
 
 
 def _change_champion(home: Path, needed: str, change: Callable[[Any, "Home"], Any], as_json: bool) -> None:
@@ -182,9 +182,15 @@ def _change_champion(home: Path, needed: str, change: Callable[[Any, "Home"], An
     from genret_ops.cli.render.terminal import working
 
     opened = open_home(home)
-    opened.registry.release(needed)  # says what to do if there is none, before slow imports
+    requested = opened.registry.release(needed)  # says what to do if there is none, before slow imports
+    before = opened.registry.champion()
     with when_stopped("`genret releases` shows which release is champion now."):
         with working("starting"):
             from assets.lib import runner
         champion = change(runner, opened)
-    print_result(summaries.release(opened.registry, champion), as_json, render.promotion)
+    unchanged = before is not None and before.number == champion.number
+    print_result(
+        summaries.release(opened.registry, champion),
+        as_json,
+        lambda summary: render.promotion(summary, requested.name, unchanged),
+    )

@@ -30,7 +30,7 @@ def serve(
 ) -> None:
     """Answer over HTTP: search, documents, releases. Follows the champion; /docs describes every endpoint.
 
-    The group serving of genret.toml has the defaults.
+    The group serving of genret.toml has the defaults: this machine alone, port 8000, one process.
     """
     opened = open_home(home)
     options = {"host": host, "port": port, "workers": workers, "shadow": shadow}

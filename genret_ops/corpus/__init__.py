@@ -1,1 +1,1 @@
-"""From the user's sources to passages: readers, snapshot and delta, cuts, metadata."""
+"""Snapshots and deltas of documents, the passages cut from them, and what may be seen of them."""

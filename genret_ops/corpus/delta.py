@@ -13,6 +13,8 @@ from genret_ops.storage.commits import delta_number
 from genret_ops.storage.tables import TableStore
 from genret_ops.text import plural
 
+CHANGE_KINDS = ("added", "changed", "removed", "redescribed")
+
 
 @dataclass(frozen=True, slots=True)
 class Delta:
@@ -33,6 +35,11 @@ class Delta:
         return not (self.added or self.changed or self.removed or self.redescribed)
 
     @property
+    def by_kind(self) -> dict[str, tuple[str, ...]]:
+        """The document ids of each kind of change."""
+        return {kind: getattr(self, kind) for kind in CHANGE_KINDS}
+
+    @property
     def text(self) -> str:
         """How much has changed, in words.
 
@@ -40,7 +47,7 @@ class Delta:
             >>> Delta(added=("a.md", "b.md"), removed=("c.md",)).text
             '2 documents added, 1 removed'
         """
-        counts = [(kind, len(getattr(self, kind))) for kind in ("added", "changed", "removed", "redescribed")]
+        counts = [(kind, len(ids)) for kind, ids in self.by_kind.items()]
         (kind, count), *others = [pair for pair in counts if pair[1]] or [("changed", 0)]
         return ", ".join([f"{plural(count, 'document')} {kind}", *(f"{count} {kind}" for kind, count in others)])
 

@@ -87,6 +87,11 @@ class CorpusView:
         """The docid of each passage, by passage id, live or not."""
         return {passage.passage_id: docid for docid, passage in enumerate(self.passages)}
 
+    @cached_property
+    def live_docid_of(self) -> Mapping[str, int]:
+        """The docid of each live passage, by passage id."""
+        return {passage_id: docid for passage_id, docid in self.docid_of.items() if self.live[docid]}
+
     @property
     def documents(self) -> Mapping[str, Document]:
         """Every document of the snapshot by id, those without passages too."""

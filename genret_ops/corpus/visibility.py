@@ -15,7 +15,7 @@ from pathlib import Path
 
 from genret_ops.corpus.erased import document_key
 from genret_ops.storage.commits import newest_snapshot, places_path, read_record
-from genret_ops.storage.files import write_atomically
+from genret_ops.storage.files import stamp, write_atomically
 from genret_ops.storage.home import HomeFolder
 
 WITHDRAWN = "withdrawn.json"
@@ -53,13 +53,11 @@ class VisibilityReader:
     def __call__(self) -> Visibility:
         """Every live place; the same object as long as nothing changes."""
         newest = newest_snapshot(self._home)
-        by_hand = self._home / WITHDRAWN
-        state = by_hand.stat() if by_hand.exists() else None
-        stamp = (newest, (state.st_mtime_ns, state.st_ino, state.st_size) if state else ())
+        state = newest, stamp(self._home / WITHDRAWN)
         known, places = self._known
-        if stamp != known:
+        if state != known:
             places = _places(self._home, newest)
-            self._known = (stamp, places)
+            self._known = (state, places)
         return places
 
 

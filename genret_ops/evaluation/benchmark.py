@@ -6,7 +6,7 @@ The result is the JSON of `genret bench`; the scores of each query are written b
 import json
 import resource
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from genret_ops.evaluation.baselines import Baselines
 from genret_ops.evaluation.datasets import Benchmark, BenchQuery
 from genret_ops.evaluation.metrics import mean, official_multihop, roll_up, textbook
 from genret_ops.evaluation.significance import paired_by_metric
+from genret_ops.progress import Progress, silent
 from genret_ops.retrieval.retriever import Retriever
 from genret_ops.storage.files import write_atomically
 
@@ -28,7 +29,7 @@ def evaluate(
     benchmark: Benchmark,
     head: CorpusView,
     systems: Baselines,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> tuple[PerQuery, PerQuery]:
     """Run every system on every query.
 

@@ -20,7 +20,6 @@ from genret_ops.registry.store import Release
 from genret_ops.storage.commits import delta_number
 from genret_ops.storage.tables import TableStore
 
-_CHANGES = ("added", "changed", "removed", "redescribed")
 _STATES = {
     "live": "the newest snapshot holds it, and searches may return it",
     "withdrawn": "somebody withdrew it, so no search returns it",
@@ -116,7 +115,7 @@ def _changed_documents(store: TableStore, record: SnapshotRecord) -> dict[str, l
     if record.snapshot not in kept or (before is not None and before not in kept):
         return None
     delta = between(store, before, record.tables["documents"])
-    return {kind: list(getattr(delta, kind)) for kind in _CHANGES}
+    return {kind: list(ids) for kind, ids in delta.by_kind.items()}
 
 
 def _rollbacks(trail: Sequence[Event], releases: Sequence[Release]) -> Iterator[int]:

@@ -13,7 +13,6 @@ from genret_ops.registry.loading import model_on
 from genret_ops.registry.store import Release
 from genret_ops.retrieval.artifacts import read_search
 from genret_ops.retrieval.index_cache import open_index
-from genret_ops.settings import RetrievalSettings
 
 _SHOWN = 20
 
@@ -32,7 +31,7 @@ def difference(home: Home, old: Release, new: Release, queries: Sequence[Synthet
         first ten.
     """
     changes = diff(*(read_documents(home.store, release.head.tables["documents"]) for release in (old, new)))
-    index = open_index(home, new.head, RetrievalSettings(**read_search(new.folder).retrieval))
+    index = open_index(home, new.head, read_search(new.folder).retrieval_settings)
     labelled = label_questions(index.head, read_labels(home.path))
     compared = labelled + questions(index.head, queries, home.settings.gate.questions)
     scores = list[list[float]]()
@@ -48,7 +47,7 @@ def difference(home: Home, old: Release, new: Release, queries: Sequence[Synthet
     return {
         "from": old.name,
         "to": new.name,
-        "documents": {kind: list(getattr(changes, kind)) for kind in ("added", "changed", "removed", "redescribed")},
+        "documents": {kind: list(ids) for kind, ids in changes.by_kind.items()},
         "questions": len(compared),
         "MRR@10": [sum(values) / len(values) if values else None for values in scores],
         "gained": {"count": len(gained), "queries": gained[:_SHOWN]},

@@ -20,12 +20,12 @@ from genret_ops.registry.ancestry import reference
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import model_on, release_index
 from genret_ops.registry.store import Registry, Release
-from genret_ops.registry.verdict import Criterion, Verdict
+from genret_ops.registry.verdict import REFERENCE, Criterion, Verdict, criterion_name
 from genret_ops.retrieval.artifacts import Model, load_model, read_search
 from genret_ops.retrieval.index import Index
 from genret_ops.retrieval.index_cache import open_index
 from genret_ops.retrieval.retriever import Retriever
-from genret_ops.settings import GateSettings, RetrievalSettings
+from genret_ops.settings import GateSettings
 from genret_ops.synthesis.queries import MIN_GATE_DOCUMENTS
 from genret_ops.text import plural
 
@@ -60,17 +60,17 @@ def judge_release(home: Home, release: Release, settings: GateSettings) -> Verdi
     if (champion := registry.champion()) is not None:
         compared["champion"] = champion
     if (first := reference(registry, release.number)).number != release.number:
-        compared["reference"] = first
+        compared[REFERENCE] = first
     opponents, broken = dict[str, Opponent](), list[Criterion]()
     for name, other in compared.items():
         try:
             registry.verify(other)
-            other_settings = RetrievalSettings(**read_search(other.folder).retrieval)
+            other_settings = read_search(other.folder).retrieval_settings
             other_index = open_index(home, release.head, other_settings, index)
             opponents[name] = other_index, model_on(home.path, other, other_index.head)
         except (BrokenRelease, ReleaseRetired) as error:  # it cannot answer, so there is nothing to compare
             detail = f"not compared: {error}"
-            broken.append(Criterion(f"answers against the {name}", 0.0, 0.0, True, detail, compared=False))
+            broken.append(Criterion(criterion_name("answers", name), 0.0, 0.0, True, detail, compared=False))
     labelled = label_questions(index.head, read_labels(home.path))
     heldout = questions(index.head, heldout_queries(home.store, release), settings.questions)
     model = load_model(release.folder)
@@ -93,7 +93,7 @@ def judge_patch(index: Index, release: Release, since: int = 0) -> Verdict:
     newest = [docid for docid in unlearned if docid >= since]
     tried = newest if len(newest) >= _PATCH_FEWEST else unlearned
     value = reachable(index, model, _PATCH_SAMPLE, tried)
-    detail = "share of fresh passages that generation finds by their longest sentence"
+    detail = "share of fresh passages that the model alone finds by their longest sentence"
     compared = value >= _PATCH_REACHED or len(tried) >= _PATCH_FEWEST
     if not compared:
         detail += f", not compared: {plural(len(tried), 'passage')} cannot prove anything, and words find them"
@@ -155,9 +155,8 @@ def _reachable(index: Index, model: Model, opponents: Mapping[str, Opponent], se
     value = reachable(index, model, settings.reached_sample)
     best = max((reachable(index, other, settings.reached_sample) for _, other in opponents.values()), default=1.0)
     bound = min(settings.reached, best - settings.tolerance)
-    return Criterion(
-        "reachable", value, bound, value >= bound, "share of passages that generation finds by their longest sentence"
-    )
+    detail = "share of passages that the model alone finds by their longest sentence"
+    return Criterion("reachable", value, bound, value >= bound, detail)
 
 
 def _worth_its_cost(ours: Mapping[str, np.ndarray], mode: str, questions: Sequence[Question]) -> Criterion:
@@ -196,12 +195,11 @@ def _not_worse(
     positions: list[int] = np.flatnonzero(chosen).tolist()
     details = {
         "answers": "MRR@10 of the served mode",
-        "memory": f"MRR@10 of generation on what the {opponent} had learned",
+        "memory": f"MRR@10 of the model alone on what the {opponent} had learned",
     }
     ours, theirs = scores[0][positions], scores[1][positions]
     compared = [questions[position] for position in positions]
-    title = f"{name} against the {opponent}"
-    return _difference(title, details[name], ours, theirs, compared, settings.tolerance)
+    return _difference(criterion_name(name, opponent), details[name], ours, theirs, compared, settings.tolerance)
 
 
 def _difference(

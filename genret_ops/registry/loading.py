@@ -16,7 +16,7 @@ from genret_ops.retrieval.artifacts import Model, load_model, read_search
 from genret_ops.retrieval.index import Index
 from genret_ops.retrieval.index_cache import open_index
 from genret_ops.retrieval.retriever import Retriever
-from genret_ops.settings import RetrievalSettings
+from genret_ops.storage.home import PACKED
 from genret_ops.training.dataset import genesis_rows
 
 
@@ -38,8 +38,7 @@ def open_release(home: Home, name: str | int = "champion", beside: Index | None 
         'shutil.copytree'
     """
     if not home.registry.releases():
-        todo = "`genret build`" if home.store.snapshots() else "`genret ingest SOURCE`, then `genret build`"
-        raise NothingToSearch(f"{home.path} holds no release yet: run {todo}")
+        raise NothingToSearch(_nothing_to_search(home))
     release = home.registry.release(name)
     home.registry.verify(release)
     index = release_index(home, release, beside)
@@ -48,9 +47,19 @@ def open_release(home: Home, name: str | int = "champion", beside: Index | None 
     return release, Retriever(index, load_model(release.folder), VisibilityReader(home.path))
 
 
+def _nothing_to_search(home: Home) -> str:
+    """Why nothing can be searched in a home without a release, and what to do."""
+    if (home.path / PACKED).exists():
+        return f"{home.path} is a packed release: run `genret serve --home {home.path}`"
+    if home.is_locked("training"):
+        return f"{home.path} holds no release yet: wait until the build that is under way ends"
+    todo = "`genret build`" if home.store.snapshots() else "`genret ingest SOURCE`, then `genret build`"
+    return f"{home.path} holds no release yet: run {todo}"
+
+
 def release_index(home: Home, release: Release, beside: Index | None = None) -> Index:
     """The index of a release's corpus head under the retrieval settings that the release fixes."""
-    settings = RetrievalSettings(**read_search(release.folder).retrieval)
+    settings = read_search(release.folder).retrieval_settings
     return open_index(home, release.head, settings, beside)
 
 

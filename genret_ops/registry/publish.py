@@ -82,17 +82,17 @@ def publish(
         retrieval=settings.retrieval.model_dump(mode="json"),
     )
     write_model(job.folder / "rpo", staging, rows, [passage.passage_id for passage in head.passages], search)
-    package = Path(__file__).parents[1]
+    package, losses = Path(__file__).parents[1], {stage: job.losses(stage) for stage in ("sft", "rpo")}
     manifest = Manifest(
         head=record,
         settings=settings.model_dump(mode="json"),
         settings_hash=settings.hash(),
         seeds={"training": settings.training.seed},
-        steps={"sft": job.sft_steps, "rpo": job.rpo_steps},
+        steps={stage: len(loss) for stage, loss in losses.items()},
         trained_on=record.snapshot,
         training_tables=dict(training_tables),
         training_hashes={name: table_hash(home.store.read(name, v)) for name, v in training_tables.items()},
-        loss={stage: job.losses(stage) for stage in ("sft", "rpo")},
+        loss=losses,
         versions=library_versions(LIBRARIES),
         git_revision=git_revision(package, package.parent / "assets"),
         run_id=run_id,
@@ -192,7 +192,7 @@ def _generation(registry: Registry, parent: int | None) -> int:
 def _card_facts(
     release: Release, manifest: Manifest, head: CorpusView, job: TrainingJob, tuning: FusionTuning
 ) -> dict[str, Any]:
-    losses = job.losses("sft")
+    losses = manifest.loss["sft"]
     return {
         "name": release.name,
         "content_hash": release.content_hash,
@@ -203,11 +203,11 @@ def _card_facts(
         "encoder": job.settings.model.encoder,
         "corpus": {"documents": len(head.documents), "passages": int(np.count_nonzero(head.live))},
         "training": {
-            "steps": job.sft_steps,
+            "steps": manifest.steps["sft"],
             "seed": job.settings.training.seed,
             "loss_first": losses[0][1],
             "loss_last": losses[-1][1],
-            "RPO steps": job.rpo_steps,
+            "RPO steps": manifest.steps["rpo"],
             "preference pairs": job.table("pairs").num_rows,
         },
         "evaluation": {

@@ -4,9 +4,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-OF_REFERENCE = " against the reference"
-"""Suffix of the criteria that compare a release with the first release of its generation."""
-MEMORY = "memory" + OF_REFERENCE
+
+def criterion_name(measure: str, opponent: str) -> str:
+    """Name of the criterion that compares a measure of a release with that of an opponent.
+
+    Example:
+        >>> criterion_name("answers", "champion")
+        'answers against the champion'
+    """
+    return f"{measure} against the {opponent}"
+
+
+REFERENCE = "reference"
+"""The opponent that is the first release of its generation; what fails against it sends the next build to genesis."""
+OF_REFERENCE = criterion_name("", REFERENCE)
+"""Suffix of the criteria that compare a release with the reference."""
+MEMORY = criterion_name("memory", REFERENCE)
 """The criterion that measures what a release has forgotten since the first release of its generation."""
 
 

@@ -22,6 +22,7 @@ from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import Encoder, encoder_hash
 from genret_ops.records import canonical_json
 from genret_ops.retrieval.fusion import Fusion
+from genret_ops.settings import RetrievalSettings
 from genret_ops.storage.files import file_hash, link
 
 SEARCH_FILE = "search.json"
@@ -85,6 +86,11 @@ class SearchSettings:
     def known(self) -> frozenset[int]:
         """The docids that the training knew."""
         return frozenset(range(self.learned)).difference(self.absent)
+
+    @property
+    def retrieval_settings(self) -> RetrievalSettings:
+        """The settings of retrieval, as an index takes them."""
+        return RetrievalSettings(**self.retrieval)
 
 
 def write_model(trained: Path, folder: Path, rows: Rows, passage_ids: Sequence[str], search: SearchSettings) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from genret_ops.storage.commits import delta_number
 from genret_ops.storage.files import write_atomically
-from genret_ops.text import percent, plural
+from genret_ops.text import figure, percent, plural
 
 SUITES = ("documents", "metadata", "passages", "docids", "queries", "preferences", "evaluation")
 """Names of the suites, in the order of the stages whose data they check."""
@@ -47,7 +47,7 @@ class Finding:
 
     @property
     def outcome(self) -> str:
-        """What was counted or measured: "3 of 40 rows fail", "5 found"."""
+        """What was counted or measured: "3 of 40 rows fail", "5 measured"."""
         return outcome(self.rows, self.failing, self.observed)
 
     @property
@@ -58,8 +58,20 @@ class Finding:
     @property
     def message(self) -> str:
         """The finding in a sentence, with some of the rows that fail."""
-        rows = (", ".join(f"{name} {value!r}" for name, value in row.items()) for row in self.sample[:_QUOTED_ROWS])
+        rows = map(quoted, self.sample[:_QUOTED_ROWS])
         return f"{self.summary}, for example {'; '.join(rows)}" if self.sample else self.summary
+
+
+def quoted(row: Mapping[str, Any]) -> str:
+    """A failing row in words.
+
+    Example:
+        >>> quoted({"name": "team", "filled": 0.0392156862745098})
+        "name 'team', filled 0.03922"
+    """
+    return ", ".join(
+        f"{name} {figure(value) if isinstance(value, float) else repr(value)}" for name, value in row.items()
+    )
 
 
 def outcome(rows: int, failing: int, observed: float | None) -> str:

@@ -37,6 +37,12 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def stamp(path: Path) -> tuple[int, ...]:
+    """What is another once a file was written again; empty if there is none."""
+    state = path.stat() if path.exists() else None
+    return (state.st_mtime_ns, state.st_ino, state.st_size) if state else ()
+
+
 def sync(path: Path) -> None:
     """Flush a file's bytes, or the names in a folder, to the disk: a power cut takes what is only in memory."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -31,6 +31,8 @@ _LONG = ("corpus", "training", "evaluation")
 """Locks that a command or a run holds for minutes; nobody waits for them unless asked to."""
 _SHORT = ("data_docs", "feedback", "inbox", "labels", "shadow", "tokens", "withdrawn")
 """Locks that are held for a moment, in the order in which several are taken."""
+PACKED = "pack.json"
+"""What a packed release has, and a home has not (serving/pack.py)."""
 HEAD_FORMAT = 5
 """Raised when the files of a cached corpus head change, or what its lexical index reads of a passage."""
 
@@ -81,7 +83,7 @@ class HomeFolder:
             lock.acquire()
         except Timeout:
             raise HomeBusy(
-                f"another command or run is using the {name} of {self.path}: wait until it ends, then try again"
+                f"another command or run holds the {name} lock of {self.path}: wait until it ends, then try again"
             ) from None
         try:
             token = _locks_held.set(_locks_held.get() | {path})

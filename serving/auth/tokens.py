@@ -17,7 +17,7 @@ from typing import Any
 
 from genret_ops.errors import GenretError
 from genret_ops.registry.home import Home
-from genret_ops.storage.files import write_atomically
+from genret_ops.storage.files import stamp, write_atomically
 
 SCOPES = ("search", "write", "admin")
 """What a token may do; each scope includes those before it."""
@@ -71,10 +71,9 @@ class Tokens:
         return any(token.filters and not token.expired for token in self._read())
 
     def _read(self) -> Sequence[Token]:
-        state = self._path.stat() if self._path.exists() else None
-        stamp = (state.st_mtime_ns, state.st_ino, state.st_size) if state else ()
-        if stamp != self._stamp:
-            self._known, self._stamp = read_tokens(self._path.parent), stamp
+        newest = stamp(self._path)
+        if newest != self._stamp:
+            self._known, self._stamp = read_tokens(self._path.parent), newest
         return self._known
 
 

@@ -63,7 +63,7 @@ def test_an_update_makes_the_next_delta_and_leaves_what_is_still_written(home_co
 
 @pytest.mark.parametrize(("job", "lock"), [("update", "corpus"), ("build", "training"), ("evaluate", "evaluation")])
 def test_a_job_that_finds_a_command_at_work_is_told_to_wait(home_copy: Path, job: str, lock: str) -> None:
-    message = f"another command or run is using the {lock}"
+    message = f"another command or run holds the {lock} lock"
     with held_by_another(home_copy, lock):
         for name, delta in ((job, None), (f"{job}_stages", "delta-00000")):
             ended_well, failure, _ = launched(home_copy, name, delta)

@@ -145,7 +145,7 @@ def test_what_an_update_could_not_reach_is_tried_again(watched: Watched) -> None
 def test_nothing_is_launched_beside_a_command(watched: Watched) -> None:
     watched.write("a.txt", "one")
     with watched.home.lock("corpus"):
-        assert watched.skipped() == "a command is using the corpus: the sensor looks again when it has ended"
+        assert watched.skipped() == "a command holds the corpus lock: the sensor looks again when it has ended"
     assert watched.launched() == "1 added"
 
 

@@ -74,6 +74,7 @@ def status(text: str) -> None:
                 "reasons": {text: 9},
                 "examples": [{"source": text, "reason": text, "detail": text}] * 6,
             },
+            "withdrawn": [text] * 6,
             "next": text,
         }
     )
@@ -141,7 +142,8 @@ def labels(text: str) -> None:
 
 
 def backup(text: str) -> None:
-    releases.backup({"file": text, "snapshots": 1, "releases": 2})
+    releases.backup({"file": text, "snapshots": 1, "releases": 2, "bytes": 1})
+    releases.restored({"file": text, "snapshots": 1, "releases": 2})
 
 
 def lineage(text: str) -> None:
@@ -271,13 +273,13 @@ VIEWS: dict[View, int] = {
     build: 4,
     search: 9,
     no_hits: 5,
-    status: 2 + 5 + 15 + 1,
+    status: 2 + 5 + 15 + 1 + 5,
     list_releases: 2,
     show: 8,
     history: 4,
     diff: 10,
     labels: 2,
-    backup: 1,
+    backup: 3,
     lineage: 10,
     problems: 1,
     period: 5 + 2 + 3 * 2 + 2 * 3,
@@ -342,7 +344,7 @@ def test_no_heading_of_a_table_is_broken(
 def test_a_pipe_gets_every_line_whole(capsys: pytest.CaptureFixture[str]) -> None:
     status(LONG)
     history(LONG)
-    assert capsys.readouterr().out.count(LONG) == 2 + 5 + 10 + 5 + 1 + 4 - 5
+    assert capsys.readouterr().out.count(LONG) == 2 + 5 + 10 + 5 + 1 + 5 + 4 - 5
 
 
 def test_what_a_terminal_would_obey_is_a_space(capsys: pytest.CaptureFixture[str]) -> None:
@@ -500,6 +502,7 @@ def test_an_erased_input_is_shown_by_its_key_and_every_other_by_its_place(capsys
         "deltas": [],
         "quarantine": {"count": 2, "reasons": {"erased": 1, "empty": 1}, "examples": refused},
         "champion": None,
+        "withdrawn": [],
         "next": "genret build",
     }
     index.status(home)
@@ -530,3 +533,26 @@ def test_a_comparison_without_a_difference_says_so(capsys: pytest.CaptureFixture
         "MRR@10 on 300 questions of the gate, asked of both: 93.1 before, 93.1 after",
         "No question is answered better or worse.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("patch_of", "requested", "unchanged", "line"),
+    [
+        (None, "r2", False, "r2 is the champion now, on delta-00001."),
+        ("r1", "r2", False, "r2 is the champion now, on delta-00001."),
+        ("r1", "r1", False, "r2, the model of r1 on delta-00001, is the champion now."),
+        ("r1", "r1", True, "r2, the model of r1 on delta-00001, is the champion already. Nothing was changed."),
+        (None, "r2", True, "r2 is the champion already. Nothing was changed."),
+    ],
+)
+def test_a_promotion_says_which_model_answers_now(
+    patch_of: str | None, requested: str, unchanged: bool, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    releases.promotion({"release": "r2", "delta": "delta-00001", "patch_of": patch_of}, requested, unchanged)
+    assert capsys.readouterr().out == f"{line}\n"
+
+
+def test_a_collection_that_finds_nothing_says_so_and_frees_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    nothing = {"collected": [], "kept": ["r1"], "snapshots": ["delta-00000"], "removed": {"releases": 0}}
+    upkeep.collection({**nothing, "freed_bytes": -4096, "dry_run": False})
+    assert capsys.readouterr().out == "There is nothing to free.\n"

@@ -44,7 +44,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("genret_ops.maintenance.garbage_collection.collect", stopped)
     monkeypatch.setattr("genret_ops.maintenance.backup.backup", stopped)
     monkeypatch.setattr("genret_ops.maintenance.backup.restore", stopped)
-    monkeypatch.setattr(Home, "registry", SimpleNamespace(release=lambda name: None))
+    monkeypatch.setattr(Home, "registry", SimpleNamespace(release=lambda name: None, champion=lambda: None))
     make_home(tmp_path / "home")
     return tmp_path / "home"
 

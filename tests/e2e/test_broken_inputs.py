@@ -107,5 +107,5 @@ def test_a_second_command_in_the_same_home_is_refused(home_copy: Path) -> None:
 
     with (home_copy / "corpus.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(GenretError, match="another command or run is using the corpus"):
+        with pytest.raises(GenretError, match="another command or run holds the corpus lock"):
             result("ingest", home=home_copy)

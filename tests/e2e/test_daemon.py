@@ -117,7 +117,7 @@ def test_a_run_launched_by_hand_beside_a_command_is_told_to_wait(flow: Flow) -> 
 
             wait(ended, PATIENCE)
         events = [str(entry.dagster_event) for entry in instance.all_logs(run_id) if entry.dagster_event]
-    assert any("another command or run is using the corpus" in event for event in events)
+    assert any("another command or run holds the corpus lock" in event for event in events)
     assert flow.home.store.snapshots() == before
 
 

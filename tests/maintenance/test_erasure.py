@@ -22,7 +22,8 @@ from genret_ops.registry.store import Registry
 from genret_ops.storage.check_results import results_folder as folder_of_checks
 from genret_ops.summaries import audit, releases, status
 from tests.support.commands import call, genret
-from tests.support.erasure import everything, holding
+from tests.support.erasure import holding
+from tests.support.searching import everything, opened
 from validations.data_docs import write_page
 
 FIRST = "Smoke calms the bees before the honey is harvested in July."
@@ -77,8 +78,8 @@ def test_what_another_document_says_too_is_still_there(done: Done) -> None:
     for mode in MODES:
         (first, *_) = retriever.search("climb onto the roof without gloves and a veil", 3, mode).hits
         assert (first.doc_id, first.text.splitlines()[-1]) == ("veil.md", SHARED)
-        assert "bees.md" not in everything(done.home, mode=mode)
-    assert len(everything(done.home)) == 62
+        assert "bees.md" not in everything(opened(done.home.path), mode)
+    assert len(everything(opened(done.home.path))) == 62
 
 
 def test_the_report_says_what_was_removed_and_what_was_searched(done: Done) -> None:
@@ -137,7 +138,7 @@ def test_no_source_brings_it_back(done: Done, tmp_path: Path) -> None:
     finally:
         (done.folder / "renamed.md").unlink()
     assert ingested.quarantined["erased"] == 2 and ingested.record.changes["added"] == 1
-    assert not {"bees.md", "renamed.md"} & everything(home) and "new.md" in everything(home)
+    assert not {"bees.md", "renamed.md"} & everything(opened(home.path)) and "new.md" in everything(opened(home.path))
     assert list(holding(home.path, LATER)) == []
     assert runner.build(home, home.settings, waiver="a test").new
     (first, *_) = open_release(home)[1].search("who counts the ferries", 1, "generative").hits

@@ -19,8 +19,9 @@ from genret_ops.registry.store import Registry
 from genret_ops.storage.encoding_cache import EncodingCache
 from genret_ops.storage.tables import TableStore
 from genret_ops.summaries import audit, status
-from tests.support.erasure import everything, holding
+from tests.support.erasure import holding
 from tests.support.releases import another
+from tests.support.searching import everything, opened
 
 
 class Killed(BaseException):
@@ -72,7 +73,7 @@ def test_killed_at_any_step_it_is_withdrawn_already_and_the_same_command_ends_it
     registry = Registry(home.path)
     assert len([event for event in registry.events() if event.kind == "erased"]) == 1
     assert registry.release("champion").model == registry.release(1).model, "it had never learned it"
-    assert everything(home, 1) == everything(home), "a release from before the document stays"
+    assert everything(opened(home.path, 1)) == everything(opened(home.path)), "a release from before the document stays"
     assert audit(home.registry, files=True)["problems"] == []
 
 
@@ -85,7 +86,7 @@ def test_while_a_build_runs_the_document_is_withdrawn_and_the_message_says_what_
         ),
     ):
         erase(home, "bees.md")
-    assert "bees.md" not in everything(home)
+    assert "bees.md" not in everything(opened(home.path))
     assert erase(home, "bees.md")["left"] == []
 
 
@@ -96,7 +97,7 @@ def test_what_the_trail_holds_cannot_be_taken_out_and_stops_no_other_erasure(hom
     Registry(home.path).promote(another(home, 1, 1), "ann", f"it says: {secret}")
     report = erase(home, "safe.md")
     assert report["left"] == ["registry.db", "registry.db, decoded", "the registry"]
-    assert Erasure.under_way(home.path) is None and "safe.md" not in everything(home)
+    assert Erasure.under_way(home.path) is None and "safe.md" not in everything(opened(home.path))
     assert str(file) not in status(home)["sources"] and audit(home.registry, files=True)["problems"] == []
 
 
@@ -112,7 +113,7 @@ def test_a_light_gate_that_refuses_stops_no_erasure(
     with pytest.raises(GateRefused):
         runner.ingest(home)
     assert erase(home, "safe.md")["left"] == []
-    assert "tram.md" in everything(home) and "safe.md" not in everything(home)
+    assert "tram.md" in everything(opened(home.path)) and "safe.md" not in everything(opened(home.path))
 
 
 def test_a_home_without_a_release(ingested_home: Path, tmp_path: Path) -> None:
@@ -150,5 +151,5 @@ def test_word_statistics_that_a_release_uses_go_with_a_document_that_was_renamed
     built = runner.build(home, home.settings, consolidate=True, waiver="a test").release
     assert built.head.statistics != built.delta, "of the snapshot before the renaming"
     assert erase(home, "bees.md")["left"] == []
-    assert "hives-17.md" in everything(home), "the same text under another name stays"
+    assert "hives-17.md" in everything(opened(home.path)), "the same text under another name stays"
     assert list(holding(home.path, "bees.md")) == []

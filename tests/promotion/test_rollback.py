@@ -10,6 +10,7 @@ from genret_ops.errors import GenretError
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import Registry
+from tests.support.commands import genret
 from tests.support.releases import another
 
 
@@ -54,3 +55,9 @@ def test_each_rollback_goes_one_model_further_back_and_none_forward(home_copy: P
         runner.rollback(home, "further still")
     assert runner.promote(home, "r3", "it was not that bad").number == 3
     assert runner.rollback(home, "it was").number == 1, "r2 was taken back and stays so"
+
+
+def test_promoting_the_champion_changes_nothing_and_says_so(home_copy: Path) -> None:
+    before = Registry(home_copy).events("promoted")
+    assert genret("promote", "r1", home=home_copy).stdout == "r1 is the champion already. Nothing was changed.\n"
+    assert Registry(home_copy).events("promoted") == before

@@ -13,7 +13,7 @@ import pytest
 from genret_ops.errors import BrokenRelease, GenretError
 from genret_ops.records import MODES
 from serving.pack import PackSource
-from tests.support.commands import result
+from tests.support.commands import genret, result
 from tests.support.service import Service, served, started, token
 
 ABSENT = """
@@ -55,6 +55,11 @@ def running(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     (source,) = bentos.glob("bentos/genret/*/src")
     with started(["bentoml", "serve", "genret"], source, environment, site) as service:
         yield service
+
+
+def test_a_search_in_a_pack_says_how_to_ask_it(packed: Path) -> None:
+    with pytest.raises(GenretError, match=r"is a packed release: run `genret serve --home .*pack`"):
+        genret("search", "bees", home=packed)
 
 
 @pytest.mark.soak

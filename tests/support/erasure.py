@@ -7,9 +7,6 @@ from pathlib import Path
 
 import lancedb
 
-from genret_ops.registry.home import Home
-from genret_ops.registry.loading import open_release
-
 
 def holding(home: Path, text: str) -> Iterator[str]:
     """Where a text stands in a home: bytes of files, rows of databases, versions of tables."""
@@ -26,7 +23,3 @@ def holding(home: Path, text: str) -> Iterator[str]:
                 table.checkout(version["version"])
                 if text in str(table.to_arrow().to_pydict()):
                     yield f"{name} at {version['version']}"
-
-
-def everything(home: Home, name: str | int = "champion", mode: str = "dense") -> set[str]:
-    return {hit.doc_id for hit in open_release(home, name)[1].search("the", 10_000, mode).hits}

@@ -10,11 +10,11 @@ from genret_ops.records import Document
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 
-Visibility = frozenset[tuple[str, str]]
+Pairs = frozenset[tuple[str, str]]
 
 
-def on_disk(folder: Path, home: Path) -> Visibility:
-    """Every place that the files in `folder` hold, cut as `home` cuts them."""
+def on_disk(folder: Path, home: Path) -> Pairs:
+    """Every pair that the files in `folder` hold, cut as `home` cuts them."""
     settings = Home(home).settings
     count = token_count(settings.model.encoder)
     documents = (item for item in quarantine_duplicates(read_source(str(folder))) if isinstance(item, Document))
@@ -25,8 +25,8 @@ def on_disk(folder: Path, home: Path) -> Visibility:
     )
 
 
-def searchable(home: Path, release: str | int = "champion") -> Visibility:
-    """Every place that a search which asks for everything returns."""
+def searchable(home: Path, release: str | int = "champion") -> Pairs:
+    """Every pair that a search which asks for everything returns."""
     _, retriever = open_release(Home(home), release)
     head = retriever.index.head
     hits = retriever.search("everything", len(head), "dense").hits

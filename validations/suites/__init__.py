@@ -1,1 +1,1 @@
-"""A module for each table, in stage order: documents, metadata, passages, docids, queries, pairs, evaluation."""
+"""A module for each table, in stage order: documents, metadata, passages, docids, queries, preferences, evaluation."""

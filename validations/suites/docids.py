@@ -82,7 +82,7 @@ def figures(frame: "pd.DataFrame") -> dict[str, float]:
     return {
         "docids": len(frame),
         "live": int(frame["live"].sum()),
-        "share of labels with a number": float(1 - frame["plain"].mean()) if len(frame) else 0.0,
+        "share of labels that only a number tells apart": float(1 - frame["plain"].mean()) if len(frame) else 0.0,
     }
 
 

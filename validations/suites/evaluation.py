@@ -40,7 +40,7 @@ def frame(
         heldout: mask of the docids that no training may ask for, shape (docids,).
         tuned: the result of tuning, as stored in `evaluation.json`.
     """
-    docids = {passage.passage_id: docid for docid, passage in enumerate(corpus.passages) if corpus.live[docid]}
+    docids = corpus.live_docid_of
     trained = {_words(query.text) for query in queries if query.split in _TRAINED}
     questions = [query for query in queries if query.split in _EVALUATED]
     relevant = {docid for query in questions for docid in map(docids.get, query.positives) if docid is not None}

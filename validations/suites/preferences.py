@@ -36,7 +36,7 @@ def frame(pairs: pa.Table, queries: Iterable[SyntheticQuery], corpus: CorpusView
     positives = dict[str, set[str]]()
     for query in queries:
         positives.setdefault(query.text, set()).update(query.positives)
-    docids = {passage.passage_id: docid for docid, passage in enumerate(corpus.passages) if corpus.live[docid]}
+    docids = corpus.live_docid_of
 
     def row(pair: Mapping[str, Any]) -> dict[str, Any]:
         right, chosen, rejected = positives.get(pair["query"]), pair["chosen"], pair["rejected"]

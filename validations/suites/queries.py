@@ -61,9 +61,7 @@ class _QueryChecks:
     def __init__(self, corpus: CorpusView, heldout: np.ndarray) -> None:
         self._corpus = corpus
         self._heldout: frozenset[int] = frozenset(np.flatnonzero(heldout).tolist())
-        self._docids = {
-            passage.passage_id: docid for docid, passage in enumerate(corpus.passages) if corpus.live[docid]
-        }
+        self._docids = corpus.live_docid_of
         words = {docid: _words(corpus.passages[docid].text) for docid in self._docids.values()}
         self._long_passages = {docid: row for docid, row in words.items() if len(row) > _SHORT_PASSAGE}
 

@@ -71,6 +71,8 @@ def document(history: Mapping[str, Any]) -> None:
     """What became of a document."""
     state = "has left" if history["now"] == "left" else f"is {history['now']}"
     say((history["document"], "bold"), f" {state}: {history['told']}.")
+    if history["now"] == "not known":
+        return
     if erased := history["erased"]:
         retired = ", ".join(erased["retired"]) or "no release"
         say(f"Erased {moment(erased['asked'])}, {retired} retired; the trail names it by the hash {erased['key']}.")

@@ -5,7 +5,7 @@ from typing import Any
 
 from genret_ops.cli.render.releases import measures
 from genret_ops.cli.render.terminal import Piece, changes, console, fields, moment, say, unreached
-from genret_ops.text import duration, plural
+from genret_ops.text import duration, listed, plural
 
 _RANKERS = {
     "passage_whole": "words of the passage",
@@ -63,7 +63,8 @@ def answer(result: Mapping[str, Any]) -> None:
     """The hits of a search, each with its evidence and how it was found."""
     seconds = result["seconds"]
     timing = f"{1000 * seconds['total']:.0f} ms, {1000 * seconds['encoder']:.0f} ms of it in the encoder"
-    say((f"{result['release']} · {result['mode']} · {timing} · plan: {result['plan']}", "dim"))
+    plan = "" if result["mode"] == "dense" else f" · plan: {result['plan']}"
+    say((f"{result['release']} · {result['mode']} · {timing}{plan}", "dim"))
     for hit in result["hits"]:
         say("")
         say((f"{hit['rank']}. {hit['title']}", "bold"), (f"  {hit['doc_id']}", "dim"))
@@ -131,6 +132,8 @@ def status(home: Mapping[str, Any]) -> None:
         for delta in home["deltas"][-_SHOWN:]
     ]
     rows.append(("champion", f"{champion['release']} on {champion['delta']}" if champion else "none yet"))
+    if home["withdrawn"]:
+        rows.append(("withdrawn", f"{listed(home['withdrawn'])}: in no answer"))
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in refused["reasons"].items())
     rows.append(("quarantine", reasons or "empty"))
     fields(rows)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from genret_ops.cli.render.terminal import say
-from genret_ops.storage.check_results import outcome
+from genret_ops.storage.check_results import outcome, quoted
 from genret_ops.text import figure, plural
 
 _RESULTS = {"holds": ("passed", "green"), "warns": ("warning", "yellow"), "refused": ("refused", "red")}
@@ -23,6 +23,6 @@ def checks(report: Mapping[str, Any]) -> None:
             counted = outcome(finding["rows"], finding["failing"], finding["observed"])
             say(f"{finding['severity']}: {finding['expectation']}: {counted}", indent=9)
             for row in finding["sample"]:
-                say((", ".join(f"{name} {value!r}" for name, value in row.items()), "dim"), indent=11)
+                say((quoted(row), "dim"), indent=11)
     if report["not asked"]:
         say(f"Not checked on this delta yet: {', '.join(report['not asked'])}")

@@ -100,9 +100,20 @@ def _tables(versions: Mapping[str, int]) -> str:
     return ", ".join(f"{name}@{version}" for name, version in sorted(versions.items()))
 
 
-def promotion(summary: Mapping[str, Any]) -> None:
-    """The release that a promotion or a rollback made champion."""
-    say((summary["release"], "bold"), f" is the champion now, on {summary['delta']}.")
+def promotion(summary: Mapping[str, Any], requested: str, unchanged: bool) -> None:
+    """The release that a promotion or a rollback made champion.
+
+    Args:
+        summary: the champion.
+        requested: the release that was to be promoted; the champion may be its model on newer documents.
+        unchanged: whether it was the champion before.
+    """
+    name, delta, model = summary["release"], summary["delta"], summary["patch_of"]
+    patch = f", the model of {model} on {delta}," if model and name != requested else ""
+    if unchanged:
+        say((name, "bold"), f"{patch} is the champion already. Nothing was changed.")
+    else:
+        say((name, "bold"), f"{patch} is the champion now." if patch else f" is the champion now, on {delta}.")
 
 
 def history(events: Sequence[Mapping[str, Any]]) -> None:
@@ -160,11 +171,21 @@ def labels(summary: Mapping[str, Any]) -> None:
     """Judgements that were kept, and those on which people disagree."""
     say(f"{plural(summary['added'], 'new label')}, {summary['labels']:,} in all.")
     if summary["labels"]:
-        say("The gate asks them of every release from now on.")
+        say("From now on the gate asks every label of each release.")
     for judgment in summary.get("disputed", ()):
         say(("Disputed, so not taken over", "yellow"), f": {judgment['query']} · {judgment['document']}")
 
 
 def backup(summary: Mapping[str, Any]) -> None:
-    """A backup or a restored home."""
-    say(f"{summary['file']}: {plural(summary['snapshots'], 'snapshot')}, {plural(summary['releases'], 'release')}")
+    """A backup that was written."""
+    say(f"{summary['file']}: {_holds(summary)}, {summary['bytes'] / 1e6:,.1f} MB.")
+
+
+def restored(summary: Mapping[str, Any]) -> None:
+    """A home that was made from a backup."""
+    say(f"{summary['file']}: {_holds(summary)}, every byte of which is what was sealed.")
+    say(f"Next: genret status --home {summary['file']}")
+
+
+def _holds(summary: Mapping[str, Any]) -> str:
+    return f"{plural(summary['snapshots'], 'snapshot')}, {plural(summary['releases'], 'release')}"

@@ -13,7 +13,7 @@ def erasure(report: Mapping[str, Any]) -> None:
     if report["already"]:
         say(f"{document} was erased before, on {moment(report['asked'])}.")
         return
-    say(f"{report['snapshot']} no longer holds it. Releases retired: {', '.join(report['retired']) or 'none'}.")
+    say(f"{report['snapshot']} was made without it. Releases retired: {', '.join(report['retired']) or 'none'}.")
     for refusal in report["refusals"]:
         say(("The gate would have refused the new model", "yellow"), f": {refusal}")
     say(f"Removed: {_counts(report['removed'])}.")
@@ -21,7 +21,7 @@ def erasure(report: Mapping[str, Any]) -> None:
     everywhere = "Its id was looked for everywhere."
     ordinary = "Its id is an ordinary word, so it was looked for only where ids are stored."
     say(
-        f"Searched for {plural(searched['pieces'], 'trace')} in {plural(searched['files'], 'file')} "
+        f"Looked for {plural(searched['pieces'], 'string')} of it in {plural(searched['files'], 'file')} "
         f"({searched['bytes'] / 1e6:,.1f} MB), {plural(searched['table_rows'], 'row')} of tables and "
         f"{searched['database_rows']:,} of databases. {everywhere if searched['id_everywhere'] else ordinary}"
     )
@@ -35,12 +35,15 @@ def collection(report: Mapping[str, Any]) -> None:
     planned, releases = report["dry_run"], report["collected"]
     count = plural(len(releases), "release") if releases else "no release"
     names = f": {', '.join(releases)}" if releases else ""
+    if not releases and not any(report["removed"].values()):
+        say("There is nothing to free.")
+        return
     say(f"Would collect {count}{names}." if planned else f"Collected {count}{names}.")
     kept = ", ".join(report["kept"]) or "no release"
     say(f"{'Would keep' if planned else 'Kept'} {kept}; snapshots {', '.join(report['snapshots']) or 'none'}.")
     say(f"{'Would remove' if planned else 'Removed'}: {_counts(report['removed'])}.")
     if not planned:
-        say(f"Freed {report['freed_bytes'] / 1e6:,.1f} MB.")
+        say(f"Freed {max(0, report['freed_bytes']) / 1e6:,.1f} MB.")
 
 
 def _counts(removed: Mapping[str, int]) -> str:
