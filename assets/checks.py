@@ -135,6 +135,6 @@ def evaluation_is_sound(context: dg.AssetCheckExecutionContext, home: StageResou
 
 
 def _check(
-    context: dg.AssetCheckExecutionContext, home: StageResource, stage: str, report: SuiteResult, remedy: str
+    context: dg.AssetCheckExecutionContext, home: StageResource, stage: str, report: SuiteResult, consequence: str
 ) -> dg.AssetCheckResult:
-    return check_result(home.home.path, report, context.partition_key, version_of(context, stage), remedy)
+    return check_result(home.home.path, report, context.partition_key, version_of(context, stage), consequence)

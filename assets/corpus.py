@@ -19,7 +19,7 @@ from assets.lib.handover import (
 )
 from assets.lib.metadata_views import table
 from assets.lib.resources import SourceReader, StageResource
-from assets.partitions import deltas, open_delta
+from assets.partitions import deltas, require_next_delta
 from genret_ops.errors import GenretError
 from genret_ops.records import SnapshotRecord, canonical_json, text_hash
 from genret_ops.storage.commits import record_path
@@ -39,7 +39,7 @@ def snapshot(
     from genret_ops.corpus.snapshot import take_snapshot
     from genret_ops.ingestion.sources import known_sources
 
-    delta, store = open_delta(context, home), home.home.store
+    delta, store = require_next_delta(context, home), home.home.store
     sources = home.sources or list(known_sources(home.home))
     taken = take_snapshot(store, reader.read(home, sources).items, delta)
     return dg.MaterializeResult(
@@ -61,7 +61,7 @@ def delta(context: dg.AssetExecutionContext, home: StageResource) -> dg.Material
     from genret_ops.corpus.delta import between
     from genret_ops.corpus.erased import Erased, document_key
 
-    open_delta(context, home)
+    require_next_delta(context, home)
     store = home.home.store
     last = store.newest()
     before = last.snapshot if last else None
@@ -112,7 +112,7 @@ def passages(context: dg.AssetExecutionContext, home: StageResource) -> dg.Mater
     from genret_ops.ingestion.sources import cut_settings
     from genret_ops.modeling.encoder import token_count
 
-    open_delta(context, home)
+    require_next_delta(context, home)
     count = token_count(home.settings.model.encoder)
     version, store = tables_of(context, "snapshot")["documents"], home.home.store
     last = store.newest()
@@ -148,9 +148,9 @@ def docids(context: dg.AssetExecutionContext, home: StageResource) -> dg.Materia
     from genret_ops.records import SCHEMAS
     from validations.dagster_checks import check_result
     from validations.runner import validate
-    from validations.suites import docids as sound
+    from validations.suites import docids as docids_suite
 
-    name, store, erased = open_delta(context, home), home.home.store, Erased.of(home.home.path).keys
+    name, store, erased = require_next_delta(context, home), home.home.store, Erased.of(home.home.path).keys
     checked = require_checked(context, "snapshot", "metadata", "passages")
     tables = {**tables_of(context, "snapshot"), **tables_of(context, "passages")}
     if stage_metadata(context, "passages")[_CUT_FROM] != tables["documents"]:
@@ -165,8 +165,8 @@ def docids(context: dg.AssetExecutionContext, home: StageResource) -> dg.Materia
     rows = pa.concat_tables([given, new])
     tables["docids"] = store.replace("docids", rows)
     version = table_version(tables)
-    frame = sound.frame(rows, before, live)
-    report = validate(frame, sound.suite(), sound.KEY, sound.figures(frame))
+    frame = docids_suite.frame(rows, before, live)
+    report = validate(frame, docids_suite.suite(), docids_suite.KEY, docids_suite.figures(frame))
     check = check_result(home.home.path, report, name, version.value, NOT_COMMITTED, asset="docids")
     if not report.refused:
         checked["docids"] = report.warnings

@@ -56,7 +56,7 @@ def update_sources(context: dg.OpExecutionContext, home: HomeResource, config: U
     """Read the sources; if something differs from the last snapshot, commit the next delta and serve it."""
     from assets.lib import runner
 
-    with _failing_in_words():
+    with _as_failure():
         ingested = runner.ingest(
             home.home, config.sources, False, config.settle_seconds, config.restless, config.reason
         )
@@ -93,7 +93,7 @@ def evaluate_champion(context: dg.OpExecutionContext, home: HomeResource, config
     """Ask the champion every question with a known answer."""
     from assets.lib import runner
 
-    with _failing_in_words():
+    with _as_failure():
         report = runner.evaluate(home.home, config.benchmark)
     context.add_output_metadata({"report": dg.MetadataValue.json(report)})
 
@@ -103,7 +103,7 @@ def erase_document(context: dg.OpExecutionContext, home: HomeResource, config: E
     """Withdraw a document at once, then remove it from weights, tables, caches and logs, this run's log included."""
     from assets.lib.erasure import erase
 
-    with _failing_in_words():
+    with _as_failure():
         left = erase(home.home, config.document)["left"]
     if left:
         raise dg.Failure(f"traces are left in {', '.join(left)}: run `genret erase` for details", allow_retries=False)
@@ -114,7 +114,7 @@ def _build(context: dg.OpExecutionContext, home: HomeResource, config: BuildConf
     from genret_ops.evaluation.metrics import display_name
 
     overrides = {"steps": config.steps or None, "update_steps": config.update_steps or None, "seed": config.seed}
-    with _failing_in_words():
+    with _as_failure():
         settings = home.home.settings.with_training(**overrides)
         built = runner.build(home.home, settings, consolidate, config.waiver, config.reason)
     release = built.release
@@ -125,7 +125,7 @@ def _build(context: dg.OpExecutionContext, home: HomeResource, config: BuildConf
 
 
 @contextmanager
-def _failing_in_words() -> Iterator[None]:
+def _as_failure() -> Iterator[None]:
     """An error that a user can act on ends the run with its words; only an unreachable source is worth a retry."""
     try:
         yield

@@ -8,7 +8,7 @@ from genret_ops.errors import GenretError
 deltas = dg.DynamicPartitionsDefinition(name="deltas")
 
 
-def open_delta(context: dg.AssetExecutionContext, home: StageResource) -> str:
+def require_next_delta(context: dg.AssetExecutionContext, home: StageResource) -> str:
     """The run's delta, which must be the next one: a committed one never changes, and none is left out.
 
     Raises:

@@ -131,7 +131,7 @@ def champion(context: dg.AssetExecutionContext, home: StageResource) -> dg.Mater
         newest = home.home.store.newest()
         assert newest is not None
         if newest.snapshot != release.delta:
-            registry.admit(release.number, waiver)
+            registry.check_admission(release.number, waiver)
             release, _, _ = rebase(home.home, release, newest, context.run.run_id, actor())
         expected = current.number if current else None
         registry.promote(release.number, actor(), home.reason, expected=expected, waiver=waiver)

@@ -51,11 +51,11 @@ def synthetic_queries(context: dg.AssetExecutionContext, home: StageResource) ->
     import numpy as np
 
     from genret_ops.records import to_arrow
-    from genret_ops.retrieval.index_cache import open_index
+    from genret_ops.retrieval.index_cache import open_or_make_index
     from genret_ops.synthesis.queries import lexical_neighbours, write_queries
 
     delta, settings = context.partition_key, home.settings
-    index = open_index(home.home, home.home.store.committed(delta), settings.retrieval)
+    index = open_or_make_index(home.home, home.home.store.committed(delta), settings.retrieval)
     with progress("finding lexical neighbours") as report:
         near = lexical_neighbours(index.head, index.lexical, report)
     queries = write_queries(index.head, near, settings, home.known)

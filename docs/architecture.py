@@ -22,7 +22,7 @@ PICTURE = ROOT / "docs" / "images" / "architecture.svg"
 LIBRARY = "genret_ops"
 BESIDE = ("assets", "serving", "validations", "clients")
 GROUND, REMOTE, SERVICE = "ground", "clients", "serving"
-GROUND_MODULES = ("errors", "text", "progress", "records", "settings")
+GROUND_MODULES = ("errors", "text", "parent_process", "progress", "records", "settings")
 """Modules of the library that everything stands on, drawn as one box."""
 TEXTS: Mapping[str, tuple[str, str]] = {
     "cli": ("genret_ops/cli", "the genret command"),

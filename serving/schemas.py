@@ -134,7 +134,7 @@ class Reading(BaseModel):
     left_out: int = Field(description="number of clauses and mentioned values beyond the limits of a plan")
 
 
-class Found(BaseModel):
+class QueryAnswer(BaseModel):
     """The answer to one query. Tokens that are limited by filters get no plan or reading."""
 
     mode: Mode
@@ -146,7 +146,7 @@ class Found(BaseModel):
     hits: list[HitAnswer]
 
 
-class SearchAnswer(_Answer, Found):
+class SearchAnswer(_Answer, QueryAnswer):
     """The answer to a search."""
 
     release: str = Field(examples=["r3"])
@@ -158,7 +158,7 @@ class BatchAnswer(_Answer):
 
     release: str
     content_hash: str
-    results: list[Found]
+    results: list[QueryAnswer]
 
 
 class PassageAnswer(BaseModel):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import bentoml
 
+from genret_ops.parent_process import end_with
 from genret_ops.registry.home import Home
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class _Genret:
         from serving.app import make_app
         from serving.worker import Worker
 
+        end_with(os.getppid())
         self._worker = Worker(_home)
         await self._worker.start()
         _Service.app = make_app(self._worker)

@@ -12,7 +12,7 @@ _COMPARED_DELTAS = 10
 
 
 def check_result(
-    home: Path, result: SuiteResult, delta: str, version: str, remedy: str, asset: str | None = None
+    home: Path, result: SuiteResult, delta: str, version: str, consequence: str, asset: str | None = None
 ) -> dg.AssetCheckResult:
     """Save a suite's result and turn it into one for Dagster.
 
@@ -23,7 +23,7 @@ def check_result(
         result: the result of the suite.
         delta: the delta whose data was checked.
         version: data version that was checked, so that a later stage knows what the result is about.
-        remedy: what follows from a critical failure; ends the description, which people read.
+        consequence: what follows from a critical failure; ends the description, which people read.
         asset: the asset that is checked, if it checks itself within its own stage.
     """
     save_result(home, result, delta, version)
@@ -32,7 +32,7 @@ def check_result(
     return dg.AssetCheckResult(
         passed=not result.failed,
         severity=dg.AssetCheckSeverity.ERROR if critical else dg.AssetCheckSeverity.WARN,
-        description=f"{description}. {remedy}" if critical else description or "every expectation holds",
+        description=f"{description}. {consequence}" if critical else description or "every expectation holds",
         asset_key=asset,
         metadata={
             **result.figures,

@@ -119,7 +119,7 @@ def _refusal(instance: dg.DagsterInstance, run_id: str) -> str:
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def without_garbage_collection() -> Iterator[None]:
     """Put off the search for cyclic garbage: going through all that the libraries hold costs an update a second."""
     on = gc.isenabled()
     gc.disable()

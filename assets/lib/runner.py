@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from assets.lib.execution import materialise, uncollected
+from assets.lib.execution import materialise, without_garbage_collection
 from assets.lib.resources import Prefetch, SourceReader
 from genret_ops.corpus.delta import Delta, diff, next_delta_name
 from genret_ops.corpus.erased import Erased
@@ -31,7 +31,7 @@ from genret_ops.settings import Settings
 from genret_ops.storage.home import actor
 from genret_ops.text import plural
 from genret_ops.training.dataset import passage_encoder
-from genret_ops.training.prefetch import encoding_ahead
+from genret_ops.training.prefetch import prefetching
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def ingest(
     Raises:
         GenretError: no source is known, one that was never read cannot be, or no document is left.
     """
-    with home.lock("corpus"), uncollected():
+    with home.lock("corpus"), without_garbage_collection():
         sources = resolve_sources(home, () if only else remembered_sources(home.path), given)
         reading = read_sources(home, sources, settle, restless)
         last = home.store.newest()
@@ -250,7 +250,7 @@ def _promote(home: Home, release: Release, reason: str, waiver: str | None) -> R
         registry.promote(release.number, actor(), reason, waiver=waiver)
     else:
         registry.verify(release)
-        registry.admit(release.number, waiver)
+        registry.check_admission(release.number, waiver)
         config = {"parent": release.number, "reason": reason, "waiver": waiver or ""}
         materialise(home, "patch_stages", newest, config, home.settings)
     return registry.release(CHAMPION)
@@ -274,7 +274,7 @@ def _encoding(home: Home, reading: Reading, changes: Delta) -> "AbstractContextM
     by_id = {document.doc_id: document for document in reading.documents}
     changed = [by_id[doc_id] for doc_id in (*changes.added, *changes.changed)]
     redescribed = [by_id[doc_id] for doc_id in changes.redescribed]
-    return encoding_ahead(home.path, settings, passage_encoder(settings), changed, redescribed)
+    return prefetching(home.path, settings, passage_encoder(settings), changed, redescribed)
 
 
 def _serve(home: Home, record: SnapshotRecord, reason: str, waiver: str) -> Release | None:

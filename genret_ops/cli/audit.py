@@ -10,9 +10,10 @@ from genret_ops.cli.options import (
     DEFAULT_HOME,
     AsJson,
     Filters,
-    HomeFolder,
-    Mode,
-    ReleaseName,
+    HomeOption,
+    ModeOption,
+    ReleaseArgument,
+    ReleaseOption,
     app,
     examples,
     filter_values,
@@ -20,6 +21,7 @@ from genret_ops.cli.options import (
     open_home,
     print_result,
     query_text,
+    typed_text,
 )
 
 if TYPE_CHECKING:
@@ -37,13 +39,13 @@ Verify = Annotated[
 def why(
     query: Annotated[str, typer.Argument(help="The query whose answer to trace.")],
     rank: Annotated[int, typer.Option(min=1, help="Which answer, counted from 1.")] = 1,
-    mode: Mode = None,
+    mode: ModeOption = None,
     filters: Filters = None,
-    release: ReleaseName = "champion",
+    release: ReleaseOption = "champion",
     verify: Verify = False,
     page: Page = None,
     as_json: AsJson = False,
-    home: HomeFolder = DEFAULT_HOME,
+    home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Trace an answer to its document, source and delta, and to what taught, judged and promoted its release."""
     from genret_ops.cli.render.index import no_hits
@@ -55,13 +57,13 @@ def why(
 
         from genret_ops.lineage.answer import answer_lineage
         from genret_ops.registry.loading import open_release
-        from genret_ops.retrieval.explain import instead
+        from genret_ops.retrieval.explain import suggest_filter_values
 
         torch.set_num_threads(1)
         opened_release, retriever = open_release(opened, release)
         answer = retriever.search(query, rank, mode, wanted)
     if not answer.hits:
-        no_hits(answer.mode, wanted, instead(retriever, wanted))
+        no_hits(answer.mode, wanted, suggest_filter_values(retriever, wanted))
         raise typer.Exit(1)
     with working("gathering"):
         report = answer_lineage(opened, opened_release, retriever, answer, rank)
@@ -70,11 +72,11 @@ def why(
 
 @app.command(epilog=examples("genret lineage champion --html champion.html", "genret lineage r2 --json --verify"))
 def lineage(
-    release: Annotated[str, typer.Argument(help="A number (r2), an alias or the beginning of a content hash.")],
+    release: ReleaseArgument,
     verify: Verify = False,
     page: Page = None,
     as_json: AsJson = False,
-    home: HomeFolder = DEFAULT_HOME,
+    home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Trace a release to its sources, deltas and trainings, with its measures, gate, promotion and patches."""
     from genret_ops.cli.render.terminal import working
@@ -106,7 +108,7 @@ def audit(
         str | None, typer.Option(metavar="ID", help="Show which releases held this document, and where it is now.")
     ] = None,
     as_json: AsJson = False,
-    home: HomeFolder = DEFAULT_HOME,
+    home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Check that nobody has changed the audit trail. Names every gap, edit, fork and changed file; exit code 1 if
     there is any.
@@ -127,7 +129,7 @@ def audit(
     elif document is not None:
         from genret_ops.lineage.history import document_history
 
-        history = document_history(opened, document)
+        history = document_history(opened, typed_text(document))
         print_result(history, as_json, render.document)
         if history["now"] == "not known":
             raise typer.Exit(1)

@@ -9,9 +9,9 @@ from genret_ops.cli.options import (
     DEFAULT_HOME,
     AsJson,
     Filters,
-    HomeFolder,
-    Mode,
-    ReleaseName,
+    HomeOption,
+    ModeOption,
+    ReleaseOption,
     app,
     examples,
     filter_values,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @app.command(epilog=examples("genret init --home notes-index"))
-def init(home: HomeFolder = DEFAULT_HOME) -> None:
+def init(home: HomeOption = DEFAULT_HOME) -> None:
     """Make a home: a folder for one index, with a **genret.toml** that lists every setting and its default."""
     from genret_ops.storage.home import make_home
 
@@ -54,7 +54,7 @@ def ingest(
         bool, typer.Option("--only", help="Forget earlier sources: their documents leave the corpus.")
     ] = False,
     as_json: AsJson = False,
-    home: HomeFolder = DEFAULT_HOME,
+    home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Read the sources and commit what is new as the next **delta**.
 
@@ -95,7 +95,7 @@ def build(
         bool, typer.Option("--consolidate", help="Start from genesis and learn everything again: a new generation.")
     ] = False,
     as_json: AsJson = False,
-    home: HomeFolder = DEFAULT_HOME,
+    home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Learn what is new and release the model: queries, SFT, RPO, tuning, release.
 
@@ -145,11 +145,11 @@ def _remember(home: "Home", steps: int) -> "Home":
 def search(
     query: Annotated[str, typer.Argument(help="What you look for, in your own words.")],
     k: Annotated[int | None, typer.Option("-k", min=1, help="How many hits.")] = None,
-    mode: Mode = None,
+    mode: ModeOption = None,
     filters: Filters = None,
-    release: ReleaseName = "champion",
+    release: ReleaseOption = "champion",
     as_json: AsJson = False,
-    home: HomeFolder = DEFAULT_HOME,
+    home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Search a release. Every hit says how it was found, and which constraints were relaxed, if any."""
     from genret_ops.cli.render import index as render
@@ -167,7 +167,7 @@ def search(
     answer = retriever.search(query, k or opened.settings.retrieval.k, mode, wanted)
     print_result(explain.answer(opened_release.number, retriever, answer), as_json, render.answer)
     if not answer.hits:
-        render.no_hits(answer.mode, wanted, explain.instead(retriever, wanted))
+        render.no_hits(answer.mode, wanted, explain.suggest_filter_values(retriever, wanted))
 
 
 @app.command(epilog=examples("genret bench scifact --seed 1 --json", "genret bench news --deltas 8 --by published_at"))
@@ -226,7 +226,7 @@ def bench(
 
 
 @app.command(epilog=examples("genret status --home notes-index"))
-def status(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> None:
+def status(as_json: AsJson = False, home: HomeOption = DEFAULT_HOME) -> None:
     """What the home holds (documents, deltas, quarantine with reasons, champion), and what to do next."""
     from genret_ops import summaries
     from genret_ops.cli.render import index as render

@@ -72,9 +72,9 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-HomeFolder = Annotated[Path, typer.Option("--home", envvar="GENRET_HOME", help="The folder that holds the index.")]
+HomeOption = Annotated[Path, typer.Option("--home", envvar="GENRET_HOME", help="The folder that holds the index.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Mode = Annotated[
+ModeOption = Annotated[
     Literal["hybrid", "generative", "lexical", "dense"] | None,
     typer.Option(help="How to search; by default what the release does best."),
 ]
@@ -82,7 +82,9 @@ Filters = Annotated[
     list[str] | None,
     typer.Option("--filter", metavar="NAME=VALUE", help="Only hits that have this value. Repeatable."),
 ]
-ReleaseName = Annotated[str, typer.Option("--release", help="A number (r2), an alias or a content hash.")]
+_RELEASE = "A number (r2), an alias or the beginning of a content hash."
+ReleaseArgument = Annotated[str, typer.Argument(help=_RELEASE)]
+ReleaseOption = Annotated[str, typer.Option("--release", help=_RELEASE)]
 DEFAULT_HOME = Path(".genret")
 
 
@@ -145,13 +147,18 @@ def open_home(home: Path) -> "Home":
     return opened
 
 
+def typed_text(argument: str) -> str:
+    """An argument as text, in whatever encoding it was typed; bytes that are not UTF-8 become U+FFFD."""
+    return argument.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def query_text(query: str) -> str:
-    """A query as it was typed, in whatever encoding.
+    """A query as it was typed.
 
     Raises:
         typer.BadParameter: it is empty.
     """
-    query = query.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    query = typed_text(query)
     if not query.strip():
         raise typer.BadParameter("The query is empty. Write what you look for.")
     return query

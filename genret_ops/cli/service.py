@@ -8,12 +8,13 @@ import typer
 from genret_ops.cli.options import (
     DEFAULT_HOME,
     AsJson,
-    HomeFolder,
+    HomeOption,
     app,
     examples,
     filter_values,
     open_home,
     print_result,
+    typed_text,
     when_stopped,
 )
 
@@ -26,7 +27,7 @@ def serve(
     shadow: Annotated[
         float | None, typer.Option(min=0, max=1, help="Share of searches that the candidate answers too, unseen.")
     ] = None,
-    home: HomeFolder = DEFAULT_HOME,
+    home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Answer over HTTP: search, documents, releases. Follows the champion; /docs describes every endpoint.
 
@@ -46,7 +47,7 @@ def serve(
 def pack(
     folder: Annotated[Path, typer.Argument(help="The folder to make; it must not exist.")],
     as_json: AsJson = False,
-    home: HomeFolder = DEFAULT_HOME,
+    home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Copy the champion and its encoder into one folder, which can be served without registry, database or network.
 
@@ -82,7 +83,7 @@ def create(
     ] = None,
     expires: Annotated[int | None, typer.Option(min=1, metavar="DAYS", help="It ends after this many days.")] = None,
     as_json: AsJson = False,
-    home: HomeFolder = DEFAULT_HOME,
+    home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Make a token. It is shown only once, because only a hash of it is kept."""
     from genret_ops.cli.render import service as render
@@ -91,13 +92,14 @@ def create(
     from serving.auth.tokens import create_token
 
     opened = open_home(home)
+    name = typed_text(name)
     token, secret = create_token(opened.path, name, scope, filter_values(filters), expires)
     print_result({**token.facts(), "token": secret}, as_json, render.token_created)
     opened.registry.record(TOKEN_CREATED, actor(), token=name, scope=scope)  # last: the secret is shown only once
 
 
 @tokens.command(name="list", epilog=examples("genret token list --json"))
-def list_tokens(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> None:
+def list_tokens(as_json: AsJson = False, home: HomeOption = DEFAULT_HOME) -> None:
     """List every token: what it may do, what it sees, when it ends."""
     from genret_ops.cli.render import service as render
     from serving.auth.tokens import read_tokens
@@ -107,7 +109,7 @@ def list_tokens(as_json: AsJson = False, home: HomeFolder = DEFAULT_HOME) -> Non
 
 @tokens.command(epilog=examples("genret token revoke page"))
 def revoke(
-    name: Annotated[str, typer.Argument(help="The name it was created with.")], home: HomeFolder = DEFAULT_HOME
+    name: Annotated[str, typer.Argument(help="The name it was created with.")], home: HomeOption = DEFAULT_HOME
 ) -> None:
     """End a token: requests with it are refused from this moment."""
     from genret_ops.registry.audit_trail import TOKEN_REVOKED

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from genret_ops.records import Document, Quarantined, text_hash
-from genret_ops.storage.files import write_atomically
+from genret_ops.storage.files import read_json, write_atomically
 
 ERASED, ERASING = "erased.json", "erasing.json"
 
@@ -32,7 +32,7 @@ class Erased:
         """The erased documents of a home."""
         if not (path := home / ERASED).exists():
             return cls()
-        stored = json.loads(path.read_text())
+        stored = read_json(path)
         return cls(stored["asked"], stored["texts"])
 
     @property
@@ -82,7 +82,7 @@ class Erasure:
         path = home / ERASING
         if not path.exists():
             return None
-        stored = json.loads(path.read_text())
+        stored = read_json(path)
         lists = (tuple[str, ...](stored[name]) for name in ("texts", "phrases", "passages", "encodings"))
         return cls(stored["document"], stored["asked"], *lists)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from genret_ops.corpus.erased import document_key
 from genret_ops.storage.commits import newest_snapshot, places_path, read_record
-from genret_ops.storage.files import stamp, write_atomically
+from genret_ops.storage.files import read_json, stamp, write_atomically
 from genret_ops.storage.home import HomeFolder
 
 WITHDRAWN = "withdrawn.json"
@@ -64,7 +64,7 @@ class VisibilityReader:
 def _places(home: Path, newest: str) -> Visibility:
     if not newest:
         return Visibility()
-    stored = json.loads(places_path(home, newest).read_text())
+    stored = read_json(places_path(home, newest))
     passages: dict[str, list[str]] = stored["passages"]
     gone = _withdrawn(home, newest)
     return Visibility(
@@ -119,7 +119,7 @@ def lift(home: Path, doc_id: str) -> None:
 def _read(home: Path) -> dict[str, list[str] | None]:
     """The tickets under which each document was posted since it was withdrawn; None if it stays away for good."""
     path = home / WITHDRAWN
-    return dict(json.loads(path.read_text())) if path.exists() else {}
+    return dict(read_json(path)) if path.exists() else {}
 
 
 def _write(home: Path, known: dict[str, list[str] | None]) -> None:

@@ -29,6 +29,8 @@ from genret_ops.storage.home import HomeFolder
 
 _SOURCE = "inbox/"
 _TICKET = re.compile(r"[0-9a-f]{32}")
+_NOT_A_POSTING = (ValueError, TypeError, KeyError)
+"""What reading a damaged file raises."""
 TicketState = Literal["waiting", "searchable", "superseded", "gone"]
 ChangeCheck = Callable[[str, Sequence[Document]], None]
 """Called with the id of a change and the documents that it is about: the new one, if any, and the one posted before, if
@@ -85,7 +87,7 @@ class Inbox:
                 yield _read_posting(path)
             except FileNotFoundError:  # withdrawn since the folder was listed
                 continue
-            except (ValueError, TypeError, KeyError) as error:
+            except _NOT_A_POSTING as error:
                 yield Quarantined(f"{_SOURCE}{path.name}", "unreadable", f"not a posting: {error}")
 
     def post(
@@ -199,6 +201,8 @@ class Inbox:
         try:
             return [_read_posting(self.file(doc_id))]
         except FileNotFoundError:  # or withdrawn at this very moment: states of tickets are read without the lock
+            return []
+        except _NOT_A_POSTING:  # a damaged file says nothing; an ingest refuses it
             return []
 
     def _write_ticket(self, doc_id: str, action: Literal["post", "withdraw"], by: str) -> Ticket:

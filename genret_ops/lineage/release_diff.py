@@ -12,7 +12,7 @@ from genret_ops.registry.home import Home
 from genret_ops.registry.loading import model_on
 from genret_ops.registry.store import Release
 from genret_ops.retrieval.artifacts import read_search
-from genret_ops.retrieval.index_cache import open_index
+from genret_ops.retrieval.index_cache import open_or_make_index
 
 _SHOWN = 20
 
@@ -31,7 +31,7 @@ def difference(home: Home, old: Release, new: Release, queries: Sequence[Synthet
         first ten.
     """
     changes = diff(*(read_documents(home.store, release.head.tables["documents"]) for release in (old, new)))
-    index = open_index(home, new.head, read_search(new.folder).retrieval_settings)
+    index = open_or_make_index(home, new.head, read_search(new.folder).retrieval_settings)
     labelled = label_questions(index.head, read_labels(home.path))
     compared = labelled + questions(index.head, queries, home.settings.gate.questions)
     scores = list[list[float]]()

@@ -5,7 +5,6 @@ The registry is written as rows, so that a home may come back on another kind of
 """
 
 import json
-import shutil
 import sqlite3
 import tarfile
 import tempfile
@@ -135,7 +134,10 @@ def restore(source: Path, home: Path) -> Mapping[str, Any]:
         if rows:
             _verify(folder, rows)
             Registry(folder).load(rows)
-        shutil.move(folder, home)
+        try:
+            folder.rename(home)
+        except OSError as error:
+            raise GenretError(f"{home} was made by another command meanwhile: nothing was restored into it") from error
     return dict(facts)
 
 

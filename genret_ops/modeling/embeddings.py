@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from genret_ops.modeling.encoder import Encoder, batches
+from genret_ops.modeling.encoder import Encoder, EncodingStopped, batches
 from genret_ops.progress import Progress, silent
 from genret_ops.records import text_hash
 from genret_ops.storage.encoding_cache import EncodingCache
@@ -144,7 +144,7 @@ def encode_texts(
         cache: where its encodings are kept.
         texts: may repeat.
         progress: called with (texts encoded, texts to encode).
-        stop: asked before each batch whether to end early.
+        stop: asked before each batch of the encoder whether to end early.
 
     Returns:
         Unit vectors of shape (dimension,), float16, by text hash; and how many texts had to be encoded.
@@ -155,9 +155,10 @@ def encode_texts(
     keys = sorted(missing, key=lambda key: (len(missing[key]), key))
     done = 0
     for batch in batches(keys, _BATCH):
-        if stop():
+        try:
+            vectors = encoder.encode([missing[key] for key in batch], stop).astype(np.float16)
+        except EncodingStopped:
             break
-        vectors = encoder.encode([missing[key] for key in batch]).astype(np.float16)
         cache.add(batch, vectors)
         encodings.update(zip(batch, vectors, strict=True))
         done += len(batch)

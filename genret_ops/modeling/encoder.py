@@ -8,7 +8,7 @@ knows neither docids nor where encodings are cached.
 import hashlib
 import importlib.util
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -148,6 +148,10 @@ def _auto_model(name: str) -> torch.nn.Module:
     return base
 
 
+class EncodingStopped(Exception):
+    """Encoding was stopped before all texts were encoded."""
+
+
 class Encoder(torch.nn.Module):
     """Texts to unit vectors: a transformer, and the mean of its states over the tokens of a text.
 
@@ -191,11 +195,18 @@ class Encoder(torch.nn.Module):
         parts = [self._pooled([rows[position] for position in run]) for run in runs]
         return torch.cat(parts)[torch.tensor([position for run in runs for position in run]).argsort()]
 
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
+    def encode(self, texts: Sequence[str], stop: Callable[[], bool] = lambda: False) -> np.ndarray:
         """Encode texts for search: unit vectors of shape (texts, dimension), float32.
 
         Texts of similar length share a batch. Each core takes whole batches, longest first, because threads inside an
         operation wait for one another at every operation.
+
+        Args:
+            texts: the texts.
+            stop: asked before each batch whether to end early.
+
+        Raises:
+            EncodingStopped: it was stopped.
         """
         vectors, rows = np.empty((len(texts), self.dimension), dtype=np.float32), self._token_ids(texts)
         runs = list(_batches_by_length([len(row) for row in rows]))[::-1]
@@ -203,6 +214,8 @@ class Encoder(torch.nn.Module):
 
         @torch.inference_mode()
         def encode_run(run: Sequence[int]) -> None:
+            if stop():
+                raise EncodingStopped
             vectors[run] = self._pooled([rows[position] for position in run]).numpy()
 
         if threads == 1 or len(runs) < 2:

@@ -23,7 +23,7 @@ from genret_ops.registry.store import Registry, Release
 from genret_ops.registry.verdict import REFERENCE, Criterion, Verdict, criterion_name
 from genret_ops.retrieval.artifacts import Model, load_model, read_search
 from genret_ops.retrieval.index import Index
-from genret_ops.retrieval.index_cache import open_index
+from genret_ops.retrieval.index_cache import open_or_make_index
 from genret_ops.retrieval.retriever import Retriever
 from genret_ops.settings import GateSettings
 from genret_ops.synthesis.queries import MIN_GATE_DOCUMENTS
@@ -66,7 +66,7 @@ def judge_release(home: Home, release: Release, settings: GateSettings) -> Verdi
         try:
             registry.verify(other)
             other_settings = read_search(other.folder).retrieval_settings
-            other_index = open_index(home, release.head, other_settings, index)
+            other_index = open_or_make_index(home, release.head, other_settings, index)
             opponents[name] = other_index, model_on(home.path, other, other_index.head)
         except (BrokenRelease, ReleaseRetired) as error:  # it cannot answer, so there is nothing to compare
             detail = f"not compared: {error}"

@@ -12,7 +12,7 @@ from genret_ops.registry.publish import publish_patch
 from genret_ops.registry.store import Release
 from genret_ops.registry.verdict import Verdict
 from genret_ops.retrieval.artifacts import read_search
-from genret_ops.retrieval.index_cache import open_index
+from genret_ops.retrieval.index_cache import open_or_make_index
 from genret_ops.training.dataset import genesis_rows
 
 
@@ -35,7 +35,7 @@ def rebase(
         GenretError: the docids of the snapshot do not begin with those that the release learned.
     """
     search = read_search(release.folder)
-    index = open_index(home, record, search.retrieval_settings)
+    index = open_or_make_index(home, record, search.retrieval_settings)
     docids = [docid for docid in np.flatnonzero(index.head.live).tolist() if docid not in search.known]
     genesis, encoded = genesis_rows(home.path, index.head, release.manifest().trained_under(), docids=docids)
     patch = publish_patch(home, record, index.head, release, docids, genesis, run_id, actor)

@@ -14,7 +14,7 @@ from genret_ops.registry.home import Home
 from genret_ops.registry.store import Release
 from genret_ops.retrieval.artifacts import Model, load_model, read_search
 from genret_ops.retrieval.index import Index
-from genret_ops.retrieval.index_cache import open_index
+from genret_ops.retrieval.index_cache import open_or_make_index
 from genret_ops.retrieval.retriever import Retriever
 from genret_ops.storage.home import PACKED
 from genret_ops.training.dataset import genesis_rows
@@ -60,7 +60,7 @@ def _nothing_to_search(home: Home) -> str:
 def release_index(home: Home, release: Release, beside: Index | None = None) -> Index:
     """The index of a release's corpus head under the retrieval settings that the release fixes."""
     settings = read_search(release.folder).retrieval_settings
-    return open_index(home, release.head, settings, beside)
+    return open_or_make_index(home, release.head, settings, beside)
 
 
 def model_on(home: Path, release: Release, head: CorpusView) -> Model:

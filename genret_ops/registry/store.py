@@ -318,18 +318,18 @@ class Registry:
         release = self.release(number)
         champion = self.alias(CHAMPION)
         self.verify(release)
-        waived = self.admit(number, waiver)
+        waived = self.check_admission(number, waiver)
         if champion == release.number and expected in {None, champion}:
             return
-        champion = champion if expected is None else expected
+        expected = champion if expected is None else expected
         with database.writing(self._open_or_create()) as connection:
             promotion = f"{reason}; waived: {waiver}" if waived else reason
-            _move(connection, CHAMPION, release.number, champion, actor=actor, reason=promotion, kind="promoted")
-            if champion is not None:
+            _move(connection, CHAMPION, release.number, expected, actor=actor, reason=promotion, kind="promoted")
+            if expected is not None:
                 before = _aliases(connection).get(PREVIOUS)
-                _move(connection, PREVIOUS, champion, before, actor=actor, reason=f"{release.name} became {CHAMPION}")
+                _move(connection, PREVIOUS, expected, before, actor=actor, reason=f"{release.name} became {CHAMPION}")
 
-    def admit(self, number: int, waiver: str | None = None) -> list[str]:
+    def check_admission(self, number: int, waiver: str | None = None) -> list[str]:
         """Check that the gate's stored report lets a release become champion, or that a waiver does.
 
         A patch needs two reports: its own light one, and the full one on the release in which its model was trained.
@@ -349,7 +349,7 @@ class Registry:
         release, champion = self.release(number), self.champion()
         trained, waived = self.training_release(release), list[str]()
         if trained.number != number and (champion is None or champion.model != release.model):
-            waived += self.admit(trained.number, waiver)
+            waived += self.check_admission(trained.number, waiver)
         verdict = self.verdict(release.number)
         if verdict is None:
             raise GateRefused(f"the gate never judged {release.name}: run `genret build` or `genret promote`")

@@ -68,7 +68,7 @@ def answer(release: int, retriever: Retriever, result: Answer) -> dict[str, Any]
     }
 
 
-def instead(retriever: Retriever, filters: Mapping[str, str]) -> dict[str, list[str]]:
+def suggest_filter_values(retriever: Retriever, filters: Mapping[str, str]) -> dict[str, list[str]]:
     """For each filter whose value no document has, up to five values that exist: similar ones, else frequent ones."""
     known = profile(retriever.index.head.documents.values())
     missed = {name: value for name, value in filters.items() if value not in known[name]}

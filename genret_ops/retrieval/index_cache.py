@@ -1,7 +1,7 @@
 """Indexes of committed corpus heads as files, which open without a database.
 
-`read_index` only reads; `make_index` writes the files of a snapshot; `open_index` reads them, and makes them first if
-they are missing or damaged. They lie under `cache/heads-N` of the home and can be removed at any time.
+`read_index` only reads; `make_index` writes the files of a snapshot; `open_or_make_index` reads them, and makes them
+first if they are missing or damaged. They lie under `cache/heads-N` of the home and can be removed at any time.
 """
 
 import shutil
@@ -17,7 +17,7 @@ from genret_ops.storage.home import HomeFolder
 from genret_ops.storage.tables import TableStore
 
 
-def open_index(
+def open_or_make_index(
     home: HomeFolder, record: SnapshotRecord, settings: RetrievalSettings, beside: Index | None = None
 ) -> Index:
     """The index of a committed snapshot.

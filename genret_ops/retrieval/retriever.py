@@ -75,8 +75,7 @@ class Retriever:
     def __init__(self, index: Index, model: Model, live: Callable[[], Visibility] | None = None) -> None:
         self.index = index
         self.model = model
-        everything = Visibility() if live else _everything(index.head)
-        self.live = live or (lambda: everything)
+        self.live = live or _always(_everything(index.head))
 
     def search(
         self, query: str, k: int = 10, mode: str | None = None, filters: Mapping[str, str] | None = None
@@ -217,6 +216,10 @@ def _nearest(cosines: np.ndarray, allowed: np.ndarray, k: int) -> list[Ranked]:
         for rank, docid in enumerate(best)
         if np.isfinite(similar[docid])
     ]
+
+
+def _always(visibility: Visibility) -> Callable[[], Visibility]:
+    return lambda: visibility
 
 
 def _everything(head: CorpusView) -> Visibility:

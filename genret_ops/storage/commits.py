@@ -3,12 +3,12 @@
 Everything here is read without opening a database. Writing a record is the last step of a commit (tables.py).
 """
 
-import json
 import re
 from pathlib import Path
 
 from genret_ops.errors import GenretError
 from genret_ops.records import SnapshotRecord
+from genret_ops.storage.files import read_json
 
 _DELTA_NAME = re.compile(r"delta-(\d{5,})")
 
@@ -49,7 +49,7 @@ def read_record(home: Path, snapshot: str) -> SnapshotRecord:
     path = record_path(home, snapshot)
     if not path.exists():
         raise GenretError(f"no snapshot {snapshot!r} is committed in {home}: run `genret ingest` first")
-    return SnapshotRecord.from_json(json.loads(path.read_text("utf-8")))
+    return SnapshotRecord.from_json(read_json(path))
 
 
 def newest_record(home: Path) -> SnapshotRecord | None:

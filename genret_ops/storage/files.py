@@ -1,9 +1,13 @@
 """Files that survive a crash: written whole or not at all, flushed to the disk, shared by hard links, and hashed."""
 
 import hashlib
+import json
 import os
 import re
 from pathlib import Path
+from typing import Any
+
+from genret_ops.errors import GenretError
 
 _HALF_WRITTEN = re.compile(r"\..+\.\d+\.genret-partial")
 """No user's file is called so: whatever matches is removed, wherever below the home it lies."""
@@ -24,6 +28,18 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o666) -> None:
     temporary.replace(path)
     for folder in {path.parent, *(new.parent for new in made)}:
         sync(folder)
+
+
+def read_json(path: Path) -> Any:
+    """What a file of the home holds, which this software wrote as JSON.
+
+    Raises:
+        GenretError: it is damaged.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise GenretError(f"{path} is damaged, restore the home from a backup: {error}") from error
 
 
 def half_written(path: Path) -> bool:

@@ -49,7 +49,8 @@ def lexical_neighbours(head: CorpusView, lexical: LexicalIndex, progress: Progre
         Docids of shape (docids, at most 8), best first.
     """
     documents = membership(head)
-    width = min(NEIGHBOURS, max(0, int(np.count_nonzero(documents.count_nonzero(axis=0))) - 1))
+    most = min(len(head), int(np.count_nonzero(documents.count_nonzero(axis=0))))
+    width = min(NEIGHBOURS, max(0, most - 1))
     neighbours = np.zeros((len(head), width), dtype=np.int64)
     for docid, words in enumerate(tokenize([passage.text for passage in head.passages])):
         scores = lexical.passage_scores(list(dict.fromkeys(words))[:_NEIGHBOUR_WORDS])
@@ -120,6 +121,8 @@ def write_queries(
     generator = ExtractiveGenerator(passages, settings.synthesis, _idf(head), settings.training.seed)
     (tuning, gate), training = heldout_docids(head, settings), settings.training
     members = np.flatnonzero(head.live & ~(tuning | gate))
+    if not len(members):
+        raise GenretError("all documents say the same, and a part of them is held out from training: ingest others too")
     is_known = np.isin(members, list(known or ()))
     old, new, update = members[is_known], members[~is_known], known is not None
     steps, preference_steps = training.sft_steps(update), training.preference_steps(update)

@@ -11,13 +11,12 @@ import math
 import os
 import signal
 import sys
-import threading
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from types import FrameType
 from typing import IO
 
+from genret_ops.parent_process import end_with
 from genret_ops.progress import progress
 
 LABELS = {
@@ -67,15 +66,8 @@ def serve(requests: Iterable[str], answers: IO[str]) -> int:
     return 0
 
 
-def _end_with(parent: int) -> None:
-    """End this process once `parent` is gone: two trainings must not share a folder."""
-    while os.getppid() == parent:
-        time.sleep(0.2)
-    os._exit(1)
-
-
 if __name__ == "__main__":
-    threading.Thread(target=_end_with, args=(int(sys.argv[1]),), daemon=True).start()
+    end_with(int(sys.argv[1]))  # two trainings must not share a folder
     pipe = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints, in C too, is no answer
     exit_status = serve(sys.stdin, pipe)

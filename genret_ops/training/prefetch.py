@@ -27,7 +27,7 @@ _NICENESS = 5
 
 
 @contextmanager
-def encoding_ahead(
+def prefetching(
     home: Path, settings: Settings, encoder: Encoder, changed: Sequence[Document], redescribed: Sequence[Document]
 ) -> Iterator["Future[int]"]:
     """Encode texts in the background for as long as the context lasts, at most to the end of a batch.
@@ -43,7 +43,7 @@ def encoding_ahead(
         The number of texts that are encoded, once they are.
 
     Example:
-        >>> with encoding_ahead(home.path, settings, encoder, changed, redescribed) as encoded:
+        >>> with prefetching(home.path, settings, encoder, changed, redescribed) as encoded:
         ...     run_stages(encoded)
     """
     stop, switch_interval = Event(), sys.getswitchinterval()
@@ -51,7 +51,7 @@ def encoding_ahead(
     def encode() -> int:
         cache = EncodingCache(home, encoder_hash(settings.model.encoder), encoder.dimension)
         count = token_count(settings.model.encoder)
-        cuts = (cut_document(document, settings.corpus, count) for document in changed)
+        cuts = (cut_document(document, settings.corpus, count) for document in changed if not stop.is_set())
         sentences = [text for cut in cuts for passage, _ in cut for text in passage.sentences]
         texts = filter(None, [*map(heading, changed), *map(heading, redescribed), *sentences])
         return encode_texts(encoder, cache, list(texts), stop=stop.is_set)[1]

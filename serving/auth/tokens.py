@@ -17,7 +17,7 @@ from typing import Any
 
 from genret_ops.errors import GenretError
 from genret_ops.registry.home import Home
-from genret_ops.storage.files import stamp, write_atomically
+from genret_ops.storage.files import read_json, stamp, write_atomically
 
 SCOPES = ("search", "write", "admin")
 """What a token may do; each scope includes those before it."""
@@ -80,7 +80,7 @@ class Tokens:
 def read_tokens(home: Path) -> list[Token]:
     """Every token of a home, expired ones too, in the order of their creation."""
     path = home / TOKENS
-    return [Token(**row) for row in json.loads(path.read_text("utf-8"))] if path.exists() else []
+    return [Token(**row) for row in read_json(path)] if path.exists() else []
 
 
 def create_token(home: Path, name: str, scope: str, filters: Mapping[str, str], days: int | None) -> tuple[Token, str]:

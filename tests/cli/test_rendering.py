@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from genret_ops.cli.render import audit, flow, index, quality, releases, service, terminal, upkeep
+from genret_ops.cli.render import audit, automation, index, maintenance, quality, releases, service, terminal
 from genret_ops.lineage.render import Node
 
 AT = "2026-11-23T18:30:05+00:00"
@@ -138,12 +138,12 @@ def diff(text: str) -> None:
 
 
 def labels(text: str) -> None:
-    releases.labels({"added": 1, "labels": 3, "disputed": [{"query": text, "document": text}]})
+    quality.labels({"added": 1, "labels": 3, "disputed": [{"query": text, "document": text}]})
 
 
 def backup(text: str) -> None:
-    releases.backup({"file": text, "snapshots": 1, "releases": 2, "bytes": 1})
-    releases.restored({"file": text, "snapshots": 1, "releases": 2})
+    maintenance.backup({"file": text, "snapshots": 1, "releases": 2, "bytes": 1})
+    maintenance.restored({"file": text, "snapshots": 1, "releases": 2})
 
 
 def lineage(text: str) -> None:
@@ -188,17 +188,17 @@ def document(text: str) -> None:
 
 
 def watch(text: str) -> None:
-    flow.watching([text, text, text], 10.0)
+    automation.watching([text, text, text], 10.0)
     for event in (
         {"done": "update", "delta": text, "changes": CHANGES, "release": text, "unreached": {text: text}},
         {"done": "away", "unreached": {text: ""}},
         {"done": "failed", "error": text},
     ):
-        flow.watched({"at": AT, **event})
+        automation.watched({"at": AT, **event})
 
 
 def evaluation(text: str) -> None:
-    flow.evaluation(
+    quality.evaluation(
         {
             "release": text,
             "delta": text,
@@ -238,7 +238,7 @@ def tokens(text: str) -> None:
 
 def erasure(text: str) -> None:
     searched = {"pieces": 1, "files": 2, "bytes": 3_000_000, "table_rows": 1, "database_rows": 2, "id_everywhere": True}
-    upkeep.erasure(
+    maintenance.erasure(
         {
             "document": text,
             "already": False,
@@ -250,11 +250,11 @@ def erasure(text: str) -> None:
             "left": [text],
         }
     )
-    upkeep.erasure({"document": text, "already": True, "asked": AT})
+    maintenance.erasure({"document": text, "already": True, "asked": AT})
 
 
 def collection(text: str) -> None:
-    upkeep.collection(
+    maintenance.collection(
         {
             "collected": [text],
             "kept": [text],
@@ -463,7 +463,7 @@ def test_counts_agree_with_their_nouns(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_a_watcher_says_what_it_watches_and_how_it_stops(capsys: pytest.CaptureFixture[str]) -> None:
-    flow.watching(["docs", "notes.md", "more"], 10.0)
+    automation.watching(["docs", "notes.md", "more"], 10.0)
     message = "Watching docs, notes.md and 1 more and the inbox every 10 s. Ctrl-C stops.\n"
     assert capsys.readouterr() == ("", message)
 
@@ -554,5 +554,5 @@ def test_a_promotion_says_which_model_answers_now(
 
 def test_a_collection_that_finds_nothing_says_so_and_frees_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     nothing = {"collected": [], "kept": ["r1"], "snapshots": ["delta-00000"], "removed": {"releases": 0}}
-    upkeep.collection({**nothing, "freed_bytes": -4096, "dry_run": False})
+    maintenance.collection({**nothing, "freed_bytes": -4096, "dry_run": False})
     assert capsys.readouterr().out == "There is nothing to free.\n"

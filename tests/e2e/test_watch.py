@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from genret_ops.cli.render.flow import watched
+from genret_ops.cli.render.automation import watched
 from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry
 from genret_ops.summaries import status

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 ORDER = (
     "errors",
     "text",
+    "parent_process",
     "progress",
     "records",
     "settings",

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from assets.lib import runner
 from assets.lib.erasure import erase
-from genret_ops.corpus.visibility import VisibilityReader
+from genret_ops.corpus.visibility import VisibilityReader, withdrawn
 from genret_ops.errors import DocumentRefused, UnknownDocument
 from genret_ops.ingestion.inbox import Inbox, postings
 from genret_ops.ingestion.sources import read_sources
@@ -135,6 +135,18 @@ def test_a_damaged_posting_is_quarantined_and_the_rest_goes_on(tmp_path: Path) -
     reading = read_sources(Home(tmp_path), [])
     assert [document.doc_id for document in reading.documents] == ["ferry"]
     assert [item.reason for item in reading.refused] == ["unreadable"] * 3
+
+
+def test_a_document_whose_posting_is_damaged_can_be_withdrawn_and_posted_again(home: Home) -> None:
+    inbox = Inbox(home)
+    inbox.post(Document("bees.md", "Bees", "They are posted.", {}), "ann")
+    inbox.file("bees.md").write_text('{"ticket": "')
+    inbox.withdraw("bees.md", "ann")
+    assert "bees.md" in withdrawn(home.path) and not inbox.file("bees.md").exists()
+    inbox.post(Document("bees.md", "Bees", "They are back.", {}), "ann")
+    inbox.file("bees.md").write_text("{")
+    inbox.post(Document("bees.md", "Bees", "They are back again.", {}), "ann")
+    assert [item.text for item in inbox.documents() if isinstance(item, Document)] == ["They are back again."]
 
 
 STEPS = st.lists(st.sampled_from(["post", "withdraw", "read", "commit", "ingest"]), max_size=25)

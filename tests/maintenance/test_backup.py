@@ -61,7 +61,8 @@ def test_a_registry_that_is_in_use_is_not_restored_over(
 def test_the_commands_say_what_they_did(small_home: Path, tmp_path: Path) -> None:
     runner, tar = CliRunner(), str(tmp_path / "home.tar")
     done = runner.invoke(app, ["backup", tar, "--json", "--home", str(small_home)], catch_exceptions=False)
-    assert json.loads(done.stdout) == {"file": tar, "snapshots": 1, "releases": 1}
+    size = Path(tar).stat().st_size
+    assert json.loads(done.stdout) == {"file": tar, "snapshots": 1, "releases": 1, "bytes": size}
     done = runner.invoke(app, ["restore", tar, "--home", str(tmp_path / "new")], catch_exceptions=False)
     assert "1 release" in done.stdout and (tmp_path / "new" / "genret.toml").exists()
 
@@ -82,6 +83,17 @@ def test_nothing_is_written_over(ingested_home: Path, tmp_path: Path) -> None:
     with pytest.raises(GenretError, match="lies in the home itself"):
         backup(Home(ingested_home), ingested_home / "home.tar")
     assert not (ingested_home / "home.tar").exists()
+
+
+def test_of_two_restores_into_one_folder_the_second_is_refused(
+    ingested_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup(Home(ingested_home), tmp_path / "home.tar")
+    monkeypatch.setattr(Path, "exists", lambda self, exists=Path.exists: self != tmp_path / "home" and exists(self))
+    restore(tmp_path / "home.tar", tmp_path / "home")
+    with pytest.raises(GenretError, match="was made by another command meanwhile"):
+        restore(tmp_path / "home.tar", tmp_path / "home")
+    assert not (tmp_path / "home" / "home").is_dir()
 
 
 def test_a_home_is_kept_while_others_use_it(ingested_home: Path, tmp_path: Path) -> None:

@@ -27,6 +27,24 @@ def test_it_is_stopped_by_an_interrupt_when_it_was_started_in_the_background(tmp
     assert log.read_text() == line
 
 
+def test_its_worker_does_not_outlive_it_when_it_is_killed(tmp_path: Path) -> None:
+    home, log, port = tmp_path / "home", tmp_path / "log", free_port()
+    make_home(home)
+    command = [sys.executable, "-m", "genret_ops.cli", "serve", "--home", str(home), "--port", str(port)]
+    with log.open("w") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
+        wait_for(lambda: "serving on" in log.read_text(), log)
+        workers = children(process.pid)
+        process.kill()
+    assert workers
+    wait_for(lambda: not any(map(runs, workers)), "a worker is still there")
+
+
+def children(process: int) -> list[int]:
+    """The processes that a process has started and that still run."""
+    tasks = Path(f"/proc/{process}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
 def stopped(process: int, how: signal.Signals) -> bool:
     os.kill(process, how)
     wait_for(lambda: not runs(process), f"still there {PATIENCE} s after {how.name}")

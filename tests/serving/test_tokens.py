@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from genret_ops.cli import app
 from genret_ops.errors import GenretError
+from genret_ops.registry.audit_trail import TOKEN_CREATED
 from genret_ops.registry.home import Home
 from genret_ops.settings import ServingSettings
 from genret_ops.storage.home import make_home
@@ -22,7 +23,7 @@ from serving.launch import check_address
 from tests.support.commands import call, result
 from tests.support.service import Service, token
 
-OWN = {"host": "localhost:8000"}
+LOCAL = {"host": "localhost:8000"}
 WRITES = [
     ("POST", "/v1/documents", {"id": "a", "text": "b"}),
     ("DELETE", "/v1/documents/parking.md", None),
@@ -103,12 +104,12 @@ def access(home: Path, **settings: object) -> Access:
 def test_only_this_machine_searches_without_a_token(tmp_path: Path, address: str, loopback: bool) -> None:
     assert is_loopback(address) is loopback
     if loopback:
-        assert access(tmp_path).admit(OWN, address, "search", False).name == address
+        assert access(tmp_path).admit(LOCAL, address, "search", False).name == address
     else:
         with pytest.raises(Refusal, match="Bearer"):
-            access(tmp_path).admit(OWN, address, "search", False)
+            access(tmp_path).admit(LOCAL, address, "search", False)
     with pytest.raises(Refusal, match="Bearer"):
-        access(tmp_path, require_token=True).admit(OWN, address, "search", False)
+        access(tmp_path, require_token=True).admit(LOCAL, address, "search", False)
 
 
 @pytest.mark.parametrize(
@@ -136,13 +137,13 @@ def test_what_a_proxy_passes_on_needs_a_token(service: Service, header: str) -> 
 def test_a_limited_token_ends_what_is_let_in_without_one(tmp_path: Path) -> None:
     make_home(tmp_path)
     door = access(tmp_path)
-    door.admit(OWN, "127.0.0.1", "search", False)
+    door.admit(LOCAL, "127.0.0.1", "search", False)
     output = call("token", "create", "red", "--filter", "team=Red Team", home=tmp_path)
     assert "From now on every request needs a token" in output
     with pytest.raises(Refusal, match="limited by filters"):
-        door.admit(OWN, "127.0.0.1", "search", False)
+        door.admit(LOCAL, "127.0.0.1", "search", False)
     ended(tmp_path)
-    assert door.admit(OWN, "127.0.0.1", "search", False).filters == {}, "one that has expired limits nobody"
+    assert door.admit(LOCAL, "127.0.0.1", "search", False).filters == {}, "one that has expired limits nobody"
 
 
 def ended(home: Path) -> None:
@@ -174,9 +175,9 @@ def test_whoever_asks_too_often_is_told_so(tmp_path: Path) -> None:
     door = access(tmp_path, per_second=5)
     _, secret = create_token(tmp_path, "page", "search", {}, None)
     for _ in range(5):
-        door.admit(OWN, "127.0.0.1", "search", False)
+        door.admit(LOCAL, "127.0.0.1", "search", False)
     with pytest.raises(Refusal, match="more than 5 requests a second") as refused:
-        door.admit(OWN, "127.0.0.1", "search", False)
+        door.admit(LOCAL, "127.0.0.1", "search", False)
     assert refused.value.status == 429
     assert door.admit({"authorization": f"Bearer {secret}"}, "127.0.0.1", "search", False).name == "token page"
     for status in [*[403] * 4, 429]:
@@ -203,3 +204,12 @@ def test_tokens_are_in_the_trail_by_their_names(tmp_path: Path) -> None:
     assert (created.kind, created.facts) == ("token created", {"token": "page", "scope": "write"})
     assert (revoked.kind, revoked.facts) == ("token revoked", {"token": "page"})
     assert not any(secret in str(cell) for row in registry.rows() for cell in row) and registry.problems() == []
+
+
+def test_a_name_in_another_encoding_is_kept_as_text(tmp_path: Path) -> None:
+    make_home(tmp_path)
+    Home(tmp_path).registry.create()
+    created = result("token", "create", "w\udcff", home=tmp_path)
+    assert created["name"] == "w\ufffd"
+    (event,) = Home(tmp_path).registry.events(TOKEN_CREATED)
+    assert event.facts["token"] == "w\ufffd"

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from genret_ops.cli import app
 from genret_ops.registry.home import Home
-from genret_ops.retrieval.index_cache import open_index
+from genret_ops.retrieval.index_cache import open_or_make_index
 from genret_ops.settings import Settings
 from genret_ops.storage.files import file_hash
 from genret_ops.synthesis.queries import lexical_neighbours, read_queries, write_queries
@@ -34,7 +34,7 @@ def second_home(documents: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 def written(home: Path, settings: Settings) -> list:  # type: ignore[type-arg]
     opened = Home(home)
-    index = open_index(opened, opened.store.committed("delta-00000"), settings.retrieval)
+    index = open_or_make_index(opened, opened.store.committed("delta-00000"), settings.retrieval)
     return write_queries(index.head, lexical_neighbours(index.head, index.lexical), settings)
 
 

@@ -209,6 +209,14 @@ def test_fewer_than_two_documents_cannot_be_split_and_that_is_said() -> None:
         write_queries(alone, lexical_neighbours(alone, build_lexical(alone)), SETTINGS)
 
 
+def test_documents_that_all_say_the_same_cannot_be_split_and_that_is_said() -> None:
+    copies = head_of(dict.fromkeys(("a", "b", "c", "d"), DOCUMENTS["yacht-0"]))
+    near = lexical_neighbours(copies, build_lexical(copies))
+    assert near.shape[1] < len(copies)
+    with pytest.raises(GenretError, match="all documents say the same"):
+        write_queries(copies, near, SETTINGS)
+
+
 def test_a_corpus_without_words_says_so() -> None:
     silent = head_of({name: ("", {}, [[mark * 5]]) for name, mark in (("a", "?"), ("b", "!"), ("c", "-"))})
     rows = ExtractiveGenerator(

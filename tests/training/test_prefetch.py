@@ -1,11 +1,13 @@
 """What an update brings is encoded beside its stages: once, counted, and no longer than it is wanted."""
 
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event
 
 import numpy as np
 import pytest
+import torch
 
 from assets.lib import runner
 from assets.lib.resources import Prefetch
@@ -16,7 +18,7 @@ from genret_ops.settings import Settings
 from genret_ops.storage.encoding_cache import EncodingCache
 from genret_ops.training import prefetch
 from genret_ops.training.dataset import passage_encoder
-from genret_ops.training.prefetch import encoding_ahead
+from genret_ops.training.prefetch import prefetching
 
 FERRY = Document("tides.md", "The harbour", "The ferry waits for high tide. It never hurries.", {}, "tides.md", "")
 BEES = Document("bees.md", "The hives", "Smoke calms the bees.", {}, "bees.md", "")
@@ -34,34 +36,34 @@ def cached(home: Path) -> dict[str, np.ndarray]:
 
 def test_texts_of_what_changed_and_headings_of_the_rest(tmp_path: Path, encoder: Encoder) -> None:
     before = sys.getswitchinterval()
-    with encoding_ahead(tmp_path, Settings(), encoder, [FERRY], [BEES]) as encoded:
+    with prefetching(tmp_path, Settings(), encoder, [FERRY], [BEES]) as encoded:
         assert sys.getswitchinterval() < before
         assert encoded.result() == 4
     assert sys.getswitchinterval() == before
     texts = ("The harbour", "The ferry waits for high tide.", "It never hurries.", "The hives")
     assert cached(tmp_path).keys() == set(map(text_hash, texts))
-    with encoding_ahead(tmp_path, Settings(), encoder, [FERRY, BEES], []) as encoded:
+    with prefetching(tmp_path, Settings(), encoder, [FERRY, BEES], []) as encoded:
         assert encoded.result() == 1
 
 
 def test_it_ends_with_the_update_that_wanted_it(
     tmp_path: Path, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("genret_ops.modeling.embeddings._BATCH", 1)
-    begun, end, encode, read = Event(), Event(), Encoder.encode, list[str]()
+    monkeypatch.setattr("genret_ops.modeling.encoder._BATCH", 1)
+    begun, end, pooled, read = Event(), Event(), Encoder._pooled, list[int]()
 
-    def slowly(self: Encoder, texts: list[str]) -> np.ndarray:
-        read.extend(texts)
+    def slowly(self: Encoder, rows: Sequence[Sequence[int]]) -> torch.Tensor:
+        read.append(len(rows))
         begun.set()
         end.wait()
-        return encode(self, texts)
+        return pooled(self, rows)
 
-    monkeypatch.setattr(Encoder, "encode", slowly)
-    with pytest.raises(KeyboardInterrupt), encoding_ahead(tmp_path, Settings(), encoder, [FERRY], []):
+    monkeypatch.setattr(Encoder, "_pooled", slowly)
+    with pytest.raises(KeyboardInterrupt), prefetching(tmp_path, Settings(), encoder, [FERRY], []):
         begun.wait()
         monkeypatch.setattr(prefetch.Event, "set", lambda self, really=Event.set: (really(self), really(end))[0])
         raise KeyboardInterrupt
-    assert len(read) == 1 == len(cached(tmp_path))
+    assert len(read) < 3 and not cached(tmp_path), "it ends with a batch of the encoder, of which there are three"
 
 
 def test_its_failure_is_that_of_the_update(tmp_path: Path, encoder: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,7 +73,7 @@ def test_its_failure_is_that_of_the_update(tmp_path: Path, encoder: Encoder, mon
     monkeypatch.setattr(EncodingCache, "add", full)
     with (
         pytest.raises(OSError, match="no space left"),
-        encoding_ahead(tmp_path, Settings(), encoder, [FERRY], []) as encoded,
+        prefetching(tmp_path, Settings(), encoder, [FERRY], []) as encoded,
     ):
         Prefetch(encoded).wait()
 
@@ -81,12 +83,12 @@ def test_an_update_finds_it_all_done(home_copy: Path, tmp_path: Path, monkeypatc
     (tmp_path / "more" / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide. It never hurries.")
     threads, encode = list[str](), Encoder.encode
 
-    def watched(self: Encoder, texts: list[str]) -> np.ndarray:
+    def watched(self: Encoder, texts: list[str], *stop: Callable[[], bool]) -> np.ndarray:
         from threading import current_thread
 
         if "It never hurries." in texts:
             threads.append(current_thread().name)
-        return encode(self, texts)
+        return encode(self, texts, *stop)
 
     monkeypatch.setattr(Encoder, "encode", watched)
     assert runner.ingest(Home(home_copy), [str(tmp_path / "more")]).release is not None

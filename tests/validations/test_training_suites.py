@@ -65,7 +65,7 @@ def of_pairs(rows: Sequence[PreferencePair], bodies: np.ndarray = APART) -> list
 
 
 MANY = head_of({f"{number}.md": ("", {}, [[f"Text of number {number}."]]) for number in range(9)})
-ASKED = [
+QUESTIONS = [
     SyntheticQuery(f"number {number} of the texts", "sentence", (passage.passage_id,), split, "x", 0)
     for split, number, passage in zip(
         ["train"] * 3 + ["tuning"] * 3 + ["gate"] * 3, range(9), MANY.passages, strict=True
@@ -83,7 +83,7 @@ def of_evaluation(rows: Sequence[SyntheticQuery], tuned: Mapping[str, Any] = TUN
 
 
 def test_good_data_holds() -> None:
-    for findings in (of_queries(QUERIES), of_pairs(PAIRS), of_evaluation(ASKED)):
+    for findings in (of_queries(QUERIES), of_pairs(PAIRS), of_evaluation(QUESTIONS)):
         assert failed(findings) == set()
         assert {finding.critical for finding in findings} == {True, False}
         assert len({finding.name for finding in findings}) == len(findings)
@@ -190,28 +190,28 @@ def fusion_of(weight: float) -> dict[str, Any]:
 
 
 OF_EVALUATION: list[tuple[str, list[SyntheticQuery], Mapping[str, Any]]] = [
-    ("every positive is a live passage", [replace(ASKED[-1], text="new", positives=("0" * 32,))], TUNED),
-    ("every positive is a live passage", [replace(ASKED[-1], text="new", positives=())], TUNED),
+    ("every positive is a live passage", [replace(QUESTIONS[-1], text="new", positives=("0" * 32,))], TUNED),
+    ("every positive is a live passage", [replace(QUESTIONS[-1], text="new", positives=())], TUNED),
     (
         "every positive is held out from training",
-        [replace(ASKED[-1], text="new", positives=ASKED[0].positives)],
+        [replace(QUESTIONS[-1], text="new", positives=QUESTIONS[0].positives)],
         TUNED,
     ),
     (
         "at most 5 % of the questions have the same words as a training query",
-        [replace(ASKED[0], text=f"{ASKED[-1].text.upper()}?")],
+        [replace(QUESTIONS[0], text=f"{QUESTIONS[-1].text.upper()}?")],
         TUNED,
     ),
     ("every score is a number from 0 to 1", [], {**TUNED, "mrr": {"hybrid": 0.5, "lexical": math.nan}}),
     ("every score is a number from 0 to 1", [], {**TUNED, "mrr": {"hybrid": 1.01}}),
     ("every fusion weight is a finite number", [], fusion_of(math.inf)),
-    ("at least 90 % of the questions are distinct", [ASKED[-1]] * 2, TUNED),
+    ("at least 90 % of the questions are distinct", [QUESTIONS[-1]] * 2, TUNED),
 ]
 
 
 @pytest.mark.parametrize(("name", "rows", "tuned"), OF_EVALUATION)
 def test_evaluation(name: str, rows: list[SyntheticQuery], tuned: Mapping[str, Any]) -> None:
-    assert failed(of_evaluation([*ASKED, *rows], tuned)) == {name}
+    assert failed(of_evaluation([*QUESTIONS, *rows], tuned)) == {name}
 
 
 SPLITS = "the questions come from 2 splits, tuning and gate"
@@ -219,18 +219,18 @@ FEW = "the questions are about at least 6 documents"
 
 
 def test_an_evaluation_needs_questions_of_both_kinds_and_about_enough_documents() -> None:
-    findings = {finding.name: finding for finding in of_evaluation(ASKED[:6])}
+    findings = {finding.name: finding for finding in of_evaluation(QUESTIONS[:6])}
     assert failed(findings.values()) == {SPLITS, FEW}
     assert findings[SPLITS].critical and not findings[FEW].critical
     assert (findings[SPLITS].observed, findings[FEW].observed) == (1, 3)
-    assert failed(of_evaluation([*ASKED[:5], *ASKED[6:]])) == {FEW}
+    assert failed(of_evaluation([*QUESTIONS[:5], *QUESTIONS[6:]])) == {FEW}
 
 
 def test_every_expectation_is_broken_by_something() -> None:
     cases = {
         "queries": (of_queries(QUERIES), {name for name, *_ in OF_QUERIES}),
         "preferences": (of_pairs(PAIRS), {name for name, *_ in OF_PAIRS}),
-        "evaluation": (of_evaluation(ASKED), {SPLITS, FEW, *(name for name, *_ in OF_EVALUATION)}),
+        "evaluation": (of_evaluation(QUESTIONS), {SPLITS, FEW, *(name for name, *_ in OF_EVALUATION)}),
     }
     for table, (findings, broken) in cases.items():
         _, *expectations = findings  # the first counts the rows, and has a test of its own

@@ -165,27 +165,3 @@ def difference(summary: Mapping[str, Any]) -> None:
         for row in summary[name]["queries"][:_SHOWN]:
             before, after = (f"#{row[side]}" if row[side] else "not in the first 10" for side in ("before", "after"))
             say((f"{before} -> {after}", "dim"), f"  {row['query']}", indent=2)
-
-
-def labels(summary: Mapping[str, Any]) -> None:
-    """Judgements that were kept, and those on which people disagree."""
-    say(f"{plural(summary['added'], 'new label')}, {summary['labels']:,} in all.")
-    if summary["labels"]:
-        say("From now on the gate asks every label of each release.")
-    for judgment in summary.get("disputed", ()):
-        say(("Disputed, so not taken over", "yellow"), f": {judgment['query']} · {judgment['document']}")
-
-
-def backup(summary: Mapping[str, Any]) -> None:
-    """A backup that was written."""
-    say(f"{summary['file']}: {_holds(summary)}, {summary['bytes'] / 1e6:,.1f} MB.")
-
-
-def restored(summary: Mapping[str, Any]) -> None:
-    """A home that was made from a backup."""
-    say(f"{summary['file']}: {_holds(summary)}, every byte of which is what was sealed.")
-    say(f"Next: genret status --home {summary['file']}")
-
-
-def _holds(summary: Mapping[str, Any]) -> str:
-    return f"{plural(summary['snapshots'], 'snapshot')}, {plural(summary['releases'], 'release')}"

@@ -1,10 +1,9 @@
-"""What watch and evaluate show."""
+"""What watch shows."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from genret_ops.cli.render.terminal import changes, say, unreached
-from genret_ops.evaluation.metrics import display_name
 from genret_ops.text import listed, plural
 
 
@@ -41,16 +40,3 @@ def _update(event: Mapping[str, Any]) -> str:
         return f"nothing new since {event['snapshot']}{missed}"
     served = f"searchable in {event['release']}" if event["release"] else "searchable after the first build"
     return f"{event['delta']}: {changes(event['changes'])}; {served}{missed}"
-
-
-def evaluation(report: Mapping[str, Any]) -> None:
-    """A full evaluation of the champion."""
-    say(f"{report['release']} on {report['delta']}, {report['mode']} by default")
-    for name, scores in report["MRR@10"].items():
-        figures = ", ".join(f"{mode} {100 * value:.1f}" for mode, value in (scores or {}).items())
-        say(f"MRR@10 on {display_name(name)} ({report['questions'][name]:,}): {figures or 'nothing to ask'}")
-    say(f"Passages found by a sentence of their own: {100 * report['reachable']:.1f} %")
-    if benchmark := report.get("benchmark"):
-        systems = benchmark["systems"].items()
-        figures = ", ".join(f"{name} {100 * scores['MRR@10']:.1f}" for name, scores in systems)
-        say(f"MRR@10 on {plural(benchmark['queries'], 'query', 'queries')} of {benchmark['name']}: {figures}")

@@ -1,4 +1,4 @@
-"""What erase and gc show."""
+"""What erase, gc, backup and restore show."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -35,7 +35,7 @@ def collection(report: Mapping[str, Any]) -> None:
     planned, releases = report["dry_run"], report["collected"]
     count = plural(len(releases), "release") if releases else "no release"
     names = f": {', '.join(releases)}" if releases else ""
-    if not releases and not any(report["removed"].values()):
+    if not planned and not releases and not any(report["removed"].values()):
         say("There is nothing to free.")
         return
     say(f"Would collect {count}{names}." if planned else f"Collected {count}{names}.")
@@ -49,3 +49,18 @@ def collection(report: Mapping[str, Any]) -> None:
 def _counts(removed: Mapping[str, int]) -> str:
     """How many of each kind, the kind first since it stands in the plural."""
     return ", ".join(f"{kind} {count:,}" for kind, count in removed.items() if count) or "nothing"
+
+
+def backup(summary: Mapping[str, Any]) -> None:
+    """A backup that was written."""
+    say(f"{summary['file']}: {_holds(summary)}, {summary['bytes'] / 1e6:,.1f} MB.")
+
+
+def restored(summary: Mapping[str, Any]) -> None:
+    """A home that was made from a backup."""
+    say(f"{summary['file']}: {_holds(summary)}, every byte of which is what was sealed.")
+    say(f"Next: genret status --home {summary['file']}")
+
+
+def _holds(summary: Mapping[str, Any]) -> str:
+    return f"{plural(summary['snapshots'], 'snapshot')}, {plural(summary['releases'], 'release')}"

@@ -1,6 +1,5 @@
-"""The commands that take documents in by themselves and say how good the answers are: watch, ui, evaluate."""
+"""The commands that run until they are stopped and keep an index up to date by themselves: watch and ui."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,13 +7,12 @@ import typer
 from genret_ops.cli.options import (
     DEFAULT_HOME,
     AsJson,
-    HomeFolder,
+    HomeOption,
     app,
     examples,
     home_path,
     open_home,
     print_result,
-    when_stopped,
 )
 
 
@@ -28,14 +26,14 @@ def watch(
         bool, typer.Option("--once", help="Stop when all changes are ingested, and learned if a build is due.")
     ] = False,
     as_json: AsJson = False,
-    home: HomeFolder = DEFAULT_HOME,
+    home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Ingest what changes in the sources and the inbox, and build when enough is new.
 
     Prints a line for each thing done, until Ctrl-C. genret ui does the same beside its web server. The group updates
     of genret.toml has the settings. A file that is still being written waits.
     """
-    from genret_ops.cli.render import flow as render
+    from genret_ops.cli.render import automation as render
     from genret_ops.cli.render.terminal import working
     from genret_ops.ingestion.sources import known_sources
     from genret_ops.storage.home import make_home
@@ -56,7 +54,7 @@ def watch(
 def ui(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 3000,
-    home: HomeFolder = DEFAULT_HOME,
+    home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Start Dagster's web server and daemon on the home: its stages and runs, jobs to launch, and sensors that take in
     what changes.
@@ -78,23 +76,3 @@ def ui(
         page = f"{address}/locations/assets.definitions/jobs/update/playground"
         say(f"{opened.path} holds nothing yet. In a moment, name a source at {page}. Ctrl-C stops.", stderr=True)
     serve(opened, host, port)
-
-
-@app.command(epilog=examples("genret evaluate", "genret evaluate --benchmark beir/notes --json"))
-def evaluate(
-    benchmark: Annotated[
-        Path | None, typer.Option(metavar="BEIR_DIR", help="Ask its queries too; updates.benchmark by default.")
-    ] = None,
-    as_json: AsJson = False,
-    home: HomeFolder = DEFAULT_HOME,
-) -> None:
-    """Ask the champion every question with a known answer: labels, held-out queries, a benchmark of this corpus."""
-    from genret_ops.cli.render import flow as render
-    from genret_ops.cli.render.terminal import working
-
-    opened = open_home(home)
-    with when_stopped("No report was written; run the same command again."):
-        with working("starting"):
-            from assets.lib import runner
-        report = runner.evaluate(opened, str(benchmark.absolute()) if benchmark else "")
-    print_result(report, as_json, render.evaluation)

@@ -1,5 +1,6 @@
-"""The commands that take something away for good: a document from everywhere, and what no release needs any more."""
+"""The commands that look after a home: erasing a document, freeing space, backing up and restoring."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -7,11 +8,13 @@ import typer
 from genret_ops.cli.options import (
     DEFAULT_HOME,
     AsJson,
-    HomeFolder,
+    HomeOption,
     app,
     examples,
+    home_path,
     open_home,
     print_result,
+    typed_text,
     when_stopped,
 )
 
@@ -21,7 +24,7 @@ def erase(
     document: Annotated[str, typer.Argument(help="The id of the document, as hits show it.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     as_json: AsJson = False,
-    home: HomeFolder = DEFAULT_HOME,
+    home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Take a document out of answers at once, then out of weights, tables, caches and logs, and look for what is left.
 
@@ -29,12 +32,12 @@ def erase(
     document may stay in its source: no ingest takes it in again. If the command is stopped, run it again to finish. The
     exit code is 1 if a trace is left; the report names the places.
     """
-    from genret_ops.cli.render import upkeep as render
+    from genret_ops.cli.render import maintenance as render
     from genret_ops.cli.render.terminal import say, working
     from genret_ops.corpus.erased import Erasure
     from genret_ops.corpus.visibility import withdrawn
 
-    opened = open_home(home)
+    document, opened = typed_text(document), open_home(home)
     with working("starting"):
         from assets.lib.erasure import erase as run
         from assets.lib.erasure import erasure_of
@@ -71,14 +74,14 @@ def gc(
     keep: Annotated[int, typer.Option(min=0, help="How many of the newest releases to keep besides those needed.")] = 3,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     as_json: AsJson = False,
-    home: HomeFolder = DEFAULT_HOME,
+    home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Free the space of releases and snapshots that nothing needs. Their entries in the registry and the trail stay.
 
     The champion, the candidate and the previous champion are needed, and so are the releases that they are judged
     against, the one that a rollback goes to, and all that these were made from. What stays answers as before.
     """
-    from genret_ops.cli.render import upkeep as render
+    from genret_ops.cli.render import maintenance as render
     from genret_ops.cli.render.terminal import working
     from genret_ops.maintenance.garbage_collection import collect
 
@@ -87,3 +90,38 @@ def gc(
     with when_stopped(rest), working("looking"):
         report = collect(opened, keep, dry_run)
     print_result(report, as_json, render.collection)
+
+
+@app.command(epilog=examples("genret backup notes-2026-11.tar"))
+def backup(
+    file: Annotated[Path, typer.Argument(help="The tar file to write; it must not exist.")],
+    as_json: AsJson = False,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Write the whole home into one file, without caches and unfinished work."""
+    from genret_ops.cli.render import maintenance as render
+    from genret_ops.cli.render.terminal import working
+    from genret_ops.maintenance import backup as backups
+
+    with when_stopped("No backup was written."), working("writing"):
+        kept = backups.backup(open_home(home), file.absolute())
+    facts = {"snapshots": len(kept["snapshots"]), "releases": kept["releases"], "bytes": file.stat().st_size}
+    print_result({"file": str(file), **facts}, as_json, render.backup)
+
+
+@app.command(epilog=examples("genret restore notes-2026-11.tar --home notes-again"))
+def restore(
+    file: Annotated[Path, typer.Argument(help="What genret backup wrote.")],
+    as_json: AsJson = False,
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Make a home from a backup, in a folder that does not exist yet. Every release is verified."""
+    from genret_ops.cli.render import maintenance as render
+    from genret_ops.cli.render.terminal import working
+    from genret_ops.maintenance import backup as backups
+
+    path = home_path(home)
+    with when_stopped(f"There is no home at {path} yet."), working("reading"):
+        kept = backups.restore(file, path)
+    summary = {"file": str(path), "snapshots": len(kept["snapshots"]), "releases": kept["releases"]}
+    print_result(summary, as_json, render.restored)
