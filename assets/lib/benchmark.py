@@ -26,9 +26,21 @@ def bench(
     dense: bool,
     progress: BenchmarkProgress,
 ) -> tuple[dict[str, Any], Path]:
-    """Build the benchmark's home at `path` if needed, and measure every system; returns (result, report's path).
+    """Build the benchmark's home if needed, and measure every system.
 
     The seconds that a build took are kept beside its report, so that a second run, which builds nothing, has them.
+
+    Args:
+        benchmark: documents, queries and which answer which.
+        path: the home.
+        steps: SFT steps; None: those of the settings.
+        budget_minutes: trains for as many steps as this many minutes hold, instead of `steps`.
+        seed: seed of the training; None: that of the settings.
+        dense: whether to measure the dense baselines too, which encode every passage again.
+        progress: called as the work goes on.
+
+    Returns:
+        The result as JSON, and the path of the report.
     """
     make_home(path)
     home = Home(path)

@@ -89,7 +89,19 @@ def cell_of(
     settings: Settings,
     progress: BenchmarkProgress,
 ) -> Mapping[str, Any]:
-    """What `strategy` reaches in the home at `path` once delta number `delta` is in; a stored cell is read.
+    """What a strategy reaches in its home once a delta is in; a stored cell is read.
+
+    Args:
+        path: the strategy's home.
+        benchmark: all documents and queries.
+        arrived: the documents and queries of each delta, in order.
+        delta: number of the delta, from 0.
+        strategy: one of `STRATEGIES`.
+        settings: how to train.
+        progress: called as the work goes on.
+
+    Returns:
+        The cell as JSON.
 
     Raises:
         GenretError: what is stored was made from another corpus, in another order, or under other settings.

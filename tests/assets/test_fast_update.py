@@ -2,7 +2,7 @@
 
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -219,9 +219,9 @@ def test_nothing_is_encoded_twice(home_copy: Path, folder: Path, monkeypatch: py
     encoded = list[str]()
     plain = Encoder.encode
 
-    def counted(self: Encoder, texts: list[str]) -> np.ndarray:
+    def counted(self: Encoder, texts: list[str], *stop: Callable[[], bool]) -> np.ndarray:
         encoded.extend(texts)
-        return plain(self, texts)
+        return plain(self, texts, *stop)
 
     monkeypatch.setattr(Encoder, "encode", counted)
     (folder / "coffee.md").rename(folder / "espresso.md")

@@ -82,7 +82,7 @@ def test_while_a_build_runs_the_document_is_withdrawn_and_the_message_says_what_
     with (
         FileLock(home.path / "training.lock"),  # as another process holds it: this thread's own lock would let it in
         pytest.raises(
-            HomeBusy, match=r"using the training .*no search returns 'bees\.md', but it is not erased yet: run"
+            HomeBusy, match=r"holds the training lock .*no search returns 'bees\.md', but it is not erased yet: run"
         ),
     ):
         erase(home, "bees.md")

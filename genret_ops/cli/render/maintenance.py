@@ -35,9 +35,6 @@ def collection(report: Mapping[str, Any]) -> None:
     planned, releases = report["dry_run"], report["collected"]
     count = plural(len(releases), "release") if releases else "no release"
     names = f": {', '.join(releases)}" if releases else ""
-    if not planned and not releases and not any(report["removed"].values()):
-        say("There is nothing to free.")
-        return
     say(f"Would collect {count}{names}." if planned else f"Collected {count}{names}.")
     kept = ", ".join(report["kept"]) or "no release"
     say(f"{'Would keep' if planned else 'Kept'} {kept}; snapshots {', '.join(report['snapshots']) or 'none'}.")
