@@ -1,13 +1,12 @@
 """`genret watch`: what changes flows in while it runs, and Ctrl-C ends it cleanly."""
 
 import json
-import os
 import random
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,10 +16,10 @@ from genret_ops.cli.render.automation import watched
 from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry
 from genret_ops.summaries import status
+from tests.support.commands import genret
 from tests.support.places import on_disk, searchable
 
 SOON = "\n[updates]\npoll_seconds = 0.5\nsettle_seconds = 0.5\nlearn_after_passages = {}\n"
-Genret = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @contextmanager
@@ -79,13 +78,10 @@ def test_in_the_background_it_ends_cleanly_on_sigterm(tmp_path: Path) -> None:
         assert " ".join(process.stderr.read().split()) == f"{first} Stopped watching."
 
 
-def test_once_takes_in_what_has_changed_learns_it_and_ends(
-    home_copy: Path, folder: Path, genret_process: Genret
-) -> None:
+def test_once_takes_in_what_has_changed_learns_it_and_ends(home_copy: Path, folder: Path) -> None:
     (home_copy / "genret.toml").write_text((home_copy / "genret.toml").read_text() + SOON.format(1))
-    os.environ.pop("GENRET_HOME", None)
     (folder / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide.")
-    done = genret_process("watch", str(folder), "--once", home=home_copy)
+    done = genret("watch", str(folder), "--once", home=home_copy)
     assert "searchable in r3" in done.stdout and "learning 1 passage" in done.stdout
     champion = Registry(home_copy).release("champion")
     assert champion.delta == "delta-00002"

@@ -128,7 +128,7 @@ def moved(home: Home, count: int, rng: random.Random) -> list[Reign]:
     return [*reigns, Reign(standing["champion"], standing.get("previous"), begun, float("inf"))]
 
 
-@pytest.mark.parametrize("count", [20, pytest.param(100, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("count", [10, pytest.param(100, marks=pytest.mark.soak)])
 def test_a_reader_sees_one_champion_whole(home: Home, count: int, tmp_path: Path) -> None:
     stop = tmp_path / "stop"
     arguments = [str(home.path), json.dumps(QUERIES), str(stop)]
