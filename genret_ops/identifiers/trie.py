@@ -11,7 +11,7 @@ cores: building takes 0.09 s and 64 bytes per identifier (427 as nested dictiona
 takes 0.08 to 0.13 ms, a fifth of what nested dictionaries take; making an allowed set of 1 % takes 0.1 ms, and walking
 it takes a fifth longer than walking the whole trie.
 
-Today's docids are one token each, so building and walking a trie is all that the library uses of it. Masks, allowed sets
+Docids are one token each today, so building and walking a trie is all that the library uses of it. Masks, allowed sets
 and files are for identifiers of several tokens, which a model writes token by token.
 
 The trie does not know what a token means or which passage an identifier names: an identifier is its position in the
