@@ -87,9 +87,8 @@ def _at_work(home: Home, instance: dg.DagsterInstance, jobs: tuple[str, ...], lo
     for job in jobs:
         if run := unfinished(home, instance, job, lock):
             return f"a run of {job} is {run.status.value.lower()} already: {run.run_id[:8]}"
-    return (
-        f"a command holds the {lock} lock: the sensor looks again when it has ended" if home.is_locked(lock) else None
-    )
+    busy = f"a command holds the {lock} lock: the sensor looks again when it has ended"
+    return busy if home.is_locked(lock) else None
 
 
 def _after(instance: dg.DagsterInstance, watch: Watch, launch: str, now: float) -> Watch:

@@ -4,6 +4,7 @@ Caches are left out, and so is unfinished work. Cached encodings count as a cach
 The registry is written as rows, so that a home may come back on another kind of database.
 """
 
+import errno
 import json
 import sqlite3
 import tarfile
@@ -137,6 +138,8 @@ def restore(source: Path, home: Path) -> Mapping[str, Any]:
         try:
             folder.rename(home)
         except OSError as error:
+            if error.errno not in {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}:
+                raise
             raise GenretError(f"{home} was made by another command meanwhile: nothing was restored into it") from error
     return dict(facts)
 

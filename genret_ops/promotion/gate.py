@@ -235,8 +235,6 @@ def _fast_enough(
         ]
         ours, theirs = map(min, zip(*turns, strict=True))
         ratios.append(theirs / ours)
-    ratio, detail = (
-        median(ratios),
-        "the champion's time for an answer divided by this release's, median over the questions",
-    )
+    ratio = median(ratios)
+    detail = "the champion's time for an answer divided by this release's, median over the questions"
     return Criterion("speed", ratio, settings.speed, ratio >= settings.speed, detail)

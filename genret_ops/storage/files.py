@@ -54,7 +54,7 @@ def file_hash(path: Path) -> str:
 
 
 def stamp(path: Path) -> tuple[int, ...]:
-    """What is another once a file was written again; empty if there is none."""
+    """What changes whenever a file is written again; empty if there is no file."""
     state = path.stat() if path.exists() else None
     return (state.st_mtime_ns, state.st_ino, state.st_size) if state else ()
 
