@@ -321,6 +321,25 @@ def test_the_release_tells_how_it_did(page: Page, service: Service) -> None:
     expect(dialog).to_contain_text("Other releases")
 
 
+def test_a_criterion_that_compared_nothing_is_not_called_passed(page: Page, service: Service) -> None:
+    def nothing_compared(route: Route) -> None:
+        listed = service.call("GET", "/v1/releases")[1]
+        criterion = {
+            "name": "answers against the champion",
+            "passed": True,
+            "compared": False,
+            "told": "too few questions",
+        }
+        listed["releases"][-1]["gate"]["criteria"] = [{**criterion, "value": 0.0, "bound": -0.01}]
+        route.fulfill(json=listed)
+
+    page.route("**/v1/releases", nothing_compared)
+    page.reload()
+    page.get_by_role("button", name="Release r2").click()
+    (shown,) = page.locator(".criteria li").all_inner_texts()
+    assert shown.split("\n", 1)[0] == "answers against the champion not compared" and "0.0000" not in shown
+
+
 def test_no_answer_and_no_service_are_explained_in_words(page: Page) -> None:
     page.get_by_label("Lexical").check()
     page.get_by_label("What are you looking for?").fill("xyzzy")
