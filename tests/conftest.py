@@ -27,6 +27,7 @@ from hypothesis import settings  # noqa: E402
 from tests.support.databases import Database, Server, running  # noqa: E402
 from tests.support.service import Service, served  # noqa: E402
 from tests.support.small_corpus import TINY, Genret, write_documents  # noqa: E402
+from tests.support.small_encoder import write_small_encoder  # noqa: E402
 
 settings.register_profile("developer", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
@@ -101,14 +102,22 @@ def documents(made_once: Once) -> Path:
 
 
 @pytest.fixture(scope="session")
-def ingested_home(documents: Path, made_once: Once, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small_encoder(made_once: Once) -> Path:
+    """A folder of weights that small homes encode with. Read only."""
+    return made_once("encoder", write_small_encoder)
+
+
+@pytest.fixture(scope="session")
+def ingested_home(
+    documents: Path, small_encoder: Path, made_once: Once, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A home with `documents` ingested and nothing built. Read only."""
     from assets.lib import runner
     from genret_ops.registry.home import Home
 
     def make(home: Path) -> None:
         home.mkdir()
-        (home / "genret.toml").write_text(TINY)
+        (home / "genret.toml").write_text(f'{TINY}\n[model]\nencoder = "{small_encoder}"\n')
         runner.ingest(Home(home), [str(documents)])
 
     return _copy(made_once("ingested-home", make), tmp_path_factory)

@@ -22,10 +22,12 @@ from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.runs import SqliteRunStorage
-from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
+from dagster._core.storage.schedules import SqliteScheduleStorage
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS, create_db_conn_string
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, inspect, make_url, text
+from sqlalchemy.pool import NullPool
 
 __all__ = ["DATA_VERSION_TAG", "NOT_FINISHED_STATUSES", "DagsterAssetCheckFailedError", "StepEventStatus"]
 
@@ -50,12 +52,22 @@ def delete_check_results(instance: dg.DagsterInstance, runs: Collection[str]) ->
 
 
 class OpenStorage(DagsterSqliteStorage):
-    """Runs, events and schedules of an instance that lives as long as a command."""
+    """Runs, events and schedules of an instance that lives as long as a command.
+
+    Dagster loads every migration of a database to learn that it is there; here one query says so.
+    """
 
     def __init__(self, base_dir: str, inst_data: Any = None) -> None:
-        super().__init__(base_dir, inst_data)
-        self._run_storage = _Runs(self._run_storage._conn_string)
-        self._event_log_storage = _Events(str(Path(self._event_log_storage.path_for_shard("index")).parent))
+        history = Path(base_dir) / "history"
+        runs = create_db_conn_string(str(history), "runs")
+        events = create_db_conn_string(str(history / "runs"), "index")
+        schedules = create_db_conn_string(str(Path(base_dir) / "schedules"), "schedules")
+        if not all(_is_made(address) for address in (runs, events, schedules)):
+            DagsterSqliteStorage.from_local(base_dir).dispose()
+        self.base_dir, self._inst_data = base_dir, inst_data
+        self._run_storage = _Runs(runs)
+        self._event_log_storage = _Events(str(history / "runs"))
+        self._schedule_storage = SqliteScheduleStorage(schedules)
 
     @classmethod
     def from_config_value(cls, inst_data: Any, config_value: Any) -> "OpenStorage":
@@ -93,10 +105,24 @@ class _Events(SqliteEventLogStorage):
             with self._opened[shard].begin() as connection:
                 yield connection
 
+    def _initdb(self, engine: Engine, for_index_shard: bool = False) -> None:
+        if not _is_made(str(engine.url)):
+            super()._initdb(engine, for_index_shard)
+
     def dispose(self) -> None:
         super().dispose()
         for engine in self._opened.values():
             engine.dispose()
+
+
+def _is_made(address: str) -> bool:
+    """Whether Dagster has made a database: the version of its tables is what it writes last."""
+    if not Path(str(make_url(address).database)).exists():
+        return False
+    with create_engine(address, poolclass=NullPool).connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return False
+        return bool(connection.scalar(text("SELECT count(*) FROM alembic_version")))
 
 
 def _open(address: str) -> Engine:
