@@ -124,8 +124,7 @@ def restore(source: Path, home: Path) -> Mapping[str, Any]:
     with tempfile.TemporaryDirectory(dir=home.parent) as scratch:
         folder = Path(scratch) / "home"
         try:
-            with tarfile.open(source) as archive:
-                archive.extractall(folder, filter="data")
+            unpack(source, folder)
             facts, rows = (json.loads((folder / name).read_text()) for name in (_INDEX, _ROWS))
         except (tarfile.TarError, OSError, ValueError) as error:
             cause = "it is not a tar archive, or is damaged" if isinstance(error, tarfile.TarError) else error
@@ -142,6 +141,25 @@ def restore(source: Path, home: Path) -> Mapping[str, Any]:
                 raise
             raise GenretError(f"{home} was made by another command meanwhile: nothing was restored into it") from error
     return dict(facts)
+
+
+def unpack(source: Path, folder: Path) -> None:
+    """Unpack a tar file that holds files, folders and hard links, all of them below `folder`.
+
+    What the filters of `tarfile` refuse is refused here, since Python 3.11 has had them only from 3.11.4 on.
+
+    Raises:
+        tarfile.TarError: it is not a tar archive, or is damaged.
+        ValueError: something in it is of another kind, or would lie elsewhere.
+    """
+    with tarfile.open(source) as archive:
+        for member in archive:
+            names = [member.name, *([member.linkname] if member.islnk() else [])]
+            inside = all(not Path(name).is_absolute() and ".." not in Path(name).parts for name in names)
+            if not inside or not (member.isreg() or member.isdir() or member.islnk()):
+                raise ValueError(f"{member.name} is not a file of a home")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(folder)
 
 
 def _verify(home: Path, rows: RegistryRows) -> None:

@@ -4,7 +4,6 @@ The archive and how it was made: tests/fixtures/make_home.py. Its sources lay in
 """
 
 import json
-import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from assets.lib.erasure import erase
 from genret_ops.lineage.answer import answer_lineage
 from genret_ops.lineage.lineage import release_lineage
 from genret_ops.lineage.verification import check
+from genret_ops.maintenance.backup import unpack
 from genret_ops.promotion.judgments import read_labels
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
@@ -77,8 +77,7 @@ def states(checks: list[dict[str, Any]]) -> dict[str, set[str]]:
 def life(tmp_path_factory: pytest.TempPathFactory) -> Life:
     """Everything that the tests look at, done one after the other in one home."""
     folder = tmp_path_factory.mktemp("before")
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(folder, filter="data")
+    unpack(ARCHIVE, folder)
     home, documents = Home(folder / "home"), folder / "documents"
     before = json.loads((folder / "before.json").read_text())
     release, retriever = open_release(home)

@@ -1,5 +1,6 @@
 """A home in a file and back: the same answers, the same trail; nothing that is no backup, nothing over a home."""
 
+import io
 import json
 import shutil
 import sqlite3
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 from genret_ops.cli import app
 from genret_ops.errors import BrokenRelease, GenretError
 from genret_ops.ingestion.inbox import Inbox
-from genret_ops.maintenance.backup import backup, restore
+from genret_ops.maintenance.backup import backup, restore, unpack
 from genret_ops.records import Document
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
@@ -138,8 +139,7 @@ def test_what_is_no_backup_is_refused_and_leaves_nothing(
         with pytest.raises(GenretError, match=r"is not a backup of a home|there is no file"):
             restore(tmp_path / name, tmp_path / "home")
     backup(Home(small_home), tmp_path / "home.tar")
-    with tarfile.open(tmp_path / "home.tar") as archive:
-        archive.extractall(tmp_path / "open", filter="data")
+    unpack(tmp_path / "home.tar", tmp_path / "open")
     (rows,) = (tmp_path / "open" / "releases").glob("*/rows.npy")
     rows.chmod(0o644)
     rows.write_bytes(rows.read_bytes()[:-1] + b"\0")
@@ -151,6 +151,23 @@ def test_what_is_no_backup_is_refused_and_leaves_nothing(
         restore(tmp_path / "changed.tar", tmp_path / "home")
     assert not (tmp_path / "home").exists()
     assert restore(tmp_path / "home.tar", tmp_path / "home")["releases"] == 1, "the database is empty still"
+
+
+@pytest.mark.parametrize("kind", ["above", "elsewhere", "symbolic link", "hard link", "device"])
+def test_what_would_lead_out_of_the_home_is_not_unpacked(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "secret").write_text("kept")
+    member = tarfile.TarInfo({"above": "../out", "elsewhere": str(tmp_path / "out")}.get(kind, "in"))
+    member.type = {
+        "symbolic link": tarfile.SYMTYPE,
+        "hard link": tarfile.LNKTYPE,
+        "device": tarfile.FIFOTYPE,
+    }.get(kind, tarfile.REGTYPE)
+    member.linkname = "../secret" if kind.endswith("link") else ""
+    with tarfile.open(tmp_path / "home.tar", "w") as archive:
+        archive.addfile(member, io.BytesIO())
+    with pytest.raises(GenretError, match=r"is not a backup of a home: .*(in|out) is not a file of a home"):
+        restore(tmp_path / "home.tar", tmp_path / "home")
+    assert {path.name for path in tmp_path.iterdir()} == {"secret", "home.tar"}
 
 
 def test_what_a_home_links_to_is_in_its_backup(ingested_home: Path, tmp_path: Path) -> None:
