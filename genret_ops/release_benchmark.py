@@ -6,6 +6,7 @@ It opens a release, so it is above the registry; the command builds the home fir
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from genret_ops.evaluation.baselines import Baselines
 from genret_ops.evaluation.benchmark import PerQuery, evaluate, latency, report, write_per_query
 from genret_ops.evaluation.datasets import Benchmark
 from genret_ops.evaluation.reports.benchmark_report import write_json, write_report
+from genret_ops.evaluation.untrained import UntrainedSystems
 from genret_ops.modeling.docid_head import RowScorer
 from genret_ops.modeling.embeddings import PassageInput, encode_rows
 from genret_ops.modeling.encoder import Encoder, encoder_hash
@@ -53,7 +55,8 @@ def measure(
         settings: the settings with which the release was built.
         build_seconds: how long that took.
         progress: learns what is being done, and how much of it.
-        dense: whether `dense` and `dense_adapted` are among the systems; each encodes every passage once more.
+        dense: whether the systems are among them that read whole passages: `dense`, `fused_untrained`, `lancedb_hybrid`
+            and `dense_adapted`. Every passage is encoded twice more for them.
 
     Returns:
         The result as JSON (`evaluation/benchmark.py`).
@@ -61,12 +64,14 @@ def measure(
     _, retriever = open_release(home, release.number)
     head = retriever.index.head
     untrained = rewritten = None
-    if dense:
-        bodies = _whole_passages(home.path, settings, head, partial(progress, "encoding for dense"))
-        untrained = Encoder.load(settings.model.encoder, settings.model.query_tokens), bodies
-        rewritten = _adapted(home.path, release, settings, head, partial(progress, "encoding for dense_adapted"))
-    systems = Baselines(retriever.index, retriever.model, untrained, rewritten)
-    scores = evaluate(benchmark, head, systems, partial(progress, "evaluating"))
+    with TemporaryDirectory() as scratch:
+        if dense:
+            passages = _whole_passages(home.path, settings, head, partial(progress, "encoding for dense"))
+            encoder = Encoder.load(settings.model.encoder, settings.model.query_tokens)
+            untrained = UntrainedSystems(retriever.index, encoder, passages, Path(scratch))
+            rewritten = _adapted(home.path, release, settings, head, partial(progress, "encoding for dense_adapted"))
+        systems = Baselines(retriever.index, retriever.model, untrained, rewritten)
+        scores = evaluate(benchmark, head, systems, partial(progress, "evaluating"))
     manifest = release.manifest()
     facts = {
         "seed": settings.training.seed,

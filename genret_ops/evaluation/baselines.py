@@ -4,34 +4,34 @@ They share one index, one plan and one trained model, so that a difference betwe
 difference between the two systems and nothing else:
 
 - `bm25` reads bodies only; `bm25_metadata` puts title, section and attributes in front of them; `bm25_constraints`
-  ranks like that within each source that the query names, and the sources take turns.
+  ranks like that within each source that the query names, and the sources take turns; `bm25_rm3` extends the query of
+  `bm25_metadata` by words of what it finds first (lexical/relevance_model.py).
 - `hybrid_without_model` has plan, clauses, sentence evidence and learned fusion, but no generative part.
-- `dense` is the untrained encoder, with title and body in one vector and no plan; `dense_adapted` has the trained query
+- `dense`, `fused_untrained` and `lancedb_hybrid` need no training (untrained.py); `dense_adapted` has the trained query
   encoder and the plan of `generative`, with rows that the trained encoder wrote itself (no map, no residuals).
 - `generative` is the model with its constraints and no lexical part; `hybrid` is all of it.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import repeat
 
 import numpy as np
 
+from genret_ops.evaluation.untrained import DEPTH, Runs, UntrainedSystems, best_docids
 from genret_ops.lexical.bm25 import Bm25, tokenize
+from genret_ops.lexical.relevance_model import extended, relevance_model, weighted_scores
 from genret_ops.modeling.docid_head import RowScorer
-from genret_ops.modeling.encoder import Encoder
 from genret_ops.retrieval.artifacts import Model
 from genret_ops.retrieval.index import Index
 from genret_ops.retrieval.query_plan import QueryPlan
 from genret_ops.retrieval.ranking import ClauseCandidates, candidates_of_plans
 from genret_ops.retrieval.retriever import Retriever
 
-DEPTH = 300
-"""How many passages a system returns: enough for Recall@100 over documents."""
-
-Runs = dict[str, list[int]]
-"""Ranked docids by system."""
 _MODES = {"hybrid_without_model": "lexical", "generative": "generative", "hybrid": "hybrid"}
 _ADAPTED_MODES = {"dense_adapted": "generative"}
+_FEEDBACK_PASSAGES, _FEEDBACK_WORDS, _QUERY_SHARE = 10, 10, 0.5
+"""How `bm25_rm3` extends a query: the usual setting of Anserini (Yang, Fang and Lin, "Anserini", SIGIR 2017)."""
 
 
 class Baselines:
@@ -40,8 +40,7 @@ class Baselines:
     Args:
         index: the corpus side that all systems share.
         model: the model of the release.
-        untrained: the untrained encoder and its vectors of whole passages, shape (docids, dimension); None leaves
-            `dense` out.
+        untrained: the systems that need no training; None leaves them out.
         adapted: rows that the trained encoder wrote; None leaves `dense_adapted` out.
         names: which of the systems to run; None runs all.
     """
@@ -50,7 +49,7 @@ class Baselines:
         self,
         index: Index,
         model: Model,
-        untrained: tuple[Encoder, np.ndarray] | None,
+        untrained: UntrainedSystems | None,
         adapted: RowScorer | None,
         names: Collection[str] | None = None,
     ) -> None:
@@ -71,45 +70,42 @@ class Baselines:
         plans = [self._index.planner.plan(query) for query in queries]
         vectors = self._encoder.encode([text for plan in plans for text in plan.texts])
         lists = [candidates_of_plans(self._index, plans, vectors, scorer, DEPTH) for scorer, _ in self._scorers]
-        for plan, dense, clauses in zip(plans, self._dense(queries), zip(*lists, strict=True), strict=True):
-            yield self._run(plan, dense, clauses)
+        untrained = self._untrained.run(queries) if self._untrained else repeat(Runs(), len(queries))
+        for plan, others, clauses in zip(plans, untrained, zip(*lists, strict=True), strict=True):
+            yield self._run(plan, others, clauses)
 
-    def _dense(self, queries: Sequence[str]) -> Iterator[Runs]:
-        """The run of `dense` for each query; nothing if it is left out."""
-        if self._untrained is None:
-            yield from ({} for _ in queries)
-        else:
-            encoder, passages = self._untrained
-            yield from ({"dense": self._best(vector @ passages.T)} for vector in encoder.encode(queries))
-
-    def _run(self, plan: QueryPlan, dense: Runs, by_scorer: Sequence[list[ClauseCandidates]]) -> Runs:
+    def _run(self, plan: QueryPlan, untrained: Runs, by_scorer: Sequence[list[ClauseCandidates]]) -> Runs:
         """The runs of all systems for one query; `by_scorer` holds its candidates under each scorer."""
         words = tokenize([plan.query])[0]
         metadata = self._index.lexical.passage_scores(words)
         lexical: Mapping[str, Callable[[], list[int]]] = {
-            "bm25": lambda: self._best(self._body.scores(words)),
-            "bm25_metadata": lambda: self._best(metadata),
+            "bm25": lambda: best_docids(self._body.scores(words), self._live),
+            "bm25_metadata": lambda: best_docids(metadata, self._live),
+            "bm25_rm3": lambda: best_docids(self._with_feedback(words, metadata), self._live),
             "bm25_constraints": lambda: self._in_turn(plan, metadata),
         }
         runs: Runs = {name: run() for name, run in lexical.items() if self._names is None or name in self._names}
-        runs |= dense
+        runs |= untrained
         for clauses, (_, modes) in zip(by_scorer, self._scorers, strict=True):
             for name, mode in modes.items():
                 runs[name] = [item.docid for item in self._retriever.ranked(clauses, mode, DEPTH)]
         return runs
 
-    def _best(self, scores: np.ndarray, allowed: np.ndarray | None = None) -> list[int]:
-        """The live docids, or the allowed ones, with the best scores; both arrays of shape (docids,); ties by docid."""
-        masked = np.where(self._live if allowed is None else allowed, scores, -np.inf)
-        best = np.lexsort((np.arange(len(masked)), -masked))[:DEPTH]
-        return [int(docid) for docid in best if np.isfinite(masked[docid])]
+    def _with_feedback(self, words: Sequence[str], scores: np.ndarray) -> np.ndarray:
+        """BM25 of every docid for a query that its first passages extend, shape (docids,); `scores` are its own."""
+        head = self._index.head
+        first = [docid for docid in best_docids(scores, self._live)[:_FEEDBACK_PASSAGES] if scores[docid] > 0]
+        model = relevance_model(
+            tokenize([head.lexical_text(docid) for docid in first]), scores[first].tolist(), _FEEDBACK_WORDS
+        )
+        return weighted_scores(self._index.lexical, extended(words, model, _QUERY_SHARE))
 
     def _in_turn(self, plan: QueryPlan, scores: np.ndarray) -> list[int]:
         """The best docids under the constraints of each clause, taking turns."""
         masks = {
             tuple(clause.constraints.items()): self._index.allowed(clause, self._live)[0] for clause in plan.clauses
         }
-        lists = [self._best(scores, mask) for mask in masks.values()]
+        lists = [best_docids(scores, mask) for mask in masks.values()]
         longest = max(len(ranked) for ranked in lists)
         turns = [ranked[rank] for rank in range(longest) for ranked in lists if rank < len(ranked)]
         return list(dict.fromkeys(turns))[:DEPTH]

@@ -25,12 +25,15 @@ Result = Mapping[str, Any]
 SYSTEMS = {
     "bm25": ("BM25", "passage text alone"),
     "bm25_metadata": ("BM25 with metadata", "title and attributes in front of each passage"),
+    "bm25_rm3": ("BM25 with feedback", "RM3: extended by the words of what it finds first"),
     "bm25_constraints": ("BM25, constraints", "restricted to the attribute values that the query names"),
     "hybrid_without_model": (
         "Hybrid without model",
         "the same plan, constraints and fusion, without the generative part",
     ),
-    "dense": ("Dense", "the encoder before training"),
+    "dense": ("Dense", "the encoder before training, whole passages"),
+    "fused_untrained": ("BM25 + dense", "equal weights, each from 0 at rank 1,000 to 1 at the best"),
+    "lancedb_hybrid": ("LanceDB hybrid", "its full text, its vectors, its reciprocal rank fusion"),
     "dense_adapted": ("Dense, adapted", "trained on the same data for as many steps; rows encoded again"),
     "generative": ("Generative", "the model alone, with constraints, without the lexical part"),
     "hybrid": ("Hybrid", "everything, fused by learned weights"),
