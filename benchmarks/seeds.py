@@ -2,8 +2,8 @@
 
     python benchmarks/seeds.py FOLDER --home .bench/NAME --seeds 0 1 2
 
-A seed whose result lies in the home is not measured again, so the command can be stopped and repeated. `dense` and
-`dense_adapted` are measured with the first seed only, since each encodes every passage once more.
+A seed whose result lies in the home is not measured again, so the command can be stopped and repeated. The systems for
+which every passage is encoded again (`--no-dense` leaves them out) are measured with the first seed only.
 """
 
 import argparse

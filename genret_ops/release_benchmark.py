@@ -55,8 +55,8 @@ def measure(
         settings: the settings with which the release was built.
         build_seconds: how long that took.
         progress: learns what is being done, and how much of it.
-        dense: whether the systems are among them that read whole passages: `dense`, `fused_untrained`, `lancedb_hybrid`
-            and `dense_adapted`. Every passage is encoded twice more for them.
+        dense: whether `dense`, `fused_untrained`, `lancedb_hybrid` and `dense_adapted` are among the systems. Every
+            passage is encoded once more for the first three, and once for the last.
 
     Returns:
         The result as JSON (`evaluation/benchmark.py`).

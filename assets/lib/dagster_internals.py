@@ -26,7 +26,7 @@ from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS, create_db_conn_string
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy import Connection, Engine, create_engine, inspect, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, inspect, make_url, text
 from sqlalchemy.pool import NullPool
 
 __all__ = ["DATA_VERSION_TAG", "NOT_FINISHED_STATUSES", "DagsterAssetCheckFailedError", "StepEventStatus"]
@@ -64,6 +64,7 @@ class OpenStorage(DagsterSqliteStorage):
         schedules = create_db_conn_string(str(Path(base_dir) / "schedules"), "schedules")
         if not all(_is_made(address) for address in (runs, events, schedules)):
             DagsterSqliteStorage.from_local(base_dir).dispose()
+        super(DagsterSqliteStorage, self).__init__()  # its own opens the three databases in Dagster's way
         self.base_dir, self._inst_data = base_dir, inst_data
         self._run_storage = _Runs(runs)
         self._event_log_storage = _Events(str(history / "runs"))
@@ -106,7 +107,7 @@ class _Events(SqliteEventLogStorage):
                 yield connection
 
     def _initdb(self, engine: Engine, for_index_shard: bool = False) -> None:
-        if not _is_made(str(engine.url)):
+        if not _is_made(engine.url):
             super()._initdb(engine, for_index_shard)
 
     def dispose(self) -> None:
@@ -115,7 +116,7 @@ class _Events(SqliteEventLogStorage):
             engine.dispose()
 
 
-def _is_made(address: str) -> bool:
+def _is_made(address: str | URL) -> bool:
     """Whether Dagster has made a database: the version of its tables is what it writes last."""
     if not Path(str(make_url(address).database)).exists():
         return False

@@ -181,7 +181,7 @@ def bench(
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of queries, training and intervals.")] = None,
     dense: Annotated[
-        bool, typer.Option(help="Also measure the systems that read whole passages, which are encoded twice for them.")
+        bool, typer.Option(help="Also measure the four systems for which every passage is encoded again.")
     ] = True,
     deltas: Annotated[
         int | None, typer.Option(min=1, help="Let the corpus grow instead: a first part, then this many deltas.")
