@@ -64,7 +64,7 @@ class OpenStorage(DagsterSqliteStorage):
         schedules = create_db_conn_string(str(Path(base_dir) / "schedules"), "schedules")
         if not all(_is_made(address) for address in (runs, events, schedules)):
             DagsterSqliteStorage.from_local(base_dir).dispose()
-        super(DagsterSqliteStorage, self).__init__()  # its own opens the three databases in Dagster's way
+        super(DagsterSqliteStorage, self).__init__()  # type: ignore[no-untyped-call]
         self.base_dir, self._inst_data = base_dir, inst_data
         self._run_storage = _Runs(runs)
         self._event_log_storage = _Events(str(history / "runs"))
