@@ -7,6 +7,7 @@ a wrong command line, 130 after Ctrl-C or SIGTERM.
 
 import errno
 import gc
+import logging
 import signal
 import sys
 
@@ -27,6 +28,8 @@ def main() -> None:
     for stop in (signal.SIGINT, signal.SIGTERM):
         # A shell lets `genret watch &` ignore SIGINT, and Dagster then ignores SIGTERM as well: nothing would end it.
         signal.signal(stop, signal.default_int_handler)
+    if logging.lastResort is not None:
+        logging.lastResort.addFilter(_is_no_interrupt)
     try:
         app()
     except GenretError as error:
@@ -40,3 +43,8 @@ def main() -> None:
         sys.exit(1)
     finally:
         gc.freeze()  # the interpreter, as it ends, would look for garbage in all that the libraries hold: for seconds
+
+
+def _is_no_interrupt(record: logging.LogRecord) -> bool:
+    """Whether a log record is of anything but a Ctrl-C, which SQLAlchemy logs with its traceback and raises again."""
+    return not (record.exc_info and isinstance(record.exc_info[1], KeyboardInterrupt))

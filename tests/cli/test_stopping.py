@@ -16,6 +16,25 @@ from genret_ops.registry.home import Home
 from genret_ops.storage.home import make_home
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
+CLOSING = """
+import sys
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+from genret_ops import cli
+
+def closed(connection):
+    raise {error}
+
+@cli.app.command()
+def closing() -> None:
+    engine = create_engine("sqlite://", poolclass=NullPool)
+    engine.dialect.do_close = closed
+    engine.connect().close()
+
+sys.argv = ["genret", "closing"]
+cli.main()
+"""
+"""A command that an error, such as a Ctrl-C, meets while it closes a database."""
 
 
 def stopped(*arguments: Any, **options: Any) -> None:
@@ -151,3 +170,12 @@ sys.argv = ["genret", "becomes"]
 cli.main()
 """
     assert in_background(script, stop) == (7, "")
+
+
+@pytest.mark.parametrize(("error", "code"), [("KeyboardInterrupt", 130), ("OSError('disk')", 0)])
+def test_ctrl_c_while_a_database_is_closed_is_no_error_of_the_database(error: str, code: int) -> None:
+    command = [sys.executable, "-c", CLOSING.format(error=error)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    assert ("Traceback" in done.stderr) == ("disk" in done.stderr) == (code == 0), done.stderr
+    assert ("Stopped." in done.stderr) == (code == 130)
