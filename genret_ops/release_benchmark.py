@@ -9,8 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-
 from genret_ops.corpus.view import CorpusView
 from genret_ops.evaluation.baselines import Baselines
 from genret_ops.evaluation.benchmark import PerQuery, evaluate, latency, report, write_per_query
@@ -18,11 +16,11 @@ from genret_ops.evaluation.datasets import Benchmark
 from genret_ops.evaluation.reports.benchmark_report import write_json, write_report
 from genret_ops.evaluation.untrained import UntrainedSystems
 from genret_ops.modeling.docid_head import RowScorer
-from genret_ops.modeling.embeddings import PassageInput, encode_rows
-from genret_ops.modeling.encoder import Encoder, encoder_hash
+from genret_ops.modeling.embeddings import encode_rows
+from genret_ops.modeling.encoder import encoder_hash
 from genret_ops.progress import Progress
 from genret_ops.registry.home import Home
-from genret_ops.registry.loading import open_release
+from genret_ops.registry.loading import open_release, untrained_model
 from genret_ops.registry.store import Release
 from genret_ops.settings import Settings
 from genret_ops.storage.encoding_cache import EncodingCache
@@ -56,21 +54,20 @@ def measure(
         build_seconds: how long that took.
         progress: learns what is being done, and how much of it.
         dense: whether `dense`, `fused_untrained`, `lancedb_hybrid` and `dense_adapted` are among the systems. Every
-            passage is encoded once more for the first three, and once for the last.
+            passage is encoded once more for the last.
 
     Returns:
         The result as JSON (`evaluation/benchmark.py`).
     """
     _, retriever = open_release(home, release.number)
     head = retriever.index.head
-    untrained = rewritten = None
+    genesis, untrained, rewritten = untrained_model(home.path, head, settings), None, None
     with TemporaryDirectory() as scratch:
         if dense:
-            passages = _whole_passages(home.path, settings, head, partial(progress, "encoding for dense"))
-            encoder = Encoder.load(settings.model.encoder, settings.model.query_tokens)
-            untrained = UntrainedSystems(retriever.index, encoder, passages, Path(scratch))
+            bodies = genesis.scorer.rows.bodies()
+            untrained = UntrainedSystems(retriever.index, genesis.encoder, bodies, Path(scratch))
             rewritten = _adapted(home.path, release, settings, head, partial(progress, "encoding for dense_adapted"))
-        systems = Baselines(retriever.index, retriever.model, untrained, rewritten)
+        systems = Baselines(retriever.index, retriever.model, genesis, untrained, rewritten)
         scores = evaluate(benchmark, head, systems, partial(progress, "evaluating"))
     manifest = release.manifest()
     facts = {
@@ -99,7 +96,7 @@ def measure(
 def measure_arrived(home: Home, release: Release, benchmark: Benchmark, progress: Progress) -> PerQuery:
     """Scores by system and query of the systems that are compared while a corpus grows."""
     _, retriever = open_release(home, release.number)
-    systems = Baselines(retriever.index, retriever.model, None, None, _FOLLOWED)
+    systems = Baselines(retriever.index, retriever.model, None, None, None, _FOLLOWED)
     scores, _ = evaluate(benchmark, retriever.index.head, systems, progress)
     return {name: scores.get(name, {}) for name in _FOLLOWED}
 
@@ -107,18 +104,6 @@ def measure_arrived(home: Home, release: Release, benchmark: Benchmark, progress
 def report_path(home: Path, benchmark: Benchmark, settings: Settings) -> Path:
     """Where the HTML report of a benchmark lies."""
     return home / "bench" / f"{benchmark.name}-seed{settings.training.seed}-steps{settings.training.steps}.html"
-
-
-def _whole_passages(home: Path, settings: Settings, head: CorpusView, progress: Progress) -> np.ndarray:
-    """Unit vectors of all passages, shape (docids, dimension): heading and body in one pass of the untrained encoder.
-
-    They are cached apart from the rows, whose texts are sentences.
-    """
-    encoder = Encoder.load(settings.model.encoder, settings.corpus.max_tokens)
-    cache = EncodingCache(home, "whole" + encoder_hash(settings.model.encoder), encoder.dimension)
-    texts = [f"{head.heading(docid)}\n{passage.text}".strip() for docid, passage in enumerate(head.passages)]
-    rows, _ = encode_rows(encoder, cache, [PassageInput(text, ()) for text in texts], 1, progress)
-    return np.asarray(rows.vectors[rows.starts[:-1]], dtype=np.float32)
 
 
 def _adapted(home: Path, release: Release, settings: Settings, head: CorpusView, progress: Progress) -> RowScorer:

@@ -1,15 +1,22 @@
-"""`genret bench`: a home of its own, built through the same assets, then measured."""
+"""`genret bench`: a home of its own, built through the same assets, then measured; or a suite of them."""
 
+import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from assets.lib import runner
 from genret_ops.corpus.view import CorpusView
-from genret_ops.evaluation.datasets import Benchmark
+from genret_ops.errors import GenretError
+from genret_ops.evaluation.benchmark import PerQuery
+from genret_ops.evaluation.datasets import Benchmark, read_benchmark
+from genret_ops.evaluation.reports.benchmark_report import write_json
+from genret_ops.evaluation.suite import Cell, summarise
 from genret_ops.registry.home import Home
 from genret_ops.release_benchmark import BenchmarkProgress, measure, report_path
 from genret_ops.settings import Settings
+from genret_ops.storage import jsonl
 from genret_ops.storage.files import write_atomically
 from genret_ops.storage.home import make_home
 from genret_ops.training.calibration import steps_for
@@ -54,6 +61,60 @@ def bench(
         write_atomically(kept, f"{time.perf_counter() - started:.1f}".encode())
     result = measure(home, built.release, benchmark, settings, float(kept.read_text()), progress, dense)
     return result, page
+
+
+def bench_suite(
+    suite: Path, homes: Path, steps: int | None, seeds: int, progress: BenchmarkProgress
+) -> tuple[dict[str, Any], Path]:
+    """Measure every corpus of a suite under several seeds.
+
+    A corpus that was measured under a seed and these steps is not measured again.
+
+    Args:
+        suite: a folder of folders in BEIR layout.
+        homes: where the homes of the corpora are, each under its corpus's name.
+        steps: SFT steps; None: those of the settings.
+        seeds: how many seeds, from 0.
+        progress: called as the work goes on.
+
+    Returns:
+        The result as JSON (evaluation/suite.py), and the path that it was written to.
+
+    Raises:
+        GenretError: the folder holds no benchmark, or one cannot be read.
+    """
+    folders = sorted(folder for folder in suite.iterdir() if (folder / "queries.jsonl").is_file())
+    if not folders:
+        raise GenretError(f"{suite} holds no folder in BEIR layout: see benchmarks/suite.py")
+    benchmarks, cells = [read_benchmark(folder) for folder in folders], dict[str, list[Cell]]()
+    for number, benchmark in enumerate(benchmarks):
+        for seed in range(seeds):
+            progress("measuring the suite", number * seeds + seed, len(benchmarks) * seeds)
+            make_home(homes / benchmark.name)
+            settings = Home(homes / benchmark.name).settings.with_training(steps=steps, seed=seed)
+            page = report_path(homes / benchmark.name, benchmark, settings)
+            if not page.with_suffix(".queries.jsonl").exists():
+                of_corpus = partial(_labelled, progress, f"{benchmark.name}, seed {seed}")
+                bench(benchmark, homes / benchmark.name, steps, None, seed, True, of_corpus)
+            cells.setdefault(benchmark.name, []).append(_cell(page))
+    progress("measuring the suite", len(benchmarks) * seeds, len(benchmarks) * seeds)
+    result, path = {"suite": suite.resolve().name, **summarise(cells)}, homes / f"suite-{suite.resolve().name}.json"
+    write_json(result, path)
+    return result, path
+
+
+def _labelled(progress: BenchmarkProgress, corpus: str, label: str, done: int, total: int) -> None:
+    progress(f"{corpus}: {label}", done, total)
+
+
+def _cell(page: Path) -> Cell:
+    """What a corpus gave under a seed, from the files beside its report."""
+    scores = PerQuery()
+    for row in jsonl.read(page.with_suffix(".queries.jsonl")):
+        for system, by_metric in row.items():
+            if system != "query":
+                scores.setdefault(system, {})[row["query"]] = by_metric
+    return Cell(json.loads(page.with_suffix(".json").read_text("utf-8")), scores)
 
 
 def _settings(home: Home, steps: int | None, budget_minutes: float | None, seed: int | None) -> Settings:

@@ -170,7 +170,13 @@ def search(
         render.no_hits(answer.mode, wanted, explain.suggest_filter_values(retriever, wanted))
 
 
-@app.command(epilog=examples("genret bench scifact --seed 1 --json", "genret bench news --deltas 8 --by published_at"))
+@app.command(
+    epilog=examples(
+        "genret bench scifact --seed 1 --json",
+        "genret bench corpora --suite --seeds 3",
+        "genret bench news --deltas 8 --by published_at",
+    )
+)
 def bench(
     folder: Annotated[
         Path, typer.Argument(metavar="BEIR_DIR", help="A folder with corpus.jsonl, queries.jsonl and qrels.tsv.")
@@ -181,8 +187,12 @@ def bench(
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of queries, training and intervals.")] = None,
     dense: Annotated[
-        bool, typer.Option(help="Also measure the four systems for which every passage is encoded again.")
+        bool, typer.Option(help="Also measure the systems that need another index: three untrained ones, one adapted.")
     ] = True,
+    suite: Annotated[
+        bool, typer.Option("--suite", help="BEIR_DIR holds one such folder a corpus: measure all, under several seeds.")
+    ] = False,
+    seeds: Annotated[int | None, typer.Option(min=1, help="With --suite: how many seeds; 3 by default.")] = None,
     deltas: Annotated[
         int | None, typer.Option(min=1, help="Let the corpus grow instead: a first part, then this many deltas.")
     ] = None,
@@ -190,14 +200,19 @@ def bench(
     first: Annotated[float, typer.Option(min=0.05, max=0.95, help="Share of the documents in the first part.")] = 0.6,
     as_json: AsJson = False,
     home: Annotated[
-        Path | None, typer.Option("--home", help="Home of the benchmark; .bench/DATASET by default.")
+        Path | None,
+        typer.Option(
+            "--home", help="Home of the benchmark, .bench/DATASET by default; of a suite their folder, .bench."
+        ),
     ] = None,
 ) -> None:
     """Index a benchmark's corpus and compare every system on its queries.
 
     The queries never reach training or tuning. Encodings are cached, and a run that was stopped goes on from there.
-    With --deltas the corpus grows by date and every delta is measured: with the fast path alone, trained without
-    replay, trained with replay, and trained again on everything.
+    With --suite every corpus of a suite is measured, and their macro average with the worst corpus of each difference;
+    a corpus that was measured under a seed is not measured again. With --deltas the corpus grows by date and every
+    delta is measured: with the fast path alone, trained without replay, trained with replay, and trained again on
+    everything.
     """
     from genret_ops.cli.render import index as render
     from genret_ops.cli.render.terminal import working
@@ -210,6 +225,13 @@ def bench(
         raise typer.BadParameter("Give --deltas and --by together: how many, and which date orders the documents.")
     if deltas is not None and budget_minutes is not None:
         raise typer.BadParameter("Give --steps with --deltas: a budget of minutes would differ from delta to delta.")
+    if suite and (deltas is not None or budget_minutes is not None or seed is not None or not dense):
+        raise typer.BadParameter("Give --suite with --steps and --seeds alone: its corpora are all measured alike.")
+    if seeds is not None and not suite:
+        raise typer.BadParameter("Give --seeds with --suite; one benchmark takes one --seed.")
+    if suite:
+        _bench_suite(folder, home_path(home or Path(".bench")), steps, seeds or 3, as_json)
+        return
     benchmark = read_benchmark(folder)
     path = home_path(home or Path(".bench") / benchmark.name)
     with when_stopped("The same command goes on: encodings and finished trainings are kept."):
@@ -223,6 +245,20 @@ def bench(
                 result, page = replay(benchmark, path, (by, first, deltas), steps, seed, progress)
     print_result(result, as_json, render.benchmark if deltas is None else render.timeline)
     typer.echo(f"Report: {page}", err=True)
+
+
+def _bench_suite(folder: Path, homes: Path, steps: int | None, seeds: int, as_json: bool) -> None:
+    from genret_ops.cli.render import index as render
+    from genret_ops.cli.render.terminal import working
+    from genret_ops.progress import progress_of_many
+
+    with when_stopped("The same command goes on: encodings, finished trainings and measured corpora are kept."):
+        with working("starting"):
+            from assets.lib.benchmark import bench_suite
+        with progress_of_many() as progress:
+            result, path = bench_suite(folder, homes, steps, seeds, progress)
+    print_result(result, as_json, render.suite)
+    typer.echo(f"Result: {path}", err=True)
 
 
 @app.command(epilog=examples("genret status --home notes-index"))

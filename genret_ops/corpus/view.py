@@ -134,14 +134,12 @@ class CorpusView:
             values[docid] = self.first_document(docid).metadata.get(name, "")
         return values
 
-    def heading(self, docid: int) -> str:
-        """What the encoder reads before a passage: its document's title, and where that comes from if it says so.
+    def encoder_text(self, docid: int) -> str:
+        """What the encoder reads of a whole passage: the heading of its first document, then the body.
 
-        Volatile attributes stay out, so that their change renews no encoding; "" if the docid is not live.
+        "" if the docid is not live.
         """
-        if not self.live[docid]:
-            return ""
-        return heading(self.first_document(docid))
+        return encoder_text(self.first_document(docid), self.passages[docid].text) if self.live[docid] else ""
 
     def lexical_text(self, docid: int) -> str:
         """What lexical retrieval reads of a passage: title, section, attributes but addresses, then the body.
@@ -156,10 +154,14 @@ class CorpusView:
         return " ".join(filter(None, parts))
 
 
-def heading(document: Document) -> str:
-    """A document's title, and where it comes from if it says so."""
+def encoder_text(document: Document, body: str) -> str:
+    """What the encoder reads of a whole passage: its document's title, where that comes from if it says so, the body.
+
+    Volatile attributes stay out, so that their change renews no encoding.
+    """
     named = (document.metadata[name] for name in _HEADING_ATTRIBUTES if document.metadata.get(name))
-    return ". ".join(filter(None, (document.title, next(named, ""))))
+    heading = ". ".join(filter(None, (document.title, next(named, ""))))
+    return "\n".join(filter(None, (heading, body)))
 
 
 def read_tables(store: "TableStore", versions: Mapping[str, int]) -> dict[str, pa.Table]:

@@ -6,13 +6,16 @@ difference between the two systems and nothing else:
 - `bm25` reads bodies only; `bm25_metadata` puts title, section and attributes in front of them; `bm25_constraints`
   ranks like that within each source that the query names, and the sources take turns; `bm25_rm3` extends the query of
   `bm25_metadata` by words of what it finds first (lexical/relevance_model.py).
-- `hybrid_without_model` has plan, clauses, sentence evidence and learned fusion, but no generative part.
-- `dense`, `fused_untrained` and `lancedb_hybrid` need no training (untrained.py); `dense_adapted` has the trained query
-  encoder and the plan of `generative`, with rows that the trained encoder wrote itself (no map, no residuals).
-- `generative` is the model with its constraints and no lexical part; `hybrid` is all of it.
+- `hybrid_without_model` has plan, clauses, sentence evidence and fusion, but no generative part.
+- `dense`, `fused_untrained` and `lancedb_hybrid` are what other libraries make of the untrained encoder (untrained.py);
+  `dense_adapted` has the trained query encoder and the plan of `generative`, with rows that the trained encoder wrote
+  itself (no map, no residuals).
+- `generative` is the model with its constraints and no lexical part; `hybrid` is all of it, and `hybrid_untrained` the
+  same before any training.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import repeat
 
@@ -30,6 +33,7 @@ from genret_ops.retrieval.retriever import Retriever
 
 _MODES = {"hybrid_without_model": "lexical", "generative": "generative", "hybrid": "hybrid"}
 _ADAPTED_MODES = {"dense_adapted": "generative"}
+_UNTRAINED_MODES = {"hybrid_untrained": "hybrid"}
 _FEEDBACK_PASSAGES, _FEEDBACK_WORDS, _QUERY_SHARE = 10, 10, 0.5
 """How `bm25_rm3` extends a query: the usual setting of Anserini (Yang, Fang and Lin, "Anserini", SIGIR 2017)."""
 
@@ -40,7 +44,8 @@ class Baselines:
     Args:
         index: the corpus side that all systems share.
         model: the model of the release.
-        untrained: the systems that need no training; None leaves them out.
+        genesis: the model before any training; None leaves `hybrid_untrained` out.
+        untrained: the systems of other libraries; None leaves them out.
         adapted: rows that the trained encoder wrote; None leaves `dense_adapted` out.
         names: which of the systems to run; None runs all.
     """
@@ -49,15 +54,16 @@ class Baselines:
         self,
         index: Index,
         model: Model,
+        genesis: Model | None,
         untrained: UntrainedSystems | None,
         adapted: RowScorer | None,
         names: Collection[str] | None = None,
     ) -> None:
         self._index = index
-        self._encoder = model.encoder
-        self._retriever = Retriever(index, model)
         self._untrained = untrained
-        self._scorers = [(model.scorer, _MODES), *([(adapted, _ADAPTED_MODES)] if adapted else [])]
+        adapted_model = replace(model, scorer=adapted) if adapted else None
+        models = (model, _MODES), (genesis, _UNTRAINED_MODES), (adapted_model, _ADAPTED_MODES)
+        self._retrievers = [(Retriever(index, model), modes) for model, modes in models if model]
         self._names = names
         self._live = index.head.live
 
@@ -68,14 +74,17 @@ class Baselines:
     def run(self, queries: Sequence[str]) -> Iterator[Runs]:
         """Ranked docids of every system, query by query; the texts of all queries are encoded together."""
         plans = [self._index.planner.plan(query) for query in queries]
-        vectors = self._encoder.encode([text for plan in plans for text in plan.texts])
-        lists = [candidates_of_plans(self._index, plans, vectors, scorer, DEPTH) for scorer, _ in self._scorers]
+        texts = [text for plan in plans for text in plan.texts]
+        lists = [
+            candidates_of_plans(self._index, retriever.model, plans, retriever.model.encoder.encode(texts), DEPTH)
+            for retriever, _ in self._retrievers
+        ]
         untrained = self._untrained.run(queries) if self._untrained else repeat(Runs(), len(queries))
         for plan, others, clauses in zip(plans, untrained, zip(*lists, strict=True), strict=True):
             yield self._run(plan, others, clauses)
 
-    def _run(self, plan: QueryPlan, untrained: Runs, by_scorer: Sequence[list[ClauseCandidates]]) -> Runs:
-        """The runs of all systems for one query; `by_scorer` holds its candidates under each scorer."""
+    def _run(self, plan: QueryPlan, untrained: Runs, by_model: Sequence[list[ClauseCandidates]]) -> Runs:
+        """The runs of all systems for one query; `by_model` holds its candidates under each model."""
         words = tokenize([plan.query])[0]
         metadata = self._index.lexical.passage_scores(words)
         lexical: Mapping[str, Callable[[], list[int]]] = {
@@ -86,9 +95,9 @@ class Baselines:
         }
         runs: Runs = {name: run() for name, run in lexical.items() if self._names is None or name in self._names}
         runs |= untrained
-        for clauses, (_, modes) in zip(by_scorer, self._scorers, strict=True):
+        for clauses, (retriever, modes) in zip(by_model, self._retrievers, strict=True):
             for name, mode in modes.items():
-                runs[name] = [item.docid for item in self._retriever.ranked(clauses, mode, DEPTH)]
+                runs[name] = [item.docid for item in retriever.ranked(clauses, mode, DEPTH)]
         return runs
 
     def _with_feedback(self, words: Sequence[str], scores: np.ndarray) -> np.ndarray:

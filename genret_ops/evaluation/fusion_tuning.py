@@ -1,4 +1,4 @@
-"""Fusion weights and the default mode, learned on held-out synthetic queries.
+"""Fusion weights and the default mode, from a prior that holds across corpora and from held-out synthetic queries.
 
 A tuning query must not be trivial for word matching. For every second query the sentence that it was made from is
 withheld: from the lexical text, and from the rows, which are encoded again without it. The other half of the queries
@@ -6,7 +6,7 @@ see the whole passage, like users' queries that share words with the text.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import mean
 
 import numpy as np
@@ -21,9 +21,9 @@ from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import Encoder
 from genret_ops.records import Mode, SyntheticQuery
 from genret_ops.retrieval.artifacts import Model
-from genret_ops.retrieval.features import FEATURES, LEXICAL
-from genret_ops.retrieval.fusion import Fusion, fit
+from genret_ops.retrieval.fusion import Fusion, fit, prior
 from genret_ops.retrieval.index import Index, build_lexical
+from genret_ops.retrieval.neighbours import NeighbourGraph
 from genret_ops.retrieval.ranking import ClauseCandidates, candidates_of_plans
 from genret_ops.retrieval.retriever import CLAUSE_MODES, Retriever
 from genret_ops.settings import RetrievalSettings
@@ -74,7 +74,7 @@ def tune(
     scale: float,
     settings: RetrievalSettings,
 ) -> FusionTuning:
-    """Fit both fusions and choose the default mode.
+    """Fit both fusions, from the prior on, and choose the default mode.
 
     Args:
         head: the corpus head.
@@ -85,40 +85,40 @@ def tune(
         settings: settings of retrieval.
 
     Raises:
-        GenretError: there are no queries, or none has its passage among its candidates.
+        GenretError: there are no queries.
     """
     if not queries:
         raise GenretError("no held-out query could be made: the corpus is too small to tune on; add documents")
     docid_of = head.docid_of
     without = withheld_sentences(head, queries, docid_of)
     index = Index(head, settings, build_lexical(head, without))
-    scorer = RowScorer(rows_without(without), scale)
-    lists = _lists(index, queries, encoder, scorer)
+    rows = rows_without(without)
+    graph = NeighbourGraph.build(rows.bodies(), head.live)
+    model = Model(encoder, RowScorer(rows, scale), graph, *prior(), "", frozenset())
+    lists = _lists(index, model, queries)
     gold = [{docid_of[positive] for positive in query.positives} for query in queries]
     fitting, measuring = _halves(queries)
-    fusion, lexical = (_fitted(lists, gold, fitting, names) for names in (FEATURES, LEXICAL))
-    retriever = Retriever(index, Model(encoder, scorer, fusion, lexical, "", frozenset()))
+    fusion, lexical = _fitted(lists, gold, fitting)
+    retriever = Retriever(index, replace(model, fusion=fusion, lexical_fusion=lexical))
     ranks: dict[str, list[float]] = {
         mode: _reciprocal_ranks(lists, gold, measuring, retriever, mode) for mode in CLAUSE_MODES
     }
     documents = [head.first_document(min(gold[number])).doc_id for number in measuring]
-    everything = list(range(len(queries)))
+    fusion, lexical = _fitted(lists, gold, range(len(queries)))
     return FusionTuning(
-        fusion=_fitted(lists, gold, everything, FEATURES),
-        lexical_fusion=_fitted(lists, gold, everything, LEXICAL),
+        fusion=fusion,
+        lexical_fusion=lexical,
         default_mode=default_mode(ranks, documents),
         mrr={mode: mean(by_query) for mode, by_query in ranks.items()},
         queries=len(queries),
     )
 
 
-def _lists(
-    index: Index, queries: Sequence[SyntheticQuery], encoder: Encoder, scorer: RowScorer
-) -> list[list[ClauseCandidates]]:
+def _lists(index: Index, model: Model, queries: Sequence[SyntheticQuery]) -> list[list[ClauseCandidates]]:
     """The candidates of every query's clauses."""
     plans = [index.planner.plan(query.text) for query in queries]
-    vectors = encoder.encode([text for plan in plans for text in plan.texts])
-    return list(candidates_of_plans(index, plans, vectors, scorer, index.pool))
+    vectors = model.encoder.encode([text for plan in plans for text in plan.texts])
+    return list(candidates_of_plans(index, model, plans, vectors, index.pool))
 
 
 def _halves(queries: Sequence[SyntheticQuery]) -> tuple[list[int], list[int]]:
@@ -130,16 +130,18 @@ def _halves(queries: Sequence[SyntheticQuery]) -> tuple[list[int], list[int]]:
 
 
 def _fitted(
-    lists: Sequence[Sequence[ClauseCandidates]], gold: Sequence[set[int]], chosen: Sequence[int], names: Sequence[str]
-) -> Fusion:
-    """A fusion of the features in `names`, fitted on the queries with the numbers `chosen`."""
-    clauses = [
-        (clause.without_model() if names is LEXICAL else clause, gold[number])
-        for number in chosen
-        for clause in lists[number]
-    ]
-    right = [np.isin(clause.docids, list(docids)) for clause, docids in clauses]
-    return fit([clause.matrix for clause, _ in clauses], right, names)
+    lists: Sequence[Sequence[ClauseCandidates]], gold: Sequence[set[int]], chosen: Sequence[int]
+) -> tuple[Fusion, Fusion]:
+    """The fusion of all features and that of words alone, fitted on the queries with the numbers `chosen`."""
+    hybrid, lexical = prior()
+    clauses = [(clause, list(gold[number])) for number in chosen for clause in lists[number]]
+    by_words = [(clause.without_model(), docids) for clause, docids in clauses]
+
+    def fitted(start: Fusion, clauses: Sequence[tuple[ClauseCandidates, list[int]]]) -> Fusion:
+        right = [np.isin(clause.docids, docids) for clause, docids in clauses]
+        return fit([clause.matrix for clause, _ in clauses], right, start)
+
+    return fitted(hybrid, clauses), fitted(lexical, by_words)
 
 
 def default_mode(ranks: Mapping[str, Sequence[float]], documents: Sequence[str]) -> str:

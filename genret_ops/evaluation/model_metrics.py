@@ -53,7 +53,7 @@ def reciprocal_ranks(index: Index, model: Model, questions: Sequence[Question]) 
     retriever = Retriever(index, model)
     plans = [index.planner.plan(question.text) for question in questions]
     vectors = model.encoder.encode([text for plan in plans for text in plan.texts])
-    lists = candidates_of_plans(index, plans, vectors, model.scorer, index.pool)
+    lists = candidates_of_plans(index, model, plans, vectors, index.pool)
     ranks: dict[str, np.ndarray] = {mode: np.zeros(len(questions)) for mode in CLAUSE_MODES}
     for number, (question, clauses) in enumerate(zip(questions, lists, strict=True)):
         for mode in CLAUSE_MODES:

@@ -49,6 +49,32 @@ def paired_bootstrap(
     return float(difference.mean()), float(low), float(high)
 
 
+def macro_bootstrap(
+    differences: Sequence[np.ndarray], samples: int = 2000, seed: int = 0
+) -> tuple[float, float, float]:
+    """The mean over corpora of each one's mean difference, with its 95 % percentile interval.
+
+    Args:
+        differences: for each corpus the difference of each query, shape (queries,); each resamples its own queries.
+        samples: number of resamples.
+        seed: the same seed gives the same interval.
+
+    Returns:
+        (difference, low, high), in the unit of the differences.
+
+    Raises:
+        ValueError: there is no corpus, or one has no query.
+    """
+    if not differences or not all(len(corpus) for corpus in differences):
+        raise ValueError("a macro average needs a corpus, and each corpus a query")
+    means = [
+        _resampled_means(np.asarray(corpus, dtype=np.float64), np.ones(len(corpus)), samples, seed + number)
+        for number, corpus in enumerate(differences)
+    ]
+    low, high = np.quantile(np.mean(means, axis=0), (0.025, 0.975))
+    return float(np.mean([corpus.mean() for corpus in differences])), float(low), float(high)
+
+
 def paired_by_metric(
     ours: Mapping[str, Mapping[str, float]],
     theirs: Mapping[str, Mapping[str, float]],

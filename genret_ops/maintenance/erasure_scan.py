@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 
 from genret_ops.corpus.erased import ERASING, Erasure, content_key
 from genret_ops.corpus.snapshot import documents_of, read_documents
-from genret_ops.corpus.view import CorpusView, heading
+from genret_ops.corpus.view import CorpusView, encoder_text
 from genret_ops.corpus.visibility import withdrawn
 from genret_ops.errors import GenretError
 from genret_ops.ingestion.inbox import Inbox
@@ -89,11 +89,10 @@ def plan_erasure(home: Home, doc_id: str) -> Erasure:
             phrases |= dict.fromkeys(piece for text in _texts(document) for piece in pieces(text))
             places = store.read("occurrences", versions["occurrences"]).filter(pc.field("doc_id") == doc_id)
             document_passages = set(places["passage_id"].to_pylist())
-            encoded[text_hash(heading(document))] = None
             for row in store.read("passages", versions["passages"]).to_pylist():
                 if row["passage_id"] in document_passages:
                     passages[row["passage_id"]] = None
-                    encoded |= dict.fromkeys(map(text_hash, row["sentences"]))
+                    encoded |= dict.fromkeys(map(text_hash, (encoder_text(document, row["text"]), *row["sentences"])))
     if not texts:
         raise GenretError(f"no snapshot of {home.path} holds a document {doc_id!r}: `genret search` shows the ids")
     newest = store.committed(store.snapshots()[-1]).tables["documents"]

@@ -11,6 +11,7 @@ are learned. `dense_adapted` in the evaluation is the same training with passage
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -179,54 +180,75 @@ class RowScorer:
             return cls(Rows.load(folder), scale, count=count)
         return cls(Rows.load(folder), scale, (Rows.load(folder, FRESH), np.load(folder / f"{FRESH}docids.npy")), count)
 
-    def logits(self, queries: np.ndarray) -> np.ndarray:
-        """Logits of every docid.
+    def scores(self, queries: np.ndarray) -> "RowScores":
+        """The scores of every docid, in one pass over the rows.
 
         Args:
             queries: unit vectors of shape (batch, dimension), float32.
-
-        Returns:
-            Shape (batch, docids), float32.
         """
         sums = np.full((len(queries), self._count), np.exp(-self.scale), dtype=np.float32)
+        bodies = np.zeros_like(sums)
         scaled = torch.from_numpy(self.scale * queries)
         for rows, docids in self._parts if len(queries) else ():
             for first, last in _blocks(rows.starts):
                 start, end = rows.starts[first], rows.starts[last]
+                first_rows = rows.starts[first:last] - start
                 scores = scaled @ torch.from_numpy(rows.vectors[start:end]).float().T
+                bodies[:, docids[first:last]] = scores.numpy()[:, first_rows]
                 exponentials = scores.sub_(self.scale).exp_().numpy()
-                sums[:, docids[first:last]] = np.add.reduceat(exponentials, rows.starts[first:last] - start, axis=1)
-        return np.asarray(np.log(sums, out=sums) + np.float32(self.scale))
+                sums[:, docids[first:last]] = np.add.reduceat(exponentials, first_rows, axis=1)
+        bodies /= self.scale
+        return RowScores(np.asarray(np.log(sums, out=sums) + np.float32(self.scale)), bodies)
 
-    def logits_in_turn(self, queries: np.ndarray, counts: Sequence[int]) -> Iterator[np.ndarray]:
-        """Logits for many searches, of which several share a pass over the rows.
+    def logits(self, queries: np.ndarray) -> np.ndarray:
+        """Logits of every docid for unit vectors of shape (batch, dimension): shape (batch, docids), float32."""
+        return self.scores(queries).logits
+
+    def scores_in_turn(self, queries: np.ndarray, counts: Sequence[int]) -> Iterator["RowScores"]:
+        """Scores for many searches, of which several share a pass over the rows.
 
         Args:
             queries: unit vectors of all searches, one search after the other, shape (sum of counts, dimension).
             counts: number of queries of each search.
 
         Yields:
-            The logits of each search in turn, shape (its count, docids).
+            The scores of each search in turn, for its count of queries.
         """
         ends = np.cumsum([0, *counts])
         for run in batches(range(len(counts)), _QUERIES_TOGETHER):
-            logits = self.logits(queries[ends[run[0]] : ends[run[-1] + 1]])
-            yield from np.split(logits, ends[run[0] + 1 : run[-1] + 1] - ends[run[0]])
+            scores = self.scores(queries[ends[run[0]] : ends[run[-1] + 1]])
+            for number in run:
+                yield scores[ends[number] - ends[run[0]] : ends[number + 1] - ends[run[0]]]
 
-    def bodies(self, queries: np.ndarray) -> np.ndarray:
-        """Cosine of queries with the body row of every docid.
+    def bodies(self, docids: np.ndarray) -> np.ndarray:
+        """The body rows of some docids, shape (m,), as shape (m, dimension), float32; zero for a docid without rows."""
+        vectors = np.zeros((len(docids), self.rows.vectors.shape[1]), dtype=np.float32)
+        for rows, numbers in self._parts:
+            places = np.searchsorted(numbers, docids)
+            known = np.flatnonzero(np.isin(docids, numbers))
+            vectors[known] = rows.vectors[rows.starts[places[known]]]
+        return vectors
 
-        Args:
-            queries: unit vectors of shape (..., dimension), float32.
 
-        Returns:
-            Shape (..., docids), float32.
-        """
-        cosines = np.zeros((*queries.shape[:-1], self._count), dtype=np.float32)
-        for rows, docids in self._parts if len(queries) else ():
-            bodies = torch.from_numpy(rows.vectors[rows.starts[:-1]]).float().numpy()
-            cosines[..., docids] = queries @ bodies.T
-        return cosines
+@dataclass(frozen=True, slots=True)
+class RowScores:
+    """What the rows say of every docid for a batch of queries.
+
+    Attributes:
+        logits: log-sum-exp over all rows of a docid, shape (batch, docids), float32.
+        bodies: cosine with its body row, shape (batch, docids), float32; 0 for a docid without rows.
+    """
+
+    logits: np.ndarray
+    bodies: np.ndarray
+
+    def __len__(self) -> int:
+        """Number of queries."""
+        return len(self.logits)
+
+    def __getitem__(self, queries: slice | list[int]) -> "RowScores":
+        """The scores of some of the queries."""
+        return RowScores(self.logits[queries], self.bodies[queries])
 
 
 def _blocks(starts: np.ndarray) -> Iterator[tuple[int, int]]:

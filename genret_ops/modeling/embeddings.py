@@ -1,9 +1,9 @@
 """Genesis rows: the frozen encodings that a docid's rows start from.
 
 A docid owns a run of rows: its body row first, then its sentence anchors; the runs follow one another in docid order.
-Every sentence is encoded by itself, once ever (cached by the hash of its text and of the encoder), and so is every
-heading. The body row is their mean, weighted by length. Anchors out of one pass over the whole passage cost the same
-and are far worse (docs/decisions.md, 1).
+The body row is the encoding of the whole passage under its heading, and an anchor that of one sentence by itself. Each
+text is encoded once ever: encodings are cached by the hash of the text and of the encoder. Anchors out of the pass over
+the whole passage would cost nothing and are far worse (docs/decisions.md, 1).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,15 +24,15 @@ _BATCH = 2048
 
 @dataclass(frozen=True, slots=True)
 class PassageInput:
-    """What the encoder reads of a passage: its heading (title and source), and its sentences."""
+    """What the encoder reads of a passage: the whole of it under its heading, and its sentences."""
 
-    heading: str
+    whole: str
     sentences: tuple[str, ...]
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """The texts to encode, heading first; never none, so that every docid has a row."""
-        return tuple(text for text in (self.heading, *self.sentences) if text) or ("",)
+        """The texts to encode: the whole passage, "" if it has left, so that every docid has a row; then sentences."""
+        return (self.whole, *filter(None, self.sentences))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,10 @@ class Rows:
     def __len__(self) -> int:
         """Number of docids."""
         return len(self.starts) - 1
+
+    def bodies(self) -> np.ndarray:
+        """The body row of each docid, shape (n, dimension), float32."""
+        return np.asarray(self.vectors[self.starts[:-1]], dtype=np.float32)
 
     def first(self, count: int) -> "Rows":
         """The rows of the first `count` docids."""
@@ -175,10 +179,9 @@ def _rows(passages: Sequence[PassageInput], encodings: Mapping[str, np.ndarray],
     row_texts = list[slice]()
     """The texts that each row is the mean of."""
     first, starts = 0, [0]
-    for passage, group in zip(passages, texts, strict=True):
+    for group in texts:
         last = first + len(group)
-        first_sentence = last - sum(bool(text) for text in passage.sentences)
-        row_texts += [slice(first, last), *_anchors(first_sentence, last, budget)]
+        row_texts += [slice(first, first + 1), *_anchors(first + 1, last, budget)]
         starts.append(len(row_texts))
         first = last
     rows = np.array([weighted[group].sum(0) for group in row_texts], dtype=np.float32).reshape(-1, dimension)

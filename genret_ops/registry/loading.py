@@ -10,12 +10,16 @@ from genret_ops.corpus.view import CorpusView
 from genret_ops.corpus.visibility import VisibilityReader
 from genret_ops.errors import BrokenRelease, NothingToSearch
 from genret_ops.modeling.docid_head import RowScorer, finished_rows, fresh_rows
+from genret_ops.modeling.encoder import Encoder
 from genret_ops.registry.home import Home
 from genret_ops.registry.store import Release
 from genret_ops.retrieval.artifacts import Model, load_model, read_search
+from genret_ops.retrieval.fusion import prior
 from genret_ops.retrieval.index import Index
 from genret_ops.retrieval.index_cache import open_or_make_index
+from genret_ops.retrieval.neighbours import NeighbourGraph
 from genret_ops.retrieval.retriever import Retriever
+from genret_ops.settings import Settings
 from genret_ops.storage.home import PACKED
 from genret_ops.training.dataset import genesis_rows
 
@@ -63,6 +67,25 @@ def release_index(home: Home, release: Release, beside: Index | None = None) -> 
     return open_or_make_index(home, release.head, settings, beside)
 
 
+def untrained_model(home: Path, head: CorpusView, settings: Settings) -> Model:
+    """The model of a corpus head before any training: the genesis encoder, its rows, and the fusion of many corpora.
+
+    Args:
+        home: the home folder, whose cache holds what was encoded before.
+        head: the corpus head.
+        settings: the encoder and its rows.
+    """
+    rows, _ = genesis_rows(home, head, settings)
+    return Model(
+        Encoder.load(settings.model.encoder, settings.model.query_tokens),
+        RowScorer(rows, settings.model.scale),
+        NeighbourGraph.build(rows.bodies(), head.live),
+        *prior(),
+        default_mode="hybrid",
+        known=frozenset(),
+    )
+
+
 def model_on(home: Path, release: Release, head: CorpusView) -> Model:
     """The model of a release on another head of its generation, whether that head has more docids or fewer.
 
@@ -73,4 +96,6 @@ def model_on(home: Path, release: Release, head: CorpusView) -> Model:
     if others := [docid for docid in np.flatnonzero(head.live).tolist() if docid not in search.known]:
         genesis, _ = genesis_rows(home, head, release.manifest().trained_under(), docids=others)
         rows = rows.merged(fresh_rows(release.folder, genesis, search.scale), np.array(others))
-    return replace(model, scorer=RowScorer(rows.padded(len(head)).first(len(head)), search.scale))
+    rows = rows.padded(len(head)).first(len(head))
+    neighbours = model.neighbours.updated(rows.bodies(), head.live)
+    return replace(model, scorer=RowScorer(rows, search.scale), neighbours=neighbours)

@@ -81,7 +81,7 @@ def publish(
         absent=np.flatnonzero(~head.live).tolist(),
         retrieval=settings.retrieval.model_dump(mode="json"),
     )
-    write_model(job.folder / "rpo", staging, rows, [passage.passage_id for passage in head.passages], search)
+    write_model(job.folder / "rpo", staging, rows, [passage.passage_id for passage in head.passages], head.live, search)
     package, losses = Path(__file__).parents[1], {stage: job.losses(stage) for stage in ("sft", "rpo")}
     manifest = Manifest(
         head=record,
@@ -151,7 +151,8 @@ def publish_patch(
     if not same_docids(known[: search.learned], ids[: search.learned]):
         raise GenretError(f"{parent.name} has other docids than {record.snapshot}: run `genret build`")
     staging = _empty_staging(home.path, f"{record.snapshot}-patch")
-    extend_model(parent.folder, staging, fresh_rows(parent.folder, genesis, search.scale), docids, ids)
+    fresh = fresh_rows(parent.folder, genesis, search.scale)
+    extend_model(parent.folder, staging, fresh, docids, ids, head.live)
     manifest = replace(parent.manifest(), head=record, run_id=run_id, created_at=_now(), content_hash="", files={})
     content = seal(staging, home.releases, manifest)
     folder = release_folder(home.releases, content)

@@ -3,7 +3,8 @@
 `adapter/` holds LoRA, `head.safetensors` the map A and the residuals, `rows.npy` and `starts.npy` the finished rows,
 `docids.json` the passage id of each docid, and `search.json` what the release fixes for every search
 (`SearchSettings`). Docids that came after the training have their rows in `fresh-rows.npy` and `fresh-starts.npy`,
-their numbers in `fresh-docids.npy`. This module does not know the registry, which seals such a folder.
+their numbers in `fresh-docids.npy`. `neighbours-docids.npy` and `neighbours-similarities.npy` are the graph of passages
+(neighbours.py). This module does not know the registry, which seals such a folder.
 """
 
 import json
@@ -21,7 +22,9 @@ from genret_ops.modeling.docid_head import FRESH, RowScorer
 from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import Encoder, encoder_hash
 from genret_ops.records import canonical_json
-from genret_ops.retrieval.fusion import Fusion
+from genret_ops.retrieval.features import FEATURES, SECOND
+from genret_ops.retrieval.fusion import Fusion, prior
+from genret_ops.retrieval.neighbours import NeighbourGraph
 from genret_ops.settings import RetrievalSettings
 from genret_ops.storage.files import file_hash, link
 
@@ -38,6 +41,7 @@ class Model:
     Attributes:
         encoder: the query encoder, with the adapter in it.
         scorer: the finished rows.
+        neighbours: the nearest passages of every docid.
         fusion: weights of every feature.
         lexical_fusion: weights of the features of words alone.
         default_mode: the mode that did best on held-out queries.
@@ -46,6 +50,7 @@ class Model:
 
     encoder: Encoder
     scorer: RowScorer
+    neighbours: NeighbourGraph
     fusion: Fusion
     lexical_fusion: Fusion
     default_mode: str
@@ -93,7 +98,9 @@ class SearchSettings:
         return RetrievalSettings(**self.retrieval)
 
 
-def write_model(trained: Path, folder: Path, rows: Rows, passage_ids: Sequence[str], search: SearchSettings) -> None:
+def write_model(
+    trained: Path, folder: Path, rows: Rows, passage_ids: Sequence[str], live: np.ndarray, search: SearchSettings
+) -> None:
     """Lay out a trained model as the files of a release.
 
     Args:
@@ -101,6 +108,7 @@ def write_model(trained: Path, folder: Path, rows: Rows, passage_ids: Sequence[s
         folder: the new folder.
         rows: the finished rows of all docids.
         passage_ids: the passage id of each docid.
+        live: which docids are live, shape (docids,).
         search: what the release fixes for every search.
     """
     folder.mkdir(parents=True)
@@ -110,12 +118,15 @@ def write_model(trained: Path, folder: Path, rows: Rows, passage_ids: Sequence[s
     config = json.loads((trained / "adapter" / CONFIG).read_text())
     (folder / "adapter" / CONFIG).write_text(canonical_json(config))
     rows.save(folder)
+    NeighbourGraph.build(rows.bodies(), live).save(folder)
     (folder / "docids.json").write_text(json.dumps(list(passage_ids)))
     settings = {name: getattr(search, name) for name in SearchSettings.__slots__}
     (folder / SEARCH_FILE).write_text(canonical_json(settings))
 
 
-def extend_model(parent: Path, folder: Path, fresh: Rows, docids: Sequence[int], passage_ids: Sequence[str]) -> None:
+def extend_model(
+    parent: Path, folder: Path, fresh: Rows, docids: Sequence[int], passage_ids: Sequence[str], live: np.ndarray
+) -> None:
     """Lay out the model of another release with more docids; what it learned is shared by hard links.
 
     Args:
@@ -124,6 +135,7 @@ def extend_model(parent: Path, folder: Path, fresh: Rows, docids: Sequence[int],
         fresh: finished rows of `docids`.
         docids: every live docid that `parent` did not learn.
         passage_ids: the passage id of each docid, learned or not.
+        live: which docids are live, shape (docids,).
     """
     folder.mkdir(parents=True)
     for name in ("adapter", *_LEARNED):
@@ -132,6 +144,16 @@ def extend_model(parent: Path, folder: Path, fresh: Rows, docids: Sequence[int],
         fresh.save(folder, FRESH)
         np.save(folder / f"{FRESH}docids.npy", np.asarray(docids, dtype=np.int64))
     (folder / "docids.json").write_text(json.dumps(list(passage_ids)))
+    bodies = RowScorer.load(folder, scale=1.0).bodies(np.arange(len(passage_ids)))
+    _read_neighbours(parent).updated(bodies, live).save(folder)
+
+
+def _read_neighbours(folder: Path) -> NeighbourGraph:
+    """The graph of a release folder; one of before there were graphs has one without edges, until it is patched."""
+    try:
+        return NeighbourGraph.load(folder)
+    except FileNotFoundError:
+        return NeighbourGraph.empty(len(_read(folder, "docids.json")))
 
 
 def read_search(folder: Path) -> SearchSettings:
@@ -192,13 +214,17 @@ def load_model(folder: Path, encoder: str | None = None) -> Model:
             f"{folder.name} was trained on another version of {name}: "
             "install the one in constraints.txt, or build again"
         )
+    known_features = search.fusion.keys() <= set(FEATURES) and search.fusion.keys() >= set(SECOND)
+    fitted = Fusion(search.fusion), Fusion(search.lexical_fusion)
+    fusion, lexical_fusion = fitted if known_features else prior()  # fitted before there were these features
     adapter = folder / "adapter"
     digest = file_hash(adapter / CONFIG) + file_hash(adapter / WEIGHTS)
     return Model(
         encoder=_adapted(name, search.encoder_hash, search.query_tokens, _Adapter(digest, adapter)),
         scorer=RowScorer.load(folder, search.scale),
-        fusion=Fusion(search.fusion),
-        lexical_fusion=Fusion(search.lexical_fusion),
+        neighbours=_read_neighbours(folder),
+        fusion=fusion,
+        lexical_fusion=lexical_fusion,
         default_mode=search.default_mode,
         known=search.known,
     )

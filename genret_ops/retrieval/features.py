@@ -1,12 +1,12 @@
-"""What fusion knows of a candidate: the score of each ranker, for the whole query and for its clause.
+"""What fusion knows of a candidate: how far it stands out under each ranker, for the whole query and for its clause.
 
-Lexical scores are shares of the best allowed score; generative ones fall with the distance of the log probability
-from the best. One feature multiplies the model's score by how little of the clause the best sentence covers: where
-words fail, the model counts for more. Features in `MODEL` come from the model, and the fusion of the system
-`hybrid_without_model` uses none of them.
+A score counts by the standard deviations that it lies above the mean of the ranker's 1,000 best allowed ones, and not
+at all below that: so the scales of rankers agree, and a ranker whose first hits stand out says more than one whose list
+is flat. Features in `MODEL` come from the model, and the fusion of `hybrid_without_model` uses none of them. Those in
+`FIRST` make a first list, and those in `SECOND` are read from it (reranking.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,16 +21,13 @@ LEXICAL = (
     "named",
     "dated",
 )
-MODEL = (
-    "generative_whole",
-    "generative_clause",
-    "generative_document",
-    "generative_first",
-    "generative_uncovered",
-)
+SECOND = ("feedback", "neighbours")
+MODEL = ("body_whole", "body_clause", "generative_whole", "generative_clause", "generative_document", *SECOND)
 FEATURES = LEXICAL + MODEL
-_REACH = 12.0
-"""A candidate whose log probability is this much below the best counts as not generated."""
+FIRST = tuple(name for name in FEATURES if name not in SECOND)
+"""The features that make the first list; their columns come before those of `SECOND`."""
+_COMPARED = 1000
+"""How many of a ranker's best scores its others are compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,31 +37,77 @@ class Scores:
     Attributes:
         passage: BM25 of each docid's passage, shape (docids,).
         sentence: BM25 of each docid's best sentence, shape (docids,).
+        body: cosine with each docid's body row, shape (docids,).
         generative: the model's logits, shape (docids,).
-        coverage: how much of the text's weight in words the best sentence of all carries, about 0 to 1.
     """
 
     passage: np.ndarray
     sentence: np.ndarray
+    body: np.ndarray
     generative: np.ndarray
-    coverage: float
 
 
-def _share(scores: np.ndarray, allowed: np.ndarray) -> np.ndarray:
-    best = float(scores[allowed].max(initial=0.0))
-    return scores / best if best > 0 else np.zeros_like(scores)
+def standing_out(scores: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    """How many standard deviations each score lies above the mean of the best allowed ones; 0 for those below it.
+
+    Args:
+        scores: shape (docids,).
+        allowed: boolean mask of shape (docids,), not empty.
+
+    Returns:
+        Shape (docids,), float32; zeros if all allowed scores are the same.
+    """
+    inside = scores[allowed]
+    best = np.partition(inside, len(inside) - _COMPARED)[-_COMPARED:] if len(inside) > _COMPARED else inside
+    mean, deviation = float(best.mean(dtype=np.float64)), float(best.std(dtype=np.float64))
+    if deviation < 1e-6:
+        return np.zeros(len(scores), dtype=np.float32)
+    return np.asarray(np.maximum((scores - np.float32(mean)) / np.float32(deviation), 0), dtype=np.float32)
 
 
-def _nearness(logits: np.ndarray, allowed: np.ndarray) -> np.ndarray:
-    best = float(logits[allowed].max())
-    return np.clip(1.0 + (logits - best) / _REACH, 0.0, 1.0)
+def first_features(
+    query: Scores, clause: Scores, allowed: np.ndarray, documents: np.ndarray, named: np.ndarray, dated: np.ndarray
+) -> np.ndarray:
+    """The features of the first list for every docid, shape (docids, len(FIRST)), float32, in the order of `FIRST`.
+
+    Those of a document say by how much its best passage stands out more than the passage itself.
+
+    Args:
+        query: scores for the whole query.
+        clause: scores for the clause; the same object if it is the whole query.
+        allowed: boolean mask of shape (docids,).
+        documents: each docid's document number, shape (docids,).
+        named: share of the softly named values that each docid carries, shape (docids,).
+        dated: 1 for docids whose date the query names, else 0, shape (docids,).
+    """
+
+    def both(rankings: Iterable[np.ndarray]) -> list[np.ndarray]:
+        whole, *others = (standing_out(ranking, allowed) for ranking in rankings)
+        return [whole, *(others or [whole])]
+
+    texts = [query] if clause is query else [query, clause]
+    passage, sentence, body, generative = (
+        both(getattr(scores, name) for scores in texts) for name in ("passage", "sentence", "body", "generative")
+    )
+    mean = (generative[0] + generative[1]) / 2
+    columns = [
+        *passage,
+        *sentence,
+        *(_of_document(scores, documents, allowed) for scores in passage),
+        named,
+        dated,
+        *body,
+        *generative,
+        _of_document(mean, documents, allowed),
+    ]
+    return np.stack(columns, axis=1).astype(np.float32, copy=False)
 
 
 def _of_document(values: np.ndarray, documents: np.ndarray, allowed: np.ndarray) -> np.ndarray:
-    """The best allowed value in each docid's document, shape (docids,)."""
+    """How much more the best allowed value of each docid's document is than its own, at least 0; shape (docids,)."""
     best = np.zeros(int(documents.max()) + 1, dtype=values.dtype)
     np.maximum.at(best, documents[allowed], values[allowed])
-    return np.asarray(best[documents])
+    return np.asarray(np.maximum(best[documents] - values, 0))
 
 
 def pool(rankings: Sequence[np.ndarray], allowed: np.ndarray, size: int) -> np.ndarray:
@@ -78,42 +121,3 @@ def pool(rankings: Sequence[np.ndarray], allowed: np.ndarray, size: int) -> np.n
     inside = np.flatnonzero(allowed)
     best = [inside[np.argpartition(-scores[inside], min(size, len(inside)) - 1)[:size]] for scores in rankings]
     return np.unique(np.concatenate(best))
-
-
-def features(
-    query: Scores,
-    clause: Scores,
-    allowed: np.ndarray,
-    documents: np.ndarray,
-    named: np.ndarray,
-    dated: np.ndarray,
-    candidates: np.ndarray,
-) -> np.ndarray:
-    """Feature matrix of shape (candidates, len(FEATURES)), float32, its columns in the order of `FEATURES`.
-
-    Args:
-        query: scores for the whole query.
-        clause: scores for the clause.
-        allowed: boolean mask of shape (docids,).
-        documents: each docid's document number, shape (docids,).
-        named: share of the softly named values that each docid carries, shape (docids,).
-        dated: 1 for docids whose date the query names, else 0, shape (docids,).
-        candidates: the docids to describe, shape (candidates,).
-    """
-    passage = [_share(scores.passage, allowed) for scores in (query, clause)]
-    sentence = [_share(scores.sentence, allowed) for scores in (query, clause)]
-    generative = [_nearness(scores.generative, allowed) for scores in (query, clause)]
-    mean = (generative[0] + generative[1]) / 2
-    uncovered = 1.0 - min(1.0, max(query.coverage, clause.coverage))
-    columns = [
-        *passage,
-        *sentence,
-        *(_of_document(share, documents, allowed) for share in passage),
-        named,
-        dated,
-        *generative,
-        _of_document(mean, documents, allowed),
-        np.exp((mean - mean[allowed].max()) * _REACH),
-        mean * uncovered,
-    ]
-    return np.stack([column[candidates] for column in columns], axis=1).astype(np.float32)

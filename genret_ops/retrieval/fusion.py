@@ -1,21 +1,30 @@
-"""Learned fusion: one weight a feature, fitted on held-out synthetic queries and stored in the release.
+"""Learned fusion: one weight a feature, the same for every corpus until its own held-out queries say otherwise.
 
 A candidate's fused score is linear in its features (features.py). Within a clause the scores make a softmax over the
 candidates, and the weights maximise the likelihood of the right ones: ListNet with binary targets (Cao et al.,
 "Learning to Rank: From Pairwise Approach to Listwise Approach", ICML 2007). Weights are not negative: no ranker's
-approval may count against a candidate.
+approval may count against a candidate. `prior.json` holds the weights that many corpora taught
+(benchmarks/fusion_prior.py); a corpus's own queries, made from its text, move them as far as they are sure.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
-from genret_ops.errors import GenretError
-from genret_ops.retrieval.features import FEATURES
+from genret_ops.retrieval.features import FEATURES, FIRST
 
-_RIDGE = 1e-3
+_RIDGE = 0.05
+"""How firmly weights are held to where they start, when there are many lists."""
+_FEW = 100
+"""With as many lists as this, they are held twice as firmly as with very many."""
+_SCALE_RIDGE = 0.01
+_UNIT = 0.5
+"""A change of a weight that counts as one: the size of the larger ones."""
+_PRIOR_FILE = Path(__file__).with_name("prior.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,41 +33,65 @@ class Fusion:
 
     weights: Mapping[str, float]
 
+    def first(self, matrix: np.ndarray) -> np.ndarray:
+        """Scores of the first list, shape (docids,), of a feature matrix of shape (docids, len(FIRST))."""
+        return np.asarray(matrix @ np.array([self.weights.get(name, 0.0) for name in FIRST], dtype=np.float32))
+
     def scores(self, matrix: np.ndarray) -> np.ndarray:
         """Fused scores, shape (candidates,), of a feature matrix of shape (candidates, len(FEATURES))."""
         return np.asarray(matrix @ np.array([self.weights.get(name, 0.0) for name in FEATURES], dtype=np.float32))
 
 
-def fit(lists: Sequence[np.ndarray], targets: Sequence[np.ndarray], names: Sequence[str]) -> Fusion:
-    """Fit the weights of some features on candidate lists.
+@lru_cache(maxsize=1)
+def prior() -> tuple[Fusion, Fusion]:
+    """The fusion of all features and that of words alone, as the suite of corpora taught them."""
+    stored = json.loads(_PRIOR_FILE.read_text())
+    return Fusion(stored["hybrid"]), Fusion(stored["lexical"])
+
+
+def fit(lists: Sequence[np.ndarray], targets: Sequence[np.ndarray], start: Fusion) -> Fusion:
+    """Fit weights on candidate lists, no further from where they start than the lists are sure.
+
+    A ridge holds the weights near those of `start`, the more firmly the fewer lists there are; their common scale is
+    almost free.
 
     Args:
         lists: a feature matrix of shape (candidates, len(FEATURES)) for each clause.
         targets: for each clause which candidates are right, boolean, shape (candidates,); a clause without a right
             candidate is left out.
-        names: the features to use; the others get no weight.
+        start: the weights before any list was seen; a feature without one gets none.
 
-    Raises:
-        GenretError: no clause has a right candidate.
+    Returns:
+        The weights; those of `start` if no clause has a right candidate.
     """
     from scipy.optimize import minimize  # slow to import, and a search does not need it
-    from scipy.special import logsumexp
 
+    names = [name for name in FEATURES if name in start.weights]
     columns = [FEATURES.index(name) for name in names]
     kept = [(matrix[:, columns], right) for matrix, right in zip(lists, targets, strict=True) if right.any()]
     if not kept:
-        raise GenretError("no held-out query finds its passage: the corpus is too small to tune on; add documents")
+        return start
     flat = np.concatenate([matrix for matrix, _ in kept]).astype(np.float64)
-    edges = np.cumsum([0, *(len(matrix) for matrix, _ in kept)])
     share = np.concatenate([right / right.sum() for _, right in kept])
+    lengths = np.array([len(matrix) for matrix, _ in kept])
+    edges = np.cumsum([0, *lengths[:-1]])
+    ridge = _RIDGE * (1 + _FEW / len(kept)) / _UNIT**2
+    before = np.array([start.weights[name] for name in names])
 
-    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        scores = flat @ weights
-        total = np.concatenate([np.full(b - a, logsumexp(scores[a:b])) for a, b in pairwise(edges)])
-        value = -(share * (scores - total)).sum() / len(kept) + _RIDGE * weights @ weights
-        slope = (flat * (np.exp(scores - total) - share)[:, None]).sum(0) / len(kept) + 2 * _RIDGE * weights
-        return float(value), slope
+    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        """Of the weights, and of the logarithm of their common scale behind them."""
+        weights, scale = parameters[:-1], np.exp(parameters[-1])
+        scores, moved = scale * (flat @ weights), weights - before
+        top = np.repeat(np.maximum.reduceat(scores, edges), lengths)
+        exponentials = np.exp(scores - top)
+        total = np.repeat(np.add.reduceat(exponentials, edges), lengths)
+        value = -(share * (scores - top - np.log(total))).sum() / len(kept)
+        slope = scale * ((exponentials / total - share) @ flat) / len(kept)
+        penalty = ridge * moved @ moved + _SCALE_RIDGE * parameters[-1] ** 2
+        ends = slope @ weights + 2 * _SCALE_RIDGE * parameters[-1]
+        return float(value + penalty), np.append(slope + 2 * ridge * moved, ends)
 
-    start = np.ones(len(columns))
-    optimum = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * len(columns))
-    return Fusion({name: round(float(weight), 6) for name, weight in zip(names, optimum.x, strict=True)})
+    bounds = [*[(0.0, None)] * len(names), (None, None)]
+    optimum = minimize(loss, np.append(before, 0.0), jac=True, method="L-BFGS-B", bounds=bounds).x
+    weights = optimum[:-1] * np.exp(optimum[-1])
+    return Fusion({name: round(float(weight), 6) for name, weight in zip(names, weights, strict=True)})

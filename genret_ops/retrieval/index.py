@@ -3,7 +3,7 @@
 An index does not know of models: those of one generation share it. Its files are index_cache.py's.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,8 +12,8 @@ import numpy as np
 from genret_ops.corpus.metadata import date_attributes, detectable, profile
 from genret_ops.corpus.view import CorpusView
 from genret_ops.corpus.visibility import Visibility
-from genret_ops.lexical.bm25 import tokenize
 from genret_ops.lexical.index import LexicalIndex
+from genret_ops.modeling.docid_head import RowScores
 from genret_ops.retrieval.features import Scores
 from genret_ops.retrieval.query_plan import Clause, Planner
 from genret_ops.settings import RetrievalSettings
@@ -52,39 +52,30 @@ class Index:
         )
         self._shared = [docid for docid in range(len(head)) if len(head.documents_of(docid)) > 1]
         self._days = [_days(self.attributes[name]) for name in date_attributes(values)]
-        self._idf = lexical.idf
         self._zeros = np.zeros(len(head), dtype=np.float32)
         self._visible = lru_cache(maxsize=2)(self._visible_docids)
         self.redescribed = lru_cache(maxsize=2)(self._redescribed)
         self._carrying = lru_cache(maxsize=_MASKS)(self._docids_carrying)
 
-    def coverage(self, text: str, sentence_scores: np.ndarray) -> float:
-        """How much of a text's weight in words the best sentence carries, about 0 to 1.
-
-        Args:
-            text: the text.
-            sentence_scores: BM25 of each docid's best sentence for it, shape (docids,).
-        """
-        ideal = sum(self._idf(word) for word in tokenize([text])[0])
-        return float(sentence_scores.max() / (2 * ideal)) if ideal > 0 else 0.0
-
-    def scores(self, texts: Sequence[str], logits: Iterable[np.ndarray], words: bool = True) -> list[Scores]:
+    def scores(self, texts: Sequence[str], rows: RowScores | None, words: bool = True) -> list[Scores]:
         """Scores of every docid for each text; a text that recurs is scored once.
 
         Args:
             texts: the texts.
-            logits: the model's logits of each text, of shape (docids,).
+            rows: the model's scores of each text; None if they are not wanted: they are zero then.
             words: whether lexical scores are wanted; without, they are zero.
         """
         scores = dict[str, Scores]()
-        for text, row in zip(texts, logits, strict=True):
+        for number, text in enumerate(texts):
             if text not in scores:
-                scores[text] = self._lexical_scores(text, row) if words else Scores(self._zeros, self._zeros, row, 0.0)
+                passage, sentence = self._lexical_scores(text) if words else (self._zeros, self._zeros)
+                body, logits = (rows.bodies[number], rows.logits[number]) if rows else (self._zeros, self._zeros)
+                scores[text] = Scores(passage, sentence, body, logits)
         return [scores[text] for text in texts]
 
-    def _lexical_scores(self, text: str, row: np.ndarray) -> Scores:
+    def _lexical_scores(self, text: str) -> tuple[np.ndarray, np.ndarray]:
         passage, sentence = (np.where(self.head.live, scores, 0) for scores in self.lexical.scores(text))
-        return Scores(passage, sentence, row, self.coverage(text, sentence))
+        return passage, sentence
 
     def filtered(self, filters: Mapping[str, str], live: Visibility | None = None) -> np.ndarray:
         """The docids that may be returned under filters, as a mask of shape (docids,); it may be empty.

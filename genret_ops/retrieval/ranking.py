@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from genret_ops.modeling.docid_head import RowScorer, log_probabilities
-from genret_ops.retrieval.features import FEATURES, LEXICAL, MODEL, Scores, features, pool
+from genret_ops.modeling.docid_head import log_probabilities
+from genret_ops.retrieval.artifacts import Model
+from genret_ops.retrieval.features import FEATURES, LEXICAL, MODEL, SECOND, Scores, first_features, pool
 from genret_ops.retrieval.index import Index
 from genret_ops.retrieval.query_plan import QueryPlan
+from genret_ops.retrieval.reranking import feedback, neighbourhood
 
 _EXPLAINED = ("passage_whole", "sentence_clause", "generative_whole", "generative_clause")
 
@@ -72,14 +74,22 @@ class Ranked:
 
 
 def candidates(
-    index: Index, plan: QueryPlan, scores: Sequence[Scores], filtered: np.ndarray, size: int
+    index: Index,
+    model: Model,
+    plan: QueryPlan,
+    scores: Sequence[Scores],
+    vectors: np.ndarray | None,
+    filtered: np.ndarray,
+    size: int,
 ) -> list[ClauseCandidates]:
     """The candidates of every clause of a plan; none if the filters leave no docid.
 
     Args:
         index: the corpus side.
+        model: the learned side.
         plan: the plan.
         scores: the scores of each of the plan's texts, the whole query's first.
+        vectors: unit vectors of these texts, shape (texts, dimension); None leaves out what needs them.
         filtered: mask of the docids that may be returned, shape (docids,).
         size: how many candidates each ranker proposes.
     """
@@ -88,34 +98,41 @@ def candidates(
     query, *by_clause = scores
     named, dated = index.named(plan.soft), index.dated(plan.dates)
     lists = list[ClauseCandidates]()
-    for clause, part in zip(plan.clauses, by_clause, strict=True):
+    for number, (clause, part) in enumerate(zip(plan.clauses, by_clause, strict=True), 1):
         allowed, relaxed = index.allowed(clause, filtered)
+        matrix = first_features(query, part, allowed, index.documents, named, dated)
+        first = model.fusion.first(matrix)
         by_words = pool([*_word_rankings(query), *_word_rankings(part)], allowed, size)
         by_words = by_words[sum(ranking[by_words] for text in (query, part) for ranking in _word_rankings(text)) > 0]
-        by_model = pool([query.generative, part.generative], allowed, size)
+        by_model = pool([query.generative, part.generative, query.body, part.body], allowed, size)
         docids = np.union1d(by_words, by_model)
-        matrix = features(query, part, allowed, index.documents, named, dated, docids)
+        second = np.zeros((len(docids), len(SECOND)), dtype=np.float32)
+        if vectors is not None:
+            second[:, 0] = feedback(vectors[number], part.body, first, allowed, model.scorer)[docids]
+            second[:, 1] = neighbourhood(first, docids, allowed, model.neighbours, model.scorer)
         generated = log_probabilities((query.generative + part.generative) / 2, allowed)[docids]
         origins = np.isin(docids, by_words), np.isin(docids, by_model)
+        matrix = np.concatenate([matrix[docids], second], axis=1)
         lists.append(ClauseCandidates(docids, matrix, generated, *origins, relaxed))
     return lists
 
 
 def candidates_of_plans(
-    index: Index, plans: Sequence[QueryPlan], vectors: np.ndarray, scorer: RowScorer, size: int
+    index: Index, model: Model, plans: Sequence[QueryPlan], vectors: np.ndarray, size: int
 ) -> Iterator[list[ClauseCandidates]]:
     """The candidates of many plans among all live docids, plan by plan; many plans share a pass over the rows.
 
     Args:
         index: the corpus side.
+        model: the learned side.
         plans: the plans.
         vectors: unit vectors of the texts of all plans, one after the other, shape (texts, dimension).
-        scorer: the rows that score them.
         size: how many candidates each ranker proposes.
     """
-    logits = scorer.logits_in_turn(vectors, [len(plan.texts) for plan in plans])
-    for plan, rows in zip(plans, logits, strict=True):
-        yield candidates(index, plan, index.scores(plan.texts, rows), index.head.live, size)
+    counts = [len(plan.texts) for plan in plans]
+    by_plan = np.split(vectors, np.cumsum(counts)[:-1])
+    for plan, texts, rows in zip(plans, by_plan, model.scorer.scores_in_turn(vectors, counts), strict=True):
+        yield candidates(index, model, plan, index.scores(plan.texts, rows), texts, index.head.live, size)
 
 
 def _word_rankings(scores: Scores) -> tuple[np.ndarray, np.ndarray]:

@@ -13,6 +13,7 @@ import numpy as np
 from genret_ops.corpus.view import CorpusView
 from genret_ops.corpus.visibility import Visibility
 from genret_ops.errors import GenretError
+from genret_ops.modeling.docid_head import RowScores
 from genret_ops.records import MODES, Document, Hit, Mode
 from genret_ops.retrieval.artifacts import Model
 from genret_ops.retrieval.index import Index
@@ -124,15 +125,19 @@ class Retriever:
         dense = dict.fromkeys(search.query for search in searches if search.mode not in CLAUSE_MODES)
         vectors = self.model.encoder.encode([*texts, *dense])
         encoded = time.perf_counter() - started
-        logits = dict(zip(texts, self.model.scorer.logits(vectors[: len(texts)]), strict=True))
-        cosines = dict(zip(dense, self.model.scorer.bodies(vectors[len(texts) :]), strict=True))
+        scores = self.model.scorer.scores(vectors)
+        places = {text: place for place, text in enumerate([*texts, *dense])}
         live, answers = self.live(), list[Answer]()
         for search in searches:
             allowed = self.index.filtered(search.filters, live)
             if search.mode not in CLAUSE_MODES:
-                ranked = _nearest(cosines[search.query], allowed, search.k)
+                ranked = _nearest(scores.bodies[places[search.query]], allowed, search.k)
+            elif search.mode in _MODEL_MODES:
+                chosen = [places[text] for text in search.plan.texts]
+                moved = vectors[chosen] if search.mode == "hybrid" else None
+                ranked = self._ranked_by_plan(search, allowed, scores[chosen], moved)
             else:
-                ranked = self._ranked_by_plan(search, logits, allowed)
+                ranked = self._ranked_by_plan(search, allowed)
             hits = tuple(self._hit(item, search.filters, live) for item in ranked)
             seconds = {"encoder": encoded, "total": time.perf_counter() - started}
             answers.append(Answer(search.query, search.mode, search.plan, hits, seconds))
@@ -148,18 +153,20 @@ class Retriever:
         fusion = self.model.fusion if mode == "hybrid" else self.model.lexical_fusion
         return merge(clauses, [fusion.scores(clause.matrix) for clause in clauses], k)
 
-    def _ranked_by_plan(self, search: Search, logits: Mapping[str, np.ndarray], allowed: np.ndarray) -> list[Ranked]:
+    def _ranked_by_plan(
+        self, search: Search, allowed: np.ndarray, rows: RowScores | None = None, vectors: np.ndarray | None = None
+    ) -> list[Ranked]:
         """The ranking of a search whose mode ranks clauses; scores that the mode does not read are not computed.
 
         Args:
             search: the search.
-            logits: the model's logits of each text, of shape (docids,).
             allowed: mask of the docids that may be returned, shape (docids,).
+            rows: the model's scores of each text of its plan; None in a mode without the model.
+            vectors: the unit vectors of these texts, shape (texts, dimension), for feedback; None leaves it out.
         """
-        zeros, texts = np.zeros(len(self.index.head), dtype=np.float32), search.plan.texts
-        rows = [logits[text] if search.mode in _MODEL_MODES else zeros for text in texts]
-        scores = self.index.scores(texts, rows, words=search.mode != "generative")
-        clauses = candidates(self.index, search.plan, scores, allowed, max(self.index.pool, search.k))
+        scores = self.index.scores(search.plan.texts, rows, words=search.mode != "generative")
+        size = max(self.index.pool, search.k)
+        clauses = candidates(self.index, self.model, search.plan, scores, vectors, allowed, size)
         return self.ranked(clauses, search.mode, search.k)
 
     def _check(self, search: Search) -> None:

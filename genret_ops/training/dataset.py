@@ -24,12 +24,13 @@ INPUTS = "inputs.sha256"
 PARENT_FILES = ("adapter/adapter_config.json", "adapter/adapter_model.safetensors", "head.safetensors")
 """The files of a release that an update grows from."""
 _SPARE_TOKENS = 32
-"""Tokens of the encoder's window beyond the longest sentence, for special tokens and for headings."""
+"""Tokens of the encoder's window beyond the longest sentence, for special tokens."""
 
 
 def passage_encoder(settings: Settings) -> Encoder:
-    """The genesis encoder, with a window for the longest sentence."""
-    return Encoder.load(settings.model.encoder, settings.corpus.max_sentence_tokens + _SPARE_TOKENS)
+    """The genesis encoder, with a window for the longest sentence and the longest passage."""
+    longest_sentence = settings.corpus.max_sentence_tokens + _SPARE_TOKENS
+    return Encoder.load(settings.model.encoder, max(longest_sentence, settings.corpus.max_tokens))
 
 
 def passage_inputs(
@@ -42,14 +43,14 @@ def passage_inputs(
         without: sentences to withhold, by docid.
         docids: the docids to read, all if None.
     """
-    withheld = without or {}
-    return [
-        PassageInput(
-            head.heading(docid),
-            tuple(text for text in head.passages[docid].sentences if text not in withheld.get(docid, ())),
-        )
-        for docid in (range(len(head)) if docids is None else docids)
-    ]
+    inputs = list[PassageInput]()
+    for docid in range(len(head)) if docids is None else docids:
+        withheld = (without or {}).get(docid, frozenset[str]())
+        whole, sentences = head.encoder_text(docid), head.passages[docid].sentences
+        for sentence in withheld:
+            whole = whole.replace(sentence, " ")
+        inputs.append(PassageInput(whole, tuple(text for text in sentences if text not in withheld)))
+    return inputs
 
 
 def encoded_texts(head: CorpusView) -> set[str]:

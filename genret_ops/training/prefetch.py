@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Event, get_native_id
 
 from genret_ops.corpus.chunking import cut_document
-from genret_ops.corpus.view import heading
+from genret_ops.corpus.view import encoder_text
 from genret_ops.modeling.embeddings import encode_texts
 from genret_ops.modeling.encoder import Encoder, encoder_hash, token_count
 from genret_ops.records import Document
@@ -37,7 +37,7 @@ def prefetching(
         settings: how documents are cut.
         encoder: the genesis encoder.
         changed: new and changed documents, all of whose texts are encoded.
-        redescribed: documents whose metadata changed, whose headings are encoded.
+        redescribed: documents whose metadata changed, whose passages are encoded under their new headings.
 
     Yields:
         The number of texts that are encoded, once they are.
@@ -51,10 +51,13 @@ def prefetching(
     def encode() -> int:
         cache = EncodingCache(home, encoder_hash(settings.model.encoder), encoder.dimension)
         count = token_count(settings.model.encoder)
-        cuts = (cut_document(document, settings.corpus, count) for document in changed if not stop.is_set())
-        sentences = [text for cut in cuts for passage, _ in cut for text in passage.sentences]
-        texts = filter(None, [*map(heading, changed), *map(heading, redescribed), *sentences])
-        return encode_texts(encoder, cache, list(texts), stop=stop.is_set)[1]
+        texts = list[str]()
+        for document in (*changed, *redescribed):
+            if stop.is_set():
+                break
+            for passage, _ in cut_document(document, settings.corpus, count):
+                texts += encoder_text(document, passage.text), *passage.sentences
+        return encode_texts(encoder, cache, texts, stop=stop.is_set)[1]
 
     with ThreadPoolExecutor(1, "encoding-ahead", _lower_priority) as pool:
         sys.setswitchinterval(_SWITCH_SECONDS)

@@ -231,7 +231,8 @@ def test_nothing_is_encoded_twice(home_copy: Path, folder: Path, monkeypatch: py
     (folder / "new.txt").write_text("A sentence that was never seen. The barrier opens at six.")
     runner.ingest(Home(home_copy))
     query = "A sentence that was never seen."  # the longest of its passage, with which the light gate asks for it
-    assert sorted(encoded) == sorted(["new", "A sentence that was never seen.", "The barrier opens at six.", query])
+    sentences = ["A sentence that was never seen.", "The barrier opens at six."]
+    assert sorted(encoded) == sorted(["new\n" + " ".join(sentences), *sentences, query])
 
 
 def test_nothing_new_is_a_no_op(home_copy: Path, folder: Path) -> None:

@@ -165,9 +165,14 @@ def test_the_head_reads_passages_in_docid_order(store: TableStore) -> None:
     assert (head.attribute("module") == "cups").tolist() == [False, False, True]
 
 
-def test_headings_and_lexical_texts_hold_what_each_side_may_see(store: TableStore) -> None:
+def test_the_texts_of_encoder_and_words_hold_what_each_side_may_see(store: TableStore) -> None:
     head = build(store, [TEA, CUPS, Document("z", "", "Bare.")], "delta-00000")
-    assert [head.heading(docid) for docid in range(4)] == ["Tea. The Pot", "Tea. The Pot", "Cups. cups", ""]
+    headings = ["Tea. The Pot", "Tea. The Pot", "Cups. cups"]
+    bodies = [passage.text for passage in head.passages]
+    assert [head.encoder_text(docid) for docid in range(3)] == [
+        f"{a}\n{b}" for a, b in zip(headings, bodies, strict=False)
+    ]
+    assert head.encoder_text(3) == "Bare."
     assert head.lexical_text(1) == "Tea Pots 2024-05-01 The Pot # Pots\n\nPots hold tea."
     assert head.lexical_text(3) == "Bare."
 
@@ -180,7 +185,7 @@ def test_a_passage_that_left_keeps_its_docid_and_nothing_else(store: TableStore)
     assert head.passages[0] == Passage(before.passages[0].passage_id, "", ())
     assert head.passages[1:3] == before.passages[1:3]
     assert head.first_document(1) == CUPS
-    assert (head.heading(0), head.lexical_text(0), head.documents_of(0)) == ("", "", [])
+    assert (head.encoder_text(0), head.lexical_text(0), head.documents_of(0)) == ("", "", [])
     assert head.attribute("module").tolist() == ["", "cups", "cups", ""]
     with pytest.raises(LookupError, match="not live"):
         head.first_document(0)

@@ -13,6 +13,7 @@ from genret_ops.retrieval.artifacts import Model
 from genret_ops.retrieval.features import FEATURES, LEXICAL
 from genret_ops.retrieval.fusion import Fusion
 from genret_ops.retrieval.index import Index, build_lexical
+from genret_ops.retrieval.neighbours import NeighbourGraph
 from genret_ops.settings import RetrievalSettings
 from genret_ops.storage.encoding_cache import EncodingCache
 from genret_ops.training.dataset import passage_inputs
@@ -37,9 +38,10 @@ def index() -> Index:
 @pytest.fixture(scope="module")
 def model(index: Index, tmp_path_factory: pytest.TempPathFactory) -> Model:
     cache = EncodingCache(tmp_path_factory.mktemp("home"), "e" * 16, 384)
-    scorer = RowScorer(encode_rows(minilm(), cache, passage_inputs(index.head), 4)[0], 20.0)
+    rows = encode_rows(minilm(), cache, passage_inputs(index.head), 4)[0]
+    graph = NeighbourGraph.build(rows.bodies(), index.head.live)
     fusion, lexical = Fusion(dict.fromkeys(FEATURES, 1.0)), Fusion(dict.fromkeys(LEXICAL, 1.0))
-    return Model(minilm(), scorer, fusion, lexical, "hybrid", frozenset(range(4)))
+    return Model(minilm(), RowScorer(rows, 20.0), graph, fusion, lexical, "hybrid", frozenset(range(4)))
 
 
 def documents(index: Index, run: list[int]) -> list[str]:
@@ -47,13 +49,13 @@ def documents(index: Index, run: list[int]) -> list[str]:
 
 
 def test_feedback_raises_what_shares_words_with_the_first_passage(index: Index, model: Model) -> None:
-    (runs,) = Baselines(index, model, None, None).run(["what does smoke do?"])
+    (runs,) = Baselines(index, model, None, None, None).run(["what does smoke do?"])
     assert documents(index, runs["bm25_metadata"]) == ["smoke", "lamp", "ferry", "swarm"], "the others by docid"
     assert documents(index, runs["bm25_rm3"]) == ["smoke", "swarm", "lamp", "ferry"]
 
 
 def test_a_query_without_a_known_word_is_answered_too(index: Index, model: Model) -> None:
-    for runs in Baselines(index, model, None, None).run(["zeppelin", "?"]):
+    for runs in Baselines(index, model, None, None, None).run(["zeppelin", "?"]):
         assert set(runs) == OURS | WORDS
         assert sorted(runs["bm25_rm3"]) == [0, 1, 2, 3]
 
@@ -61,9 +63,11 @@ def test_a_query_without_a_known_word_is_answered_too(index: Index, model: Model
 def test_each_set_of_systems_can_be_left_out(index: Index, model: Model, tmp_path: Path) -> None:
     vectors = minilm().encode([passage.text for passage in index.head.passages])
     untrained = UntrainedSystems(index, minilm(), vectors, tmp_path)
-    (runs,) = Baselines(index, model, untrained, model.scorer).run(["honey"])
-    assert set(runs) == OURS | WORDS | {"dense", "fused_untrained", "lancedb_hybrid", "dense_adapted"}
+    (runs,) = Baselines(index, model, model, untrained, model.scorer).run(["honey"])
+    others = {"dense", "fused_untrained", "lancedb_hybrid", "dense_adapted", "hybrid_untrained"}
+    assert set(runs) == OURS | WORDS | others
     assert runs["dense_adapted"] == runs["generative"], "the same rows"
-    (runs,) = Baselines(index, model, None, None, {"bm25_metadata"}).run(["honey"])
+    assert runs["hybrid_untrained"] == runs["hybrid"], "the same model"
+    (runs,) = Baselines(index, model, None, None, None, {"bm25_metadata"}).run(["honey"])
     assert set(runs) == OURS | {"bm25_metadata"}
     np.testing.assert_array_equal(np.sort(runs["bm25_metadata"]), np.arange(4))

@@ -187,12 +187,12 @@ def test_a_result_without_its_core_is_refused(tmp_path: Path) -> None:
 
 def test_text_table(result: dict[str, Any]) -> None:
     assert text_table(result).split("\n") == [
-        "system                HIT@4  HIT@10  MAP@10  MRR@10",
-        "bm25                   60.1    75.2    22.0    48.0",
-        "hybrid_without_model   85.0    92.0    33.0    60.0",
-        "generative             75.0    90.3    37.4    59.0",
-        "hybrid                 84.2    95.1    37.4    67.1",
-        "zeta_first             10.0    20.0     5.0    10.0",
+        "system                   unit  HIT@4  HIT@10  MAP@10  MRR@10",
+        "bm25                  passage   60.1    75.2    22.0    48.0",
+        "hybrid_without_model  passage   85.0    92.0    33.0    60.0",
+        "generative            passage   75.0    90.3    37.4    59.0",
+        "hybrid                passage   84.2    95.1    37.4    67.1",
+        "zeta_first            passage   10.0    20.0     5.0    10.0",
         "",
         "hybrid minus                      HIT@4           HIT@10",
         "bm25                  -3.0 [-5.0, -1.0]                -",
@@ -212,7 +212,7 @@ def test_text_table_of_a_textbook_result_fits_a_terminal() -> None:
     table = text_table({"protocol": "textbook", "systems": systems, "paired": paired})
     assert max(map(len, table.splitlines())) <= 90
     shown = ["HIT@1", "HIT@4", "MRR@10", "nDCG@10", "Recall@10", "Recall@100"]
-    assert table.splitlines()[0].split() == ["system", *shown]
+    assert table.splitlines()[0].split() == ["system", "unit", *shown]
     assert [line.split()[0] for line in table.splitlines()[1 : 1 + len(SYSTEMS)]] == list(SYSTEMS)
     assert table.count("hybrid minus") == 2
 

@@ -26,8 +26,7 @@ def index() -> Index:
 
 @pytest.fixture(scope="module")
 def vectors(index: Index) -> np.ndarray:
-    texts = [f"{index.head.heading(docid)}\n{passage.text}" for docid, passage in enumerate(index.head.passages)]
-    return minilm().encode(texts)
+    return minilm().encode([index.head.encoder_text(docid) for docid in range(len(index.head))])
 
 
 @pytest.fixture(scope="module")

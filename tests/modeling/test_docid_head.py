@@ -73,7 +73,7 @@ def test_finished_rows_are_the_mapped_ones_and_a_search_scores_with_them() -> No
     scorer = RowScorer(finished, SCALE)
     np.testing.assert_allclose(scorer.logits(queries), expected, atol=0.03)
     bodies = finished.vectors[finished.starts[:-1]].astype("f4")
-    np.testing.assert_allclose(scorer.bodies(queries), queries @ bodies.T, atol=1e-5)
+    np.testing.assert_allclose(scorer.scores(queries).bodies, queries @ bodies.T, atol=1e-5)
 
 
 def test_a_new_docid_stands_beside_learned_ones() -> None:

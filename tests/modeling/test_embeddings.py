@@ -10,10 +10,12 @@ from genret_ops.modeling.embeddings import PassageInput, Rows, encode_rows
 from genret_ops.storage.encoding_cache import EncodingCache
 from tests.support.small_head import minilm
 
+BEES = ("Smoke calms the bees.", "Honey is harvested in July.", "The hives are on the roof.")
+COFFEE = ("Descale it.", "Use citric acid.", "And hot water.", "Twice.", "A year.")
 PASSAGES = [
-    PassageInput("Bees", ("Smoke calms the bees.", "Honey is harvested in July.", "The hives are on the roof.")),
-    PassageInput("", ("A jammed sheet comes out at the back.",)),
-    PassageInput("Coffee. Red Team", ("Descale it.", "Use citric acid.", "And hot water.", "Twice.", "A year.")),
+    PassageInput("Bees\n" + " ".join(BEES), BEES),
+    PassageInput("A jammed sheet comes out at the back.", ("A jammed sheet comes out at the back.",)),
+    PassageInput("Coffee. Red Team\n" + " ".join(COFFEE), COFFEE),
     PassageInput("", ()),
 ]
 TEXTS = {text for passage in PASSAGES for text in passage.texts}
@@ -49,18 +51,22 @@ def test_the_budget_bounds_the_anchors_and_every_sentence_has_one(cache: Encodin
         assert nearest[0] == 0 and nearest[-1] == len(anchors) - 1
 
 
-def test_an_anchor_is_the_encoding_of_its_sentence_and_the_body_row_their_mean_by_length(cache: EncodingCache) -> None:
-    passage = PASSAGES[0]
-    rows = rows_of(encode_rows(minilm(), cache, [passage], 16)[0], 0)
-    alone = minilm().encode(["Bees", *passage.sentences])
-    np.testing.assert_allclose(rows[1:], alone[1:], atol=2e-3)
-    mean = sum(len(text) * vector for text, vector in zip(passage.texts, alone, strict=True))
-    np.testing.assert_allclose(rows[0], mean / np.linalg.norm(mean), atol=2e-3)
+def test_the_body_row_is_the_encoding_of_the_whole_passage_and_an_anchor_that_of_its_sentence(
+    cache: EncodingCache,
+) -> None:
+    rows = rows_of(encode_rows(minilm(), cache, [PASSAGES[0]], 16)[0], 0)
+    np.testing.assert_allclose(rows, minilm().encode(PASSAGES[0].texts), atol=2e-3)
+
+
+def test_sentences_that_share_an_anchor_count_by_their_length(cache: EncodingCache) -> None:
+    anchor = rows_of(encode_rows(minilm(), cache, [PASSAGES[0]], 1)[0], 0)[1]
+    mean = sum(len(text) * vector for text, vector in zip(BEES, minilm().encode(BEES), strict=True))
+    np.testing.assert_allclose(anchor, mean / np.linalg.norm(mean), atol=2e-3)
 
 
 def test_nothing_is_encoded_twice(cache: EncodingCache) -> None:
     seen = list[tuple[int, int]]()
-    twice = [*PASSAGES, PASSAGES[0], PassageInput("Bees", ("Descale it.",))]
+    twice = [*PASSAGES, PASSAGES[0], PassageInput(PASSAGES[0].whole, ("Descale it.",))]
     first, count = encode_rows(minilm(), cache, twice, 16, lambda *done: seen.append(done))
     assert count == 12 and seen[-1] == (12, 12)
     again, count = encode_rows(minilm(), cache, twice, 1)
@@ -85,9 +91,10 @@ def test_the_order_of_passages_does_not_matter(tmp_path: Path) -> None:
 
 def test_an_edit_encodes_only_what_is_new(cache: EncodingCache) -> None:
     before, _ = encode_rows(minilm(), cache, PASSAGES, 16)
-    edited = PassageInput("Bees", ("Smoke calms the wasps.", *PASSAGES[0].sentences[1:]))
+    sentences = ("Smoke calms the wasps.", *BEES[1:])
+    edited = PassageInput("Bees\n" + " ".join(sentences), sentences)
     after, count = encode_rows(minilm(), cache, [edited, *PASSAGES[1:]], 16)
-    assert count == 1
+    assert count == 2, "the sentence and the passage"
     np.testing.assert_array_equal(after.vectors[after.starts[0] + 2 :], before.vectors[before.starts[0] + 2 :])
     assert not np.array_equal(rows_of(after, 0)[:2], rows_of(before, 0)[:2])
 

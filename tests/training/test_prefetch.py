@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -34,16 +35,20 @@ def cached(home: Path) -> dict[str, np.ndarray]:
     return EncodingCache(home, encoder_hash(name), 384).load()
 
 
-def test_texts_of_what_changed_and_headings_of_the_rest(tmp_path: Path, encoder: Encoder) -> None:
+def test_texts_of_what_changed_and_passages_under_new_headings(tmp_path: Path, encoder: Encoder) -> None:
     before = sys.getswitchinterval()
     with prefetching(tmp_path, Settings(), encoder, [FERRY], [BEES]) as encoded:
         assert sys.getswitchinterval() < before
-        assert encoded.result() == 4
+        assert encoded.result() == 5
     assert sys.getswitchinterval() == before
-    texts = ("The harbour", "The ferry waits for high tide.", "It never hurries.", "The hives")
-    assert cached(tmp_path).keys() == set(map(text_hash, texts))
-    with prefetching(tmp_path, Settings(), encoder, [FERRY, BEES], []) as encoded:
+    whole = f"The harbour\n{FERRY.text}", f"The hives\n{BEES.text}"
+    assert cached(tmp_path).keys() == set(
+        map(text_hash, (*whole, "The ferry waits for high tide.", "It never hurries.", BEES.text))
+    )
+    renamed = replace(BEES, title="The garden")
+    with prefetching(tmp_path, Settings(), encoder, [FERRY], [renamed]) as encoded:
         assert encoded.result() == 1
+    assert text_hash(f"The garden\n{BEES.text}") in cached(tmp_path)
 
 
 def test_it_ends_with_the_update_that_wanted_it(

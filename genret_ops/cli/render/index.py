@@ -160,6 +160,13 @@ def benchmark(result: Mapping[str, Any]) -> None:
     console().print(text_table(result), soft_wrap=True)
 
 
+def suite(result: Mapping[str, Any]) -> None:
+    """The corpora of a suite, line by line, and what they say together."""
+    from genret_ops.evaluation.reports.suite_report import text
+
+    console().print(text(result), soft_wrap=True)
+
+
 def timeline(result: Mapping[str, Any]) -> None:
     """A benchmark's corpus that grew delta by delta."""
     from genret_ops.evaluation.reports.continual_report import text

@@ -27,19 +27,24 @@ SYSTEMS = {
     "bm25_metadata": ("BM25 with metadata", "title and attributes in front of each passage"),
     "bm25_rm3": ("BM25 with feedback", "RM3: extended by the words of what it finds first"),
     "bm25_constraints": ("BM25, constraints", "restricted to the attribute values that the query names"),
+    "dense": ("Dense", "the encoder before training, whole passages"),
+    "fused_untrained": ("BM25 + dense", "equal weights, each from 0 at rank 1,000 to 1 at the best"),
+    "lancedb_hybrid": ("LanceDB hybrid", "its full text, its vectors, its reciprocal rank fusion"),
     "hybrid_without_model": (
         "Hybrid without model",
         "the same plan, constraints and fusion, without the generative part",
     ),
-    "dense": ("Dense", "the encoder before training, whole passages"),
-    "fused_untrained": ("BM25 + dense", "equal weights, each from 0 at rank 1,000 to 1 at the best"),
-    "lancedb_hybrid": ("LanceDB hybrid", "its full text, its vectors, its reciprocal rank fusion"),
     "dense_adapted": ("Dense, adapted", "trained on the same data for as many steps; rows encoded again"),
     "generative": ("Generative", "the model alone, with constraints, without the lexical part"),
+    "hybrid_untrained": ("Hybrid, untrained", "everything, before any training"),
     "hybrid": ("Hybrid", "everything, fused by learned weights"),
 }
 _MAIN = {"official": OFFICIAL, "textbook": ("HIT@1", "HIT@4", "MRR@10", "nDCG@10", "Recall@10", "Recall@100")}
 _LEAD = ("MRR@10", "nDCG@10")
+UNITS = {"official": "passage", "textbook": "document"}
+"""What a system returns under each protocol; documents are passages rolled up."""
+_FIRST = "hybrid_untrained"
+"""The system that hybrid is compared with first: the difference is what training is worth."""
 _FACTS = ("dataset", "protocol", "queries", "passages", "seed", "steps", "build_seconds", "peak_memory_mb")
 
 
@@ -74,8 +79,9 @@ def text_table(result: Result) -> str:
         KeyError: `systems` or `paired` is missing.
     """
     systems, metrics = result["systems"], _main_metrics(result)
-    rows = [[name, *(percent(systems[name].get(metric)) for metric in metrics)] for name in _ordered(systems)]
-    blocks = [aligned([["system", *metrics], *rows])]
+    unit = UNITS[_protocol(result)]
+    rows = [[name, unit, *(percent(systems[name].get(metric)) for metric in metrics)] for name in _ordered(systems)]
+    blocks = [aligned([["system", "unit", *metrics], *rows])]
     against = [name for first, name in _pairs(result) if first == "hybrid"]
     per_block = -(-len(metrics) // -(-len(metrics) // 3)) if metrics else 1
     for start in range(0, len(metrics) if against else 0, per_block):
@@ -96,11 +102,11 @@ def _label(name: str) -> str:
 
 
 def _pairs(result: Result) -> list[tuple[str, str]]:
-    """The compared pairs, those of hybrid first, opponents in the fixed order."""
+    """The compared pairs, those of hybrid first, and of these what training is worth; opponents in the fixed order."""
     pairs = [(first, second) for first, _, second in (key.partition("-") for key in result["paired"])]
     order = _ordered([*result["systems"], *(second for _, second in pairs)])
     rank = {name: number for number, name in enumerate(order)}
-    return sorted(pairs, key=lambda pair: (pair[0] != "hybrid", pair[0], rank[pair[1]]))
+    return sorted(pairs, key=lambda pair: (pair[0] != "hybrid", pair[0], pair[1] != _FIRST, rank[pair[1]]))
 
 
 def _all_metrics(systems: Mapping[str, Mapping[str, float]]) -> list[str]:
@@ -111,7 +117,11 @@ def _all_metrics(systems: Mapping[str, Mapping[str, float]]) -> list[str]:
 def _main_metrics(result: Result) -> list[str]:
     """The metrics by which the protocol judges; all metrics of `result` if it has none of those."""
     every = _all_metrics(result["systems"])
-    return [m for m in _MAIN[result.get("protocol", "textbook")] if m in every] or every
+    return [m for m in _MAIN[_protocol(result)] if m in every] or every
+
+
+def _protocol(result: Result) -> str:
+    return str(result.get("protocol", "textbook"))
 
 
 def _page(result: Result) -> dict[str, Any]:
@@ -119,20 +129,22 @@ def _page(result: Result) -> dict[str, Any]:
     systems, metrics = result["systems"], _main_metrics(result)
     lead = next((m for m in _LEAD if m in metrics), metrics[0] if metrics else "")
     every = _all_metrics(systems)
-    by_type, textbook = result.get("by_type", {}), result.get("textbook", {})
+    by_type, textbook, unit = result.get("by_type", {}), result.get("textbook", {}), UNITS[_protocol(result)]
     return {
         "dataset": result.get("dataset", ""),
-        "protocol": result.get("protocol", "textbook"),
+        "protocol": _protocol(result),
         "facts": [(name.replace("_", " "), _fact(name, result[name])) for name in _FACTS if name in result],
         "strip": _strip(result, metrics),
-        "headline": _score_table(systems, metrics, describe=True),
-        "every": _score_table(systems, every) if len(every) > len(metrics) else None,
-        "textbook": _score_table(textbook, _all_metrics(textbook)) if textbook else None,
+        "headline": _score_table(systems, metrics, unit, describe=True),
+        "every": _score_table(systems, every, unit) if len(every) > len(metrics) else None,
+        "textbook": _score_table(textbook, _all_metrics(textbook), UNITS["textbook"]) if textbook else None,
         "paired": _paired_table(result, metrics),
         "forests": _forests(result, metrics),
         "lead": lead,
         "types": [_type_plot(name, scores, lead) for name, scores in by_type.items()],
-        "type_tables": [(name.replace("_", " "), _score_table(scores, metrics)) for name, scores in by_type.items()],
+        "type_tables": [
+            (name.replace("_", " "), _score_table(scores, metrics, unit)) for name, scores in by_type.items()
+        ],
         "loss": loss_plot(result["loss_curve"]) if result.get("loss_curve") else None,
         "fusion": _fusion_plot(result["fusion"]) if result.get("fusion") else None,
         "latency": _flat(result.get("latency", {})),
@@ -182,7 +194,7 @@ def _strip(result: Result, metrics: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _score_table(
-    systems: Mapping[str, Mapping[str, float]], metrics: Sequence[str], describe: bool = False
+    systems: Mapping[str, Mapping[str, float]], metrics: Sequence[str], unit: str, describe: bool = False
 ) -> dict[str, Any]:
     """Columns and rows of percentages; the best of a column is marked, with all that equal it at one decimal."""
     names = _ordered(systems)
@@ -200,7 +212,7 @@ def _score_table(
         ]
         about = SYSTEMS[name][1] if describe and name in SYSTEMS else ""
         rows.append({"label": _label(name), "about": about, "ours": name == "hybrid", "cells": cells})
-    return {"columns": list(metrics), "rows": rows}
+    return {"columns": list(metrics), "rows": rows, "unit": unit}
 
 
 def _paired_table(result: Result, metrics: Sequence[str]) -> dict[str, Any]:

@@ -1,0 +1,62 @@
+"""What the first list says of every candidate: pseudo-relevance feedback, and the company that its neighbours are.
+
+Feedback moves the query halfway to the mean of the three best passages of the first list, weighted by their scores, and
+scores bodies again (Rocchio 1971, for vectors). Neighbours say how a passage's nearest ones fare in the first list. All
+of it comes from allowed docids alone, so that nothing hidden changes what is seen.
+"""
+
+import numpy as np
+
+from genret_ops.modeling.docid_head import RowScorer
+from genret_ops.retrieval.features import standing_out
+from genret_ops.retrieval.neighbours import NeighbourGraph
+
+_FIRST_HITS = 3
+_KEPT = 0.5
+"""How much of the query stays in the vector that feedback searches with."""
+_REACH = 1000
+"""How many of the bodies nearest to the query feedback scores again."""
+
+
+def feedback(
+    vector: np.ndarray, cosines: np.ndarray, first: np.ndarray, allowed: np.ndarray, scorer: RowScorer
+) -> np.ndarray:
+    """How far each docid stands out when the query moves towards its first hits.
+
+    Args:
+        vector: the query's unit vector, shape (dimension,).
+        cosines: its cosine with each docid's body row, shape (docids,).
+        first: scores of the first list, shape (docids,).
+        allowed: mask of the docids that may be seen, shape (docids,), not empty.
+        scorer: the rows.
+
+    Returns:
+        Shape (docids,), float32; 0 beyond the docids that are scored again.
+    """
+    inside = np.flatnonzero(allowed)
+    hits = inside[np.lexsort((inside, -first[inside]))[:_FIRST_HITS]]
+    weights = np.maximum(first[hits], 1e-6)
+    mean = weights @ scorer.bodies(hits)
+    moved = _KEPT * vector + (1 - _KEPT) * mean / max(float(np.linalg.norm(mean)), 1e-9)
+    moved /= max(float(np.linalg.norm(moved)), 1e-9)
+    reached = inside
+    if len(inside) > _REACH:
+        reached = np.sort(inside[np.argpartition(-cosines[inside], _REACH - 1)[:_REACH]])
+    outstanding = np.zeros(len(cosines), dtype=np.float32)
+    outstanding[reached] = standing_out(scorer.bodies(reached) @ moved, np.ones(len(reached), dtype=bool))
+    return outstanding
+
+
+def neighbourhood(
+    first: np.ndarray, chosen: np.ndarray, allowed: np.ndarray, graph: NeighbourGraph, scorer: RowScorer
+) -> np.ndarray:
+    """How much better the neighbours of some docids fare in the first list than they do, shape (m,); below 0 if worse.
+
+    Args:
+        first: scores of the first list, shape (docids,).
+        chosen: the docids, shape (m,).
+        allowed: mask of the docids that may be seen, shape (docids,).
+        graph: the neighbours of every docid.
+        scorer: the rows.
+    """
+    return np.asarray(graph.means(first, chosen, allowed, scorer.bodies) - first[chosen])
