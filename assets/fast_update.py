@@ -1,4 +1,4 @@
-"""The fast update: what came since the last training is searchable in seconds, without any training."""
+"""The fast update: what came is searchable in seconds, without any training, before the first one too."""
 
 from collections.abc import Iterator
 
@@ -24,27 +24,24 @@ Made = Iterator[dg.MaterializeResult[None]]
 def patch_release(context: dg.AssetExecutionContext, home: StageResource) -> Made:
     """The champion's model on the newest corpus head, with rows for what is new: lightly judged and promoted at once.
 
-    Before the first build there is no model, and nothing is made.
+    Before the first build, the model is the encoder as it comes.
     """
-    from genret_ops.promotion.rebase import rebase
+    from genret_ops.promotion.rebase import rebase, release_untrained
 
     registry = home.home.registry
     champion = registry.champion()
-    if champion is None and not home.parent:
-        context.log.info(
-            "nothing was built yet, so there is no model to put on this snapshot: `genret build` makes the first"
-        )
-        return
-    patched = registry.release(home.parent) if home.parent else champion
-    assert patched is not None
-    record = home.home.store.committed(context.partition_key)
+    patched = champion if home.parent is None else registry.release(home.parent)
+    record, run = home.home.store.committed(context.partition_key), context.run.run_id
+    if patched is None:
+        release, verdict, encoded = release_untrained(home.home, record, run, actor())
+    else:
+        release, verdict, encoded = rebase(home.home, patched, record, run, actor())
     expected = champion.number if champion else None
-    release, verdict, encoded = rebase(home.home, patched, record, context.run.run_id, actor())
     registry.promote(release.number, actor(), home.reason, expected=expected, waiver=home.waiver or None)
     yield dg.MaterializeResult(
         metadata={
             "release": release.number,
-            "on": patched.name,
+            "on": patched.name if patched else "the untrained encoder",
             "texts encoded": encoded,
             "gate": criteria(verdict),
             "content hash": release.content_hash,

@@ -70,7 +70,7 @@ def update_sources(context: dg.OpExecutionContext, home: HomeResource, config: U
             **changes,
             "refused": sum(ingested.quarantined.values()),
             "not reached": dict(ingested.unreached),
-            "release": ingested.release.name if ingested.release else "none: launch `build`",
+            "release": ingested.release.name,
         }
     )
     context.log.info(f"{ingested.delta}: {changes}" if ingested.delta else nothing_new)

@@ -76,14 +76,14 @@ def model_release(context: dg.AssetExecutionContext, home: StageResource) -> dg.
     tuned = _read_tuned(job.folder / FUSION_WEIGHTS, version_of(context, "fusion_weights"))
     record = home.home.store.committed(delta)
     rows = job.learned("rpo")[1].finished()
-    run, parent = context.run.run_id, home.parent or None
-    release = publish(home.home, record, head, job, rows, tuned, queries | pairs, run, actor(), parent)
+    run = context.run.run_id
+    release = publish(home.home, record, head, job, rows, tuned, queries | pairs, run, actor(), home.parent)
     return dg.MaterializeResult(
         metadata={
             _NUMBER: release.number,
             "content hash": release.content_hash,
             "settings": job.settings.hash(),
-            "grown from": f"r{parent}" if parent else f"genesis: {home.genesis or home.reason}",
+            "grown from": f"genesis: {home.genesis or home.reason}" if home.parent is None else f"r{home.parent}",
             "files": dg.MetadataValue.path(release.folder),
             **{display_name(name): value for name, value in release.metrics.items()},
         },
@@ -104,7 +104,7 @@ def gate(context: dg.AssetExecutionContext, home: StageResource) -> dg.Materiali
     return dg.MaterializeResult(
         metadata={
             _NUMBER: release.number,
-            _AGAINST: opponent.number if opponent else 0,
+            _AGAINST: opponent.number if opponent else -1,
             "files": dg.MetadataValue.path(release.folder),
             "refusals": len(verdict.refusals),
             "criteria": criteria(verdict),

@@ -74,7 +74,7 @@ def learning_is_due(context: dg.SensorEvaluationContext, home: StageResource) ->
 def nightly_evaluation(home: StageResource) -> dg.RunRequest | dg.SkipReason:
     """Launches `evaluate` once a night (updates.evaluate_at), in UTC."""
     if home.home.registry.champion() is None:
-        return dg.SkipReason("nothing was built yet: launch `build`, or run `genret build`")
+        return dg.SkipReason("nothing was ingested yet: launch `update`, or run `genret ingest SOURCE`")
     return dg.RunRequest()
 
 

@@ -34,7 +34,7 @@ def ingested(result: Any) -> dict[str, Any]:
         "passages": record.passages,
         "quarantined": result.quarantined,
         "unreached": result.unreached,
-        "release": result.release.name if result.release else None,
+        "release": result.release.name,
     }
 
 

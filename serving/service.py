@@ -70,7 +70,7 @@ class _Genret:
 
     def _first_line(self) -> str:
         state, refused = self._worker.champion.state, self._worker.champion.refused
-        release = f"release {state.name}" if state else "no release yet: `genret build` makes the first"
+        release = f"release {state.name}" if state else "no release yet: `genret ingest SOURCE` makes the first"
         if refused and not state:
             release = f"r{refused[0]} cannot be opened: {refused[1]}"
         address = os.environ.get(ADDRESS)

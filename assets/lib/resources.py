@@ -45,7 +45,9 @@ class StageResource(HomeResource):
     """The home folder, and what this run asks of its stages."""
 
     settings_json: str = Field(default="", description="settings of this run; empty: genret.toml and the environment")
-    parent: int = Field(default=0, description="release that the adapter grows from; 0: it starts from genesis")
+    parent: int | None = Field(
+        default=None, description="release that is patched or that the adapter grows from; empty: champion, or genesis"
+    )
     genesis: str = Field(default="", description="why the training starts from genesis, if it does")
     reason: str = Field(default="launched by hand", description="why, for the audit trail")
     waiver: str = Field(default="", description="why a release may become champion even if the gate refuses it")
@@ -79,7 +81,7 @@ class StageResource(HomeResource):
     @property
     def parent_folder(self) -> Path | None:
         """Folder of the release that the adapter grows from; None if it starts from genesis."""
-        return self.home.registry.release(self.parent).folder if self.parent else None
+        return None if self.parent is None else self.home.registry.release(self.parent).folder
 
     @property
     def known(self) -> frozenset[int] | None:

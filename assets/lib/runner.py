@@ -22,7 +22,7 @@ from genret_ops.ingestion.sources import Reading, cut_settings, read_sources, re
 from genret_ops.promotion.gate import is_outdated, judge_release
 from genret_ops.promotion.retrain_policy import measure_freshness, reason_for_genesis
 from genret_ops.records import SnapshotRecord
-from genret_ops.registry.ancestry import rollback_target
+from genret_ops.registry.ancestry import rollback_target, was_trained
 from genret_ops.registry.artifacts import verify
 from genret_ops.registry.home import Home
 from genret_ops.registry.store import CHAMPION, Registry, Release
@@ -43,14 +43,14 @@ class Ingested:
         record: record of the newest snapshot.
         quarantined: number of refused inputs by reason.
         unreached: the places that could not be reached and keep their last known documents, each with the cause.
-        release: what serves the snapshot; None before the first build.
+        release: what serves the snapshot.
     """
 
     delta: str | None
     record: SnapshotRecord
     quarantined: Mapping[str, int]
     unreached: Mapping[str, str]
-    release: Release | None
+    release: Release
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,7 @@ def build(
             return Built(plan.release, False)
         config = {
             "settings_json": settings.model_dump_json(),
-            "parent": plan.parent.number if plan.parent else 0,
+            "parent": plan.parent.number if plan.parent else None,
             "genesis": reason if consolidate else plan.genesis,
             "reason": reason,
             "waiver": waiver,
@@ -267,7 +267,7 @@ def _same_inputs(home: Home, last: SnapshotRecord, sources: Sequence[str], readi
 
 
 def _encoding(home: Home, reading: Reading, changes: Delta) -> "AbstractContextManager[Future[int] | None]":
-    """Encode what has changed beside the stages, if there is a champion to search it."""
+    """Encode what has changed beside the stages; the first documents of a home are encoded when they are served."""
     if (champion := home.registry.champion()) is None:
         return nullcontext()
     settings = champion.manifest().trained_under()
@@ -277,13 +277,13 @@ def _encoding(home: Home, reading: Reading, changes: Delta) -> "AbstractContextM
     return prefetching(home.path, settings, passage_encoder(settings), changed, redescribed)
 
 
-def _serve(home: Home, record: SnapshotRecord, reason: str, waiver: str) -> Release | None:
-    """The champion on a snapshot: as it is, or made so by the fast path; None before the first build."""
+def _serve(home: Home, record: SnapshotRecord, reason: str, waiver: str) -> Release:
+    """The champion on a snapshot: as it is, or made so by the fast path; before the first build, the untrained one."""
     champion = home.registry.champion()
-    if champion is None or champion.delta == record.snapshot:
+    if champion is not None and champion.delta == record.snapshot:
         return champion
     materialise(home, "patch_stages", record.snapshot, {"reason": reason, "waiver": waiver}, home.settings)
-    return home.registry.champion()
+    return home.registry.release(CHAMPION)
 
 
 def _parent(registry: Registry, settings: Settings) -> tuple[Release | None, str]:
@@ -316,6 +316,7 @@ def _released(registry: Registry, delta: str, settings: Settings) -> Release | N
             and release.number in promoted
             and _is_whole(release)
             and registry.training_release(release).number == release.number
+            and was_trained(registry, release)
             and release.manifest().settings_hash == settings.hash()
         ),
         None,

@@ -13,7 +13,7 @@ from genret_ops.ingestion.inbox import Inbox, posting_of
 from genret_ops.ingestion.readers import source_file
 from genret_ops.lineage.history import known_records
 from genret_ops.records import Document, SnapshotRecord, canonical_json, text_hash
-from genret_ops.registry.ancestry import ancestors
+from genret_ops.registry.ancestry import ancestors, was_trained
 from genret_ops.registry.audit_trail import Event, champion_spans, describe_retirement, retired
 from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry, Release
@@ -60,7 +60,7 @@ def release_facts(home: Home, release: Release) -> dict[str, Any]:
             "patch_of": None if trained.number == release.number else trained.name,
             "aliases": [name for name, number in registry.aliases().items() if number == release.number],
             "generation": release.generation,
-            "parent": f"r{release.parent}" if release.parent else None,
+            "parent": None if release.parent is None else f"r{release.parent}",
             "created_at": release.created_at.isoformat(timespec="seconds"),
             **{name: getattr(release, name) for name in ("delta", "content_hash", "manifest_hash", "model")},
             "retired": describe_retirement(release.number, event) if event else None,
@@ -80,10 +80,12 @@ def trainings(registry: Registry, number: int) -> list[dict[str, Any]]:
     `gone` says so, and what the registry itself knows is left.
 
     Returns:
-        One entry a training, as JSON; `release` is the one in which it ended, and `carried_by` names its patches too.
+        One entry a training, as JSON, none if there was none; `release` is the one in which it ended, and `carried_by`
+        names its patches too.
     """
     releases, gone = registry.releases(), registry.retired()
-    models = dict.fromkeys(release.model for release in reversed(list(ancestors(registry, number))))
+    grown = [release for release in ancestors(registry, number) if was_trained(registry, release)]
+    models = dict.fromkeys(release.model for release in reversed(grown))
     entries = list[dict[str, Any]]()
     for model in models:
         carriers = [release for release in releases if release.model == model]
@@ -117,7 +119,7 @@ def _training(carrier: Release) -> dict[str, Any]:
         **{name: getattr(manifest, name) for name in _OF_MANIFEST},
         "tables": {name: {"version": versions[name], "hash": hashes[name]} for name in versions},
         "loss": losses,
-        "files": {name: manifest.files[name] for name in PARENT_FILES},
+        "files": {name: manifest.files[name] for name in PARENT_FILES if name in manifest.files},
         "encoder": search.encoder,
         "encoder_hash": search.encoder_hash,
     }

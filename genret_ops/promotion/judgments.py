@@ -54,8 +54,13 @@ class Judgment:
 
 
 def heldout_queries(store: TableStore, release: Release) -> list[SyntheticQuery]:
-    """The queries of the gate split: about documents on which a release was neither trained nor tuned."""
+    """The queries of the gate split: about documents on which a release was neither trained nor tuned.
+
+    There are none if it was not trained.
+    """
     manifest = release.manifest()
+    if not manifest.trained_on:
+        return []
     return read_queries(store, manifest.trained_on, manifest.training_tables["queries"], ("gate",))
 
 

@@ -1,19 +1,44 @@
-"""Put a release on another corpus head: new passages get rows from its map, and those that left are gone.
+"""Put a release on a corpus head: new passages get rows from its map, and those that left are gone.
+
+Before anything was trained there is the untrained encoder to put on it.
 
 It joins publishing, which knows no gate, with the gate, which publishes nothing.
 """
 
 import numpy as np
 
+from genret_ops.progress import progress
 from genret_ops.promotion.gate import judge_patch
 from genret_ops.records import SnapshotRecord
 from genret_ops.registry.home import Home
-from genret_ops.registry.publish import publish_patch
+from genret_ops.registry.publish import publish_patch, publish_untrained
 from genret_ops.registry.store import Release
 from genret_ops.registry.verdict import Verdict
 from genret_ops.retrieval.artifacts import read_search
 from genret_ops.retrieval.index_cache import open_or_make_index
 from genret_ops.training.dataset import genesis_rows
+
+
+def release_untrained(home: Home, record: SnapshotRecord, run_id: str, actor: str) -> tuple[Release, Verdict, int]:
+    """Make the first release of a home, which needs no training; registered and judged lightly, but not promoted.
+
+    Args:
+        home: the home.
+        record: the committed snapshot.
+        run_id: the Dagster run.
+        actor: who ingests, for the trail.
+
+    Returns:
+        The release, its verdict, and how many texts had to be encoded.
+    """
+    index = open_or_make_index(home, record, home.settings.retrieval)
+    with progress("encoding passages") as report:
+        docids = np.flatnonzero(index.head.live).tolist()
+        rows, encoded = genesis_rows(home.path, index.head, home.settings, progress=report, docids=docids)
+    release = publish_untrained(home, record, index.head, rows, run_id, actor)
+    verdict = judge_patch(index, release)
+    home.registry.record_verdict(release.number, verdict, actor)
+    return release, verdict, encoded
 
 
 def rebase(

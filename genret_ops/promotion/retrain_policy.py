@@ -10,11 +10,11 @@ from pathlib import Path
 
 from genret_ops.corpus.visibility import VisibilityReader
 from genret_ops.errors import BrokenRelease
-from genret_ops.registry.ancestry import chain_length
+from genret_ops.registry.ancestry import chain_length, was_trained
 from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry, Release
 from genret_ops.registry.verdict import MEMORY, OF_REFERENCE
-from genret_ops.retrieval.artifacts import learned_passages
+from genret_ops.retrieval.artifacts import learned_passages, read_search
 from genret_ops.settings import Settings, UpdateSettings
 from genret_ops.storage.commits import delta_number, places_path, read_record, snapshots
 from genret_ops.text import plural
@@ -27,12 +27,12 @@ class Freshness:
     Attributes:
         unlearned: live passages that the champion has not learned.
         since: when the oldest of them was committed, UTC; None if there is none.
-        served: whether there is a champion at all.
+        trained: whether the champion was trained at all.
     """
 
     unlearned: int
     since: datetime | None
-    served: bool
+    trained: bool
 
     def hours(self, now: datetime) -> float:
         """Age of the oldest unlearned passage in hours; 0 if there is none."""
@@ -64,7 +64,7 @@ class LastBuild:
         """
         if not freshness.unlearned or freshness.since is None:
             return "every passage is learned"
-        if not freshness.served and not self.at:
+        if not freshness.trained and not self.at:
             return None
         new = freshness.unlearned - (self.unlearned if freshness.unlearned >= self.unlearned else 0)
         hours = (now - max(freshness.since.timestamp(), self.at)) / 3600
@@ -87,10 +87,10 @@ def measure_freshness(home: Home) -> Freshness:
     champion = home.registry.champion()
     learned, trained_on = frozenset[str](), ""
     if champion is not None:
-        learned, trained_on = learned_passages(champion.folder), champion.manifest().trained_on
+        learned, trained_on = learned_passages(champion.folder), read_search(champion.folder).trained_on
     fresh = {passage for _, passage in VisibilityReader(home.path)()} - learned
     since = _first_committed(home.path, fresh, trained_on) if fresh else None
-    return Freshness(len(fresh), since, champion is not None)
+    return Freshness(len(fresh), since, bool(trained_on))
 
 
 def reason_for_genesis(registry: Registry, champion: Release, settings: Settings) -> str | None:
@@ -100,6 +100,8 @@ def reason_for_genesis(registry: Registry, champion: Release, settings: Settings
         BrokenRelease: the gate's report on the champion is not the one that was made.
     """
     name = champion.name
+    if not was_trained(registry, champion):
+        return "nothing was trained yet"
     if champion.manifest().trained_under().learning() != settings.learning():
         return f"{name} was trained under other settings"
     if (updates := chain_length(registry, champion.number)) >= settings.training.chain:
@@ -134,7 +136,8 @@ def _refused_update(registry: Registry, champion: Release, settings: Settings) -
     releases, gone = registry.releases(), registry.retired()
     models = {release.number: release.model for release in releases}
     for release in reversed(releases):
-        grown = release.model != champion.model and models.get(release.parent or 0) == champion.model
+        parent = None if release.parent is None else models.get(release.parent)
+        grown = release.model != champion.model and parent == champion.model
         if grown and release.number not in gone and _lost_to_reference(registry, release, settings):
             return release.name
     return ""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from genret_ops.registry.store import CHAMPION, Registry, Release
+from genret_ops.registry.store import CHAMPION, UNTRAINED, Registry, Release
 
 
 def ancestors(registry: Registry, number: int) -> Iterator[Release]:
@@ -13,6 +13,11 @@ def ancestors(registry: Registry, number: int) -> Iterator[Release]:
     while release.parent is not None:
         release = by_number[release.parent]
         yield release
+
+
+def was_trained(registry: Registry, release: Release) -> bool:
+    """Whether the model of a release has learned anything: all have but the first of a home, which has the number 0."""
+    return all(other.model != release.model for other in registry.releases() if other.number == UNTRAINED)
 
 
 def chain_length(registry: Registry, number: int) -> int:
@@ -28,8 +33,9 @@ def reference(registry: Registry, number: int) -> Release:
 
 def training_snapshots(registry: Registry, releases: Iterable[Release]) -> set[str]:
     """The snapshots on which the models of these releases, and the models they grew from, were trained."""
-    trained = {release.model: release for release in reversed(registry.releases())}
-    return {trained[ancestor.model].delta for release in releases for ancestor in ancestors(registry, release.number)}
+    trained = {release.model: release for release in reversed(registry.releases()) if was_trained(registry, release)}
+    models = {ancestor.model for release in releases for ancestor in ancestors(registry, release.number)}
+    return {trained[model].delta for model in models if model in trained}
 
 
 def rollback_target(registry: Registry) -> Release | None:
@@ -41,8 +47,8 @@ def rollback_target(registry: Registry) -> Release | None:
     """
     by_number, gone = {release.number: release for release in registry.releases()}, registry.retired()
     line = list[Release]()
-    for event in registry.events("promoted"):
-        release = by_number[event.release or 0]
+    for number in (event.release for event in registry.events("promoted") if event.release is not None):
+        release = by_number[number]
         if release.model in {earlier.model for earlier in line}:
             while line[-1].model != release.model:
                 line.pop()

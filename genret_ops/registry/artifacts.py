@@ -37,7 +37,7 @@ class Manifest:
         settings_hash: `Settings.hash` of them.
         seeds: seeds by what they seed.
         steps: steps of the stages `sft` and `rpo`.
-        trained_on: the snapshot of its training.
+        trained_on: the snapshot of its training; "" if there was none.
         training_tables: version of each table that it was trained on.
         training_hashes: hash of the rows of each of those versions.
         loss: loss curve of each stage, (step, loss) pairs.

@@ -64,7 +64,7 @@ class Event:
     @property
     def releases(self) -> frozenset[int]:
         """Numbers of all releases that the event is about."""
-        return frozenset([*([self.release] if self.release else []), *self.facts.get("releases", ())])
+        return frozenset([*([] if self.release is None else [self.release]), *self.facts.get("releases", ())])
 
     def as_json(self) -> dict[str, Any]:
         """The event with its position in the chain, for a machine."""
@@ -73,7 +73,7 @@ class Event:
             "event": self.seq,
             "at": self.at,
             "kind": self.kind,
-            "release": f"r{self.release}" if self.release else None,
+            "release": None if self.release is None else f"r{self.release}",
             "alias": self.alias,
             "actor": self.actor,
             **{name: facts[name] for name in _DETAILS_SHOWN if name in facts},

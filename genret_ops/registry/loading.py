@@ -57,8 +57,7 @@ def _nothing_to_search(home: Home) -> str:
         return f"{home.path} is a packed release: run `genret serve --home {home.path}`"
     if home.is_locked("training"):
         return f"{home.path} holds no release yet: wait until the build that is under way ends"
-    todo = "`genret build`" if home.store.snapshots() else "`genret ingest SOURCE`, then `genret build`"
-    return f"{home.path} holds no release yet: run {todo}"
+    return f"{home.path} holds no release yet: run `genret ingest SOURCE`"
 
 
 def release_index(home: Home, release: Release, beside: Index | None = None) -> Index:

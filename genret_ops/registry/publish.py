@@ -18,6 +18,7 @@ from genret_ops.modeling.docid_head import fresh_rows
 from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import encoder_hash
 from genret_ops.records import SnapshotRecord, table_hash
+from genret_ops.registry.ancestry import was_trained
 from genret_ops.registry.artifacts import (
     Manifest,
     git_revision,
@@ -29,8 +30,9 @@ from genret_ops.registry.artifacts import (
 )
 from genret_ops.registry.home import Home
 from genret_ops.registry.model_card import write_card
-from genret_ops.registry.store import Registry, Release
-from genret_ops.retrieval.artifacts import SearchSettings, extend_model, read_search, write_model
+from genret_ops.registry.store import UNTRAINED, Registry, Release
+from genret_ops.retrieval.artifacts import SearchSettings, extend_model, read_search, write_model, write_untrained
+from genret_ops.retrieval.fusion import prior
 from genret_ops.training.job import TrainingJob
 
 LIBRARIES = ("torch", "transformers", "peft", "lancedb", "bm25s", "numpy", "pyarrow")
@@ -113,7 +115,67 @@ def publish(
         actor=actor,
     )
     release = registry.release(number)
-    write_card(release.folder, _card_facts(release, manifest, head, job, tuning))
+    fusion = {"mode": tuning.default_mode, "weights": dict(tuning.fusion.weights)}
+    facts = _card_facts(release, manifest, head, fusion) | _training_facts(manifest, job, tuning)
+    write_card(release.folder, facts)
+    return release
+
+
+def publish_untrained(
+    home: Home, record: SnapshotRecord, head: CorpusView, rows: Rows, run_id: str, actor: str
+) -> Release:
+    """Seal and register the untrained encoder on a committed head, under the settings of the home.
+
+    Args:
+        home: the home.
+        record: the committed snapshot.
+        head: its corpus view.
+        rows: genesis rows of its live docids, in their order.
+        run_id: the Dagster run.
+        actor: who ingests, for the trail.
+    """
+    settings = home.settings
+    hybrid, lexical = prior()
+    search = SearchSettings(
+        encoder=settings.model.encoder,
+        encoder_hash=encoder_hash(settings.model.encoder),
+        query_tokens=settings.model.query_tokens,
+        scale=settings.model.scale,
+        fusion=hybrid.weights,
+        lexical_fusion=lexical.weights,
+        default_mode="hybrid",
+        trained_on="",
+        learned=0,
+        absent=[],
+        retrieval=settings.retrieval.model_dump(mode="json"),
+    )
+    bare = _empty_staging(home.path, f"{record.snapshot}-bare")
+    write_untrained(bare, rows.vectors.shape[1], search)
+    staging = _empty_staging(home.path, f"{record.snapshot}-untrained")
+    ids = [passage.passage_id for passage in head.passages]
+    extend_model(bare, staging, rows, np.flatnonzero(head.live).tolist(), ids, head.live)
+    shutil.rmtree(bare)
+    package = Path(__file__).parents[1]
+    manifest = Manifest(
+        head=record,
+        settings=settings.model_dump(mode="json"),
+        settings_hash=settings.hash(),
+        steps={"sft": 0, "rpo": 0},
+        versions=library_versions(LIBRARIES),
+        git_revision=git_revision(package, package.parent / "assets"),
+        run_id=run_id,
+        created_at=_now(),
+    )
+    registry = home.registry
+    registry.create()  # before anything is sealed: sealed releases without a registry mean a lost one
+    content = seal(staging, home.releases, manifest)
+    folder = release_folder(home.releases, content)
+    number = registry.register(
+        content, folder, generation=0, head=record, metrics={}, actor=actor, candidate=False, first=UNTRAINED
+    )
+    release = registry.release(number)
+    fusion = {"mode": search.default_mode, "weights": dict(search.fusion)}
+    write_card(release.folder, _card_facts(release, manifest, head, fusion))
     return release
 
 
@@ -187,13 +249,12 @@ def _now() -> str:
 def _generation(registry: Registry, parent: int | None) -> int:
     if parent is not None:
         return registry.release(parent).generation
-    return 1 + max((release.generation for release in registry.releases()), default=-1)
+    trained = (release.generation for release in registry.releases() if was_trained(registry, release))
+    return 1 + max(trained, default=-1)
 
 
-def _card_facts(
-    release: Release, manifest: Manifest, head: CorpusView, job: TrainingJob, tuning: FusionTuning
-) -> dict[str, Any]:
-    losses = manifest.loss["sft"]
+def _card_facts(release: Release, manifest: Manifest, head: CorpusView, fusion: Mapping[str, Any]) -> dict[str, Any]:
+    """What the card of a release says that was never trained; a training adds its own."""
     return {
         "name": release.name,
         "content_hash": release.content_hash,
@@ -201,8 +262,22 @@ def _card_facts(
         "delta": release.delta,
         "parent": release.parent,
         "created_at": manifest.created_at,
-        "encoder": job.settings.model.encoder,
+        "encoder": manifest.trained_under().model.encoder,
         "corpus": {"documents": len(head.documents), "passages": int(np.count_nonzero(head.live))},
+        "training": None,
+        "evaluation": {"systems": {}},
+        "fusion": fusion,
+        "limits": [],
+        "versions": manifest.versions,
+        "settings_hash": manifest.settings_hash,
+        "git_revision": manifest.git_revision,
+        "run_id": manifest.run_id,
+    }
+
+
+def _training_facts(manifest: Manifest, job: TrainingJob, tuning: FusionTuning) -> dict[str, Any]:
+    losses = manifest.loss["sft"]
+    return {
         "training": {
             "steps": manifest.steps["sft"],
             "seed": job.settings.training.seed,
@@ -215,10 +290,5 @@ def _card_facts(
             "queries": f"{tuning.queries} held-out synthetic queries, weights fitted on one half, scored on the other",
             "systems": {mode: {"MRR@10": value} for mode, value in tuning.mrr.items()},
         },
-        "fusion": {"mode": tuning.default_mode, "weights": dict(tuning.fusion.weights)},
         "limits": list(_LIMITS),
-        "versions": manifest.versions,
-        "settings_hash": manifest.settings_hash,
-        "git_revision": manifest.git_revision,
-        "run_id": manifest.run_id,
     }

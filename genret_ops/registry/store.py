@@ -22,6 +22,8 @@ from genret_ops.registry.artifacts import Manifest
 from genret_ops.registry.audit_trail import RETIREMENTS, Event, describe_retirement, release_name, retired
 from genret_ops.registry.verdict import Verdict
 
+UNTRAINED = 0
+"""Number of the release that a home begins with, before any training."""
 CHAMPION, CANDIDATE, PREVIOUS = ALIASES = ("champion", "candidate", "previous")
 RegistryRows = Mapping[str, Sequence[Mapping[str, Any]]]
 """Rows by table, numbers and texts alone; which home owns the registry is not among them."""
@@ -33,7 +35,7 @@ class Release:
     """A model release on a corpus head.
 
     Attributes:
-        number: counted from 1 without gaps.
+        number: counted without gaps, from 0 if the first was not trained, else from 1.
         content_hash: SHA-256 over its model and settings files.
         manifest_hash: SHA-256 of its manifest.
         model: hash of what was learned, shared by a release and its patches.
@@ -121,6 +123,7 @@ class Registry:
         metrics: Mapping[str, Any],
         actor: str,
         candidate: bool = True,
+        first: int = UNTRAINED + 1,
     ) -> int:
         """Record a sealed folder as a release on a corpus head.
 
@@ -135,9 +138,10 @@ class Registry:
             metrics: what was measured when its model was trained, by name.
             actor: who registers it, for the trail.
             candidate: whether it becomes candidate in the same transaction; a patch of the champion does not.
+            first: its number if the home has no release yet.
 
         Returns:
-            The number of the release, counted from 1 without gaps.
+            The number of the release, one more than the last.
 
         Raises:
             BrokenRelease: the folder holds another content. Its files are read when it is judged, promoted or opened.
@@ -161,10 +165,10 @@ class Registry:
             gone = retired(audit_trail.read(connection, *RETIREMENTS))
             if known := [int(number) for number in connection.scalars(same) if number not in gone]:
                 return known[0]
-            last = connection.scalar(select(func.max(table.c.number))) or 0
-            if parent is not None and not 1 <= parent <= last:
+            numbers = set(connection.scalars(select(table.c.number)))
+            if parent is not None and parent not in numbers:
                 raise GenretError(f"no release r{parent} to be the parent: run `genret releases` to list them")
-            number = int(last) + 1
+            number = max(numbers) + 1 if numbers else first
             connection.execute(insert(table).values(number=number, **facts))
             audit_trail.append(connection, "registered", actor=actor, release=number, details=facts)
             if candidate:
@@ -187,7 +191,7 @@ class Registry:
             NothingToSearch: there is none.
         """
         if not self.releases():
-            raise NothingToSearch(f"{self.home} holds no release yet: run `genret ingest SOURCE`, then `genret build`")
+            raise NothingToSearch(f"{self.home} holds no release yet: run `genret ingest SOURCE` first")
 
     def release(self, number_or_name: str | int) -> Release:
         """The release of a name.
@@ -204,7 +208,7 @@ class Registry:
         if name in ALIASES:
             if (number := self.alias(name)) is None:
                 missing = NothingToSearch if name == CHAMPION else GenretError
-                raise missing(f"no release is {name} in {self.home} yet: run `genret build` first")
+                raise missing(f"no release is {name} in {self.home} yet: run `genret ingest SOURCE` first")
             digits = str(number)
         releases = self.releases()
         matches = [release for release in releases if str(release.number) == digits]

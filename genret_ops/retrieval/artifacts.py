@@ -3,8 +3,9 @@
 `adapter/` holds LoRA, `head.safetensors` the map A and the residuals, `rows.npy` and `starts.npy` the finished rows,
 `docids.json` the passage id of each docid, and `search.json` what the release fixes for every search
 (`SearchSettings`). Docids that came after the training have their rows in `fresh-rows.npy` and `fresh-starts.npy`,
-their numbers in `fresh-docids.npy`. `neighbours-docids.npy` and `neighbours-similarities.npy` are the graph of passages
-(neighbours.py). This module does not know the registry, which seals such a folder.
+their numbers in `fresh-docids.npy`; so have all docids of a release that was never trained, which has no adapter.
+`neighbours-docids.npy` and `neighbours-similarities.npy` are the graph of passages (neighbours.py). This module does
+not know the registry, which seals such a folder.
 """
 
 import json
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from genret_ops.errors import BrokenRelease
-from genret_ops.modeling.docid_head import FRESH, RowScorer
+from genret_ops.modeling.docid_head import FRESH, DocidHead, RowScorer
 from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import Encoder, encoder_hash
 from genret_ops.records import canonical_json
@@ -69,7 +70,7 @@ class SearchSettings:
         fusion: weights of every feature.
         lexical_fusion: weights of the features of words alone.
         default_mode: the mode for searches that name none.
-        trained_on: the snapshot of the training.
+        trained_on: the snapshot of the training; "" if there was none.
         learned: how many docids there were at the training.
         absent: which of them had no live passage then.
         retrieval: the settings of retrieval.
@@ -124,6 +125,26 @@ def write_model(
     (folder / SEARCH_FILE).write_text(canonical_json(settings))
 
 
+def write_untrained(folder: Path, dimension: int, search: SearchSettings) -> None:
+    """Lay out a model that has learned nothing and knows no docid: what `extend_model` makes an index of.
+
+    Args:
+        folder: the new folder.
+        dimension: dimension of the encoder.
+        search: what the release fixes for every search.
+    """
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True)
+    no_rows = Rows.stack([], dimension)
+    save_file(DocidHead(no_rows, search.scale).state_dict(), folder / HEAD)
+    no_rows.save(folder)
+    (folder / "docids.json").write_text("[]")
+    NeighbourGraph.empty(0).save(folder)
+    settings = {name: getattr(search, name) for name in SearchSettings.__slots__}
+    (folder / SEARCH_FILE).write_text(canonical_json(settings))
+
+
 def extend_model(
     parent: Path, folder: Path, fresh: Rows, docids: Sequence[int], passage_ids: Sequence[str], live: np.ndarray
 ) -> None:
@@ -139,7 +160,8 @@ def extend_model(
     """
     folder.mkdir(parents=True)
     for name in ("adapter", *_LEARNED):
-        link(parent / name, folder / name)
+        if (parent / name).exists():
+            link(parent / name, folder / name)
     if len(fresh):
         fresh.save(folder, FRESH)
         np.save(folder / f"{FRESH}docids.npy", np.asarray(docids, dtype=np.int64))
@@ -190,10 +212,14 @@ class _Adapter:
 
 
 @lru_cache(maxsize=2)
-def _adapted(name: str, weights: str, tokens: int, adapter: _Adapter) -> Encoder:
-    """An encoder with an adapter in it; a release and its patches share one. `weights` is the encoder's hash."""
+def _encoder(name: str, weights: str, tokens: int, adapter: _Adapter | None) -> Encoder:
+    """An encoder, with an adapter in it if there is one; a release and its patches share it.
+
+    `weights` is the encoder's hash.
+    """
     encoder = Encoder.load(name, tokens)
-    encoder.add_adapter(adapter.folder)
+    if adapter is not None:
+        encoder.add_adapter(adapter.folder)
     return encoder
 
 
@@ -217,10 +243,12 @@ def load_model(folder: Path, encoder: str | None = None) -> Model:
     known_features = search.fusion.keys() <= set(FEATURES) and search.fusion.keys() >= set(SECOND)
     fitted = Fusion(search.fusion), Fusion(search.lexical_fusion)
     fusion, lexical_fusion = fitted if known_features else prior()  # fitted before there were these features
-    adapter = folder / "adapter"
-    digest = file_hash(adapter / CONFIG) + file_hash(adapter / WEIGHTS)
+    adapter = None
+    if search.trained_on:
+        files = folder / "adapter"
+        adapter = _Adapter(file_hash(files / CONFIG) + file_hash(files / WEIGHTS), files)
     return Model(
-        encoder=_adapted(name, search.encoder_hash, search.query_tokens, _Adapter(digest, adapter)),
+        encoder=_encoder(name, search.encoder_hash, search.query_tokens, adapter),
         scorer=RowScorer.load(folder, search.scale),
         neighbours=_read_neighbours(folder),
         fusion=fusion,

@@ -26,7 +26,7 @@ from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry
 
 STAGES = ["snapshot", "snapshot_data", "delta", "metadata", "metadata_data", "passages", "passages_data", "docids"]
-STAGES += ["patch_release"]  # which makes nothing before the first build
+STAGES += ["patch_release", "champion_learned_in_time"]
 
 
 @pytest.fixture

@@ -244,11 +244,11 @@ def test_the_age_of_what_is_unlearned_counts_from_its_delta(home_copy: Path) -> 
     assert freshness.unlearned == 1 and round(freshness.hours(datetime.now(UTC))) == 10
 
 
-def test_the_nightly_evaluation_waits_for_a_champion(ingested_home: Path, small_home: Path) -> None:
+def test_the_nightly_evaluation_waits_for_a_champion(tmp_path: Path, small_home: Path) -> None:
     def tonight(home: Path) -> object:
         with dg.build_schedule_context(resources={"home": StageResource(path=str(home))}) as context:
             return nightly_evaluation(context)
 
-    skip = tonight(ingested_home)
-    assert isinstance(skip, dg.SkipReason) and "nothing was built yet" in str(skip.skip_message)
+    skip = tonight(tmp_path)
+    assert isinstance(skip, dg.SkipReason) and "nothing was ingested yet" in str(skip.skip_message)
     assert isinstance(tonight(small_home), dg.RunRequest)

@@ -90,7 +90,9 @@ def test_status_counts_what_was_read(small_home: Path) -> None:
 
 
 def test_show_and_releases_report_the_same_release(small_home: Path) -> None:
-    (listed,) = result("releases", home=small_home)
+    untrained, listed = result("releases", home=small_home)
+    assert untrained["release"] == "r0" and not untrained["metrics"]
+    assert "not trained" in call("show", "r0", home=small_home)
     shown = result("show", "champion", home=small_home)
     assert listed.items() <= shown.items()
     assert shown["verified"] and shown["steps"] == 8 and shown["aliases"] == ["champion"]
@@ -188,7 +190,7 @@ def test_a_search_needs_neither_the_database_nor_its_import(home_copy: Path) -> 
 
 
 def test_a_release_of_another_version_says_so(home_copy: Path) -> None:
-    (file,) = (home_copy / "releases").glob("*/search.json")
+    file = Registry(home_copy).release("champion").folder / "search.json"
     search = json.loads(file.read_text())
     file.chmod(0o644)
     file.write_text(json.dumps({name: value for name, value in search.items() if name != "retrieval"}))
@@ -240,7 +242,7 @@ cli.main()
 def test_nothing_to_search_or_to_build_says_what_to_do(tmp_path: Path) -> None:
     call("init", home=tmp_path)
     assert result("status", home=tmp_path)["next"] == "genret ingest SOURCE"
-    with pytest.raises(NothingToSearch, match="genret build"):
+    with pytest.raises(NothingToSearch, match="genret ingest SOURCE"):
         call("search", "bees", home=tmp_path)
     for command in ("build", "ingest"):
         with pytest.raises(GenretError, match="genret ingest"):

@@ -51,7 +51,7 @@ def test_a_period_lists_what_came_in_it_and_nothing_else(lived: Lived) -> None:
     built = period(lived.home, begin, first)
     assert [delta["snapshot"] for delta in built["deltas"]] == ["delta-00000"]
     assert len(built["deltas"][0]["documents"]["added"]) == 62
-    assert [event["release"] for event in built["promotions"]] == ["r1"] and not built["erasures"]
+    assert [event["release"] for event in built["promotions"]] == ["r0", "r1"] and not built["erasures"]
     between = period(lived.home, first, second)
     (delta,) = between["deltas"]
     assert delta["changes"]["added"] == 2 and delta["documents"] is None, "its snapshot was erased"
@@ -74,7 +74,7 @@ def test_an_erased_document_is_known_by_its_hash_and_by_what_its_erasure_retired
     safe = document_history(lived.home, "safe.md")
     assert (safe["now"], safe["erased"]["key"]) == ("erased", document_key("safe.md"))
     assert safe["erased"]["retired"] == ["r2", "r3"]
-    assert held(safe) == {"r1": False, "r2": True, "r3": True, "r4": False}
+    assert held(safe) == {"r0": False, "r1": False, "r2": True, "r3": True, "r4": False}
     assert all(release["told"].startswith("retired by its erasure") for release in safe["releases"] if release["held"])
     spans = {release["release"]: release["served"] for release in safe["releases"]}
     assert spans["r2"][0]["since"] == spans["r1"][0]["until"] and spans["r4"][0]["until"] is None
@@ -83,14 +83,14 @@ def test_an_erased_document_is_known_by_its_hash_and_by_what_its_erasure_retired
 def test_a_document_that_left_is_not_known_of_where_its_snapshot_is_gone(lived: Lived) -> None:
     ferry = document_history(lived.home, "ferry.md")
     assert ferry["now"] == "not known" and ferry["erased"] is None
-    assert held(ferry) == {"r1": False, "r2": None, "r3": None, "r4": False}
+    assert held(ferry) == {"r0": False, "r1": False, "r2": None, "r3": None, "r4": False}
     assert [snapshot["held"] for snapshot in ferry["snapshots"]] == [False, None, None, False]
 
 
 def test_a_live_a_withdrawn_and_a_document_that_left(lived: Lived, tmp_path: Path) -> None:
     home = Home(Path(shutil.copytree(lived.home.path, tmp_path / "home")))
     live = document_history(home, "bees.md")
-    assert live["now"] == "live" and held(live) == {"r1": True, "r2": None, "r3": None, "r4": True}
+    assert live["now"] == "live" and held(live) == {"r0": True, "r1": True, "r2": None, "r3": None, "r4": True}
     assert live["snapshots"][0]["text_hash"] == live["snapshots"][3]["text_hash"]
     withdraw(home.path, "bees.md")
     assert document_history(home, "bees.md")["now"] == "withdrawn"

@@ -85,7 +85,7 @@ def test_what_another_document_says_too_is_still_there(done: Done) -> None:
 def test_the_report_says_what_was_removed_and_what_was_searched(done: Done) -> None:
     report = done.report
     assert (report["document"], report["already"], report["left"]) == ("bees.md", False, [])
-    assert report["retired"] == ["r1", "r2", "r3"] and report["snapshot"] == "delta-00002"
+    assert report["retired"] == ["r0", "r1", "r2", "r3"] and report["snapshot"] == "delta-00002"
     removed, searched = report["removed"], report["searched"]
     assert (removed["labels"], removed["benchmark results"], removed["snapshots"]) == (1, 1, 4)
     assert removed["results of data checks"] == 2 and not (done.home.path / "data_docs").exists()
@@ -101,20 +101,20 @@ def test_the_model_was_trained_again_and_the_releases_before_are_retired(done: D
     assert (champion.number, champion.generation, champion.parent, champion.delta) == (4, 1, None, "delta-00002")
     assert registry.alias("previous") is None and registry.alias("candidate") is None
     assert [path.name for path in (done.home.path / "releases").iterdir()] == [champion.folder.name]
-    for number in (1, 2, 3):
+    for number in (0, 1, 2, 3):
         with pytest.raises(ReleaseRetired, match=rf"r{number} was erased on .*: see `genret releases`"):
             open_release(done.home, number)
         with pytest.raises(ReleaseRetired):
             runner.promote(done.home, str(number), "a test", waiver="a test")
     with pytest.raises(GenretError, match="no earlier model is left to go back to"):
         runner.rollback(done.home, "a test")
-    assert [row["retired"] for row in releases(done.home.registry)] == ["erased"] * 3 + [None]
+    assert [row["retired"] for row in releases(done.home.registry)] == ["erased"] * 4 + [None]
 
 
 def test_the_trail_holds_and_names_the_document_by_its_hash_alone(done: Done) -> None:
     assert audit(done.home.registry, files=True)["problems"] == []
     (event,) = [event for event in Registry(done.home.path).events() if event.kind == "erased"]
-    assert event.facts["releases"] == [1, 2, 3] and event.facts["document"] == document_key("bees.md")
+    assert event.facts["releases"] == [0, 1, 2, 3] and event.facts["document"] == document_key("bees.md")
 
 
 def test_it_is_erased_once(done: Done) -> None:

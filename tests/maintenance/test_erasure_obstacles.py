@@ -116,10 +116,11 @@ def test_a_light_gate_that_refuses_stops_no_erasure(
     assert "tram.md" in everything(opened(home.path)) and "safe.md" not in everything(opened(home.path))
 
 
-def test_a_home_without_a_release(ingested_home: Path, tmp_path: Path) -> None:
+def test_a_home_that_was_never_trained(ingested_home: Path, tmp_path: Path) -> None:
     home = Home(Path(shutil.copytree(ingested_home, tmp_path / "home")))
     report = erase(home, "fire.md")
-    assert (report["left"], report["retired"]) == ([], []) and not (home.path / "registry.db").exists()
+    assert (report["left"], report["retired"]) == ([], ["r0"])
+    assert home.registry.release("champion").name == "r1", "the untrained model on what is left"
     assert list(holding(home.path, "meet at the old oak tree")) == []
     assert erase(home, "kettle")["searched"]["id_everywhere"] is False, "a word like others"
     assert list(holding(home.path, "kettle whistles")) == []

@@ -51,10 +51,11 @@ def test_each_rollback_goes_one_model_further_back_and_none_forward(home_copy: P
     for seed in (1, 2):
         registry.promote(another(home, 1, seed), "test", "a model more")
     assert [runner.rollback(home, "it was bad").number for _ in range(2)] == [2, 1]
-    with pytest.raises(GenretError, match="no earlier model is left to go back to"):
-        runner.rollback(home, "further still")
     assert runner.promote(home, "r3", "it was not that bad").number == 3
     assert runner.rollback(home, "it was").number == 1, "r2 was taken back and stays so"
+    assert runner.rollback(home, "so was this").number == 0, "what was never trained is the last to go back to"
+    with pytest.raises(GenretError, match="no earlier model is left to go back to"):
+        runner.rollback(home, "further still")
 
 
 def test_promoting_the_champion_changes_nothing_and_says_so(home_copy: Path) -> None:

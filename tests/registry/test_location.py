@@ -1,7 +1,6 @@
 """Where a registry lies: one home to a database, nothing made by asking, no password repeated, one writer at a time."""
 
 import json
-import shutil
 import sys
 import time
 import traceback
@@ -59,9 +58,8 @@ def test_the_tables_of_something_else_are_left_alone(on_postgres: Database, tmp_
     assert len(tables(on_postgres)) == 2
 
 
-def test_asking_makes_nothing(on_postgres: Database, ingested_home: Path, tmp_path: Path) -> None:
+def test_asking_makes_nothing(on_postgres: Database, tmp_path: Path) -> None:
     for home in (tmp_path / "lite", on_postgres.used_by(tmp_path / "large")):
-        shutil.copytree(ingested_home, home, dirs_exist_ok=True, ignore=shutil.ignore_patterns("genret.toml"))
         make_home(home)
         registry = Registry(home)
         assert registry.releases() == registry.events() == registry.problems() == registry.rows() == []
@@ -178,12 +176,12 @@ def test_writers_wait_a_bounded_time_and_readers_not_at_all(
         connection.execute(database.aliases.delete().where(database.aliases.c.name == "candidate"))
         started = time.monotonic()
         with location.open_or_create(database_home).connect() as reader:
-            assert store._aliases(reader) == {"champion": 1, "candidate": 1}
+            assert store._aliases(reader) == {"champion": 1, "candidate": 1, "previous": 0}
         read = time.monotonic() - started
         with pytest.raises(GenretError, match=r"another command has been writing to the registry .* for 1 s"):
             Registry(database_home).record_verdict(1, verdict, "bob")
         assert read < 1 <= time.monotonic() - started < 10
-    assert registry.aliases() == {"champion": 1} and registry.events()[-1].actor == "ann"
+    assert registry.aliases() == {"champion": 1, "previous": 0} and registry.events()[-1].actor == "ann"
     registry.record_verdict(1, verdict, "bob")
     assert registry.events()[-1].actor == "bob"
 
@@ -193,7 +191,7 @@ def test_all_that_a_connection_reads_is_of_one_moment(database_home: Path) -> No
     with engine.connect() as connection:
         before = store._aliases(connection)
         with database.writing(engine) as other:
-            store._move(other, "previous", 1, None, actor="ann", reason="meanwhile")
+            store._move(other, "previous", 1, 0, actor="ann", reason="meanwhile")
         assert store._aliases(connection) == before
     with engine.connect() as connection:
         assert store._aliases(connection) == {**before, "previous": 1}

@@ -62,7 +62,7 @@ def test_every_fact_is_on_the_card(tmp_path: Path, facts: dict[str, Any]) -> Non
         "1,200 steps with seed 7; the loss went from 5.250 to 1.062.",
         "| RPO steps | 40 |",
         "120 hand-written questions; figures in percent.",
-        "Default mode: `hybrid`. Weights learned on held-out synthetic queries:",
+        "Default mode: `hybrid`. Weights, from many corpora and held-out synthetic queries of this one:",
         "| generative | +0.500 |",
         "| lexical margin | -0.250 |",
         "- Sentences over 128 tokens are cut.",

@@ -77,7 +77,7 @@ def test_a_release_is_read_as_it_was_registered(registry: Registry, add: Add) ->
 
 def test_what_is_registered_is_candidate_and_what_passed_may_be_champion(registry: Registry, add: Add) -> None:
     assert registry.alias("champion") is None
-    with pytest.raises(NothingToSearch, match="genret build"):
+    with pytest.raises(NothingToSearch, match="genret ingest SOURCE"):
         registry.release("champion")
     add("one")
     assert (registry.alias("champion"), registry.alias("candidate")) == (1, None)

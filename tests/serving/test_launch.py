@@ -1,4 +1,4 @@
-"""`genret serve` says where it is before anything was built, and stops as its user asks."""
+"""`genret serve` says where it is before anything was ingested, and stops as its user asks."""
 
 import os
 import signal
@@ -16,7 +16,9 @@ def test_it_is_stopped_by_an_interrupt_when_it_was_started_in_the_background(tmp
     shell = f"{sys.executable} -m genret_ops.cli serve --home {home} --port {port} > {log} 2>&1 & echo $!"
     command = ["sh", "-c", shell]  # such a shell lets its background processes ignore interrupts
     process = int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    line = f"serving on http://127.0.0.1:{port} · no release yet: `genret build` makes the first · Ctrl-C stops\n"
+    line = (
+        f"serving on http://127.0.0.1:{port} · no release yet: `genret ingest SOURCE` makes the first · Ctrl-C stops\n"
+    )
     try:
         wait_for(lambda: log.exists() and log.read_text() != "", log)
         assert log.read_text() == line

@@ -80,7 +80,8 @@ def test_what_can_be_filtered_by_and_what_there_is(service: Service) -> None:
     assert (team["name"], team["values"]) == ("team", {"Red Team": 4, "Blue Team": 2, "Green Team": 1})
     _, releases = service.call("GET", "/v1/releases")
     assert (releases["release"], releases["refused"]) == ("r1", None)
-    (release,) = releases["releases"]
+    untrained, release = releases["releases"]
+    assert (untrained["release"], untrained["metrics"]) == ("r0", {})
     assert (release["release"], release["content_hash"]) == ("r1", service.search(QUERY)["content_hash"])
     assert release["gate"]["passed"] and "reachable" in [criterion["name"] for criterion in release["gate"]["criteria"]]
 

@@ -144,4 +144,4 @@ def test_a_candidate_is_let_go_when_it_is_none_any_more(home_copy: Path) -> None
     Registry(home_copy).promote(2, "test", "better")
     asyncio.run(candidate.look())
     assert source.candidate() is None and candidate.state is None
-    assert [release["aliases"] for release in source.releases()] == [["previous"], ["champion"]]
+    assert [release["aliases"] for release in source.releases()] == [[], ["previous"], ["champion"]]

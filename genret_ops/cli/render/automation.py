@@ -38,5 +38,4 @@ def _update(event: Mapping[str, Any]) -> str:
     missed = f"; {unreached(event['unreached'])}" if event["unreached"] else ""
     if not event["delta"]:
         return f"nothing new since {event['snapshot']}{missed}"
-    served = f"searchable in {event['release']}" if event["release"] else "searchable after the first build"
-    return f"{event['delta']}: {changes(event['changes'])}; {served}{missed}"
+    return f"{event['delta']}: {changes(event['changes'])}; searchable in {event['release']}{missed}"

@@ -41,10 +41,8 @@ def ingest(summary: Mapping[str, Any]) -> None:
             say(("`genret status` says which and why.", "dim"))
     if summary["unreached"]:
         say((f"{unreached(summary['unreached'])}.", "yellow"))
-    if summary["delta"] and summary["release"]:
+    if summary["delta"]:
         say(f"Searchable now in {summary['release']}. Next: genret build, to learn what is new.")
-    elif summary["delta"]:
-        say("Next: genret build")
 
 
 def build(release: Mapping[str, Any], new: bool) -> None:

@@ -30,7 +30,7 @@ def measures(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
 def releases(known: Sequence[Mapping[str, Any]]) -> None:
     """Every release with its aliases and measures, the oldest first."""
     if not known:
-        say("No release yet. Next: genret build makes the first.")
+        say("No release yet. Next: genret ingest SOURCE makes the first.")
         return
     names = list(dict.fromkeys(name for release in known for name in release["metrics"]))
     headings = [display_name(name).removeprefix(_TUNING) for name in names]
@@ -76,6 +76,8 @@ def release(summary: Mapping[str, Any]) -> None:
 
 
 def _training(summary: Mapping[str, Any]) -> str:
+    if not summary["steps"]:
+        return "not trained"
     return f"{plural(summary['steps'], 'step')}, seed {summary['seeds']['training']}"
 
 
