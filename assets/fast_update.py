@@ -1,16 +1,12 @@
 """The fast update: what came is searchable in seconds, without any training, before the first one too."""
 
-from collections.abc import Iterator
-
 import dagster as dg
 
 from assets.corpus import docids
 from assets.lib.metadata_views import criteria
-from assets.lib.resources import StageResource
+from assets.lib.resources import Prefetch, StageResource
 from assets.partitions import deltas
 from genret_ops.storage.home import actor
-
-Made = Iterator[dg.MaterializeResult[None]]
 
 
 @dg.asset(
@@ -19,9 +15,10 @@ Made = Iterator[dg.MaterializeResult[None]]
     code_version="1",
     deps=[docids],
     kinds={"numpy"},
-    output_required=False,
 )
-def patch_release(context: dg.AssetExecutionContext, home: StageResource) -> Made:
+def patch_release(
+    context: dg.AssetExecutionContext, home: StageResource, prefetch: dg.ResourceParam[Prefetch]
+) -> dg.MaterializeResult[None]:
     """The champion's model on the newest corpus head, with rows for what is new: lightly judged and promoted at once.
 
     Before the first build, the model is the encoder as it comes.
@@ -32,17 +29,18 @@ def patch_release(context: dg.AssetExecutionContext, home: StageResource) -> Mad
     champion = registry.champion()
     patched = champion if home.parent is None else registry.release(home.parent)
     record, run = home.home.store.committed(context.partition_key), context.run.run_id
+    prefetched = prefetch.wait()  # so that no text is encoded here that is being encoded beside the stages
     if patched is None:
         release, verdict, encoded = release_untrained(home.home, record, run, actor())
     else:
         release, verdict, encoded = rebase(home.home, patched, record, run, actor())
     expected = champion.number if champion else None
     registry.promote(release.number, actor(), home.reason, expected=expected, waiver=home.waiver or None)
-    yield dg.MaterializeResult(
+    return dg.MaterializeResult(
         metadata={
             "release": release.number,
             "on": patched.name if patched else "the untrained encoder",
-            "texts encoded": encoded,
+            "texts encoded": prefetched + encoded,
             "gate": criteria(verdict),
             "content hash": release.content_hash,
             "files": dg.MetadataValue.path(release.folder),

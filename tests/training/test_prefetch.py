@@ -1,6 +1,7 @@
 """What an update brings is encoded beside its stages: once, counted, and no longer than it is wanted."""
 
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -83,7 +84,10 @@ def test_its_failure_is_that_of_the_update(tmp_path: Path, encoder: Encoder, mon
         Prefetch(encoded).wait()
 
 
-def test_an_update_finds_it_all_done(home_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_update_waits_for_it_and_encodes_nothing_again(
+    home_copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Encoding takes longer here than all stages before the one that needs it."""
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide. It never hurries.")
     threads, encode = list[str](), Encoder.encode
@@ -93,6 +97,7 @@ def test_an_update_finds_it_all_done(home_copy: Path, tmp_path: Path, monkeypatc
 
         if "It never hurries." in texts:
             threads.append(current_thread().name)
+            time.sleep(6)
         return encode(self, texts, *stop)
 
     monkeypatch.setattr(Encoder, "encode", watched)
