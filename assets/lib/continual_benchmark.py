@@ -127,7 +127,7 @@ def cell_of(
     ingested = runner.ingest(home, [str(path / _CORPUS)], only=True)
     searchable = time.perf_counter() - started
     release, learned = ingested.release, 0.0
-    if release is None or strategy != "fast":
+    if strategy != "fast":
         release = runner.build(home, settings, consolidate=strategy == REFERENCE, waiver=_WAIVER).release
         learned = time.perf_counter() - started
     trained = release if learned else None

@@ -130,8 +130,9 @@ def candidates_of_plans(
         size: how many candidates each ranker proposes.
     """
     counts = [len(plan.texts) for plan in plans]
-    by_plan = np.split(vectors, np.cumsum(counts)[:-1])
-    for plan, texts, rows in zip(plans, by_plan, model.scorer.scores_in_turn(vectors, counts), strict=True):
+    ends = np.cumsum([0, *counts])
+    for number, (plan, rows) in enumerate(zip(plans, model.scorer.scores_in_turn(vectors, counts), strict=True)):
+        texts = vectors[ends[number] : ends[number + 1]]
         yield candidates(index, model, plan, index.scores(plan.texts, rows), texts, index.head.live, size)
 
 

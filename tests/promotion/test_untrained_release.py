@@ -16,7 +16,7 @@ from genret_ops.records import MODES
 from genret_ops.registry.ancestry import was_trained
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release, untrained_model
-from genret_ops.summaries import audit, status
+from genret_ops.summaries import audit, difference, status
 
 
 @pytest.fixture
@@ -53,6 +53,7 @@ def test_its_card_and_its_lineage_say_that_it_was_not_trained(home: Home) -> Non
     lineage = release_lineage(home, release)
     assert lineage["chain"] == [] and lineage["release"]["generation"] == 0
     assert not was_trained(home.registry, release) and heldout_queries(home.store, release) == []
+    assert difference(home, "r0", "champion")["documents"]["added"] == [], "nobody held a question out to compare with"
 
 
 def test_an_update_patches_it_and_the_first_build_is_due_at_once(home: Home, tmp_path: Path) -> None:

@@ -247,6 +247,10 @@ def test_the_same_query_gives_the_same_answer(retriever: Retriever) -> None:
     )
 
 
+def test_no_plans_have_no_candidates(retriever: Retriever) -> None:
+    assert list(candidates_of_plans(retriever.index, retriever.model, [], minilm().encode([]), 10)) == []
+
+
 def test_candidates_of_many_plans_are_those_of_each_alone(retriever: Retriever) -> None:
     index, model = retriever.index, retriever.model
     plans = [index.planner.plan(query) for query in QUERIES]
