@@ -167,7 +167,7 @@ def _next_command(home: "Home", newest: "SnapshotRecord | None", champion: "Rele
     if home.is_locked("training"):
         return "genret status    # a build is under way"
     if champion is None:
-        return "genret build"
+        return "genret ingest    # was stopped before the documents could be searched"
     if not fresh:
         return "genret search 'your question'"
     reason = reason_for_genesis(home.registry, champion, home.settings)
