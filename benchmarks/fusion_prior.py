@@ -47,6 +47,7 @@ START = {
     "dated": 3.0,
     "body_whole": 0.3,
     "body_clause": 0.3,
+    "body_constrained": 0.15,
     "generative_whole": 0.5,
     "generative_clause": 0.5,
     "generative_document": 0.1,

@@ -23,7 +23,7 @@ from genret_ops.modeling.docid_head import FRESH, DocidHead, RowScorer
 from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import Encoder, encoder_hash
 from genret_ops.records import canonical_json
-from genret_ops.retrieval.features import FEATURES, SECOND
+from genret_ops.retrieval.features import FEATURES
 from genret_ops.retrieval.fusion import Fusion, prior
 from genret_ops.retrieval.neighbours import NeighbourGraph
 from genret_ops.settings import RetrievalSettings
@@ -240,9 +240,9 @@ def load_model(folder: Path, encoder: str | None = None) -> Model:
             f"{folder.name} was trained on another version of {name}: "
             "install the one in constraints.txt, or build again"
         )
-    known_features = search.fusion.keys() <= set(FEATURES) and search.fusion.keys() >= set(SECOND)
     fitted = Fusion(search.fusion), Fusion(search.lexical_fusion)
-    fusion, lexical_fusion = fitted if known_features else prior()  # fitted before there were these features
+    same_features = search.fusion.keys() == set(FEATURES)
+    fusion, lexical_fusion = fitted if same_features else prior()  # fitted before there were these features
     adapter = None
     if search.trained_on:
         files = folder / "adapter"

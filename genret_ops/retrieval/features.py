@@ -3,7 +3,9 @@
 A score counts by the standard deviations that it lies above the mean of the ranker's 1,000 best allowed ones, and not
 at all below that: so the scales of rankers agree, and a ranker whose first hits stand out says more than one whose list
 is flat. Features in `MODEL` come from the model, and the fusion of `hybrid_without_model` uses none of them. Those in
-`FIRST` make a first list, and those in `SECOND` are read from it (reranking.py).
+`FIRST` make a first list, and those in `SECOND` are read from it (reranking.py). A clause that asks for the value of an
+attribute seeks one fact of a known source: whole passages count by a weight of their own there, `body_constrained`, and
+nothing is read from the first list.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,7 +24,15 @@ LEXICAL = (
     "dated",
 )
 SECOND = ("feedback", "neighbours")
-MODEL = ("body_whole", "body_clause", "generative_whole", "generative_clause", "generative_document", *SECOND)
+MODEL = (
+    "body_whole",
+    "body_clause",
+    "body_constrained",
+    "generative_whole",
+    "generative_clause",
+    "generative_document",
+    *SECOND,
+)
 FEATURES = LEXICAL + MODEL
 FIRST = tuple(name for name in FEATURES if name not in SECOND)
 """The features that make the first list; their columns come before those of `SECOND`."""
@@ -66,7 +76,13 @@ def standing_out(scores: np.ndarray, allowed: np.ndarray) -> np.ndarray:
 
 
 def first_features(
-    query: Scores, clause: Scores, allowed: np.ndarray, documents: np.ndarray, named: np.ndarray, dated: np.ndarray
+    query: Scores,
+    clause: Scores,
+    allowed: np.ndarray,
+    documents: np.ndarray,
+    named: np.ndarray,
+    dated: np.ndarray,
+    constrained: bool,
 ) -> np.ndarray:
     """The features of the first list for every docid, shape (docids, len(FIRST)), float32, in the order of `FIRST`.
 
@@ -79,6 +95,7 @@ def first_features(
         documents: each docid's document number, shape (docids,).
         named: share of the softly named values that each docid carries, shape (docids,).
         dated: 1 for docids whose date the query names, else 0, shape (docids,).
+        constrained: whether the clause asks for the value of an attribute.
     """
 
     def both(rankings: Iterable[np.ndarray]) -> list[np.ndarray]:
@@ -89,14 +106,15 @@ def first_features(
     passage, sentence, body, generative = (
         both(getattr(scores, name) for scores in texts) for name in ("passage", "sentence", "body", "generative")
     )
-    mean = (generative[0] + generative[1]) / 2
+    mean, nothing = (generative[0] + generative[1]) / 2, np.zeros(len(allowed), dtype=np.float32)
+    bodies = [nothing, nothing, (body[0] + body[1]) / 2] if constrained else [*body, nothing]
     columns = [
         *passage,
         *sentence,
         *(_of_document(scores, documents, allowed) for scores in passage),
         named,
         dated,
-        *body,
+        *bodies,
         *generative,
         _of_document(mean, documents, allowed),
     ]

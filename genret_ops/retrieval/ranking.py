@@ -100,14 +100,15 @@ def candidates(
     lists = list[ClauseCandidates]()
     for number, (clause, part) in enumerate(zip(plan.clauses, by_clause, strict=True), 1):
         allowed, relaxed = index.allowed(clause, filtered)
-        matrix = first_features(query, part, allowed, index.documents, named, dated)
+        constrained = len(relaxed) < len(clause.constraints)
+        matrix = first_features(query, part, allowed, index.documents, named, dated, constrained)
         first = model.fusion.first(matrix)
         by_words = pool([*_word_rankings(query), *_word_rankings(part)], allowed, size)
         by_words = by_words[sum(ranking[by_words] for text in (query, part) for ranking in _word_rankings(text)) > 0]
         by_model = pool([query.generative, part.generative, query.body, part.body], allowed, size)
         docids = np.union1d(by_words, by_model)
         second = np.zeros((len(docids), len(SECOND)), dtype=np.float32)
-        if vectors is not None:
+        if vectors is not None and not constrained:
             second[:, 0] = feedback(vectors[number], part.body, first, allowed, model.scorer)[docids]
             second[:, 1] = neighbourhood(first, docids, allowed, model.neighbours, model.scorer)
         generated = log_probabilities((query.generative + part.generative) / 2, allowed)[docids]
