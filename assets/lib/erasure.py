@@ -19,12 +19,13 @@ from assets.lib.execution import instance_of
 from assets.lib.runs import ERASE, UPDATE, mentions
 from assets.partitions import deltas
 from genret_ops.corpus.erased import Erased, Erasure, document_key
+from genret_ops.corpus.labels import remove_labels
 from genret_ops.corpus.visibility import lift, withdraw
 from genret_ops.errors import GenretError, HomeBusy
 from genret_ops.ingestion.inbox import Inbox
 from genret_ops.maintenance.erasure_scan import Traces, plan_erasure
 from genret_ops.maintenance.garbage_collection import remove, sweep
-from genret_ops.promotion.judgments import remove_feedback, remove_labels
+from genret_ops.promotion.judgments import remove_feedback
 from genret_ops.registry.ancestry import training_snapshots
 from genret_ops.registry.audit_trail import ERASED
 from genret_ops.registry.home import Home

@@ -15,6 +15,7 @@ from assets.lib.execution import materialise, without_garbage_collection
 from assets.lib.resources import Prefetch, SourceReader
 from genret_ops.corpus.delta import Delta, diff, next_delta_name
 from genret_ops.corpus.erased import Erased
+from genret_ops.corpus.labels import read_labels
 from genret_ops.corpus.snapshot import read_documents
 from genret_ops.errors import BrokenRelease, GenretError
 from genret_ops.ingestion.inbox import postings
@@ -25,6 +26,7 @@ from genret_ops.records import SnapshotRecord
 from genret_ops.registry.ancestry import rollback_target, was_trained
 from genret_ops.registry.artifacts import verify
 from genret_ops.registry.home import Home
+from genret_ops.registry.publish import remembers
 from genret_ops.registry.store import CHAMPION, Registry, Release
 from genret_ops.retrieval.artifacts import read_search
 from genret_ops.settings import Settings
@@ -280,7 +282,11 @@ def _encoding(home: Home, reading: Reading, changes: Delta) -> "AbstractContextM
 def _serve(home: Home, record: SnapshotRecord, reason: str, waiver: str) -> Release:
     """The champion on a snapshot: as it is, or made so by the fast path; before the first build, the untrained one."""
     champion = home.registry.champion()
-    if champion is not None and champion.delta == record.snapshot:
+    if (
+        champion is not None
+        and champion.delta == record.snapshot
+        and remembers(champion.folder, read_labels(home.path))
+    ):
         return champion
     materialise(home, "patch_stages", record.snapshot, {"reason": reason, "waiver": waiver}, home.settings)
     return home.registry.release(CHAMPION)

@@ -83,8 +83,9 @@ def label(
 ) -> None:
     """Give the right answer to a query. The gate asks the query of every release from now on."""
     from genret_ops.cli.render import quality as render
+    from genret_ops.corpus.labels import add_labels, parse_labels, read_labels
     from genret_ops.corpus.visibility import VisibilityReader
-    from genret_ops.promotion.judgments import accept_feedback, add_labels, parse_labels, read_labels
+    from genret_ops.promotion.judgments import accept_feedback
     from genret_ops.registry.audit_trail import LABELS_ADDED
     from genret_ops.registry.home import actor
 

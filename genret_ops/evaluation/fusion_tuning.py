@@ -23,6 +23,7 @@ from genret_ops.records import Mode, SyntheticQuery
 from genret_ops.retrieval.artifacts import Model
 from genret_ops.retrieval.fusion import Fusion, fit, prior
 from genret_ops.retrieval.index import Index, build_lexical
+from genret_ops.retrieval.labelled import LabelledQuestions
 from genret_ops.retrieval.neighbours import NeighbourGraph
 from genret_ops.retrieval.ranking import ClauseCandidates, candidates_of_plans
 from genret_ops.retrieval.retriever import CLAUSE_MODES, Retriever
@@ -94,7 +95,7 @@ def tune(
     index = Index(head, settings, build_lexical(head, without))
     rows = rows_without(without)
     graph = NeighbourGraph.build(rows.bodies(), head.live)
-    model = Model(encoder, RowScorer(rows, scale), graph, *prior(), "", frozenset())
+    model = Model(encoder, RowScorer(rows, scale), graph, LabelledQuestions.none(), *prior(), "", frozenset())
     lists = _lists(index, model, queries)
     gold = [{docid_of[positive] for positive in query.positives} for query in queries]
     fitting, measuring = _halves(queries)

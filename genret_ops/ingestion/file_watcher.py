@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from time import monotonic
 from typing import Any
 
+from genret_ops.corpus.labels import LABELS
 from genret_ops.errors import UnreadableSource
 from genret_ops.ingestion.file_formats import is_unsettled, is_visible, modified_at, relative
 from genret_ops.ingestion.readers import Location, locate, source_name
@@ -229,7 +230,7 @@ class _UnlistableFolder(Exception):
 
 
 def scan(watch: Watch, home: Path, sources: Sequence[str], settle: float, seconds: float, now: float) -> Watch:
-    """List the sources and the home's inbox: begin a scan, or go on with the one that is under way.
+    """List the sources, the home's inbox and its labels: begin a scan, or go on with the one that is under way.
 
     A source that cannot be reached keeps its last known state.
 
@@ -254,8 +255,8 @@ def scan(watch: Watch, home: Path, sources: Sequence[str], settle: float, second
     """
     start = monotonic()
     if not watch.folders_left:
-        inbox = [str(home / "inbox")] if (home / "inbox").is_dir() else []
-        roots = tuple((source, "") for source in (*inbox, *sources))
+        kept = [str(home / name) for name in ("inbox", LABELS) if (home / name).exists()]
+        roots = tuple((source, "") for source in (*kept, *sources))
         watch = replace(watch, listed={}, unreachable=(), still_written=0, restless=(), folders_left=roots)
     locations = dict[str, Location]()
     while watch.folders_left:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from genret_ops.corpus.delta import diff
+from genret_ops.corpus.labels import read_labels
 from genret_ops.corpus.snapshot import read_documents
 from genret_ops.evaluation.model_metrics import questions, reciprocal_ranks
-from genret_ops.promotion.judgments import label_questions, read_labels
+from genret_ops.promotion.judgments import label_questions
 from genret_ops.records import SyntheticQuery
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import model_on

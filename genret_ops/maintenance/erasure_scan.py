@@ -22,12 +22,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from genret_ops.corpus.erased import ERASING, Erasure, content_key
+from genret_ops.corpus.labels import read_labels
 from genret_ops.corpus.snapshot import documents_of, read_documents
 from genret_ops.corpus.view import CorpusView, encoder_text
 from genret_ops.corpus.visibility import withdrawn
 from genret_ops.errors import GenretError
 from genret_ops.ingestion.inbox import Inbox
-from genret_ops.promotion.judgments import read_feedback, read_labels
+from genret_ops.promotion.judgments import read_feedback
 from genret_ops.records import Document, text_hash
 from genret_ops.registry.home import Home
 from genret_ops.registry.location import FILE

@@ -7,8 +7,9 @@ are, night by night.
 from collections.abc import Sequence
 from typing import Any
 
+from genret_ops.corpus.labels import read_labels
 from genret_ops.evaluation.model_metrics import Question, questions, reachable, reciprocal_ranks
-from genret_ops.promotion.judgments import heldout_queries, label_questions, read_labels
+from genret_ops.promotion.judgments import heldout_queries, label_questions
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import Release

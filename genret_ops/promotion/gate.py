@@ -6,16 +6,18 @@ return it from `judge`; the registry stores and enforces whatever criteria a ver
 what a promotion is.
 """
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import median
 
 import numpy as np
 
+from genret_ops.corpus.labels import read_labels
 from genret_ops.errors import BrokenRelease, ReleaseRetired
 from genret_ops.evaluation.model_metrics import Question, questions, reachable, reciprocal_ranks
 from genret_ops.evaluation.significance import paired_bootstrap
-from genret_ops.promotion.judgments import heldout_queries, label_questions, read_labels
+from genret_ops.promotion.judgments import heldout_queries, label_questions
 from genret_ops.registry.ancestry import reference
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import model_on, release_index
@@ -24,13 +26,18 @@ from genret_ops.registry.verdict import REFERENCE, Criterion, Verdict, criterion
 from genret_ops.retrieval.artifacts import Model, load_model, read_search
 from genret_ops.retrieval.index import Index
 from genret_ops.retrieval.index_cache import open_or_make_index
+from genret_ops.retrieval.labelled import LabelledQuestions
 from genret_ops.retrieval.retriever import Retriever
 from genret_ops.settings import GateSettings
 from genret_ops.synthesis.queries import MIN_GATE_DOCUMENTS
 from genret_ops.text import plural
 
+LABELS_HELP = "labels"
+"""Name of the criterion that labels make no answer worse."""
 Opponent = tuple[Index, Model]
 """What a release is compared with: an index of the same head under its own retrieval settings, and its model."""
+_LABELS_DRAWN = 100
+"""How many labelled questions an update asks at most."""
 _TIMED, _TURNS = 20, 3
 """How many questions are timed, and how often each release answers each."""
 _PATCH_SAMPLE, _PATCH_FEWEST, _PATCH_REACHED = 16, 8, 0.8
@@ -79,7 +86,7 @@ def judge_release(home: Home, release: Release, settings: GateSettings) -> Verdi
     return replace(verdict, criteria=(*verdict.criteria, *broken), against=against)
 
 
-def judge_patch(index: Index, release: Release, since: int = 0) -> Verdict:
+def judge_patch(index: Index, release: Release, since: int = 0, labelled: Sequence[Question] = ()) -> Verdict:
     """The light verdict on a patch, whose model was judged before: can generation reach what is new on its head?
 
     Args:
@@ -87,6 +94,7 @@ def judge_patch(index: Index, release: Release, since: int = 0) -> Verdict:
         release: the patch.
         since: the first docid that came after the release that is patched. Docids from there on are tried; if they are
             too few to prove anything, every docid that the model did not learn.
+        labelled: labelled questions that the release remembers and that no release was judged by before.
     """
     model = load_model(release.folder)
     unlearned = [docid for docid in np.flatnonzero(index.head.live).tolist() if docid not in model.known]
@@ -98,8 +106,10 @@ def judge_patch(index: Index, release: Release, since: int = 0) -> Verdict:
     if not compared:
         detail += f", not compared: {plural(len(tried), 'passage')} cannot prove anything, and words find them"
     passed = value >= _PATCH_REACHED or not compared
-    criterion = Criterion("reachable", value, _PATCH_REACHED, passed, detail, compared)
-    return Verdict(release.content_hash, release.delta, (criterion,))
+    criteria = [Criterion("reachable", value, _PATCH_REACHED, passed, detail, compared)]
+    if labelled:
+        criteria.append(_labels_help(index, model, labelled))
+    return Verdict(release.content_hash, release.delta, tuple(criteria))
 
 
 def judge(
@@ -157,6 +167,15 @@ def _reachable(index: Index, model: Model, opponents: Mapping[str, Opponent], se
     bound = min(settings.reached, best - settings.tolerance)
     detail = "share of passages that the model alone finds by their longest sentence"
     return Criterion("reachable", value, bound, value >= bound, detail)
+
+
+def _labels_help(index: Index, model: Model, questions: Sequence[Question]) -> Criterion:
+    """Whether what was labelled helps to answer other questions that were: each is asked without its own label."""
+    drawn = random.Random(0).sample(list(questions), min(_LABELS_DRAWN, len(questions)))
+    unaware = replace(model, labelled=LabelledQuestions.none())
+    ours, theirs = (reciprocal_ranks(index, each, drawn)[model.default_mode] for each in (model, unaware))
+    detail = "MRR@10 of labelled questions, each without its own label, over the same without any"
+    return _difference(LABELS_HELP, detail, ours, theirs, drawn, 0.0)
 
 
 def _worth_its_cost(ours: Mapping[str, np.ndarray], mode: str, questions: Sequence[Question]) -> Criterion:

@@ -1,19 +1,19 @@
 """Questions with known answers, by which releases are judged: users' labels, their feedback, held-out queries.
 
-Labels count for the gate at once. Feedback from the service is kept with its giver and time, and counts only when a
-person accepts it (`genret label --from-feedback`); what people disagree about is not accepted.
+Labels count at once: releases remember them, and the gate asks them. Feedback from the service is kept with its giver
+and time, and counts only when a person accepts it (`genret label --from-feedback`); what people disagree about is not
+accepted.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
 from typing import Any, Self
 
+from genret_ops.corpus.labels import Label, add_labels, answers
 from genret_ops.corpus.view import CorpusView
-from genret_ops.errors import GenretError
 from genret_ops.evaluation.model_metrics import Question
 from genret_ops.records import SyntheticQuery
 from genret_ops.registry.store import Release
@@ -22,9 +22,7 @@ from genret_ops.storage.home import HomeFolder
 from genret_ops.storage.tables import TableStore
 from genret_ops.synthesis.queries import read_queries
 
-LABELS, FEEDBACK = "labels.jsonl", "feedback.jsonl"
-Label = tuple[str, str]
-"""(query, id of a relevant document)"""
+FEEDBACK = "feedback.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,83 +65,10 @@ def heldout_queries(store: TableStore, release: Release) -> list[SyntheticQuery]
 def label_questions(head: CorpusView, labels: Iterable[Label]) -> list[Question]:
     """Labels as questions on a corpus head: any passage of a labelled document answers its query.
 
-    An edited document keeps its labels although its passages have changed. Labels of documents that left or have no
-    passage are dropped.
+    Labels of documents that left or have no passage are dropped.
     """
-    docids = dict[str, set[int]]()
-    for docid in range(len(head)):
-        for doc_id in head.documents_of(docid):
-            docids.setdefault(doc_id, set()).add(docid)
-    answers = dict[str, set[int]]()
-    first_document = dict[str, str]()
-    for query, document in labels:
-        if document in docids:
-            answers.setdefault(query, set()).update(docids[document])
-            first_document.setdefault(query, document)
-    return [Question(query, frozenset(right), first_document[query]) for query, right in answers.items()]
-
-
-def read_labels(home: Path) -> list[Label]:
-    """Every label of a home, oldest first.
-
-    Raises:
-        GenretError: a line is not a label; the message names it.
-    """
-    return list(parse_labels(jsonl.finished(home / LABELS), str(home / LABELS)))
-
-
-def add_labels(home: Path, labels: Iterable[Label]) -> int:
-    """Keep labels.
-
-    Returns:
-        How many of them are new.
-    """
-    with HomeFolder(home).lock("labels", wait=True):
-        known = dict.fromkeys(read_labels(home))
-        before = len(known)
-        known |= dict.fromkeys(labels)
-        _write_labels(home, known)
-    return len(known) - before
-
-
-def remove_labels(home: Path, document: str) -> int:
-    """Remove every label that names a document.
-
-    Returns:
-        How many there were.
-    """
-    with HomeFolder(home).lock("labels", wait=True):
-        labels = read_labels(home)
-        kept = [label for label in labels if label[1] != document]
-        if len(kept) < len(labels):
-            _write_labels(home, kept)
-    return len(labels) - len(kept)
-
-
-def parse_labels(lines: Iterable[bytes], source: str) -> Iterator[Label]:
-    """Labels from JSON lines with `query` and `document`; empty lines are skipped.
-
-    Args:
-        lines: the lines.
-        source: where they come from, for error messages.
-
-    Raises:
-        GenretError: a line is not a label; the message names source and line.
-    """
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            query, document = row["query"], row["document"]
-        except (ValueError, KeyError, TypeError) as error:
-            expected = '{"query": "...", "document": "..."}'
-            raise GenretError(f"{source}, line {number} is not a label: write {expected}") from error
-        if not (isinstance(query, str) and query.strip() and isinstance(document, str) and document):
-            raise GenretError(
-                f"{source}, line {number}: query and document must be non-empty texts, not {query!r} and {document!r}"
-            )
-        yield query, document
+    by_query = answers(head, labels)
+    return [Question(query, docids, document) for query, (docids, document) in by_query.items()]
 
 
 def add_feedback(home: Path, judgment: Judgment, at_most: float = inf) -> None:
@@ -205,10 +130,6 @@ def remove_feedback(home: Path, document: str) -> int:
         if len(kept) < len(judgments):
             _write_feedback(home, kept)
     return len(judgments) - len(kept)
-
-
-def _write_labels(home: Path, labels: Iterable[Label]) -> None:
-    jsonl.rewrite(home / LABELS, ({"query": query, "document": document} for query, document in labels))
 
 
 def _write_feedback(home: Path, judgments: Sequence[Judgment]) -> None:

@@ -17,6 +17,7 @@ from genret_ops.retrieval.artifacts import Model, load_model, read_search
 from genret_ops.retrieval.fusion import prior
 from genret_ops.retrieval.index import Index
 from genret_ops.retrieval.index_cache import open_or_make_index
+from genret_ops.retrieval.labelled import LabelledQuestions
 from genret_ops.retrieval.neighbours import NeighbourGraph
 from genret_ops.retrieval.retriever import Retriever
 from genret_ops.settings import Settings
@@ -79,6 +80,7 @@ def untrained_model(home: Path, head: CorpusView, settings: Settings) -> Model:
         Encoder.load(settings.model.encoder, settings.model.query_tokens),
         RowScorer(rows, settings.model.scale),
         NeighbourGraph.build(rows.bodies(), head.live),
+        LabelledQuestions.none(),
         *prior(),
         default_mode="hybrid",
         known=frozenset(),

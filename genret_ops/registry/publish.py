@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from genret_ops.corpus.labels import Label, answers, hash_of, read_labels
 from genret_ops.corpus.view import CorpusView
 from genret_ops.errors import BrokenRelease, GenretError
 from genret_ops.evaluation.fusion_tuning import FusionTuning
 from genret_ops.identifiers.docids import same_docids
 from genret_ops.modeling.docid_head import fresh_rows
 from genret_ops.modeling.embeddings import Rows
-from genret_ops.modeling.encoder import encoder_hash
+from genret_ops.modeling.encoder import Encoder, encoder_hash
 from genret_ops.records import SnapshotRecord, table_hash
 from genret_ops.registry.ancestry import was_trained
 from genret_ops.registry.artifacts import (
@@ -31,8 +32,16 @@ from genret_ops.registry.artifacts import (
 from genret_ops.registry.home import Home
 from genret_ops.registry.model_card import write_card
 from genret_ops.registry.store import UNTRAINED, Registry, Release
-from genret_ops.retrieval.artifacts import SearchSettings, extend_model, read_search, write_model, write_untrained
+from genret_ops.retrieval.artifacts import (
+    SearchSettings,
+    extend_model,
+    load_model,
+    read_search,
+    write_model,
+    write_untrained,
+)
 from genret_ops.retrieval.fusion import prior
+from genret_ops.retrieval.labelled import LabelledQuestions
 from genret_ops.training.job import TrainingJob
 
 LIBRARIES = ("torch", "transformers", "peft", "lancedb", "bm25s", "numpy", "pyarrow")
@@ -84,6 +93,7 @@ def publish(
         retrieval=settings.retrieval.model_dump(mode="json"),
     )
     write_model(job.folder / "rpo", staging, rows, [passage.passage_id for passage in head.passages], head.live, search)
+    _remembered(read_labels(home.path), head, job.learned("rpo")[0].encode).save(staging)
     package, losses = Path(__file__).parents[1], {stage: job.losses(stage) for stage in ("sft", "rpo")}
     manifest = Manifest(
         head=record,
@@ -122,7 +132,7 @@ def publish(
 
 
 def publish_untrained(
-    home: Home, record: SnapshotRecord, head: CorpusView, rows: Rows, run_id: str, actor: str
+    home: Home, record: SnapshotRecord, head: CorpusView, rows: Rows, run_id: str, actor: str, with_labels: bool = True
 ) -> Release:
     """Seal and register the untrained encoder on a committed head, under the settings of the home.
 
@@ -133,6 +143,7 @@ def publish_untrained(
         rows: genesis rows of its live docids, in their order.
         run_id: the Dagster run.
         actor: who ingests, for the trail.
+        with_labels: whether it remembers the questions that users answered.
     """
     settings = home.settings
     hybrid, lexical = prior()
@@ -155,6 +166,10 @@ def publish_untrained(
     ids = [passage.passage_id for passage in head.passages]
     extend_model(bare, staging, rows, np.flatnonzero(head.live).tolist(), ids, head.live)
     shutil.rmtree(bare)
+    encoder = Encoder.load(settings.model.encoder, settings.model.query_tokens)
+    labels = read_labels(home.path)
+    questions = _remembered(labels, head, encoder.encode) if with_labels else LabelledQuestions.none(hash_of(labels))
+    questions.save(staging)
     package = Path(__file__).parents[1]
     manifest = Manifest(
         head=record,
@@ -188,6 +203,7 @@ def publish_patch(
     genesis: Rows,
     run_id: str,
     actor: str,
+    with_labels: bool = True,
 ) -> Release:
     """Seal and register a release's model on another committed head, which has the same docids and perhaps more.
 
@@ -202,6 +218,7 @@ def publish_patch(
         genesis: their genesis rows.
         run_id: the Dagster run.
         actor: who updates, for the trail.
+        with_labels: whether it remembers the questions that users answered.
 
     Raises:
         GenretError: the docids of the head do not begin with those that the parent learned.
@@ -215,6 +232,11 @@ def publish_patch(
     staging = _empty_staging(home.path, f"{record.snapshot}-patch")
     fresh = fresh_rows(parent.folder, genesis, search.scale)
     extend_model(parent.folder, staging, fresh, docids, ids, head.live)
+    model, labels = load_model(parent.folder), read_labels(home.path)
+    questions = LabelledQuestions.none(hash_of(labels))
+    if with_labels:
+        questions = _remembered(labels, head, model.encoder.encode, model.labelled)
+    questions.save(staging)
     manifest = replace(parent.manifest(), head=record, run_id=run_id, created_at=_now(), content_hash="", files={})
     content = seal(staging, home.releases, manifest)
     folder = release_folder(home.releases, content)
@@ -234,6 +256,22 @@ def publish_patch(
         candidate=False,
     )
     return home.registry.release(number)
+
+
+def remembers(folder: Path, labels: Iterable[Label]) -> bool:
+    """Whether the release in `folder` was made with these labels, and no others."""
+    return LabelledQuestions.load(folder).labels == hash_of(labels)
+
+
+def _remembered(
+    labels: Sequence[Label],
+    head: CorpusView,
+    encode: Callable[[Sequence[str]], np.ndarray],
+    known: LabelledQuestions | None = None,
+) -> LabelledQuestions:
+    """Labelled questions, answered by passages of a corpus head."""
+    docids = {query: sorted(right) for query, (right, _) in answers(head, labels).items()}
+    return LabelledQuestions.make(hash_of(labels), docids, encode, known)
 
 
 def _empty_staging(home: Path, name: str) -> Path:

@@ -4,8 +4,9 @@
 `docids.json` the passage id of each docid, and `search.json` what the release fixes for every search
 (`SearchSettings`). Docids that came after the training have their rows in `fresh-rows.npy` and `fresh-starts.npy`,
 their numbers in `fresh-docids.npy`; so have all docids of a release that was never trained, which has no adapter.
-`neighbours-docids.npy` and `neighbours-similarities.npy` are the graph of passages (neighbours.py). This module does
-not know the registry, which seals such a folder.
+`neighbours-docids.npy` and `neighbours-similarities.npy` are the graph of passages (neighbours.py), `labelled.json` and
+`labelled.npy` the questions that users answered (labelled.py). This module does not know the registry, which seals such
+a folder.
 """
 
 import json
@@ -25,6 +26,7 @@ from genret_ops.modeling.encoder import Encoder, encoder_hash
 from genret_ops.records import canonical_json
 from genret_ops.retrieval.features import FEATURES
 from genret_ops.retrieval.fusion import Fusion, prior
+from genret_ops.retrieval.labelled import LabelledQuestions
 from genret_ops.retrieval.neighbours import NeighbourGraph
 from genret_ops.settings import RetrievalSettings
 from genret_ops.storage.files import file_hash, link
@@ -43,6 +45,7 @@ class Model:
         encoder: the query encoder, with the adapter in it.
         scorer: the finished rows.
         neighbours: the nearest passages of every docid.
+        labelled: the questions that users answered.
         fusion: weights of every feature.
         lexical_fusion: weights of the features of words alone.
         default_mode: the mode that did best on held-out queries.
@@ -52,6 +55,7 @@ class Model:
     encoder: Encoder
     scorer: RowScorer
     neighbours: NeighbourGraph
+    labelled: LabelledQuestions
     fusion: Fusion
     lexical_fusion: Fusion
     default_mode: str
@@ -251,6 +255,7 @@ def load_model(folder: Path, encoder: str | None = None) -> Model:
         encoder=_encoder(name, search.encoder_hash, search.query_tokens, adapter),
         scorer=RowScorer.load(folder, search.scale),
         neighbours=_read_neighbours(folder),
+        labelled=LabelledQuestions.load(folder),
         fusion=fusion,
         lexical_fusion=lexical_fusion,
         default_mode=search.default_mode,

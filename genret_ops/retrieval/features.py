@@ -3,7 +3,8 @@
 A score counts by the standard deviations that it lies above the mean of the ranker's 1,000 best allowed ones, and not
 at all below that: so the scales of rankers agree, and a ranker whose first hits stand out says more than one whose list
 is flat. Features in `MODEL` come from the model, and the fusion of `hybrid_without_model` uses none of them. Those in
-`FIRST` make a first list, and those in `SECOND` are read from it (reranking.py). A clause that asks for the value of an
+`FIRST` make a first list, and those in `SECOND` are read from it (reranking.py). What users labelled counts as it
+comes (labelled.py). A clause that asks for the value of an
 attribute seeks one fact of a known source: whole passages count by a weight of their own there, `body_constrained`, and
 nothing is read from the first list.
 """
@@ -25,6 +26,7 @@ LEXICAL = (
 )
 SECOND = ("feedback", "neighbours")
 MODEL = (
+    "labelled",
     "body_whole",
     "body_clause",
     "body_constrained",
@@ -82,6 +84,7 @@ def first_features(
     documents: np.ndarray,
     named: np.ndarray,
     dated: np.ndarray,
+    labelled: np.ndarray,
     constrained: bool,
 ) -> np.ndarray:
     """The features of the first list for every docid, shape (docids, len(FIRST)), float32, in the order of `FIRST`.
@@ -95,6 +98,7 @@ def first_features(
         documents: each docid's document number, shape (docids,).
         named: share of the softly named values that each docid carries, shape (docids,).
         dated: 1 for docids whose date the query names, else 0, shape (docids,).
+        labelled: how much each docid is what a labelled question asked for, shape (docids,).
         constrained: whether the clause asks for the value of an attribute.
     """
 
@@ -114,6 +118,7 @@ def first_features(
         *(_of_document(scores, documents, allowed) for scores in passage),
         named,
         dated,
+        labelled,
         *bodies,
         *generative,
         _of_document(mean, documents, allowed),

@@ -16,7 +16,7 @@ from genret_ops.retrieval.index import Index
 from genret_ops.retrieval.query_plan import QueryPlan
 from genret_ops.retrieval.reranking import feedback, neighbourhood
 
-_EXPLAINED = ("passage_whole", "sentence_clause", "generative_whole", "generative_clause")
+_EXPLAINED = ("labelled", "passage_whole", "sentence_clause", "generative_whole", "generative_clause")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,7 @@ def candidates(
     vectors: np.ndarray | None,
     filtered: np.ndarray,
     size: int,
+    besides: str | None = None,
 ) -> list[ClauseCandidates]:
     """The candidates of every clause of a plan; none if the filters leave no docid.
 
@@ -92,20 +93,25 @@ def candidates(
         vectors: unit vectors of these texts, shape (texts, dimension); None leaves out what needs them.
         filtered: mask of the docids that may be returned, shape (docids,).
         size: how many candidates each ranker proposes.
+        besides: a labelled question whose answers the model is not to know.
     """
     if not filtered.any():
         return []
     query, *by_clause = scores
     named, dated = index.named(plan.soft), index.dated(plan.dates)
+    labelled = np.zeros(len(filtered), dtype=np.float32)
+    if vectors is not None:
+        labelled = model.labelled.scores(vectors[0], len(filtered), besides)
     lists = list[ClauseCandidates]()
     for number, (clause, part) in enumerate(zip(plan.clauses, by_clause, strict=True), 1):
         allowed, relaxed = index.allowed(clause, filtered)
         constrained = len(relaxed) < len(clause.constraints)
-        matrix = first_features(query, part, allowed, index.documents, named, dated, constrained)
+        matrix = first_features(query, part, allowed, index.documents, named, dated, labelled, constrained)
         first = model.fusion.first(matrix)
         by_words = pool([*_word_rankings(query), *_word_rankings(part)], allowed, size)
         by_words = by_words[sum(ranking[by_words] for text in (query, part) for ranking in _word_rankings(text)) > 0]
         by_model = pool([query.generative, part.generative, query.body, part.body], allowed, size)
+        by_model = np.union1d(by_model, np.flatnonzero(allowed & (labelled > 0)))
         docids = np.union1d(by_words, by_model)
         second = np.zeros((len(docids), len(SECOND)), dtype=np.float32)
         if vectors is not None and not constrained:
@@ -123,6 +129,8 @@ def candidates_of_plans(
 ) -> Iterator[list[ClauseCandidates]]:
     """The candidates of many plans among all live docids, plan by plan; many plans share a pass over the rows.
 
+    This is how a model is measured, so a query that is a labelled question does not see its own label.
+
     Args:
         index: the corpus side.
         model: the learned side.
@@ -134,7 +142,7 @@ def candidates_of_plans(
     ends = np.cumsum([0, *counts])
     for number, (plan, rows) in enumerate(zip(plans, model.scorer.scores_in_turn(vectors, counts), strict=True)):
         texts = vectors[ends[number] : ends[number + 1]]
-        yield candidates(index, model, plan, index.scores(plan.texts, rows), texts, index.head.live, size)
+        yield candidates(index, model, plan, index.scores(plan.texts, rows), texts, index.head.live, size, plan.query)
 
 
 def _word_rankings(scores: Scores) -> tuple[np.ndarray, np.ndarray]:

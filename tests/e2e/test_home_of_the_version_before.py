@@ -12,11 +12,11 @@ import pytest
 
 from assets.lib import runner
 from assets.lib.erasure import erase
+from genret_ops.corpus.labels import read_labels
 from genret_ops.lineage.answer import answer_lineage
 from genret_ops.lineage.lineage import release_lineage
 from genret_ops.lineage.verification import check
 from genret_ops.maintenance.backup import unpack
-from genret_ops.promotion.judgments import read_labels
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import Release

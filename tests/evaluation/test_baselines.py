@@ -13,6 +13,7 @@ from genret_ops.retrieval.artifacts import Model
 from genret_ops.retrieval.features import FEATURES, LEXICAL
 from genret_ops.retrieval.fusion import Fusion
 from genret_ops.retrieval.index import Index, build_lexical
+from genret_ops.retrieval.labelled import LabelledQuestions
 from genret_ops.retrieval.neighbours import NeighbourGraph
 from genret_ops.settings import RetrievalSettings
 from genret_ops.storage.encoding_cache import EncodingCache
@@ -41,7 +42,9 @@ def model(index: Index, tmp_path_factory: pytest.TempPathFactory) -> Model:
     rows = encode_rows(minilm(), cache, passage_inputs(index.head), 4)[0]
     graph = NeighbourGraph.build(rows.bodies(), index.head.live)
     fusion, lexical = Fusion(dict.fromkeys(FEATURES, 1.0)), Fusion(dict.fromkeys(LEXICAL, 1.0))
-    return Model(minilm(), RowScorer(rows, 20.0), graph, fusion, lexical, "hybrid", frozenset(range(4)))
+    return Model(
+        minilm(), RowScorer(rows, 20.0), graph, LabelledQuestions.none(), fusion, lexical, "hybrid", frozenset(range(4))
+    )
 
 
 def documents(index: Index, run: list[int]) -> list[str]:

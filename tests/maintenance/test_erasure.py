@@ -11,10 +11,10 @@ import pytest
 from assets.lib import runner
 from assets.lib.erasure import erase
 from genret_ops.corpus.erased import Erased, document_key
+from genret_ops.corpus.labels import add_labels, read_labels
 from genret_ops.errors import GenretError, ReleaseRetired
 from genret_ops.ingestion.deduplication import quarantine_duplicates
 from genret_ops.ingestion.readers import read_source
-from genret_ops.promotion.judgments import add_labels, read_labels
 from genret_ops.records import Document, Quarantined, text_hash
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release

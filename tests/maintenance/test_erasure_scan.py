@@ -4,9 +4,10 @@ import json
 import shutil
 from pathlib import Path
 
+from genret_ops.corpus.labels import add_labels
 from genret_ops.ingestion.inbox import Inbox
 from genret_ops.maintenance.erasure_scan import Traces, pieces, plan_erasure
-from genret_ops.promotion.judgments import Judgment, add_feedback, add_labels
+from genret_ops.promotion.judgments import Judgment, add_feedback
 from genret_ops.records import Document
 from genret_ops.registry.home import Home
 

@@ -6,8 +6,9 @@ import pytest
 from typer.testing import CliRunner
 
 from genret_ops.cli import app
+from genret_ops.corpus.labels import add_labels, parse_labels, read_labels
 from genret_ops.errors import GenretError
-from genret_ops.promotion.judgments import add_labels, label_questions, parse_labels, read_labels
+from genret_ops.promotion.judgments import label_questions
 from genret_ops.registry.home import Home, make_home
 from genret_ops.storage.commits import places_path, record_path
 from tests.support.small_head import head_of

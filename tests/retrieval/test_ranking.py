@@ -16,6 +16,7 @@ from genret_ops.retrieval.artifacts import Model
 from genret_ops.retrieval.features import FEATURES, LEXICAL
 from genret_ops.retrieval.fusion import Fusion
 from genret_ops.retrieval.index import Index, build_lexical
+from genret_ops.retrieval.labelled import LabelledQuestions
 from genret_ops.retrieval.neighbours import NeighbourGraph
 from genret_ops.retrieval.query_plan import QueryPlan
 from genret_ops.retrieval.ranking import ClauseCandidates, Ranked, candidates, candidates_of_plans, merge
@@ -56,7 +57,16 @@ def retriever(tmp_path_factory: pytest.TempPathFactory) -> Retriever:
     graph = NeighbourGraph.build(rows.bodies(), head.live)
     weights = {name: 1.0 + place / 7 for place, name in enumerate(FEATURES)}
     fusion, lexical = Fusion(weights), Fusion({name: weights[name] for name in LEXICAL})
-    model = Model(minilm(), RowScorer(rows, 20.0), graph, fusion, lexical, "hybrid", frozenset(range(40)))
+    model = Model(
+        minilm(),
+        RowScorer(rows, 20.0),
+        graph,
+        LabelledQuestions.none(),
+        fusion,
+        lexical,
+        "hybrid",
+        frozenset(range(40)),
+    )
     return Retriever(index, model)
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from assets.lib import runner
 from genret_ops.corpus.erased import document_key
+from genret_ops.corpus.labels import read_labels
 from genret_ops.corpus.visibility import withdrawn
-from genret_ops.promotion.judgments import read_feedback, read_labels
+from genret_ops.promotion.judgments import read_feedback
 from genret_ops.records import MODES
 from genret_ops.registry.home import Home
 from serving.auth.access import Caller

@@ -6,16 +6,9 @@ import pytest
 from typer.testing import CliRunner
 
 from genret_ops.cli import app
+from genret_ops.corpus.labels import LABELS, read_labels
 from genret_ops.errors import GenretError
-from genret_ops.promotion.judgments import (
-    FEEDBACK,
-    LABELS,
-    Judgment,
-    accept_feedback,
-    add_feedback,
-    read_feedback,
-    read_labels,
-)
+from genret_ops.promotion.judgments import FEEDBACK, Judgment, accept_feedback, add_feedback, read_feedback
 from genret_ops.registry.home import Home
 from genret_ops.storage import jsonl
 from genret_ops.storage.commits import places_path, record_path
