@@ -21,8 +21,8 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from assets.lib import runner
+from genret_ops.evaluation.benchmark import scored
 from genret_ops.evaluation.datasets import Benchmark, read_benchmark
-from genret_ops.evaluation.metrics import official_multihop, roll_up, textbook
 from genret_ops.evaluation.reports.layout import aligned, percent
 from genret_ops.evaluation.suite import LEADS
 from genret_ops.evaluation.untrained import DEPTH
@@ -76,12 +76,7 @@ class Corpus:
         scores = list[float]()
         for query, clauses in zip(self.benchmark.queries, self.lists, strict=True):
             run = [item.docid for item in retriever.ranked(clauses, mode, DEPTH)]
-            if self.benchmark.official:
-                measured = official_multihop([head.passages[docid].text for docid in run[:11]], query.facts)
-            else:
-                documents = roll_up(doc_id for docid in run for doc_id in head.documents_of(docid))
-                measured = textbook(documents, query.relevant)
-            scores.append(measured[metric])
+            scores.append(scored(self.benchmark, query, run, head)[metric])
         return mean(scores)
 
 

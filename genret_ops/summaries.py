@@ -35,6 +35,7 @@ def ingested(result: Any) -> dict[str, Any]:
         "quarantined": result.quarantined,
         "unreached": result.unreached,
         "release": result.release.name,
+        "relabelled": result.relabelled,
     }
 
 

@@ -46,6 +46,7 @@ class Ingested:
         quarantined: number of refused inputs by reason.
         unreached: the places that could not be reached and keep their last known documents, each with the cause.
         release: what serves the snapshot.
+        relabelled: whether this release was made because labels have changed.
     """
 
     delta: str | None
@@ -53,6 +54,7 @@ class Ingested:
     quarantined: Mapping[str, int]
     unreached: Mapping[str, str]
     release: Release
+    relabelled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +128,9 @@ def ingest(
         last = home.store.newest()
         changes = diff(read_documents(home.store, last.tables["documents"]) if last else (), reading.documents)
         if last is not None and changes.empty and _same_inputs(home, last, sources, reading):
-            release = _serve(home, last, reason, waiver)
-            return Ingested(None, last, reading.reasons, reading.unreached, release)
+            relabelled = not _remembers_labels(home)
+            release = _serve(home, last, f"{reason}: labels have changed" if relabelled else reason, waiver)
+            return Ingested(None, last, reading.reasons, reading.unreached, release, relabelled)
         name = next_delta_name(home.store.snapshots())
         reason = f"{reason}: {changes.text}"
         config = {"sources": list(sources), "settle": settle, "restless": list(restless)}
@@ -137,7 +140,7 @@ def ingest(
             materialise(home, "update_stages", name, config, home.settings, reader, prefetch)
         record = home.store.committed(name)
         release = _serve(home, record, reason, waiver)
-        return Ingested(name, record, reading.reasons, reading.unreached, release)
+        return Ingested(name, record, reading.reasons, reading.unreached, release, relabelled=False)
 
 
 def plan_build(home: Home, settings: Settings, consolidate: bool = False) -> BuildPlan:
@@ -282,14 +285,16 @@ def _encoding(home: Home, reading: Reading, changes: Delta) -> "AbstractContextM
 def _serve(home: Home, record: SnapshotRecord, reason: str, waiver: str) -> Release:
     """The champion on a snapshot: as it is, or made so by the fast path; before the first build, the untrained one."""
     champion = home.registry.champion()
-    if (
-        champion is not None
-        and champion.delta == record.snapshot
-        and remembers(champion.folder, read_labels(home.path))
-    ):
+    if champion is not None and champion.delta == record.snapshot and _remembers_labels(home):
         return champion
     materialise(home, "patch_stages", record.snapshot, {"reason": reason, "waiver": waiver}, home.settings)
     return home.registry.release(CHAMPION)
+
+
+def _remembers_labels(home: Home) -> bool:
+    """Whether the champion was made with the labels of now, or there is none yet."""
+    champion = home.registry.champion()
+    return champion is None or remembers(champion.folder, read_labels(home.path))
 
 
 def _parent(registry: Registry, settings: Settings) -> tuple[Release | None, str]:

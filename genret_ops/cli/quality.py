@@ -81,7 +81,7 @@ def label(
     as_json: AsJson = False,
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
-    """Give the right answer to a query. The gate asks the query of every release from now on."""
+    """Give the right answer to a query. The next update answers it so, and what is asked alike; the gate asks it."""
     from genret_ops.cli.render import quality as render
     from genret_ops.corpus.labels import add_labels, parse_labels, read_labels
     from genret_ops.corpus.visibility import VisibilityReader

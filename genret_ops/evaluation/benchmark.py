@@ -46,13 +46,24 @@ def evaluate(
     answers = systems.run([query.text for query in benchmark.queries])
     for number, (query, runs) in enumerate(zip(benchmark.queries, answers, strict=True), 1):
         for system, run in runs.items():
-            scores = _textbook(query, run, head)
-            textbook_scores.setdefault(system, {})[query.query_id] = scores
-            if benchmark.official:
-                scores = official_multihop([head.passages[docid].text for docid in run[:11]], query.facts)
-            headline.setdefault(system, {})[query.query_id] = scores
+            textbook_scores.setdefault(system, {})[query.query_id] = _textbook(query, run, head)
+            headline.setdefault(system, {})[query.query_id] = scored(benchmark, query, run, head)
         progress(number, len(benchmark.queries))
     return headline, textbook_scores
+
+
+def scored(benchmark: Benchmark, query: BenchQuery, run: Sequence[int], head: CorpusView) -> dict[str, float]:
+    """The headline scores of one query: official ones of passages where they apply, else textbook ones of documents.
+
+    Args:
+        benchmark: the benchmark of the query.
+        query: the query.
+        run: docids, best first.
+        head: the corpus head that was searched.
+    """
+    if benchmark.official:
+        return official_multihop([head.passages[docid].text for docid in run[:11]], query.facts)
+    return _textbook(query, run, head)
 
 
 def _textbook(query: BenchQuery, run: Sequence[int], head: CorpusView) -> dict[str, float]:

@@ -3,6 +3,7 @@
 import { bar, element } from "./dom.js";
 
 const RANKERS = {
+  labelled: "Labels",
   passage_whole: "Words of the passage",
   sentence_clause: "Words of a sentence",
   generative_whole: "Model",

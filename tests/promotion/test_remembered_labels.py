@@ -89,7 +89,7 @@ def test_an_erased_document_takes_its_questions_along(home: Home) -> None:
     add_labels(home.path, [(QUESTION, answer)])
     runner.ingest(home)
     assert erase(home, answer)["left"] == []
-    files = [path for path in home.releases.rglob("labelled.json")]
+    files = list(home.releases.rglob("labelled.json"))
     assert files and not any("grandmother" in path.read_text() for path in files)
 
 

@@ -8,6 +8,7 @@ from genret_ops.cli.render.terminal import Piece, changes, console, fields, mome
 from genret_ops.text import duration, listed, plural
 
 _RANKERS = {
+    "labelled": "labels",
     "passage_whole": "words of the passage",
     "sentence_clause": "words of a sentence",
     "generative_whole": "model",
@@ -41,6 +42,8 @@ def ingest(summary: Mapping[str, Any]) -> None:
             say(("`genret status` says which and why.", "dim"))
     if summary["unreached"]:
         say((f"{unreached(summary['unreached'])}.", "yellow"))
+    if summary["relabelled"]:
+        say(f"Labels have changed: {summary['release']} answers by them.")
     if summary["delta"]:
         say(f"Searchable now in {summary['release']}. Next: genret build, to learn what is new.")
 
