@@ -29,24 +29,26 @@ _NUMBER, _AGAINST = "release", "judged against release"
 def fusion_weights(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
     """Fusion weights and the default mode, from held-out queries whose source sentence is withheld."""
     from genret_ops.evaluation.fusion_tuning import tune
+    from genret_ops.evaluation.training_worth import SHARES
     from genret_ops.modeling.embeddings import Rows
     from genret_ops.storage.files import file_hash, write_atomically
     from genret_ops.synthesis.queries import read_queries
     from genret_ops.training import dataset
+    from genret_ops.training.mixing import mixed
 
     delta = context.partition_key
     job, head = home.job(delta), home.head(delta)
-    encoder, docid_head = job.learned("rpo")
 
     def rows_without(withheld: Mapping[int, frozenset[str]]) -> Rows:
         with progress("encoding with sentences withheld") as report:
-            rows, _ = dataset.genesis_rows(home.home.path, head, job.settings, withheld, report)
-        docid_head.rows = rows
-        return docid_head.finished()
+            return dataset.genesis_rows(home.home.path, head, job.settings, withheld, report)[0]
+
+    learned = {share: job.learned(mixed(job, share)) for share in SHARES}
+    trained = {share: (encoder, docid_head.finish) for share, (encoder, docid_head) in learned.items()}
 
     version = tables_of(context, "sft_adapter")["queries"]
     queries = read_queries(home.home.store, delta, version, ("tuning",))
-    tuned = tune(head, queries, encoder, rows_without, job.settings.model.scale, job.settings.retrieval)
+    tuned = tune(head, queries, trained, rows_without, job.settings.model.scale, job.settings.retrieval)
     path = job.folder / FUSION_WEIGHTS
     write_atomically(path, json.dumps(asdict(tuned), indent=1, sort_keys=True).encode())
     weights = [(name, f"{weight:.3f}") for name, weight in tuned.fusion.weights.items()]
@@ -54,6 +56,7 @@ def fusion_weights(context: dg.AssetExecutionContext, home: StageResource) -> dg
         metadata={
             "report": dg.MetadataValue.path(path),
             "queries": tuned.queries,
+            "training": str(tuned.worth),
             "default mode": tuned.default_mode,
             **{f"tuning MRR@10 {mode}": value for mode, value in tuned.mrr.items()},
             "fusion": table(("feature", "weight"), weights),
@@ -67,6 +70,7 @@ def model_release(context: dg.AssetExecutionContext, home: StageResource) -> dg.
     """The model on its corpus head: sealed by content, and registered as candidate."""
     from genret_ops.evaluation.metrics import display_name
     from genret_ops.registry.publish import publish
+    from genret_ops.training.mixing import mixed
 
     delta = context.partition_key
     job, head = home.job(delta), home.head(delta)
@@ -75,7 +79,7 @@ def model_release(context: dg.AssetExecutionContext, home: StageResource) -> dg.
     require_checked(context, "fusion_weights", **{stage: str(version.value) for stage, version in learned_from.items()})
     tuned = _read_tuned(job.folder / FUSION_WEIGHTS, version_of(context, "fusion_weights"))
     record = home.home.store.committed(delta)
-    rows = job.learned("rpo")[1].finished()
+    rows = job.learned(mixed(job, tuned.worth.share))[1].finished()
     run = context.run.run_id
     release = publish(home.home, record, head, job, rows, tuned, queries | pairs, run, actor(), home.parent)
     return dg.MaterializeResult(
@@ -152,6 +156,7 @@ def _read_tuned(path: Path, version: str) -> "FusionTuning":
         GenretError: a training has begun since.
     """
     from genret_ops.evaluation.fusion_tuning import FusionTuning
+    from genret_ops.evaluation.training_worth import TrainingWorth
     from genret_ops.retrieval.fusion import Fusion
     from genret_ops.storage.files import file_hash
 
@@ -161,4 +166,4 @@ def _read_tuned(path: Path, version: str) -> "FusionTuning":
         )
     stored = json.loads(path.read_text())
     fusions = {name: Fusion(stored[name]["weights"]) for name in ("fusion", "lexical_fusion")}
-    return FusionTuning(**{**stored, **fusions})
+    return FusionTuning(**{**stored, **fusions, "worth": TrainingWorth(**stored["worth"])})

@@ -2,8 +2,8 @@
 
     python benchmarks/seeds.py FOLDER --home .bench/NAME --seeds 0 1 2
 
-A seed whose result lies in the home is not measured again, so the command can be stopped and repeated. The systems for
-which every passage is encoded again (`--no-dense` leaves them out) are measured with the first seed only.
+A seed whose result lies in the home is not measured again, so the command can be stopped and repeated. `dense_adapted`,
+for which every passage is encoded again, is measured with the first seed only.
 """
 
 import argparse
@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 
-def result(folder: Path, home: Path, seed: int, dense: bool) -> dict[str, Any]:
+def result(folder: Path, home: Path, seed: int, adapted: bool) -> dict[str, Any]:
     """The result of one seed, read from the home or measured now."""
     kept = sorted((home / "bench").glob(f"*-seed{seed}-steps*.json"))
     if not kept:
-        flag = "--dense" if dense else "--no-dense"
-        command = ["bench", str(folder), "--seed", str(seed), flag, "--home", str(home)]
+        flags = ["--adapted"] if adapted else []
+        command = ["bench", str(folder), "--seed", str(seed), *flags, "--home", str(home)]
         subprocess.run([sys.executable, "-m", "genret_ops.cli", *command], check=True)
         kept = sorted((home / "bench").glob(f"*-seed{seed}-steps*.json"))
     return dict(json.loads(kept[-1].read_text()))

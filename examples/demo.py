@@ -74,7 +74,7 @@ def compare(build_seconds: float) -> None:
     benchmark = Benchmark("python-stdlib", HERE / "stdlib_queries.jsonl", queries)
     release = home.registry.release("champion")
     with progress_of_many() as progress:
-        result = measure(home, release, benchmark, home.settings, build_seconds, progress, dense=False)
+        result = measure(home, release, benchmark, home.settings, build_seconds, progress, adapted=False)
     print(text_table(result))
     print(f"\nfull report: {report_path(home.path, benchmark, home.settings)}")
 

@@ -40,7 +40,7 @@ def measure(
     settings: Settings,
     build_seconds: float,
     progress: BenchmarkProgress,
-    dense: bool,
+    adapted: bool,
 ) -> dict[str, Any]:
     """Measure a release on a benchmark.
 
@@ -53,19 +53,18 @@ def measure(
         settings: the settings with which the release was built.
         build_seconds: how long that took.
         progress: learns what is being done, and how much of it.
-        dense: whether `dense`, `fused_untrained`, `lancedb_hybrid` and `dense_adapted` are among the systems. Every
-            passage is encoded once more for the last.
+        adapted: whether `dense_adapted` is among the systems, for which every passage is encoded once more.
 
     Returns:
         The result as JSON (`evaluation/benchmark.py`).
     """
     _, retriever = open_release(home, release.number)
     head = retriever.index.head
-    genesis, untrained, rewritten = untrained_model(home.path, head, settings), None, None
+    genesis, rewritten = untrained_model(home.path, head, settings), None
     with TemporaryDirectory() as scratch:
-        if dense:
-            bodies = genesis.scorer.rows.bodies()
-            untrained = UntrainedSystems(retriever.index, genesis.encoder, bodies, Path(scratch))
+        bodies = genesis.scorer.rows.bodies()
+        untrained = UntrainedSystems(retriever.index, genesis.encoder, bodies, Path(scratch))
+        if adapted:
             rewritten = _adapted(home.path, release, settings, head, partial(progress, "encoding for dense_adapted"))
         systems = Baselines(retriever.index, retriever.model, genesis, untrained, rewritten)
         scores = evaluate(benchmark, head, systems, partial(progress, "evaluating"))

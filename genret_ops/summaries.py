@@ -64,6 +64,7 @@ def status(home: "Home") -> dict[str, Any]:
         "quarantine": _quarantine(home.store, newest),
         "withdrawn": sorted(withdrawn(home.path)),
         "champion": {"release": champion.name, "delta": champion.delta} if champion else None,
+        "training": champion.manifest().worth if champion else "",
         "next": _next_command(home, newest, champion, passages - learned),
     }
 
@@ -82,6 +83,7 @@ def release(registry: "Registry", release: "Release") -> dict[str, Any]:
         **_release(release, registry.training_release(release), registry.aliases(), registry.verdict(release.number)),
         "folder": str(release.folder),
         "steps": manifest["steps"]["sft"],
+        "training": manifest["worth"],
         **{name: manifest[name] for name in names},
         "verified": True,
     }

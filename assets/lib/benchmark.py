@@ -30,7 +30,7 @@ def bench(
     steps: int | None,
     budget_minutes: float | None,
     seed: int | None,
-    dense: bool,
+    adapted: bool,
     progress: BenchmarkProgress,
 ) -> tuple[dict[str, Any], Path]:
     """Build the benchmark's home if needed, and measure every system.
@@ -43,7 +43,7 @@ def bench(
         steps: SFT steps; None: those of the settings.
         budget_minutes: trains for as many steps as this many minutes hold, instead of `steps`.
         seed: seed of the training; None: that of the settings.
-        dense: whether to measure the dense baselines too, which encode every passage again.
+        adapted: whether to measure `dense_adapted` too, for which every passage is encoded again.
         progress: called as the work goes on.
 
     Returns:
@@ -59,7 +59,7 @@ def bench(
     kept = page.with_suffix(".seconds")
     if built.new or not kept.exists():
         write_atomically(kept, f"{time.perf_counter() - started:.1f}".encode())
-    result = measure(home, built.release, benchmark, settings, float(kept.read_text()), progress, dense)
+    result = measure(home, built.release, benchmark, settings, float(kept.read_text()), progress, adapted)
     return result, page
 
 
@@ -95,7 +95,7 @@ def bench_suite(
             page = report_path(homes / benchmark.name, benchmark, settings)
             if not page.with_suffix(".queries.jsonl").exists():
                 of_corpus = partial(_labelled, progress, f"{benchmark.name}, seed {seed}")
-                bench(benchmark, homes / benchmark.name, steps, None, seed, True, of_corpus)
+                bench(benchmark, homes / benchmark.name, steps, None, seed, False, of_corpus)
             cells.setdefault(benchmark.name, []).append(_cell(page))
     progress("measuring the suite", len(benchmarks) * seeds, len(benchmarks) * seeds)
     result, path = {"suite": suite.resolve().name, **summarise(cells)}, homes / f"suite-{suite.resolve().name}.json"

@@ -186,9 +186,9 @@ def bench(
         float | None, typer.Option(min=0.1, help="Minutes of SFT instead; turned into steps once, and recorded.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of queries, training and intervals.")] = None,
-    dense: Annotated[
-        bool, typer.Option(help="Also measure the systems that need another index: three untrained ones, one adapted.")
-    ] = True,
+    adapted: Annotated[
+        bool, typer.Option("--adapted", help="Also measure dense_adapted, for which every passage is encoded again.")
+    ] = False,
     suite: Annotated[
         bool, typer.Option("--suite", help="BEIR_DIR holds one such folder a corpus: measure all, under several seeds.")
     ] = False,
@@ -225,7 +225,7 @@ def bench(
         raise typer.BadParameter("Give --deltas and --by together: how many, and which date orders the documents.")
     if deltas is not None and budget_minutes is not None:
         raise typer.BadParameter("Give --steps with --deltas: a budget of minutes would differ from delta to delta.")
-    if suite and (deltas is not None or budget_minutes is not None or seed is not None or not dense):
+    if suite and (deltas is not None or budget_minutes is not None or seed is not None or adapted):
         raise typer.BadParameter("Give --suite with --steps and --seeds alone: its corpora are all measured alike.")
     if seeds is not None and not suite:
         raise typer.BadParameter("Give --seeds with --suite; one benchmark takes one --seed.")
@@ -240,7 +240,7 @@ def bench(
             from assets.lib.continual_benchmark import replay
         with progress_of_many() as progress:
             if deltas is None or by is None:
-                result, page = compare(benchmark, path, steps, budget_minutes, seed, dense, progress)
+                result, page = compare(benchmark, path, steps, budget_minutes, seed, adapted, progress)
             else:
                 result, page = replay(benchmark, path, (by, first, deltas), steps, seed, progress)
     print_result(result, as_json, render.benchmark if deltas is None else render.timeline)

@@ -1,4 +1,4 @@
-"""Fusion weights and the default mode, from a prior that holds across corpora and from held-out synthetic queries.
+"""How much of a training counts, fusion weights, the default mode: from held-out queries and a prior of many corpora.
 
 A tuning query must not be trivial for word matching. For every second query the sentence that it was made from is
 withheld: from the lexical text, and from the rows, which are encoded again without it. The other half of the queries
@@ -14,8 +14,9 @@ import numpy as np
 from genret_ops.corpus.view import CorpusView
 from genret_ops.errors import GenretError
 from genret_ops.evaluation.metrics import reciprocal_rank
-from genret_ops.evaluation.model_metrics import DEPTH
+from genret_ops.evaluation.model_metrics import DEPTH, questions
 from genret_ops.evaluation.significance import paired_bootstrap
+from genret_ops.evaluation.training_worth import QUERIES, TrainingWorth, training_worth
 from genret_ops.modeling.docid_head import RowScorer
 from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import Encoder
@@ -30,6 +31,8 @@ from genret_ops.retrieval.retriever import CLAUSE_MODES, Retriever
 from genret_ops.settings import RetrievalSettings
 from genret_ops.synthesis.queries import MIN_GATE_DOCUMENTS
 
+Trained = tuple[Encoder, Callable[[Rows], Rows]]
+"""A query encoder, and what makes finished rows of genesis rows."""
 _USUAL: Mode = "hybrid"
 
 
@@ -43,6 +46,7 @@ class FusionTuning:
         default_mode: the mode for searches that name none.
         mrr: by mode, MRR@10 on one half of the queries with weights fitted on the other half.
         queries: number of queries.
+        worth: what the training is worth, and by what share it counts.
     """
 
     fusion: Fusion
@@ -50,6 +54,7 @@ class FusionTuning:
     default_mode: str
     mrr: Mapping[str, float]
     queries: int
+    worth: TrainingWorth
 
 
 def withheld_sentences(
@@ -70,18 +75,18 @@ def withheld_sentences(
 def tune(
     head: CorpusView,
     queries: Sequence[SyntheticQuery],
-    encoder: Encoder,
+    trained: Mapping[float, Trained],
     rows_without: Callable[[Mapping[int, frozenset[str]]], Rows],
     scale: float,
     settings: RetrievalSettings,
 ) -> FusionTuning:
-    """Fit both fusions, from the prior on, and choose the default mode.
+    """Choose the share of a training that counts, fit both fusions from the prior on, and choose the default mode.
 
     Args:
         head: the corpus head.
         queries: the held-out queries of the tuning split.
-        encoder: the trained query encoder.
-        rows_without: gives the finished rows of every docid, encoded without the sentences to withhold by docid.
+        trained: what was learned, by the share of it that counts; 0 and at least another.
+        rows_without: gives the genesis rows of every docid, encoded without the sentences to withhold by docid.
         scale: scale of the logits.
         settings: settings of retrieval.
 
@@ -93,9 +98,16 @@ def tune(
     docid_of = head.docid_of
     without = withheld_sentences(head, queries, docid_of)
     index = Index(head, settings, build_lexical(head, without))
-    rows = rows_without(without)
-    graph = NeighbourGraph.build(rows.bodies(), head.live)
-    model = Model(encoder, RowScorer(rows, scale), graph, LabelledQuestions.none(), *prior(), "", frozenset())
+    genesis = rows_without(without)
+
+    def model_of(encoder: Encoder, finish: Callable[[Rows], Rows]) -> Model:
+        rows = finish(genesis)
+        graph = NeighbourGraph.build(rows.bodies(), head.live)
+        return Model(encoder, RowScorer(rows, scale), graph, LabelledQuestions.none(), *prior(), "hybrid", frozenset())
+
+    models = {share: model_of(*learned) for share, learned in trained.items()}
+    worth = training_worth(index, models, questions(head, queries, QUERIES))
+    model = models[worth.share]
     lists = _lists(index, model, queries)
     gold = [{docid_of[positive] for positive in query.positives} for query in queries]
     fitting, measuring = _halves(queries)
@@ -112,6 +124,7 @@ def tune(
         default_mode=default_mode(ranks, documents),
         mrr={mode: mean(by_query) for mode, by_query in ranks.items()},
         queries=len(queries),
+        worth=worth,
     )
 
 

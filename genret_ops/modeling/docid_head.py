@@ -94,6 +94,11 @@ class DocidHead(torch.nn.Module):
         rows, owners = self.mapped(docids)
         return log_sum_exp(self.scale * queries @ rows.T, owners, len(docids), self.scale)
 
+    def finish(self, genesis: Rows) -> Rows:
+        """`finished` for other genesis rows of the same docids, such as those of passages that lack a sentence."""
+        self.rows = genesis
+        return self.finished()
+
     @torch.inference_mode()
     def finished(self) -> Rows:
         """The rows of all docids after training, ready to search."""

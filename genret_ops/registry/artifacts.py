@@ -41,6 +41,7 @@ class Manifest:
         training_tables: version of each table that it was trained on.
         training_hashes: hash of the rows of each of those versions.
         loss: loss curve of each stage, (step, loss) pairs.
+        worth: what held-out queries say of the training, in a sentence; "" if there was none.
         versions: version of each library.
         git_revision: commit of the code; None if it was not under git.
         run_id: the Dagster run.
@@ -58,6 +59,7 @@ class Manifest:
     training_tables: Mapping[str, int] = field(default_factory=dict)
     training_hashes: Mapping[str, str] = field(default_factory=dict)
     loss: Mapping[str, Sequence[tuple[int, float]]] = field(default_factory=dict)
+    worth: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     git_revision: str | None = None
     run_id: str = ""

@@ -21,7 +21,7 @@ def write_card(folder: Path, facts: Mapping[str, Any]) -> Path:
         facts: what the card shows, all of it required:
             name, content_hash, generation, delta, parent (number or None), created_at, encoder;
             corpus: {label: count or text};
-            training: {steps, seed, loss_first, loss_last, and any further label: value}; None if there was none;
+            training: {steps, seed, loss_first, loss_last, worth, and any further label: value}; None if there was none;
             evaluation: {queries: what they were, systems: {system: {metric: score from 0 to 1}}}, without systems if
                 nothing was evaluated;
             fusion: {mode, weights: {feature: weight}};

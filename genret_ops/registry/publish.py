@@ -43,6 +43,7 @@ from genret_ops.retrieval.artifacts import (
 from genret_ops.retrieval.fusion import prior
 from genret_ops.retrieval.labelled import LabelledQuestions
 from genret_ops.training.job import TrainingJob
+from genret_ops.training.mixing import mixed
 
 LIBRARIES = ("torch", "transformers", "peft", "lancedb", "bm25s", "numpy", "pyarrow")
 _LIMITS = (
@@ -92,8 +93,9 @@ def publish(
         absent=np.flatnonzero(~head.live).tolist(),
         retrieval=settings.retrieval.model_dump(mode="json"),
     )
-    write_model(job.folder / "rpo", staging, rows, [passage.passage_id for passage in head.passages], head.live, search)
-    _remembered(read_labels(home.path), head, job.learned("rpo")[0].encode).save(staging)
+    stage = mixed(job, tuning.worth.share)
+    write_model(job.folder / stage, staging, rows, [passage.passage_id for passage in head.passages], head.live, search)
+    _remembered(read_labels(home.path), head, job.learned(stage)[0].encode).save(staging)
     package, losses = Path(__file__).parents[1], {stage: job.losses(stage) for stage in ("sft", "rpo")}
     manifest = Manifest(
         head=record,
@@ -105,6 +107,7 @@ def publish(
         training_tables=dict(training_tables),
         training_hashes={name: table_hash(home.store.read(name, v)) for name, v in training_tables.items()},
         loss=losses,
+        worth=str(tuning.worth),
         versions=library_versions(LIBRARIES),
         git_revision=git_revision(package, package.parent / "assets"),
         run_id=run_id,
@@ -323,6 +326,7 @@ def _training_facts(manifest: Manifest, job: TrainingJob, tuning: FusionTuning) 
             "loss_last": losses[-1][1],
             "RPO steps": manifest.steps["rpo"],
             "preference pairs": job.table("pairs").num_rows,
+            "worth": manifest.worth,
         },
         "evaluation": {
             "queries": f"{tuning.queries} held-out synthetic queries, weights fitted on one half, scored on the other",

@@ -17,7 +17,7 @@ import numpy as np
 
 from genret_ops.retrieval.features import FEATURES, FIRST
 
-_RIDGE = 0.1
+_RIDGE = 0.05
 """How firmly weights are held to where they start, when there are many lists."""
 _FEW = 100
 """With as many lists as this, they are held twice as firmly as with very many."""

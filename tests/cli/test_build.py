@@ -41,7 +41,7 @@ def runner(monkeypatch: pytest.MonkeyPatch) -> Runner:
     runner = Runner()
     monkeypatch.setitem(sys.modules, "assets.lib.runner", runner)
     monkeypatch.setattr(assets.lib, "runner", runner, raising=False)
-    release = {"release": "r1", "delta": "delta-00000", "content_hash": "c" * 64, "metrics": {}}
+    release = {"release": "r1", "delta": "delta-00000", "content_hash": "c" * 64, "metrics": {}, "training": ""}
     monkeypatch.setattr("genret_ops.summaries.release", lambda home, number: release)
     return runner
 

@@ -16,16 +16,22 @@ CHANGES = {"added": 3, "changed": 0, "removed": 1, "redescribed": 0}
 
 def ingest(text: str) -> None:
     summary = {"delta": text, "snapshot": text, "changes": CHANGES, "documents": 1, "passages": 2, "release": text}
-    index.ingest({**summary, "quarantined": {text: 2}, "unreached": {text: text}})
+    index.ingest({**summary, "quarantined": {text: 2}, "unreached": {text: text}, "relabelled": False})
 
 
 def ingest_of_nothing(text: str) -> None:
     summary = {"delta": None, "snapshot": text, "changes": CHANGES, "documents": 1, "passages": 2, "release": None}
-    index.ingest({**summary, "quarantined": {}, "unreached": {text: ""}})
+    index.ingest({**summary, "quarantined": {}, "unreached": {text: ""}, "relabelled": True})
 
 
 def build(text: str) -> None:
-    release = {"release": text, "delta": text, "content_hash": "c" * 64, "metrics": {"heldout MRR@10 hybrid": 0.5}}
+    release = {
+        "release": text,
+        "delta": text,
+        "content_hash": "c" * 64,
+        "metrics": {"heldout MRR@10 hybrid": 0.5},
+        "training": text,
+    }
     index.build(release, new=True)
     index.build(release, new=False)
 
@@ -74,6 +80,7 @@ def status(text: str) -> None:
                 "reasons": {text: 9},
                 "examples": [{"source": text, "reason": text, "detail": text}] * 6,
             },
+            "training": text,
             "withdrawn": [text] * 6,
             "next": text,
         }
@@ -97,6 +104,7 @@ def release(text: str, **changes: Any) -> dict[str, Any]:
         "gate": {"passed": True, "criteria": [criterion(text)], "broken": text},
         "head": {"tables": {"documents": 3, "passages": 4}},
         "steps": 1,
+        "training": text,
         "seeds": {"training": 0},
         "settings_hash": text,
         "git_revision": text,
@@ -476,6 +484,7 @@ def test_erased_inputs_are_skipped_and_not_refused(capsys: pytest.CaptureFixture
         "passages": 3,
         "unreached": {},
         "release": None,
+        "relabelled": False,
     }
     index.ingest({**summary, "quarantined": {"erased": 1, "empty": 2}})
     assert capsys.readouterr().out.splitlines()[2:] == [
@@ -502,6 +511,7 @@ def test_an_erased_input_is_shown_by_its_key_and_every_other_by_its_place(capsys
         "deltas": [],
         "quarantine": {"count": 2, "reasons": {"erased": 1, "empty": 1}, "examples": refused},
         "champion": None,
+        "training": "",
         "withdrawn": [],
         "next": "genret build",
     }

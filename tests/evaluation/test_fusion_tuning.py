@@ -149,7 +149,8 @@ class Tuner:
                 )
             return encoded
 
-        return tune(self.head, queries, minilm(), rows, 20.0, RetrievalSettings(pool=20))
+        trained = {share: (minilm(), lambda rows: rows) for share in (0.0, 1.0)}
+        return tune(self.head, queries, trained, rows, 20.0, RetrievalSettings(pool=20))
 
 
 def test_rows_are_asked_for_without_the_withheld_sentences(head: CorpusView, tuner: Tuner, tuned: FusionTuning) -> None:

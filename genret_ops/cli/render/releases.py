@@ -63,6 +63,8 @@ def release(summary: Mapping[str, Any]) -> None:
         ("made", f"{moment(summary['created_at'])}, {_training(summary)}"),
     ]
     rows += [(display_name(name), f"{100 * value:.1f} %{inherited}") for name, value in summary["metrics"].items()]
+    if summary["training"]:
+        rows.append(("training", summary["training"]))
     rows += [
         ("settings", summary["settings_hash"]),
         ("code", summary["git_revision"] or "not under git"),

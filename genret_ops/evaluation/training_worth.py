@@ -1,0 +1,73 @@
+"""What a training is worth: held-out queries, answered with all of it, with half of it, and without it.
+
+Queries that are made from a corpus's own text teach an encoder that has read such text little, and may cost what it
+knew. So a training counts by the share that answers best, and not at all unless that is surely better than without it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from genret_ops.evaluation.model_metrics import Question, reciprocal_ranks
+from genret_ops.evaluation.significance import paired_bootstrap
+from genret_ops.retrieval.artifacts import Model
+from genret_ops.retrieval.index import Index
+from genret_ops.synthesis.queries import MIN_GATE_DOCUMENTS
+
+SHARES = (0.0, 0.5, 1.0)
+"""The shares of a training that are tried."""
+QUERIES = 400
+"""How many held-out queries are asked at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingWorth:
+    """What held-out queries say of a training.
+
+    Attributes:
+        share: how much of the training counts from now on.
+        tried: the share above 0 that answers best.
+        difference: MRR@10 of `hybrid` with that share, minus the same without the training.
+        low: lower end of its 95 % interval; -1 if the questions are about too few documents to tell.
+        high: upper end.
+        queries: number of queries.
+    """
+
+    share: float
+    tried: float
+    difference: float
+    low: float
+    high: float
+    queries: int
+
+    def __str__(self) -> str:
+        """In a sentence."""
+        if self.low == -1:
+            return (
+                "What the training is worth cannot be told from questions about so few documents, so the encoder "
+                "answers as it was before."
+            )
+        figures = f"{100 * self.difference:+.1f} [{100 * self.low:+.1f}, {100 * self.high:+.1f}] points of MRR@10"
+        on = f"{figures} on {self.queries:,} held-out queries"
+        if self.share:
+            return f"The training is worth {on}; {100 * self.share:.0f} % of it counts."
+        return f"The training is worth nothing that is sure ({on}), so the encoder answers as it was before."
+
+
+def training_worth(index: Index, models: Mapping[float, Model], questions: Sequence[Question]) -> TrainingWorth:
+    """Choose the share of a training that counts.
+
+    Args:
+        index: the index, without what the questions were made from.
+        models: the model with each share of the training, 0 among them.
+        questions: held-out questions.
+    """
+    ranks = {share: reciprocal_ranks(index, model, questions)["hybrid"] for share, model in models.items()}
+    tried = max((share for share in models if share), key=lambda share: (float(np.mean(ranks[share])), -share))
+    documents = [question.document for question in questions]
+    if len(set(documents)) < MIN_GATE_DOCUMENTS:
+        difference = float(np.mean(ranks[tried] - ranks[0.0]))
+        return TrainingWorth(0.0, tried, difference, -1.0, 1.0, len(questions))
+    difference, low, high = paired_bootstrap(ranks[tried].tolist(), ranks[0.0].tolist(), documents)
+    return TrainingWorth(tried if low > 0 else 0.0, tried, difference, low, high, len(questions))
