@@ -122,5 +122,5 @@ def _settings(home: Home, steps: int | None, budget_minutes: float | None, seed:
     if budget_minutes is not None:
         head = CorpusView.load(home.store, home.store.committed(home.store.snapshots()[-1]).tables)
         sentences = [sentence for passage in head.passages for sentence in passage.sentences]
-        steps = steps_for(budget_minutes, settings, sentences, home.path / "calibration.json")
+        steps = steps_for(budget_minutes, settings, sentences, home.path / runner.CALIBRATION)
     return settings.with_training(steps=steps, seed=seed)

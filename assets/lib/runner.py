@@ -17,6 +17,7 @@ from genret_ops.corpus.delta import Delta, diff, next_delta_name
 from genret_ops.corpus.erased import Erased
 from genret_ops.corpus.labels import read_labels
 from genret_ops.corpus.snapshot import read_documents
+from genret_ops.corpus.view import CorpusView
 from genret_ops.errors import BrokenRelease, GenretError
 from genret_ops.ingestion.inbox import postings
 from genret_ops.ingestion.sources import Reading, cut_settings, read_sources, remembered_sources, resolve_sources
@@ -32,8 +33,12 @@ from genret_ops.retrieval.artifacts import read_search
 from genret_ops.settings import Settings
 from genret_ops.storage.home import actor
 from genret_ops.text import plural
+from genret_ops.training.calibration import minutes_of
 from genret_ops.training.dataset import passage_encoder
 from genret_ops.training.prefetch import prefetching
+
+CALIBRATION = "calibration.json"
+"""File of a home that keeps how long a step takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +170,13 @@ def plan_build(home: Home, settings: Settings, consolidate: bool = False) -> Bui
         return BuildPlan(None, None, genesis, newest.passages, training.steps)
     same_retrieval = dict(read_search(parent.folder).retrieval) == settings.retrieval.model_dump(mode="json")
     return BuildPlan(parent if not unlearned and same_retrieval else None, parent, "", unlearned, training.update_steps)
+
+
+def training_minutes(home: Home, settings: Settings, plan: BuildPlan) -> float:
+    """How long the SFT steps of a plan take at most; a few are timed at the first call in a home."""
+    head = CorpusView.load(home.store, home.store.committed(home.store.snapshots()[-1]).tables)
+    sentences = [sentence for passage in head.passages for sentence in passage.sentences]
+    return minutes_of(plan.steps, settings, sentences, home.path / CALIBRATION)
 
 
 def build(

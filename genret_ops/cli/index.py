@@ -105,6 +105,7 @@ def build(
     from genret_ops import summaries
     from genret_ops.cli.render import index as render
     from genret_ops.cli.render.terminal import say, working
+    from genret_ops.text import duration
 
     opened = open_home(home)
     if steps is not None and steps != opened.settings.training.steps:
@@ -115,8 +116,9 @@ def build(
             from assets.lib import runner
 
             plan = runner.plan_build(opened, settings, consolidate)
+            minutes = 0.0 if plan.release else runner.training_minutes(opened, settings, plan)
         if plan.release is None:
-            say(plan.text, stderr=True)
+            say(f"{plan.text} They take {duration(60 * minutes)}; it ends early if nothing is gained.", stderr=True)
         built = runner.build(opened, settings, consolidate)
     summary = summaries.release(opened.registry, built.release)
     print_result(summary, as_json, lambda release: render.build(release, built.new))

@@ -1,4 +1,4 @@
-"""Minutes into steps: a few timed steps on the corpus's own sentences, measured once and recorded.
+"""Minutes into steps and back: a few timed steps on the corpus's own sentences, measured once and recorded.
 
 The recorded time is used ever after, so that the same budget gives the same steps and the same result.
 """
@@ -22,14 +22,24 @@ _ROWS_PER_DOCID = 8
 
 
 def steps_for(minutes: float, settings: Settings, sentences: Sequence[str], record: Path) -> int:
-    """How many SFT steps fit into a time on this machine, at least 1.
+    """How many SFT steps fit into a time on this machine, at least 1; arguments as for `minutes_of`."""
+    return max(1, int(60 * minutes / _recorded_seconds(settings, sentences, record)))
+
+
+def minutes_of(steps: int, settings: Settings, sentences: Sequence[str], record: Path) -> float:
+    """How many minutes SFT steps take on this machine.
 
     Args:
-        minutes: the time.
+        steps: number of steps.
         settings: settings of the training.
         sentences: sentences of the corpus.
         record: JSON file that keeps the seconds per step; they are measured again if a setting they depend on changes.
     """
+    return steps * _recorded_seconds(settings, sentences, record) / 60
+
+
+def _recorded_seconds(settings: Settings, sentences: Sequence[str], record: Path) -> float:
+    """Seconds of a step, from the record or measured now."""
     measured_with = {
         "encoder": settings.model.encoder,
         "batch": settings.training.batch,
@@ -41,8 +51,7 @@ def steps_for(minutes: float, settings: Settings, sentences: Sequence[str], reco
     if measurement.get("of") != measured_with:
         measurement = {"of": measured_with, "seconds_per_step": round(seconds_per_step(settings, sentences), 4)}
         write_atomically(record, json.dumps(measurement, indent=1).encode())
-    seconds = float(measurement["seconds_per_step"])
-    return max(1, int(60 * minutes / seconds))
+    return float(measurement["seconds_per_step"])
 
 
 def seconds_per_step(settings: Settings, sentences: Sequence[str]) -> float:

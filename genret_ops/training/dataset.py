@@ -17,6 +17,7 @@ from genret_ops.records import SyntheticQuery, canonical_json, text_hash
 from genret_ops.settings import Settings
 from genret_ops.storage.encoding_cache import EncodingCache
 from genret_ops.storage.files import file_hash, write_atomically
+from genret_ops.training.early_stopping import QUERIES
 from genret_ops.training.job import TrainingJob
 
 INPUTS = "inputs.sha256"
@@ -104,7 +105,7 @@ def prepare_job(
         folder: the job folder.
         settings: settings of the training.
         rows: genesis rows, in docid order.
-        queries: synthetic queries; those of `train` and `hard` are used.
+        queries: synthetic queries: `train` and `hard` teach, some of `tuning` say when to stop.
         docid_of: docid of each passage id.
         neighbours: lexical neighbours, shape (docids, n).
         documents: which documents hold the passage of each docid, shape (docids, documents).
@@ -112,6 +113,7 @@ def prepare_job(
     """
     job = TrainingJob(folder)
     tables = {split: _table(queries, split, docid_of) for split in ("train", "hard")}
+    tables["heldout"] = _table([query for query in queries if query.split == "tuning"][:QUERIES], "tuning", docid_of)
     settings_json = settings.model_dump_json()
     parent_hashes = {name: file_hash(parent / name) for name in PARENT_FILES} if parent else {}
     arrays = [rows.vectors, rows.starts, neighbours, documents.indptr, documents.indices]
@@ -129,8 +131,8 @@ def prepare_job(
         for name in PARENT_FILES:
             (folder / "parent" / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(parent / name, folder / "parent" / name)
-    job.write_table("queries", tables["train"])
-    job.write_table("hard", tables["hard"])
+    for name, table in (("queries", "train"), ("hard", "hard"), ("heldout", "heldout")):
+        job.write_table(name, tables[table])
     write_atomically(folder / "job.json", settings_json.encode())
     write_atomically(folder / INPUTS, inputs.encode())
     return job

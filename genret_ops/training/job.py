@@ -1,9 +1,9 @@
 """A training job is a folder: its inputs, and what was learned from them. Whoever has the folder can go on with it.
 
 In: `job.json` (settings), `parent/` (adapter and head of the release that an update grows from), `rows.npy` and
-`starts.npy` (genesis rows), `queries.arrow` and `hard.arrow` (queries with their docids), `neighbours.npy` (docids, n),
-`documents.npz` (docids, documents).
-Out: `sft/` and `rpo/` with adapter and head, `pairs.arrow`, `loss-*.jsonl`, `checkpoints/`.
+`starts.npy` (genesis rows), `queries.arrow`, `hard.arrow` and `heldout.arrow` (queries with their docids),
+`neighbours.npy` (docids, n), `documents.npz` (docids, documents).
+Out: `sft/` and `rpo/` with adapter and head, `pairs.arrow`, `loss-*.jsonl`, `heldout.jsonl`, `checkpoints/`.
 """
 
 from dataclasses import dataclass
@@ -85,7 +85,7 @@ class TrainingJob:
         return encoder, head
 
     def table(self, name: str) -> pa.Table:
-        """Read one of the job's Arrow tables: `queries`, `hard` or `pairs`."""
+        """Read one of the job's Arrow tables: `queries`, `hard`, `heldout` or `pairs`."""
         with pa.memory_map(str(self.folder / f"{name}.arrow")) as file:
             return pa.ipc.open_file(file).read_all()
 

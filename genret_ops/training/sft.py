@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import torch
 
+from genret_ops.training.early_stopping import EarlyStopping
 from genret_ops.training.job import TrainingJob
 from genret_ops.training.trainer import Trainer, TrainingProgress, run_steps
 
@@ -71,6 +72,17 @@ def steps(job: TrainingJob, trainer: Trainer, first: int) -> Iterator[tuple[int,
         yield step, float(likelihood.detach())
 
 
+def steps_worth_taking(job: TrainingJob, trainer: Trainer, first: int) -> Iterator[tuple[int, float]]:
+    """`steps`, until held-out queries gain no more (early_stopping.py)."""
+    stopping = EarlyStopping(job, trainer, job.sft_steps, first)
+    if stopping.is_due(first):
+        return
+    for step, loss in steps(job, trainer, first):
+        yield step, loss
+        if stopping.is_due(step + 1):
+            return
+
+
 def train(job: TrainingJob, progress: TrainingProgress) -> None:
     """Run the stage from its last checkpoint to its end and write `sft/`; nothing if it is done.
 
@@ -82,7 +94,7 @@ def train(job: TrainingJob, progress: TrainingProgress) -> None:
     trainer = Trainer(job.settings, job.rows, job.parent)
     parent_weights = trainer.weights()
     trainer.set_up_optimisers(job.sft_steps)
-    run_steps(trainer, job, "sft", job.sft_steps, lambda first: steps(job, trainer, first), progress)
+    run_steps(trainer, job, "sft", job.sft_steps, lambda first: steps_worth_taking(job, trainer, first), progress)
     if job.parent:
         trainer.mix(parent_weights, job.settings.training.mixing)
     trainer.save(output)

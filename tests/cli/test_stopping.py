@@ -46,6 +46,7 @@ def stopped(*arguments: Any, **options: Any) -> None:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home in which all work is stopped as soon as it begins."""
     runner = SimpleNamespace(ingest=stopped, build=stopped, promote=stopped, rollback=stopped, evaluate=stopped)
+    runner.training_minutes = lambda *arguments: 1.0
     runner.plan_build = lambda *arguments: SimpleNamespace(release=None, text="Training from genesis.")
     modules = {
         "assets.lib.runner": runner,
