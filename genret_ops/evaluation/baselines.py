@@ -43,7 +43,7 @@ class Baselines:
 
     Args:
         index: the corpus side that all systems share.
-        model: the model of the release.
+        model: the model of the release; None leaves out what needs one.
         genesis: the model before any training; None leaves `hybrid_untrained` out.
         untrained: the systems of other libraries; None leaves them out.
         adapted: rows that the trained encoder wrote; None leaves `dense_adapted` out.
@@ -53,7 +53,7 @@ class Baselines:
     def __init__(
         self,
         index: Index,
-        model: Model,
+        model: Model | None,
         genesis: Model | None,
         untrained: UntrainedSystems | None,
         adapted: RowScorer | None,
@@ -61,9 +61,9 @@ class Baselines:
     ) -> None:
         self._index = index
         self._untrained = untrained
-        adapted_model = replace(model, scorer=adapted) if adapted else None
+        adapted_model = replace(model, scorer=adapted) if model and adapted else None
         models = (model, _MODES), (genesis, _UNTRAINED_MODES), (adapted_model, _ADAPTED_MODES)
-        self._retrievers = [(Retriever(index, model), modes) for model, modes in models if model]
+        self._retrievers = [(Retriever(index, each), modes) for each, modes in models if each]
         self._names = names
         self._live = index.head.live
 

@@ -10,6 +10,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import median
+from types import MappingProxyType
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from genret_ops.corpus.labels import read_labels
 from genret_ops.errors import BrokenRelease, ReleaseRetired
 from genret_ops.evaluation.model_metrics import Question, questions, reachable, reciprocal_ranks
 from genret_ops.evaluation.significance import paired_bootstrap
+from genret_ops.promotion.alternatives import alternatives
 from genret_ops.promotion.judgments import heldout_queries, label_questions
 from genret_ops.registry.ancestry import reference
 from genret_ops.registry.home import Home
@@ -81,7 +83,9 @@ def judge_release(home: Home, release: Release, settings: GateSettings) -> Verdi
     labelled = label_questions(index.head, read_labels(home.path))
     heldout = questions(index.head, heldout_queries(home.store, release), settings.questions)
     model = load_model(release.folder)
-    verdict = judge(release.content_hash, release.delta, index, model, opponents, labelled + heldout, settings)
+    probes = labelled + heldout
+    others = alternatives(home.path, index, release.manifest().trained_under(), probes)
+    verdict = judge(release.content_hash, release.delta, index, model, opponents, probes, settings, others)
     against = champion.model if champion is not None else None
     return replace(verdict, criteria=(*verdict.criteria, *broken), against=against)
 
@@ -120,6 +124,7 @@ def judge(
     opponents: Mapping[str, Opponent],
     questions: Sequence[Question],
     settings: GateSettings,
+    simpler: Mapping[str, np.ndarray] | None = None,
 ) -> Verdict:
     """Measure a release on its corpus head, criterion by criterion.
 
@@ -131,11 +136,12 @@ def judge(
         opponents: what it is compared with, by role (`champion`, `reference`).
         questions: questions with known answers, which no training has seen.
         settings: tolerances and sample sizes.
+        simpler: reciprocal ranks of systems without training, by name, each of shape (questions,).
     """
     criteria: list[Criterion | None] = [_reachable(index, model, opponents, settings)]
     if questions:
         ours = reciprocal_ranks(index, model, questions)
-        criteria.append(_worth_its_cost(ours, model.default_mode, questions))
+        criteria.append(_worth_its_cost(ours, model.default_mode, questions, simpler or {}))
         for name, (other_index, other) in opponents.items():
             theirs = reciprocal_ranks(other_index, other, questions)
             known = np.array([question.right <= other.known for question in questions])
@@ -178,19 +184,31 @@ def _labels_help(index: Index, model: Model, questions: Sequence[Question]) -> C
     return _difference(LABELS_HELP, detail, ours, theirs, drawn, 0.0)
 
 
-def _worth_its_cost(ours: Mapping[str, np.ndarray], mode: str, questions: Sequence[Question]) -> Criterion:
-    """Whether the model earns its place against the same stack without it.
+def _worth_its_cost(
+    ours: Mapping[str, np.ndarray],
+    mode: str,
+    questions: Sequence[Question],
+    simpler: Mapping[str, np.ndarray] = MappingProxyType({}),
+) -> Criterion:
+    """Whether the model earns its place against the same stack without it, and against what needs no training.
+
+    The system that comes nearest decides, or one that is surely better.
 
     Args:
         ours: reciprocal ranks by mode, each of shape (questions,).
         mode: the served mode; for `lexical`, the better of the modes that use the model is compared.
         questions: the questions.
+        simpler: reciprocal ranks of systems without training, by name, each of shape (questions,).
     """
-    detail = "MRR@10 of {} over the stack without a model"
+    detail = "MRR@10 of {} over {}"
     if mode == "lexical":
         mode = max(("hybrid", "generative"), key=lambda name: float(ours[name].mean()))
         detail += "; words alone were surely better in tuning and are served, so the model does not earn its place"
-    return _difference("worth its cost", detail.format(mode), ours[mode], ours["lexical"], questions, 0.0)
+    criteria = [
+        _difference("worth its cost", detail.format(mode, name), ours[mode], ranks, questions, 0.0)
+        for name, ranks in {"the stack without a model": ours["lexical"], **simpler}.items()
+    ]
+    return min(criteria, key=lambda criterion: (criterion.passed, criterion.value))
 
 
 def _not_worse(

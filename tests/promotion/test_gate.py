@@ -171,11 +171,12 @@ def test_there_is_no_way_around(home_copy: Path) -> None:
     assert registry.problems() == []
 
 
-def worth(ranks: dict[str, list[float]], mode: str) -> Criterion:
+def worth(ranks: dict[str, list[float]], mode: str, simpler: dict[str, list[float]] | None = None) -> Criterion:
     """The criterion on forty questions about ten documents, with these reciprocal ranks in turn."""
     probes = [Question("q", frozenset({0}), str(number % 10)) for number in range(40)]
     scores = {name: np.resize(np.array(values), 40) for name, values in ranks.items()}
-    return _worth_its_cost(scores, mode, probes)
+    others = {name: np.resize(np.array(values), 40) for name, values in (simpler or {}).items()}
+    return _worth_its_cost(scores, mode, probes, others)
 
 
 def test_a_model_has_to_be_worth_its_cost() -> None:
@@ -185,6 +186,14 @@ def test_a_model_has_to_be_worth_its_cost() -> None:
     unsure = worth({"hybrid": [0.0, 0.9], "generative": [0.0], "lexical": [0.5]}, "hybrid")
     assert unsure.passed and unsure.value == pytest.approx(-0.05) and "95 % interval -" in unsure.detail
     assert worth({"hybrid": [0.6], "generative": [0.0], "lexical": [0.5]}, "hybrid").passed
+
+
+def test_what_needs_no_training_is_asked_too_and_the_nearest_decides() -> None:
+    ours = {"hybrid": [0.6], "generative": [0.0], "lexical": [0.5]}
+    near = worth(ours, "hybrid", {"dense": [0.3], "fused_untrained": [0.55]})
+    assert near.passed and near.value == pytest.approx(0.05) and "of hybrid over fused_untrained" in near.detail
+    better = worth(ours, "hybrid", {"dense": [0.3], "lancedb_hybrid": [0.61]})
+    assert not better.passed and "over lancedb_hybrid" in better.detail
 
 
 def test_where_the_words_alone_are_served_the_verdict_says_so() -> None:

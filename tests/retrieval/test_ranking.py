@@ -100,6 +100,39 @@ def proposed(retriever: Retriever, query: str, logits: np.ndarray) -> list[Claus
     return candidates(index, retriever.model, plan, index.scores(plan.texts, rows), vectors, index.filtered({}), 10)
 
 
+def test_a_clause_that_asks_for_a_value_weighs_bodies_apart_and_reads_nothing_from_the_first_list(
+    retriever: Retriever,
+) -> None:
+    def columns(query: str, *names: str) -> list[float]:
+        """The largest value of each of these features over the candidates of all clauses."""
+        plans = [retriever.index.planner.plan(query)]
+        vectors = minilm().encode(plans[0].texts)
+        (clauses,) = candidates_of_plans(retriever.index, retriever.model, plans, vectors, 10)
+        matrix = np.concatenate([clause.matrix for clause in clauses])
+        return [float(np.abs(matrix[:, FEATURES.index(name)]).max()) for name in names]
+
+    plain = "body_whole", "body_clause", "feedback", "neighbours"
+    assert min(columns(QUERIES[0], *plain)) > 0 and columns(QUERIES[0], "body_constrained") == [0]
+    assert columns(QUERIES[1], *plain) == [0] * 4 and columns(QUERIES[1], "body_constrained")[0] > 0
+
+
+@settings(max_examples=15)
+@given(st.sampled_from([{"team": "Red"}, {"source": "Fortune"}]), st.sets(st.integers(0, 47), min_size=1, max_size=6))
+def test_a_label_raises_nothing_that_a_filter_hides(
+    retriever: Retriever, filters: Mapping[str, str], labelled: set[int]
+) -> None:
+    index, query = retriever.index, "zeppelin over the harbour"
+    seen = labelled & set(np.flatnonzero(index.filtered(filters)).tolist())
+
+    def ranked(docids: set[int]) -> list[tuple[int, float]]:
+        questions = LabelledQuestions.make("", {query: sorted(docids)} if docids else {}, minilm().encode)
+        hits = Retriever(index, replace(retriever.model, labelled=questions)).search(query, 50, "hybrid", filters).hits
+        return [(hit.docid, round(hit.score, 5)) for hit in hits]
+
+    assert ranked(labelled) == ranked(seen)
+    assert not seen or ranked(labelled) != ranked(set())
+
+
 QUERIES = (
     "who saw the yacht in Lisbon",
     "Who saw a lamp, according to Fortune, and a printer, as reported by The Age?",
