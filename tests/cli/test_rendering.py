@@ -352,7 +352,7 @@ def test_no_heading_of_a_table_is_broken(
 def test_a_pipe_gets_every_line_whole(capsys: pytest.CaptureFixture[str]) -> None:
     status(LONG)
     history(LONG)
-    assert capsys.readouterr().out.count(LONG) == 2 + 5 + 10 + 5 + 1 + 5 + 4 - 5
+    assert capsys.readouterr().out.count(LONG) == 2 + 5 + 10 + 5 + 1 + 1 + 5 + 4 - 5
 
 
 def test_what_a_terminal_would_obey_is_a_space(capsys: pytest.CaptureFixture[str]) -> None:

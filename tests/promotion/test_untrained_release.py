@@ -2,13 +2,13 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from assets.lib import runner
 from genret_ops.errors import GateRefused
 from genret_ops.lineage.lineage import release_lineage
-from genret_ops.modeling.docid_head import DocidHead
 from genret_ops.modeling.embeddings import Rows
 from genret_ops.promotion.judgments import heldout_queries
 from genret_ops.promotion.retrain_policy import LastBuild, measure_freshness, reason_for_genesis
@@ -16,6 +16,7 @@ from genret_ops.records import MODES
 from genret_ops.registry.ancestry import was_trained
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release, untrained_model
+from genret_ops.retrieval.artifacts import write_model
 from genret_ops.summaries import audit, difference, status
 
 
@@ -69,13 +70,10 @@ def test_an_update_patches_it_and_the_first_build_is_due_at_once(home: Home, tmp
 
 
 def test_a_training_that_learned_nonsense_leaves_it_in_its_place(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    finished = DocidHead.finished
+    def mixed_up(trained: Path, folder: Path, rows: Rows, *arguments: Any) -> None:
+        write_model(trained, folder, Rows(rows.vectors[::-1].copy(), rows.starts), *arguments)
 
-    def mixed_up(self: DocidHead) -> Rows:
-        rows = finished(self)
-        return Rows(rows.vectors[::-1].copy(), rows.starts)
-
-    monkeypatch.setattr(DocidHead, "finished", mixed_up)
+    monkeypatch.setattr("genret_ops.registry.publish.write_model", mixed_up)
     with pytest.raises(GateRefused, match="reachable"):
         runner.build(home, home.settings)
     assert home.registry.release("champion").name == "r0" and home.registry.release("candidate").name == "r1"
