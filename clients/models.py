@@ -17,10 +17,21 @@ class FoundBy:
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
-    """A passage that answers. `evidence` (the sentence closest to the query) and `found_by` come with `explain`.
+class Related:
+    """A passage that is near to a hit."""
 
-    A token that is limited by filters gets no `label`, `relaxed` or `found_by`.
+    passage_id: str
+    doc_id: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage that answers.
+
+    With `explain` come `evidence` (the sentence closest to the query), `found_by`, `raised_by` (the document of the
+    neighbour that raised it, if one did) and `related` (the passages nearest to it). A token that is limited by filters
+    gets no `label`, `relaxed`, `found_by` or `raised_by`.
     """
 
     rank: int
@@ -37,6 +48,8 @@ class Hit:
     relaxed: Sequence[str] | None = None
     evidence: str | None = None
     found_by: Mapping[str, FoundBy] | None = None
+    raised_by: str | None = None
+    related: Sequence[Related] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +138,12 @@ def answer(result: Mapping[str, Any], response: Mapping[str, Any]) -> Answer:
 
 
 def _hit(content: Mapping[str, Any]) -> Hit:
-    if (rankers := content.get("found_by")) is None:
-        return from_json(Hit, content)
-    return from_json(Hit, content, found_by={name: from_json(FoundBy, by) for name, by in rankers.items()})
+    account = dict[str, Any]()
+    if (rankers := content.get("found_by")) is not None:
+        account["found_by"] = {name: from_json(FoundBy, by) for name, by in rankers.items()}
+    if (related := content.get("related")) is not None:
+        account["related"] = tuple(from_json(Related, passage) for passage in related)
+    return from_json(Hit, content, **account)
 
 
 def document(content: Mapping[str, Any]) -> Document:

@@ -112,11 +112,21 @@ class PreferencePair:
 
 
 @dataclass(frozen=True, slots=True)
+class Related:
+    """A passage that is near to another one."""
+
+    passage_id: str
+    doc_id: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """One answer, with the account of how it was found.
 
-    `found_by` maps a ranker to (rank from 0, score); `relaxed` names the constraints that were given up;
-    `state` is `learned` or `fresh` (the passage came after the model's last training).
+    `found_by` maps a ranker to (rank from 0, score); `relaxed` names the constraints that were given up; `raised_by` is
+    the document of the neighbour that raised it ("" if none did), and `related` are the passages nearest to it, nearest
+    first; `state` is `learned` or `fresh` (the passage came after the model's last training).
     """
 
     passage_id: str
@@ -129,6 +139,8 @@ class Hit:
     score: float
     found_by: Mapping[str, tuple[int, float]]
     relaxed: tuple[str, ...] = ()
+    raised_by: str = ""
+    related: tuple[Related, ...] = ()
     state: str = "learned"
 
 

@@ -88,8 +88,16 @@ class FoundBy(BaseModel):
     score: float
 
 
+class RelatedPassage(BaseModel):
+    """A passage that is near to a hit."""
+
+    passage_id: str
+    doc_id: str
+    title: str
+
+
 class HitAnswer(BaseModel):
-    """A passage. Tokens that are limited by filters get no label, relaxed or found_by."""
+    """A passage. Tokens that are limited by filters get no label, relaxed, found_by or raised_by."""
 
     rank: int
     passage_id: str
@@ -109,6 +117,10 @@ class HitAnswer(BaseModel):
     found_by: dict[str, FoundBy] | None = Field(
         None, description="rankers that found it; with explain, and not for tokens limited by filters"
     )
+    raised_by: str | None = Field(
+        None, description="the document of the neighbour that raised it, if one did; with explain, like found_by"
+    )
+    related: list[RelatedPassage] | None = Field(None, description="the passages nearest to it; with explain")
 
 
 class Clause(BaseModel):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
 from difflib import get_close_matches
 from itertools import groupby
 from typing import Any
@@ -133,6 +134,8 @@ def hits(retriever: Retriever, result: Answer, evidence: bool = True) -> list[di
             "score": hit.score,
             "found_by": {name: {"rank": above + 1, "score": value} for name, (above, value) in hit.found_by.items()},
             "relaxed": list(hit.relaxed),
+            "raised_by": hit.raised_by or None,
+            "related": [asdict(passage) for passage in hit.related],
             "state": hit.state,
         }
         for rank, hit in enumerate(result.hits, 1)

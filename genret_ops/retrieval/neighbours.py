@@ -79,13 +79,32 @@ class NeighbourGraph:
         docids[searched], similarities[searched] = nearest(searched, np.flatnonzero(live), bodies)
         return graph
 
-    def means(
-        self, scores: np.ndarray, chosen: np.ndarray, allowed: np.ndarray, bodies: Callable[[np.ndarray], np.ndarray]
-    ) -> np.ndarray:
-        """The mean score of the allowed neighbours of some docids, weighted by squared similarity.
+    def near(
+        self, chosen: np.ndarray, allowed: np.ndarray, bodies: Callable[[np.ndarray], np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The nearest allowed passages of some docids.
 
         Where a neighbour may not be seen, the nearest ones that may be are looked for among the allowed docids alone,
         so that what is hidden changes nothing.
+
+        Args:
+            chosen: the docids, shape (m,).
+            allowed: mask of the docids that may be seen, shape (docids,).
+            bodies: gives the body rows of docids.
+
+        Returns:
+            Docids and similarities, each of shape (m, NEIGHBOURS), as the graph holds them.
+        """
+        docids, similarities = self.docids[chosen], self.similarities[chosen]
+        hidden = np.flatnonzero(((docids != _NONE) & ~allowed[docids]).any(axis=1))
+        if len(hidden):
+            docids[hidden], similarities[hidden] = _nearest_of(chosen[hidden], np.flatnonzero(allowed), bodies)
+        return docids, similarities
+
+    def means(
+        self, scores: np.ndarray, chosen: np.ndarray, allowed: np.ndarray, bodies: Callable[[np.ndarray], np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The mean score of the nearest allowed passages of some docids, weighted by squared similarity.
 
         Args:
             scores: the score of every docid, shape (docids,).
@@ -94,16 +113,16 @@ class NeighbourGraph:
             bodies: gives the body rows of docids.
 
         Returns:
-            Shape (m,); a docid without neighbours has its own score.
+            The means, shape (m,); a docid without neighbours has its own score. And which of its neighbours has the
+            best score, shape (m,); -1 if it has none.
         """
-        docids, similarities = self.docids[chosen], self.similarities[chosen]
-        hidden = np.flatnonzero(((docids != _NONE) & ~allowed[docids]).any(axis=1))
-        if len(hidden):
-            docids[hidden], similarities[hidden] = _nearest_of(chosen[hidden], np.flatnonzero(allowed), bodies)
+        docids, similarities = self.near(chosen, allowed, bodies)
         weights = np.maximum(similarities, 0) ** 2
         total = weights.sum(axis=1)
         means = (weights * scores[docids]).sum(axis=1) / np.maximum(total, 1e-9)
-        return np.asarray(np.where(total > 0, means, scores[chosen]), dtype=np.float32)
+        best = np.where(docids == _NONE, -np.inf, scores[docids]).argmax(axis=1)
+        strongest = np.take_along_axis(docids, best[:, None], axis=1)[:, 0]
+        return np.asarray(np.where(total > 0, means, scores[chosen]), dtype=np.float32), strongest
 
     def save(self, folder: Path) -> None:
         """Write the graph into `folder`."""

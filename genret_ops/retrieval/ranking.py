@@ -16,7 +16,7 @@ from genret_ops.retrieval.index import Index
 from genret_ops.retrieval.query_plan import QueryPlan
 from genret_ops.retrieval.reranking import feedback, neighbourhood
 
-_EXPLAINED = ("labelled", "passage_whole", "sentence_clause", "generative_whole", "generative_clause")
+_EXPLAINED = ("labelled", "passage_whole", "sentence_clause", "generative_whole", "generative_clause", "neighbours")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class ClauseCandidates:
         generated: log P of their generation among the allowed docids, shape (n,).
         by_words: mask of those that a lexical ranker proposed and that share a word with the query, shape (n,).
         by_model: mask of those that the model proposed, shape (n,).
+        raised_by: the neighbour that raises each, shape (n,); -1 if none does.
         relaxed: the constraints that were given up because no allowed docid meets them.
     """
 
@@ -37,22 +38,25 @@ class ClauseCandidates:
     generated: np.ndarray
     by_words: np.ndarray
     by_model: np.ndarray
+    raised_by: np.ndarray
     relaxed: tuple[str, ...]
 
     def without_model(self) -> "ClauseCandidates":
         """The candidates as they would be without a model: its proposals gone, its features zero."""
         kept, matrix = self.by_words, self.matrix[self.by_words]
         matrix[:, [FEATURES.index(name) for name in MODEL]] = 0
+        nothing, nobody = np.zeros(kept.sum()), np.full(kept.sum(), -1)
         return ClauseCandidates(
-            self.docids[kept], matrix, np.zeros(kept.sum()), kept[kept], self.by_model[kept], self.relaxed
+            self.docids[kept], matrix, nothing, kept[kept], self.by_model[kept], nobody, self.relaxed
         )
 
     def without_words(self) -> "ClauseCandidates":
-        """The candidates as they would be without words: only the model's proposals, all other features zero."""
+        """The candidates as generation alone ranks them: only the model's proposals, all that needs more is zero."""
         kept, matrix = self.by_model, self.matrix[self.by_model]
-        matrix[:, [FEATURES.index(name) for name in LEXICAL]] = 0
+        matrix[:, [FEATURES.index(name) for name in (*LEXICAL, "labelled", *SECOND)]] = 0
+        nobody = np.full(kept.sum(), -1)
         return ClauseCandidates(
-            self.docids[kept], matrix, self.generated[kept], self.by_words[kept], kept[kept], self.relaxed
+            self.docids[kept], matrix, self.generated[kept], self.by_words[kept], kept[kept], nobody, self.relaxed
         )
 
 
@@ -64,12 +68,14 @@ class Ranked:
         docid: the docid.
         score: its probability within its clause; in the mode `dense` its cosine.
         found_by: rank (from 0) and value under each ranker that an explanation shows.
+        raised_by: the docid of the neighbour that raised it; None if none did.
         relaxed: the constraints that its clause gave up.
     """
 
     docid: int
     score: float
     found_by: Mapping[str, tuple[int, float]]
+    raised_by: int | None
     relaxed: tuple[str, ...]
 
 
@@ -114,13 +120,14 @@ def candidates(
         by_model = np.union1d(by_model, np.flatnonzero(allowed & (labelled > 0)))
         docids = np.union1d(by_words, by_model)
         second = np.zeros((len(docids), len(SECOND)), dtype=np.float32)
+        raised_by = np.full(len(docids), -1)
         if vectors is not None and not constrained:
             second[:, 0] = feedback(vectors[number], part.body, first, allowed, model.scorer)[docids]
-            second[:, 1] = neighbourhood(first, docids, allowed, model.neighbours, model.scorer)
+            second[:, 1], raised_by = neighbourhood(first, docids, allowed, model.neighbours, model.scorer)
         generated = log_probabilities((query.generative + part.generative) / 2, allowed)[docids]
         origins = np.isin(docids, by_words), np.isin(docids, by_model)
         matrix = np.concatenate([matrix[docids], second], axis=1)
-        lists.append(ClauseCandidates(docids, matrix, generated, *origins, relaxed))
+        lists.append(ClauseCandidates(docids, matrix, generated, *origins, raised_by, relaxed))
     return lists
 
 
@@ -157,7 +164,7 @@ def merge(clauses: Iterable[ClauseCandidates], scores: Iterable[np.ndarray], k: 
         scores: the fused scores of each clause's candidates, each of shape (n,).
         k: length of the list.
     """
-    items = list[tuple[float, float, int, dict[str, tuple[int, float]], tuple[str, ...]]]()
+    items = list[tuple[float, float, int, dict[str, tuple[int, float]], int, tuple[str, ...]]]()
     for clause, values in zip(clauses, scores, strict=True):
         if not len(values):
             continue
@@ -165,12 +172,13 @@ def merge(clauses: Iterable[ClauseCandidates], scores: Iterable[np.ndarray], k: 
         best = np.lexsort((clause.docids, -clause.generated, -shares))[:k]
         for position, account in zip(best, _accounts(clause, best), strict=True):
             order = -float(shares[position]), -float(clause.generated[position]), int(clause.docids[position])
-            items.append((*order, account, clause.relaxed))
+            items.append((*order, account, int(clause.raised_by[position]), clause.relaxed))
     items.sort(key=lambda item: item[:3])
     ranked = dict[int, Ranked]()
-    for cost, _, docid, account, relaxed in items:
+    for cost, _, docid, account, raised_by, relaxed in items:
         if docid not in ranked and len(ranked) < k:
-            ranked[docid] = Ranked(docid, float(np.exp(-cost)), account, relaxed)
+            neighbour = raised_by if raised_by >= 0 else None
+            ranked[docid] = Ranked(docid, float(np.exp(-cost)), account, neighbour, relaxed)
     return list(ranked.values())
 
 

@@ -49,8 +49,8 @@ def feedback(
 
 def neighbourhood(
     first: np.ndarray, chosen: np.ndarray, allowed: np.ndarray, graph: NeighbourGraph, scorer: RowScorer
-) -> np.ndarray:
-    """How much better the neighbours of some docids fare in the first list than they do, shape (m,); below 0 if worse.
+) -> tuple[np.ndarray, np.ndarray]:
+    """How much better the neighbours of some docids fare in the first list than they do; below 0 if worse.
 
     Args:
         first: scores of the first list, shape (docids,).
@@ -58,5 +58,10 @@ def neighbourhood(
         allowed: mask of the docids that may be seen, shape (docids,).
         graph: the neighbours of every docid.
         scorer: the rows.
+
+    Returns:
+        Shape (m,); and the neighbour that fares best, shape (m,), -1 where none raises the docid.
     """
-    return np.asarray(graph.means(first, chosen, allowed, scorer.bodies) - first[chosen])
+    means, strongest = graph.means(first, chosen, allowed, scorer.bodies)
+    raised = means - first[chosen]
+    return raised, np.where(raised > 0, strongest, -1)

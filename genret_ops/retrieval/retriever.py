@@ -5,7 +5,7 @@ how an answer is shown (explain.py).
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from genret_ops.corpus.view import CorpusView
 from genret_ops.corpus.visibility import Visibility
 from genret_ops.errors import GenretError
 from genret_ops.modeling.docid_head import RowScores
-from genret_ops.records import MODES, Document, Hit, Mode
+from genret_ops.records import MODES, Document, Hit, Mode, Related
 from genret_ops.retrieval.artifacts import Model
 from genret_ops.retrieval.index import Index
 from genret_ops.retrieval.query_plan import QueryPlan
@@ -138,7 +138,7 @@ class Retriever:
                 ranked = self._ranked_by_plan(search, allowed, scores[chosen], moved)
             else:
                 ranked = self._ranked_by_plan(search, allowed)
-            hits = tuple(self._hit(item, search.filters, live) for item in ranked)
+            hits = tuple(self._hits(ranked, allowed, search.filters, live))
             seconds = {"encoder": encoded, "total": time.perf_counter() - started}
             answers.append(Answer(search.query, search.mode, search.plan, hits, seconds))
         return answers
@@ -184,10 +184,21 @@ class Retriever:
                     + (f"choose from {known}" if known else "these documents have none, so search without filters")
                 )
 
-    def _hit(self, item: Ranked, filters: Mapping[str, str], live: Visibility) -> Hit:
+    def _hits(
+        self, ranked: Sequence[Ranked], allowed: np.ndarray, filters: Mapping[str, str], live: Visibility
+    ) -> Iterator[Hit]:
+        """Hits with their account and what is related to them, all of it from the allowed docids."""
+        docids = np.array([item.docid for item in ranked], dtype=np.int64)
+        near, _ = self.model.neighbours.near(docids, allowed, self.model.scorer.bodies)
+        for item, neighbours in zip(ranked, near.tolist(), strict=True):
+            yield self._hit(item, [docid for docid in neighbours if docid >= 0], filters, live)
+
+    def _hit(self, item: Ranked, neighbours: Sequence[int], filters: Mapping[str, str], live: Visibility) -> Hit:
         """A hit, attributed to the first live document that holds the passage and has the filters' values."""
         head = self.index.head
         passage, document = head.passages[item.docid], self._document(item.docid, filters, live)
+        near = {docid: self._document(docid, filters, live) for docid in neighbours}
+        raised_by = self._document(item.raised_by, filters, live).doc_id if item.raised_by is not None else ""
         return Hit(
             passage_id=passage.passage_id,
             doc_id=document.doc_id,
@@ -199,6 +210,10 @@ class Retriever:
             score=item.score,
             found_by=item.found_by,
             relaxed=item.relaxed,
+            raised_by=raised_by,
+            related=tuple(
+                Related(head.passages[docid].passage_id, other.doc_id, other.title) for docid, other in near.items()
+            ),
             state="learned" if item.docid in self.model.known else "fresh",
         )
 
@@ -219,7 +234,7 @@ def _nearest(cosines: np.ndarray, allowed: np.ndarray, k: int) -> list[Ranked]:
     similar = np.where(allowed, cosines, -np.inf)
     best = np.lexsort((np.arange(len(similar)), -similar))[:k]
     return [
-        Ranked(int(docid), float(similar[docid]), {"dense": (rank, round(float(similar[docid]), 4))}, ())
+        Ranked(int(docid), float(similar[docid]), {"dense": (rank, round(float(similar[docid]), 4))}, None, ())
         for rank, docid in enumerate(best)
         if np.isfinite(similar[docid])
     ]

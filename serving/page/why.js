@@ -8,6 +8,7 @@ const RANKERS = {
   sentence_clause: "Words of a sentence",
   generative_whole: "Model",
   generative_clause: "Model on a clause",
+  neighbours: "Neighbours",
   dense: "Encoder",
 };
 /** What the score of every mode but dense is. */
@@ -18,6 +19,8 @@ const SCORES = {
   generative: "the model alone is asked",
   lexical: "words alone are weighed",
 };
+/** A score that fills its bar. */
+const FULL = 10;
 const LIMITED = "not shown to a token that is limited by filters";
 const STATES = {
   learned: "learned: the model was trained on this passage",
@@ -45,12 +48,21 @@ export function why(hit, answer) {
       ...row("Constraints", limited ? LIMITED : constraints(hit, answer)),
       ...row("Found by", limited ? LIMITED : rankers(hit, answer.mode)),
       ...row("Document", element("code", {}, hit.doc_id)),
+      ...related(hit),
     ),
   ];
 }
 
 function row(name, ...parts) {
   return [element("dt", {}, name), element("dd", {}, ...parts.filter(Boolean).flatMap((part) => [part, " "]))];
+}
+
+/** What stands near the hit, document by document. */
+function related(hit) {
+  const titles = new Map(hit.related.filter(({ doc_id }) => doc_id !== hit.doc_id).map((near) => [near.doc_id, near.title]));
+  if (!titles.size) return [];
+  const lines = [...titles].map(([id, title]) => element("li", {}, element("code", {}, id), title ? ` ${title}` : null));
+  return row("Related", element("ul", {}, ...lines));
 }
 
 function score(hit, mode) {
@@ -86,7 +98,7 @@ function rankers(hit, mode) {
       element("th", { scope: "row" }, RANKERS[name] ?? name),
       element("td", {}, `#${by.rank}`),
       element("td", {}, by.score.toFixed(2)),
-      element("td", {}, bar(by.score)),
+      element("td", {}, bar(mode === "dense" ? by.score : by.score / FULL)),
     ),
   );
   const heads = ["Ranker", "Rank", "Score", ""].map((head) => element("th", { scope: "col" }, head));
@@ -94,6 +106,7 @@ function rankers(hit, mode) {
   const note =
     mode === "dense"
       ? "The score is the cosine."
-      : "Scores run from 0 to 1. Words: BM25 as a share of the best passage's. Model: nearness to its best in log probability, 0 at twelve nats below.";
-  return element("div", {}, table, element("p", { class: "note" }, note));
+      : "A score says by how many standard deviations the passage stands above the mean of the ranker's 1,000 best.";
+  const raised = hit.raised_by ? element("p", {}, "Raised by ", element("code", {}, hit.raised_by), ", its neighbour.") : null;
+  return element("div", {}, table, raised, element("p", { class: "note" }, note));
 }

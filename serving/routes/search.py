@@ -21,8 +21,8 @@ from serving.worker import Worker
 
 router = APIRouter(route_class=Operation)
 
-_EXPLAINED = ("evidence", "found_by")
-_OF_OTHERS = ("label", "relaxed", "found_by")
+_EXPLAINED = ("evidence", "found_by", "raised_by", "related")
+_OF_OTHERS = ("label", "relaxed", "found_by", "raised_by")
 """Fields of a hit that may hold something of documents beyond the caller's filters: words of a title, values."""
 
 

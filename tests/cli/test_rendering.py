@@ -45,6 +45,8 @@ def hit(text: str) -> dict[str, Any]:
         "metadata": {"team": MARKUP, "long": LONG},
         "text": f"{text} and more.",
         "evidence": text,
+        "raised_by": text,
+        "related": [{"passage_id": "p", "doc_id": f"other {text}", "title": text}],
         "label": text,
         "state": "learned",
         "found_by": {"generative_whole": {"rank": 1}, text: {"rank": 2}},

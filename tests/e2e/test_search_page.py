@@ -120,7 +120,11 @@ def test_the_account_tells_how_a_hit_was_found(page: Page, service: Service) -> 
     ranks = [int(cell.removeprefix("#")) for cell in account.locator("tbody td:nth-child(2)").all_inner_texts()]
     assert ranks == [by["rank"] for by in hit["found_by"].values()]
     for bar, by in zip(account.locator(".bar span").all(), hit["found_by"].values(), strict=True):
-        assert bar.evaluate("node => parseFloat(node.style.width)") == pytest.approx(100 * by["score"], abs=0.01)
+        assert bar.evaluate("node => parseFloat(node.style.width)") == pytest.approx(
+            min(100, 10 * by["score"]), abs=0.01
+        )
+    near = [passage["doc_id"] for passage in hit["related"] if passage["doc_id"] != hit["doc_id"]]
+    assert near and account.locator("dd li code").all_inner_texts()[-len(set(near)) :] == list(dict.fromkeys(near))
     expect(page.locator("#reading")).to_contain_text("team Red Team")
     article.get_by_role("button", name="Why").click()
     expect(account).to_be_hidden()

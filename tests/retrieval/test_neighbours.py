@@ -77,20 +77,22 @@ def test_what_is_hidden_changes_nothing(seed: int, visible: set[int]) -> None:
     scores = rng.random(30).astype(np.float32)
     louder = np.where(allowed, scores, 100).astype(np.float32)
     chosen = np.array(sorted(visible))
-    means = graph.means(louder, chosen, allowed, lambda docids: bodies[docids])
-    expected = alone.means(scores, chosen, allowed, lambda docids: bodies[docids])
+    means, strongest = graph.means(louder, chosen, allowed, lambda docids: bodies[docids])
+    expected, theirs = alone.means(scores, chosen, allowed, lambda docids: bodies[docids])
     np.testing.assert_allclose(means, expected, atol=1e-5)
+    np.testing.assert_array_equal(strongest, theirs)
 
 
 def test_the_mean_weighs_neighbours_by_squared_similarity() -> None:
     bodies = np.array([[1, 0], [0.8, 0.6], [0.6, 0.8], [0, 1]], dtype=np.float32)
     graph = NeighbourGraph.build(bodies, np.ones(4, dtype=bool))
     scores = np.array([9, 1, 2, 5], dtype=np.float32)
-    (mean,) = graph.means(scores, np.array([0]), np.ones(4, dtype=bool), lambda docids: bodies[docids])
+    (mean,), (strongest,) = graph.means(scores, np.array([0]), np.ones(4, dtype=bool), lambda docids: bodies[docids])
+    assert strongest == 3
     np.testing.assert_allclose(mean, (0.64 * 1 + 0.36 * 2) / (0.64 + 0.36), rtol=1e-5)
     alone = NeighbourGraph.build(bodies[:1], np.ones(1, dtype=bool))
-    (mean,) = alone.means(scores[:1], np.array([0]), np.ones(1, dtype=bool), lambda docids: bodies[docids])
-    assert mean == 9, "a passage without neighbours speaks for itself"
+    (mean,), (nobody,) = alone.means(scores[:1], np.array([0]), np.ones(1, dtype=bool), lambda docids: bodies[docids])
+    assert (mean, nobody) == (9, -1), "a passage without neighbours speaks for itself"
 
 
 def test_a_saved_graph_is_opened_from_disk(tmp_path: Path) -> None:

@@ -220,7 +220,8 @@ def test_a_candidate_that_only_the_model_proposed_is_no_lexical_one(
 def clause_of(docids: Sequence[int], relaxed: tuple[str, ...] = ()) -> ClauseCandidates:
     matrix = np.zeros((len(docids), len(FEATURES)), dtype=np.float32)
     everywhere = np.ones(len(docids), dtype=bool)
-    return ClauseCandidates(np.array(docids), matrix, np.zeros(len(docids)), everywhere, everywhere, relaxed)
+    nobody = np.full(len(docids), -1)
+    return ClauseCandidates(np.array(docids), matrix, np.zeros(len(docids)), everywhere, everywhere, nobody, relaxed)
 
 
 def test_ties_go_by_docid() -> None:

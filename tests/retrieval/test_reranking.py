@@ -50,9 +50,11 @@ def test_neighbours_raise_those_in_good_company(bodies: np.ndarray, scorer: RowS
     first = np.zeros(COUNT, dtype=np.float32)
     first[graph.docids[5]] = 2
     chosen, everything = np.array([5]), np.ones(COUNT, dtype=bool)
-    assert neighbourhood(first, chosen, everything, graph, scorer) == pytest.approx([2.0])
+    (raised,), (neighbour,) = neighbourhood(first, chosen, everything, graph, scorer)
+    assert raised == pytest.approx(2.0) and neighbour in graph.docids[5]
     first[5] = 3
-    assert neighbourhood(first, chosen, everything, graph, scorer) == pytest.approx([-1.0]), "better than its company"
+    (raised,), (nobody,) = neighbourhood(first, chosen, everything, graph, scorer)
+    assert (raised, nobody) == (pytest.approx(-1.0), -1), "better than its company"
 
 
 scores_of_docids = st.lists(st.floats(-50, 50, width=32), min_size=1, max_size=1500).map(

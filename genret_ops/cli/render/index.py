@@ -13,6 +13,7 @@ _RANKERS = {
     "sentence_clause": "words of a sentence",
     "generative_whole": "model",
     "generative_clause": "model on a clause",
+    "neighbours": "neighbours",
     "dense": "encoder",
 }
 """What ranked a hit, by its name in the JSON."""
@@ -76,7 +77,11 @@ def answer(result: Mapping[str, Any]) -> None:
         say(*_snippet(hit["text"], hit["evidence"]), indent=3)
         ranks = ", ".join(f"{_RANKERS.get(name, name)} #{by['rank']}" for name, by in hit["found_by"].items())
         relaxed = f" · relaxed: {', '.join(hit['relaxed'])}" if hit["relaxed"] else ""
-        say((hit["label"], "cyan"), (f" {hit['state']} · found by {ranks}{relaxed}", "dim"), indent=3)
+        raised = f" · raised by {hit['raised_by']}, its neighbour" if hit["raised_by"] else ""
+        say((hit["label"], "cyan"), (f" {hit['state']} · found by {ranks}{raised}{relaxed}", "dim"), indent=3)
+        others = dict.fromkeys(passage["doc_id"] for passage in hit["related"] if passage["doc_id"] != hit["doc_id"])
+        if others:
+            say((f"related: {listed(list(others))}", "dim"), indent=3)
 
 
 def no_hits(mode: str, filters: Mapping[str, str], alternatives: Mapping[str, Sequence[str]]) -> None:
