@@ -30,6 +30,7 @@ class Bert(nn.Module):
 
     Attributes:
         width: dimension of a state.
+        positions: most tokens of a text.
 
     Example:
         >>> states = Bert.load(folder)(input_ids=ids, attention_mask=mask).last_hidden_state
@@ -38,6 +39,7 @@ class Bert(nn.Module):
     def __init__(self, config: dict[str, Any]) -> None:
         super().__init__()
         self.width: int = config["hidden_size"]
+        self.positions: int = config["max_position_embeddings"]
         self.embeddings = _Embeddings(config)
         layers = nn.ModuleList(_Layer(config) for _ in range(config["num_hidden_layers"]))
         self.encoder = nn.ModuleDict({"layer": layers})

@@ -178,9 +178,18 @@ class Encoder(torch.nn.Module):
         Args:
             name: a package of `PACKAGED`, a path, or a hub name.
             limit: most tokens to read of a text.
+
+        Raises:
+            GenretError: the encoder has fewer positions than that.
         """
         folder = Path(encoder_path(name))
         base = Bert.load(folder) if is_bert(folder) else _auto_model(name)
+        positions: int = getattr(base, "positions", None) or base.config.max_position_embeddings  # type: ignore[union-attr, assignment]
+        if limit > positions:
+            raise GenretError(
+                f"{name} reads {positions} tokens at most, and {limit} are asked of it: lower corpus.max_tokens, "
+                "corpus.max_sentence_tokens or model.query_tokens"
+            )
         return cls(base.eval().requires_grad_(False), load_tokenizer(name), limit)
 
     @property

@@ -56,6 +56,12 @@ def test_vectors_are_those_of_peft_and_of_its_merged_weights(learned: Encoder, a
     np.testing.assert_allclose(vectors, merged.encode(TEXTS), atol=1e-4)
 
 
+def test_a_window_of_more_tokens_than_it_has_positions_is_refused() -> None:
+    assert Encoder.load(NAME, 512).encode(["honey " * 600]).shape == (1, 384)
+    with pytest.raises(GenretError, match="reads 512 tokens at most, and 513 are asked of it: lower"):
+        Encoder.load(NAME, 513)
+
+
 def altered(adapter: Path, folder: Path, change: str) -> Path:
     folder.mkdir()
     tensors = load_file(adapter / "adapter_model.safetensors")
