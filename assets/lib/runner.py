@@ -258,12 +258,12 @@ def rollback(home: Home, reason: str) -> Release:
 
 
 def _promote(home: Home, release: Release, reason: str, waiver: str | None) -> Release:
-    """Make a release champion on the newest snapshot; the caller holds the lock of the corpus."""
+    """Make a release champion on the newest snapshot, with the labels of now; the caller holds the corpus's lock."""
     registry, newest = home.registry, home.store.snapshots()[-1]
     trained = registry.training_release(release)
     if waiver is None and is_outdated(registry, trained):
         registry.record_verdict(trained.number, judge_release(home, trained, home.settings.gate), actor())
-    if release.delta == newest:
+    if release.delta == newest and remembers(release.folder, read_labels(home.path)):
         registry.promote(release.number, actor(), reason, waiver=waiver)
     else:
         registry.verify(release)

@@ -76,6 +76,16 @@ def test_it_follows_an_edit_of_its_document(home: Home, tmp_path: Path) -> None:
     assert (hit.doc_id, "ebb" in hit.text) == ("tides.md", True)
 
 
+def test_a_rollback_keeps_it(home: Home) -> None:
+    runner.build(home, home.settings, waiver="a test")
+    answer = last_document(home)
+    add_labels(home.path, [(QUESTION, answer)])
+    runner.ingest(home)
+    back = runner.rollback(home, "a test")
+    assert back.model == home.registry.release("r0").model and back.name != "r0"
+    assert first(home, QUESTION) == answer
+
+
 def test_a_build_remembers_it(home: Home) -> None:
     answer = last_document(home)
     add_labels(home.path, [(QUESTION, answer)])

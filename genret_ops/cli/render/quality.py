@@ -46,6 +46,6 @@ def labels(summary: Mapping[str, Any]) -> None:
     """Judgements that were kept, and those on which people disagree."""
     say(f"{plural(summary['added'], 'new label')}, {summary['labels']:,} in all.")
     if summary["labels"]:
-        say("The next update answers by them, and the gate asks them. Next: genret ingest, unless genret watch runs.")
+        say("The next update answers by what is labelled. Next: genret ingest, unless genret watch runs.")
     for judgment in summary.get("disputed", ()):
         say(("Disputed, so not taken over", "yellow"), f": {judgment['query']} · {judgment['document']}")
