@@ -67,12 +67,22 @@ def evaluate(
     print_result(report, as_json, render.evaluation)
 
 
-@app.command(epilog=examples("genret label 'copy a folder' shutil.copytree", "genret label --file judgments.jsonl"))
+@app.command(
+    epilog=examples(
+        "genret label 'copy a folder' shutil.copytree",
+        "genret label --file judgments.jsonl",
+        "genret label --qrels beir/notes",
+    )
+)
 def label(
     query: Annotated[str | None, typer.Argument(help="A query, as somebody asked it.")] = None,
     document: Annotated[str | None, typer.Argument(help="The id of a document that answers it.")] = None,
     file: Annotated[
         Path | None, typer.Option(help='JSON lines instead: {"query": "...", "document": "..."}', exists=True)
+    ] = None,
+    qrels: Annotated[
+        Path | None,
+        typer.Option(metavar="BEIR_DIR", help="A benchmark's folder instead: every relevant pair becomes a label."),
     ] = None,
     from_feedback: Annotated[
         bool,
@@ -85,18 +95,26 @@ def label(
     from genret_ops.cli.render import quality as render
     from genret_ops.corpus.labels import add_labels, parse_labels, read_labels
     from genret_ops.corpus.visibility import VisibilityReader
+    from genret_ops.evaluation.datasets import read_benchmark
     from genret_ops.promotion.judgments import accept_feedback
     from genret_ops.registry.audit_trail import LABELS_ADDED
     from genret_ops.registry.home import actor
 
-    if [query is not None and document is not None, file is not None, from_feedback].count(True) != 1:
-        raise typer.BadParameter("Give a QUERY and a DOCUMENT, or --file, or --from-feedback.")
+    ways = query is not None and document is not None, file is not None, qrels is not None, from_feedback
+    if ways.count(True) != 1:
+        raise typer.BadParameter("Give a QUERY and a DOCUMENT, or --file, or --qrels, or --from-feedback.")
     opened = open_home(home)
     if from_feedback:
         summary = accept_feedback(opened.path)
     else:
         known = {doc_id for doc_id, _ in VisibilityReader(opened.path)()}
-        pairs = list(parse_labels(file.read_bytes().split(b"\n"), str(file))) if file else [(str(query), str(document))]
+        if qrels:
+            judged = read_benchmark(qrels).queries
+            pairs = [(question.text, doc_id) for question in judged for doc_id in question.relevant]
+        elif file:
+            pairs = list(parse_labels(file.read_bytes().split(b"\n"), str(file)))
+        else:
+            pairs = [(str(query), str(document))]
         if unknown := sorted({doc_id for _, doc_id in pairs} - known):
             more = f" (and {len(unknown) - 1:,} more)" if len(unknown) > 1 else ""
             raise GenretError(

@@ -48,6 +48,23 @@ def test_labels_follow_edits_and_are_dropped_with_their_document() -> None:
     ]
 
 
+def test_judgments_of_a_benchmark_become_labels(tmp_path: Path) -> None:
+    home, folder = tmp_path / "home", tmp_path / "beir"
+    record_path(home, "delta-00000").parent.mkdir(parents=True)
+    record_path(home, "delta-00000").write_text('{"posted": {}}')
+    make_home(home)
+    places_path(home, "delta-00000").write_text('{"passages": {"tea": ["p"], "cups": ["q"]}, "metadata": {}}')
+    folder.mkdir()
+    (folder / "corpus.jsonl").write_text("")
+    (folder / "queries.jsonl").write_text('{"_id": "1", "text": "how to brew"}\n{"_id": "2", "text": "unjudged"}\n')
+    (folder / "qrels.tsv").write_text("1\ttea\t1\n1\tcups\t2\n")
+    done = CliRunner().invoke(app, ["label", "--qrels", str(folder), "--home", str(home)])
+    assert done.exit_code == 0, done.output
+    assert read_labels(home) == [("how to brew", "tea"), ("how to brew", "cups")]
+    both = CliRunner().invoke(app, ["label", "a", "tea", "--qrels", str(folder), "--home", str(home)])
+    assert both.exit_code == 2
+
+
 def test_new_labels_are_in_the_trail_by_their_number_alone(tmp_path: Path) -> None:
     home = tmp_path / "home"
     record_path(home, "delta-00000").parent.mkdir(parents=True)
