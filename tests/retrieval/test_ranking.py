@@ -133,6 +133,21 @@ def test_a_label_raises_nothing_that_a_filter_hides(
     assert not seen or ranked(labelled) != ranked(set())
 
 
+def test_a_question_that_measures_a_model_does_not_see_its_own_label(retriever: Retriever) -> None:
+    query, other = "zeppelin over the harbour", "zeppelins above the harbour"
+    questions = LabelledQuestions.make("", {query: [7]}, minilm().encode)
+    model = replace(retriever.model, labelled=questions)
+    plans = [retriever.index.planner.plan(text) for text in (query, other)]
+    vectors = minilm().encode([text for plan in plans for text in plan.texts])
+    column = FEATURES.index("labelled")
+    its_own, of_another = (
+        max(clause.matrix[:, column].max() for clause in clauses)
+        for clauses in candidates_of_plans(retriever.index, model, plans, vectors, 10)
+    )
+    assert its_own == 0 < of_another
+    assert "labelled" in Retriever(retriever.index, model).search(query, 1).hits[0].found_by
+
+
 QUERIES = (
     "who saw the yacht in Lisbon",
     "Who saw a lamp, according to Fortune, and a printer, as reported by The Age?",
