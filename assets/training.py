@@ -47,18 +47,25 @@ def genesis_rows(
 
 @dg.asset(partitions_def=deltas, group_name="training", code_version="1", deps=[docids], kinds={"lancedb"})
 def synthetic_queries(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
-    """Queries made from the corpus itself: to train on, to mine hard negatives with, and held out for tuning."""
+    """Queries about the corpus: to train on, to mine hard negatives with, and held out for tuning.
+
+    They are made from the text itself; `synthesis.recorded` adds those that others wrote.
+    """
     import numpy as np
 
     from genret_ops.records import to_arrow
     from genret_ops.retrieval.index_cache import open_or_make_index
     from genret_ops.synthesis.queries import lexical_neighbours, write_queries
+    from genret_ops.synthesis.recorded import RecordedQueries, read_recorded
 
     delta, settings = context.partition_key, home.settings
     index = open_or_make_index(home.home, home.home.store.committed(delta), settings.retrieval)
     with progress("finding lexical neighbours") as report:
         near = lexical_neighbours(index.head, index.lexical, report)
-    queries = write_queries(index.head, near, settings, home.known)
+    recorded = RecordedQueries({}, {})
+    if settings.synthesis.recorded:
+        recorded = read_recorded(home.home.path / settings.synthesis.recorded)
+    queries = write_queries(index.head, near, settings, home.known, recorded.by_document)
     home.home.work(delta).mkdir(parents=True, exist_ok=True)
     np.save(home.home.work(delta) / "neighbours.npy", near)
     rows = to_arrow("queries", queries, delta=delta)
@@ -73,6 +80,7 @@ def synthetic_queries(context: dg.AssetExecutionContext, home: StageResource) ->
             "seed": settings.training.seed,
             "by kind": table(("split", "kind", "queries"), [(*key, n) for key, n in sorted(counts.items())]),
             "samples": table(("split", "kind", "text"), samples),
+            "recorded queries left out": table(("reason", "count"), list(recorded.refused.items())),
         },
         data_version=table_version(tables),
     )

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
+from genret_ops.progress import progress
 from genret_ops.settings import Settings
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from genret_ops.corpus.view import CorpusView
     from genret_ops.ingestion.sources import Reading
     from genret_ops.registry.home import Home
     from genret_ops.training.job import TrainingJob
+    from genret_ops.training.prefetch import BackgroundEncoding
 
 LOCKS = "genret/locks"
 """Tag of a job: which of the home's locks a run of it holds, a key of `_LOCKS`."""
@@ -113,12 +113,15 @@ class SourceReader:
 class Prefetch:
     """Encoding that a command has begun beside the stages."""
 
-    def __init__(self, encoded: "Future[int] | None" = None) -> None:
-        self._encoded = encoded
+    def __init__(self, encoding: "BackgroundEncoding | None" = None) -> None:
+        self._encoding = encoding
 
     def wait(self) -> int:
-        """Wait for its end; returns how many texts it encoded."""
-        return self._encoded.result() if self._encoded else 0
+        """Wait for its end, and show how far it is; returns how many texts it encoded."""
+        if self._encoding is None:
+            return 0
+        with progress("encoding passages") as report:
+            return self._encoding.wait(report)
 
 
 def home_of_environment() -> "Home":

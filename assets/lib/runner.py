@@ -6,8 +6,7 @@ system releases even after a kill.
 
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +34,7 @@ from genret_ops.storage.home import actor
 from genret_ops.text import plural
 from genret_ops.training.calibration import minutes_of
 from genret_ops.training.dataset import passage_encoder
-from genret_ops.training.prefetch import prefetching
+from genret_ops.training.prefetch import BackgroundEncoding, prefetching
 
 CALIBRATION = "calibration.json"
 """File of a home that keeps how long a step takes."""
@@ -140,8 +139,8 @@ def ingest(
         reason = f"{reason}: {changes.text}"
         config = {"sources": list(sources), "settle": settle, "restless": list(restless)}
         config |= {"reason": reason, "waiver": waiver}
-        with _encoding(home, reading, changes) as encoded:
-            reader, prefetch = SourceReader(reading), Prefetch(encoded)
+        with _encoding(home, reading, changes) as encoding:
+            reader, prefetch = SourceReader(reading), Prefetch(encoding)
             materialise(home, "update_stages", name, config, home.settings, reader, prefetch)
         record = home.store.committed(name)
         release = _serve(home, record, reason, waiver)
@@ -283,11 +282,10 @@ def _same_inputs(home: Home, last: SnapshotRecord, sources: Sequence[str], readi
     )
 
 
-def _encoding(home: Home, reading: Reading, changes: Delta) -> "AbstractContextManager[Future[int] | None]":
-    """Encode what has changed beside the stages; the first documents of a home are encoded when they are served."""
-    if (champion := home.registry.champion()) is None:
-        return nullcontext()
-    settings = champion.manifest().trained_under()
+def _encoding(home: Home, reading: Reading, changes: Delta) -> AbstractContextManager[BackgroundEncoding]:
+    """Encode what has changed beside the stages."""
+    champion = home.registry.champion()
+    settings = champion.manifest().trained_under() if champion else home.settings
     by_id = {document.doc_id: document for document in reading.documents}
     changed = [by_id[doc_id] for doc_id in (*changes.added, *changes.changed)]
     redescribed = [by_id[doc_id] for doc_id in changes.redescribed]

@@ -29,7 +29,7 @@ from genret_ops.retrieval.neighbours import NeighbourGraph
 from genret_ops.retrieval.ranking import ClauseCandidates, candidates_of_plans
 from genret_ops.retrieval.retriever import CLAUSE_MODES, Retriever
 from genret_ops.settings import RetrievalSettings
-from genret_ops.synthesis.queries import MIN_GATE_DOCUMENTS
+from genret_ops.synthesis.queries import MIN_GATE_DOCUMENTS, least_extractive
 
 Trained = tuple[Encoder, Callable[[Rows], Rows]]
 """A query encoder, and what makes finished rows of genesis rows."""
@@ -106,7 +106,7 @@ def tune(
         return Model(encoder, RowScorer(rows, scale), graph, LabelledQuestions.none(), *prior(), "hybrid", frozenset())
 
     models = {share: model_of(*learned) for share, learned in trained.items()}
-    worth = training_worth(index, models, questions(head, queries, QUERIES))
+    worth = training_worth(index, models, questions(head, least_extractive(queries), QUERIES))
     model = models[worth.share]
     lists = _lists(index, model, queries)
     gold = [{docid_of[positive] for positive in query.positives} for query in queries]

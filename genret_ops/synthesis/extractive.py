@@ -9,19 +9,18 @@ The kinds are those of the paper: chunk, sentence, constraint and multi-hop quer
 import random
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib import resources
 
 from genret_ops.corpus.metadata import is_date
-from genret_ops.errors import GenretError
 from genret_ops.lexical.bm25 import STOP_WORDS
 from genret_ops.records import SyntheticQuery
 from genret_ops.settings import SynthesisSettings
 
 GENERATOR = "extractive"
-KINDS = ("chunk", "sentence", "constraint", "multihop", "context")
+EXTRACTIVE_KINDS = ("chunk", "sentence", "constraint", "multihop", "context")
 WORD = re.compile(r"[^\W_][\w'’.&-]*[^\W_]|[^\W_]")
 """A word of a text as queries keep it, with case, inner hyphens, dots and apostrophes."""
 _NAME = re.compile(r"(?<=[\w,;] )(?:[A-Z][\w'’.-]*)(?: (?:[A-Z][\w'’.-]*|of|the|and(?= [A-Z])))*")
@@ -92,7 +91,7 @@ class ExtractiveGenerator:
         rng = random.Random(f"{self._seed}/{number}/{split}/{hard}")
         drop, inside = 0.5 if hard else 0.3, frozenset(members)
         rows = list[SyntheticQuery]()
-        for kind in KINDS:
+        for kind in EXTRACTIVE_KINDS:
             count: float = getattr(self._settings, kind)
             for index in members:
                 for _ in range(int(count) + (rng.random() < count % 1)):
@@ -102,23 +101,6 @@ class ExtractiveGenerator:
                         rows.append(row)
         rng.shuffle(rows)
         return rows
-
-    def stream(self, members: Sequence[int], count: int) -> Iterator[SyntheticQuery]:
-        """Write `count` training queries about the passages at `members`, epoch after epoch.
-
-        Raises:
-            GenretError: no passage yields a query.
-        """
-        made = 0
-        for epoch in range(count):
-            rows = self.epoch(epoch, members, "train")
-            if not rows:
-                raise GenretError("no text is long enough for queries: ingest documents with longer sentences")
-            for row in rows[: count - made]:
-                made += 1
-                yield row
-            if made >= count:
-                return
 
     def _query(
         self,

@@ -8,7 +8,7 @@ on: `tuning` fits the fusion weights, `gate` judges a release. Documents are hel
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow.compute as pc
@@ -23,16 +23,21 @@ from genret_ops.progress import Progress, silent
 from genret_ops.records import SyntheticQuery, text_hash
 from genret_ops.settings import RetrievalSettings, Settings, TrainingSettings
 from genret_ops.storage.tables import TableStore
-from genret_ops.synthesis.extractive import WORD, ExtractiveGenerator, SourcePassage
+from genret_ops.synthesis.extractive import EXTRACTIVE_KINDS, WORD, ExtractiveGenerator, SourcePassage
+from genret_ops.synthesis.generators import Generators
+from genret_ops.synthesis.recorded import RECORDED, RecordedGenerator
 
 NEIGHBOURS = 8
 """Most lexical neighbours of a docid."""
+KINDS = (*EXTRACTIVE_KINDS, RECORDED)
 SPLITS = ("train", "hard", "tuning", "gate")
 MIN_GATE_DOCUMENTS = 6
 """Fewest documents from which the gate can conclude anything (docs/decisions.md, 16)."""
 _GATE_SHARE = 1 / 3
 """Share of the held-out documents that only the gate asks about."""
 _MAX_EPOCHS = 100
+_ENOUGH = 50
+"""So many queries can judge a training by themselves."""
 _NEIGHBOUR_WORDS = 60
 """So many distinct words of a passage find its neighbours."""
 
@@ -103,7 +108,11 @@ def heldout_docids(head: CorpusView, settings: Settings) -> tuple[np.ndarray, np
 
 
 def write_queries(
-    head: CorpusView, near: np.ndarray, settings: Settings, known: frozenset[int] | None = None
+    head: CorpusView,
+    near: np.ndarray,
+    settings: Settings,
+    known: frozenset[int] | None = None,
+    recorded: Mapping[str, Sequence[str]] | None = None,
 ) -> list[SyntheticQuery]:
     """Write all synthetic queries of a build; the same inputs and seed give the same queries.
 
@@ -113,12 +122,15 @@ def write_queries(
         settings: how many queries a split holds, and of which kinds.
         known: docids that the parent of an update has learned; the update asks about the others, interleaved with a
             replay of these. None for a training from genesis, which asks about all alike.
+        recorded: queries that others wrote, by the id of their document.
 
     Returns:
         The queries of every split, one split after the other.
     """
     passages = source_passages(head, near, settings.retrieval)
-    generator = ExtractiveGenerator(passages, settings.synthesis, _idf(head), settings.training.seed)
+    idf, seed = _idf(head), settings.training.seed
+    extractive = ExtractiveGenerator(passages, settings.synthesis, idf, seed)
+    generator = Generators([extractive, RecordedGenerator(passages, recorded or {}, idf, seed)])
     (tuning, gate), training = heldout_docids(head, settings), settings.training
     members = np.flatnonzero(head.live & ~(tuning | gate))
     if not len(members):
@@ -133,7 +145,7 @@ def write_queries(
     return train + hard[: 2 * preference_steps * training.batch] + heldout
 
 
-def _heldout(generator: ExtractiveGenerator, mask: np.ndarray, split: str, count: int) -> list[SyntheticQuery]:
+def _heldout(generator: Generators, mask: np.ndarray, split: str, count: int) -> list[SyntheticQuery]:
     """`count` queries about the docids of a mask, from as many epochs as that takes; fewer if there are no more."""
     queries = list[SyntheticQuery]()
     for number in range(_MAX_EPOCHS):
@@ -144,8 +156,14 @@ def _heldout(generator: ExtractiveGenerator, mask: np.ndarray, split: str, count
     return queries[:count]
 
 
+def least_extractive(queries: Sequence[SyntheticQuery]) -> list[SyntheticQuery]:
+    """The queries that share fewest words with the text: the recorded ones if they are enough, else all."""
+    recorded = [query for query in queries if query.kind == RECORDED]
+    return recorded if len(recorded) >= _ENOUGH else list(queries)
+
+
 def _interleaved(
-    generator: ExtractiveGenerator, old: np.ndarray, new: np.ndarray, count: int, training: TrainingSettings
+    generator: Generators, old: np.ndarray, new: np.ndarray, count: int, training: TrainingSettings
 ) -> list[SyntheticQuery]:
     """`count` training queries about new docids, with the replay of old ones spread evenly among them."""
     share = training.replay if len(old) and len(new) else float(not len(new))
@@ -156,9 +174,7 @@ def _interleaved(
     return [next(replay if turn else fresh) for turn in is_replay]
 
 
-def _hard(
-    generator: ExtractiveGenerator, old: np.ndarray, new: np.ndarray, training: TrainingSettings
-) -> list[SyntheticQuery]:
+def _hard(generator: Generators, old: np.ndarray, new: np.ndarray, training: TrainingSettings) -> list[SyntheticQuery]:
     """Stage-2 queries, the hardest there are: about new docids, interleaved with the replay of old ones."""
     fresh = generator.epoch(0, new.tolist(), "hard", hard=True)
     if not len(old):

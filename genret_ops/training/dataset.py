@@ -17,6 +17,7 @@ from genret_ops.records import SyntheticQuery, canonical_json, text_hash
 from genret_ops.settings import Settings
 from genret_ops.storage.encoding_cache import EncodingCache
 from genret_ops.storage.files import file_hash, write_atomically
+from genret_ops.synthesis.queries import least_extractive
 from genret_ops.training.early_stopping import QUERIES
 from genret_ops.training.job import TrainingJob
 
@@ -113,7 +114,8 @@ def prepare_job(
     """
     job = TrainingJob(folder)
     tables = {split: _table(queries, split, docid_of) for split in ("train", "hard")}
-    tables["heldout"] = _table([query for query in queries if query.split == "tuning"][:QUERIES], "tuning", docid_of)
+    heldout = least_extractive([query for query in queries if query.split == "tuning"])
+    tables["heldout"] = _table(heldout[:QUERIES], "tuning", docid_of)
     settings_json = settings.model_dump_json()
     parent_hashes = {name: file_hash(parent / name) for name in PARENT_FILES} if parent else {}
     arrays = [rows.vectors, rows.starts, neighbours, documents.indptr, documents.indices]

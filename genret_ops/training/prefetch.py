@@ -1,13 +1,13 @@
-"""Encode what an update brings in the background, while its stages write and check the rest.
+"""Encode what an ingest brings in the background, while its stages write and check the rest.
 
-The time of an update is the encoder's and that of the stages; side by side they take little more than the longer one.
+The time of an ingest is the encoder's and that of the stages; side by side they take little more than the longer one.
 The encodings go into the home's cache, where `dataset.genesis_rows` finds them.
 """
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, get_native_id
@@ -16,6 +16,7 @@ from genret_ops.corpus.chunking import cut_document
 from genret_ops.corpus.view import encoder_text
 from genret_ops.modeling.embeddings import encode_texts
 from genret_ops.modeling.encoder import Encoder, encoder_hash, token_count
+from genret_ops.progress import Progress, silent
 from genret_ops.records import Document
 from genret_ops.settings import Settings
 from genret_ops.storage.encoding_cache import EncodingCache
@@ -24,12 +25,44 @@ _SWITCH_SECONDS = 2e-4
 """Time after which a thread that computes in Python lets another in; the encoder needs to get in for each operation."""
 _NICENESS = 5
 """How far the encoder's threads stand back for the stages, which are one thread."""
+_REPORT_SECONDS = 1.0
+"""Time between two reports to whoever waits."""
+
+
+class BackgroundEncoding:
+    """Texts that another thread encodes.
+
+    Args:
+        pool: gives the thread.
+        encode: encodes them, reports how far it is, and returns how many there were.
+    """
+
+    def __init__(self, pool: ThreadPoolExecutor, encode: Callable[[Progress], int]) -> None:
+        self._done = self._total = 0
+        self._ended = pool.submit(encode, self._report)
+
+    def _report(self, done: int, total: int) -> None:
+        self._done, self._total = done, total
+
+    def wait(self, progress: Progress = silent) -> int:
+        """Wait for the end.
+
+        Args:
+            progress: called with (texts encoded, texts to encode), each second from the first on.
+
+        Returns:
+            How many texts were encoded.
+        """
+        while wait([self._ended], _REPORT_SECONDS).not_done:
+            if self._total:
+                progress(self._done, self._total)
+        return self._ended.result()
 
 
 @contextmanager
 def prefetching(
     home: Path, settings: Settings, encoder: Encoder, changed: Sequence[Document], redescribed: Sequence[Document]
-) -> Iterator["Future[int]"]:
+) -> Iterator[BackgroundEncoding]:
     """Encode texts in the background for as long as the context lasts, at most to the end of a batch.
 
     Args:
@@ -40,15 +73,16 @@ def prefetching(
         redescribed: documents whose metadata changed, whose passages are encoded under their new headings.
 
     Yields:
-        The number of texts that are encoded, once they are.
+        The encoding, to wait for.
 
     Example:
-        >>> with prefetching(home.path, settings, encoder, changed, redescribed) as encoded:
-        ...     run_stages(encoded)
+        >>> with prefetching(home.path, settings, encoder, changed, redescribed) as encoding:
+        ...     run_stages()
+        ...     encoding.wait()
     """
     stop, switch_interval = Event(), sys.getswitchinterval()
 
-    def encode() -> int:
+    def encode(report: Progress) -> int:
         cache = EncodingCache(home, encoder_hash(settings.model.encoder), encoder.dimension)
         count = token_count(settings.model.encoder)
         texts = list[str]()
@@ -57,12 +91,12 @@ def prefetching(
                 break
             for passage, _ in cut_document(document, settings.corpus, count):
                 texts += encoder_text(document, passage.text), *passage.sentences
-        return encode_texts(encoder, cache, texts, stop=stop.is_set)[1]
+        return encode_texts(encoder, cache, texts, report, stop.is_set)[1]
 
     with ThreadPoolExecutor(1, "encoding-ahead", _lower_priority) as pool:
         sys.setswitchinterval(_SWITCH_SECONDS)
         try:
-            yield pool.submit(encode)
+            yield BackgroundEncoding(pool, encode)
         finally:
             stop.set()
             sys.setswitchinterval(switch_interval)

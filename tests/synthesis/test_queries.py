@@ -18,7 +18,8 @@ from genret_ops.records import SyntheticQuery, to_arrow
 from genret_ops.retrieval.index import build_lexical
 from genret_ops.settings import RetrievalSettings, Settings, SynthesisSettings, TrainingSettings
 from genret_ops.storage.tables import TableStore
-from genret_ops.synthesis.extractive import KINDS, ExtractiveGenerator, SourcePassage
+from genret_ops.synthesis.extractive import EXTRACTIVE_KINDS, ExtractiveGenerator, SourcePassage
+from genret_ops.synthesis.generators import Generators
 from genret_ops.synthesis.queries import (
     heldout_docids,
     lexical_neighbours,
@@ -91,7 +92,7 @@ def test_every_kind_is_present_in_the_numbers_that_settings_ask_for(head: Corpus
     assert Counter(row.kind for row in rows) == {kind: 10 * count for kind, count in counts.items() if count}
     rows = [row for number in range(20) for row in generator(head, near, chunk=0.5).epoch(number, range(10), "train")]
     assert 70 < sum(row.kind == "chunk" for row in rows) < 130
-    assert {row.kind for row in rows} == set(KINDS)
+    assert {row.kind for row in rows} == set(EXTRACTIVE_KINDS)
 
 
 def test_splits_hold_as_many_queries_as_asked_for_and_context_only_teaches(written: list[SyntheticQuery]) -> None:
@@ -101,8 +102,8 @@ def test_splits_hold_as_many_queries_as_asked_for_and_context_only_teaches(writt
     assert 0 < splits["hard"] <= 2 * training.rpo_steps * training.batch
     assert splits["tuning"] == SETTINGS.synthesis.heldout_queries
     assert splits["gate"] == SETTINGS.gate.questions
-    assert {row.kind for row in written if row.split != "train"} == set(KINDS) - {"context"}
-    assert {row.kind for row in written if row.split == "train"} == set(KINDS)
+    assert {row.kind for row in written if row.split != "train"} == set(EXTRACTIVE_KINDS) - {"context"}
+    assert {row.kind for row in written if row.split == "train"} == set(EXTRACTIVE_KINDS)
     assert all(row.generator == "extractive" and row.seed == 3 for row in written)
 
 
@@ -226,7 +227,7 @@ def test_a_corpus_without_words_says_so() -> None:
         0,
     )
     with pytest.raises(GenretError, match="long enough"):
-        list(rows.stream([0, 1, 2], 10))
+        list(Generators([rows]).stream([0, 1, 2], 10))
 
 
 def test_a_date_attribute_may_hold_what_is_no_date() -> None:

@@ -10,8 +10,7 @@ import pyarrow as pa
 
 from genret_ops.corpus.metadata import is_date
 from genret_ops.corpus.view import CorpusView
-from genret_ops.synthesis.extractive import KINDS
-from genret_ops.synthesis.queries import SPLITS
+from genret_ops.synthesis.queries import KINDS, SPLITS
 from genret_ops.text import percent, plural
 from validations.runner import expect_no_fault, gx, suite_of, typed_frame
 
@@ -27,7 +26,10 @@ _FAULTS = (
 _TYPES = {"words": "int64", "letters": "float64", "covered": "float64", **dict.fromkeys((*KEY, *_FAULTS), "str")}
 _TRAINED = ("train", "hard")
 _MOST_WORDS = 200
-_WORDS_OF = {"chunk": (3, 40), "sentence": (3, 40), "constraint": (4, 60), "multihop": (6, 100), "context": (1, 80)}
+_WORDS_OF = {
+    **{"chunk": (3, 40), "sentence": (3, 40), "constraint": (4, 60), "multihop": (6, 100), "context": (1, 80)},
+    "recorded": (2, 100),
+}
 """The fewest and the most words of a query that somebody would ask, by kind."""
 _SHORT_PASSAGE = 30
 """A passage of at most this many words may be its own query, since it contains no shorter one."""
