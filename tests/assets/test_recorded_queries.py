@@ -48,6 +48,6 @@ def test_a_build_learns_from_them(home: Home) -> None:
 
 
 def test_a_file_that_is_not_there_trains_nothing(home: Home) -> None:
-    with pytest.raises(GenretError, match="cannot read the recorded queries in .*questions.jsonl: No such file"):
+    with pytest.raises(GenretError, match=r"cannot read the recorded queries in .*questions\.jsonl: No such file"):
         runner.build(home, home.settings)
     assert runner.plan_build(home, home.settings).release is None
