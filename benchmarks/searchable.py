@@ -23,7 +23,7 @@ from sentence_transformers import SentenceTransformer
 from assets.lib import runner
 from assets.lib.execution import instance_of
 from genret_ops.corpus.view import CorpusView
-from genret_ops.modeling.encoder import encoder_path
+from genret_ops.modeling.encoder_files import encoder_path
 from genret_ops.registry.home import Home
 from genret_ops.registry.store import CHAMPION
 from genret_ops.storage.home import make_home

@@ -17,7 +17,6 @@ from genret_ops.evaluation.reports.benchmark_report import write_json, write_rep
 from genret_ops.evaluation.untrained import UntrainedSystems
 from genret_ops.modeling.docid_head import RowScorer
 from genret_ops.modeling.embeddings import encode_rows
-from genret_ops.modeling.encoder import encoder_hash
 from genret_ops.progress import Progress
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release, untrained_model
@@ -110,7 +109,7 @@ def _adapted(home: Path, release: Release, settings: Settings, head: CorpusView,
     adapter = release.folder / "adapter"
     encoder = passage_encoder(settings)
     encoder.add_adapter(adapter)
-    weights = encoder_hash(settings.model.encoder)[:8] + file_hash(adapter / "adapter_model.safetensors")[:8]
+    weights = encoder.encodings[:8] + file_hash(adapter / "adapter_model.safetensors")[:8]
     cache = EncodingCache(home, weights, encoder.dimension)
     rows, _ = encode_rows(encoder, cache, passage_inputs(head), settings.model.rows_per_passage, progress)
     return RowScorer(rows, settings.model.scale)

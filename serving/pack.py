@@ -17,7 +17,7 @@ import serving
 from genret_ops import summaries
 from genret_ops.corpus.visibility import Visibility, VisibilityReader
 from genret_ops.errors import GenretError
-from genret_ops.modeling.encoder import encoder_path
+from genret_ops.modeling.encoder_files import encoder_path
 from genret_ops.registry.artifacts import check, library_versions
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release

@@ -17,7 +17,7 @@ from genret_ops.corpus.snapshot import documents_of
 from genret_ops.errors import BrokenRelease, ReleaseRetired, UnreadableSource
 from genret_ops.ingestion.readers import current_hash
 from genret_ops.lineage.answer import training_rows
-from genret_ops.modeling.encoder import encoder_hash
+from genret_ops.modeling.encoder_files import encoder_hash
 from genret_ops.records import canonical_json, table_hash, text_hash
 from genret_ops.registry.artifacts import MANIFEST, content_hash, model_hash, read_manifest
 from genret_ops.registry.audit_trail import describe_retirement, event_hash, retired

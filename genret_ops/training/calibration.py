@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from genret_ops.modeling.embeddings import Rows
-from genret_ops.modeling.encoder import Encoder
+from genret_ops.modeling.encoder import query_encoder
 from genret_ops.settings import Settings
 from genret_ops.storage.files import write_atomically
 from genret_ops.training.sft import candidates, target
@@ -59,7 +59,7 @@ def seconds_per_step(settings: Settings, sentences: Sequence[str]) -> float:
     training, rng = settings.training, np.random.default_rng(0)
     docid_count = 2 * training.negatives
     row_count = _ROWS_PER_DOCID * docid_count
-    dimension = Encoder.load(settings.model.encoder, settings.model.query_tokens).dimension
+    dimension = query_encoder(settings.model).dimension
     vectors = rng.standard_normal((row_count, dimension)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     rows = Rows(vectors.astype(np.float16), np.arange(0, row_count + 1, _ROWS_PER_DOCID))

@@ -11,7 +11,8 @@ from scipy.sparse import csr_array, save_npz
 
 from genret_ops.corpus.view import CorpusView
 from genret_ops.modeling.embeddings import PassageInput, Rows, encode_rows
-from genret_ops.modeling.encoder import Encoder, encoder_hash
+from genret_ops.modeling.encoder import Encoder
+from genret_ops.modeling.encoder_files import encoder_use
 from genret_ops.progress import Progress, silent
 from genret_ops.records import SyntheticQuery, canonical_json, text_hash
 from genret_ops.settings import Settings
@@ -30,9 +31,11 @@ _SPARE_TOKENS = 32
 
 
 def passage_encoder(settings: Settings) -> Encoder:
-    """The genesis encoder, with a window for the longest sentence and the longest passage."""
+    """The genesis encoder as it reads passages, with a window for the longest sentence and the longest passage."""
     longest_sentence = settings.corpus.max_sentence_tokens + _SPARE_TOKENS
-    return Encoder.load(settings.model.encoder, max(longest_sentence, settings.corpus.max_tokens))
+    model = settings.model
+    prompt = model.passage_prompt or encoder_use(model.encoder).passage_prompt
+    return Encoder.load(model.encoder, max(longest_sentence, settings.corpus.max_tokens), prompt)
 
 
 def passage_inputs(
@@ -82,7 +85,7 @@ def genesis_rows(
         The rows, and how many texts had to be encoded for them.
     """
     encoder = passage_encoder(settings)
-    cache = EncodingCache(home, encoder_hash(settings.model.encoder), encoder.dimension)
+    cache = EncodingCache(home, encoder.encodings, encoder.dimension)
     inputs = passage_inputs(head, without, docids)
     return encode_rows(encoder, cache, inputs, settings.model.rows_per_passage, progress)
 

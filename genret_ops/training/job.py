@@ -16,7 +16,7 @@ from scipy.sparse import csr_array, load_npz
 
 from genret_ops.modeling.docid_head import DocidHead
 from genret_ops.modeling.embeddings import Rows
-from genret_ops.modeling.encoder import Encoder
+from genret_ops.modeling.encoder import Encoder, query_encoder
 from genret_ops.settings import Settings
 from genret_ops.storage import jsonl
 from genret_ops.storage.files import write_atomically
@@ -78,7 +78,7 @@ class TrainingJob:
         """What a stage (`sft` or `rpo`) learned, as search uses it: the encoder with its adapter, and the head."""
         from safetensors.torch import load_file
 
-        encoder = Encoder.load(self.settings.model.encoder, self.settings.model.query_tokens)
+        encoder = query_encoder(self.settings.model)
         encoder.add_adapter(self.folder / stage / "adapter")
         head = DocidHead(self.rows, self.settings.model.scale)
         head.load_learned(load_file(self.folder / stage / "head.safetensors"))

@@ -15,7 +15,7 @@ from threading import Event, get_native_id
 from genret_ops.corpus.chunking import cut_document
 from genret_ops.corpus.view import encoder_text
 from genret_ops.modeling.embeddings import encode_texts
-from genret_ops.modeling.encoder import Encoder, encoder_hash, token_count
+from genret_ops.modeling.encoder import Encoder, token_count
 from genret_ops.progress import Progress, silent
 from genret_ops.records import Document
 from genret_ops.settings import Settings
@@ -83,7 +83,7 @@ def prefetching(
     stop, switch_interval = Event(), sys.getswitchinterval()
 
     def encode(report: Progress) -> int:
-        cache = EncodingCache(home, encoder_hash(settings.model.encoder), encoder.dimension)
+        cache = EncodingCache(home, encoder.encodings, encoder.dimension)
         count = token_count(settings.model.encoder)
         texts = list[str]()
         for document in (*changed, *redescribed):

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from genret_ops.modeling.docid_head import DocidHead
 from genret_ops.modeling.embeddings import Rows
-from genret_ops.modeling.encoder import LORA_TARGETS, Encoder
+from genret_ops.modeling.encoder import LORA_TARGETS, query_encoder
 from genret_ops.settings import Settings
 from genret_ops.storage import jsonl
 from genret_ops.training.job import TrainingJob
@@ -56,7 +56,7 @@ class Trainer:
 
         torch.manual_seed(settings.training.seed)
         self.settings = settings
-        self.encoder = Encoder.load(settings.model.encoder, settings.model.query_tokens)
+        self.encoder = query_encoder(settings.model)
         self.head = DocidHead(rows, settings.model.scale)
         if start is None:
             config = LoraConfig(

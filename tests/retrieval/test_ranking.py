@@ -89,7 +89,7 @@ def test_what_a_filter_hides_moves_nothing_that_is_seen(
     for query in QUERIES[:3]:
         ours, theirs = (one.search(query, 20, "hybrid", filters).hits for one in (retriever, other))
         assert [hit.docid for hit in ours] == [hit.docid for hit in theirs]
-        np.testing.assert_allclose([hit.score for hit in ours], [hit.score for hit in theirs], atol=1e-5)
+        np.testing.assert_allclose([hit.score for hit in ours], [hit.score for hit in theirs], rtol=1e-3, atol=1e-4)
 
 
 def proposed(retriever: Retriever, query: str, logits: np.ndarray) -> list[ClauseCandidates]:

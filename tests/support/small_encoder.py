@@ -6,7 +6,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
-from genret_ops.modeling.encoder import encoder_path
+from genret_ops.modeling.encoder_files import encoder_path
 
 _LAYERS = 2
 

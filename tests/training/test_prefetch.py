@@ -13,7 +13,8 @@ import torch
 
 from assets.lib import runner
 from assets.lib.resources import Prefetch
-from genret_ops.modeling.encoder import Encoder, encoder_hash
+from genret_ops.modeling.encoder import Encoder
+from genret_ops.modeling.encoder_files import encoder_hash
 from genret_ops.records import Document, text_hash
 from genret_ops.registry.home import Home
 from genret_ops.settings import Settings
