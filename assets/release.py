@@ -1,7 +1,6 @@
 """The stages that end a build: tuning on held-out queries, and the release."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +27,7 @@ _NUMBER, _AGAINST = "release", "judged against release"
 @dg.asset(partitions_def=deltas, group_name="release", code_version="1", deps=[rpo_adapter])
 def fusion_weights(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
     """Fusion weights and the default mode, from held-out queries whose source sentence is withheld."""
+    from genret_ops.corpus.view import CorpusView
     from genret_ops.evaluation.fusion_tuning import tune
     from genret_ops.evaluation.training_worth import SHARES
     from genret_ops.modeling.embeddings import Rows
@@ -39,16 +39,16 @@ def fusion_weights(context: dg.AssetExecutionContext, home: StageResource) -> dg
     delta = context.partition_key
     job, head = home.job(delta), home.head(delta)
 
-    def rows_without(withheld: Mapping[int, frozenset[str]]) -> Rows:
+    def rows_of(withheld: CorpusView) -> Rows:
         with progress("encoding with sentences withheld") as report:
-            return dataset.genesis_rows(home.home.path, head, job.settings, withheld, report)[0]
+            return dataset.genesis_rows(home.home.path, withheld, job.settings, report)[0]
 
     learned = {share: job.learned(mixed(job, share)) for share in SHARES}
     trained = {share: (encoder, docid_head.finish) for share, (encoder, docid_head) in learned.items()}
 
     version = tables_of(context, "sft_adapter")["queries"]
     queries = read_queries(home.home.store, delta, version, ("tuning",))
-    tuned = tune(head, queries, trained, rows_without, job.settings.model.scale, job.settings.retrieval)
+    tuned = tune(head, queries, trained, rows_of, job.settings.model.scale, job.settings.retrieval)
     path = job.folder / FUSION_WEIGHTS
     write_atomically(path, json.dumps(asdict(tuned), indent=1, sort_keys=True).encode())
     weights = [(name, f"{weight:.3f}") for name, weight in tuned.fusion.weights.items()]
@@ -119,8 +119,13 @@ def gate(context: dg.AssetExecutionContext, home: StageResource) -> dg.Materiali
 
 @dg.asset(partitions_def=deltas, group_name="release", code_version="1", deps=[gate])
 def champion(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
-    """The release that answers from now on, on the newest corpus head; unchanged if the gate refuses the new one."""
+    """The release that answers from now on, on the newest corpus head and with the labels of now.
+
+    It is unchanged if the gate refuses the new one.
+    """
+    from genret_ops.corpus.labels import read_labels
     from genret_ops.promotion.rebase import rebase
+    from genret_ops.registry.publish import remembers
 
     registry, waiver = home.home.registry, home.waiver or None
     verdict = stage_metadata(context, "gate")
@@ -134,7 +139,7 @@ def champion(context: dg.AssetExecutionContext, home: StageResource) -> dg.Mater
             )
         newest = home.home.store.newest()
         assert newest is not None
-        if newest.snapshot != release.delta:
+        if newest.snapshot != release.delta or not remembers(release.folder, read_labels(home.home.path)):
             registry.check_admission(release.number, waiver)
             release, _, _ = rebase(home.home, release, newest, context.run.run_id, actor())
         expected = current.number if current else None

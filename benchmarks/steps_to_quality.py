@@ -65,9 +65,9 @@ class Exam:
         job, (_, retriever) = TrainingJob(home.work(delta) / "job"), open_release(home, release.number)
         head, version = retriever.index.head, release.manifest().training_tables["queries"]
         queries = read_queries(home.store, delta, version, ("tuning",))
-        without = withheld_sentences(head, queries, head.docid_of)
-        index = Index(head, job.settings.retrieval, build_lexical(head, without))
-        rows, _ = genesis_rows(home.path, head, job.settings, without)
+        head = head.without(withheld_sentences(head, queries))
+        index = Index(head, job.settings.retrieval, build_lexical(head))
+        rows, _ = genesis_rows(home.path, head, job.settings)
         return cls(index, rows, retriever.model, questions(head, queries, _QUESTIONS))
 
     def quality(self, encoder: Encoder, head: DocidHead) -> float:

@@ -4,7 +4,8 @@ chunking.py writes the passages of a snapshot; `CorpusView` reads a committed on
 in a table; how they are given is identifiers' business, what is searched retrieval's.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -133,6 +134,25 @@ class CorpusView:
         for docid in np.flatnonzero(self.live).tolist():
             values[docid] = self.first_document(docid).metadata.get(name, "")
         return values
+
+    def without(self, sentences: Mapping[int, Collection[str]]) -> "CorpusView":
+        """The same head with sentences left out of the text of some docids.
+
+        Args:
+            sentences: the sentences to leave out, by docid.
+
+        Example:
+            >>> head.without({7: ["Smoke calms the bees."]}).passages[7].sentences
+            ('They sleep in winter.',)
+        """
+        passages = list(self.passages)
+        for docid, left_out in sentences.items():
+            text = passages[docid].text
+            for sentence in left_out:
+                text = text.replace(sentence, " ")
+            kept = tuple(sentence for sentence in passages[docid].sentences if sentence not in left_out)
+            passages[docid] = replace(passages[docid], text=text, sentences=kept)
+        return CorpusView(passages, self.labels, self.occurrences, self._documents)
 
     def encoder_text(self, docid: int) -> str:
         """What the encoder reads of a whole passage: the heading of its first document, then the body.

@@ -57,14 +57,12 @@ class FusionTuning:
     worth: TrainingWorth
 
 
-def withheld_sentences(
-    head: CorpusView, queries: Sequence[SyntheticQuery], docid_of: Mapping[str, int]
-) -> dict[int, frozenset[str]]:
+def withheld_sentences(head: CorpusView, queries: Sequence[SyntheticQuery]) -> dict[int, frozenset[str]]:
     """Sentences to withhold by docid: those of every second query, as long as the passage has others left."""
     withheld = dict[int, set[str]]()
     for query in queries[::2]:
         for positive in query.positives:
-            docid = docid_of[positive]
+            docid = head.docid_of[positive]
             sentences = set(head.passages[docid].sentences)
             taken = withheld.get(docid, set()) | (sentences & set(query.withheld))
             if taken and len(taken) < len(sentences):
@@ -76,7 +74,7 @@ def tune(
     head: CorpusView,
     queries: Sequence[SyntheticQuery],
     trained: Mapping[float, Trained],
-    rows_without: Callable[[Mapping[int, frozenset[str]]], Rows],
+    rows_of: Callable[[CorpusView], Rows],
     scale: float,
     settings: RetrievalSettings,
 ) -> FusionTuning:
@@ -86,7 +84,7 @@ def tune(
         head: the corpus head.
         queries: the held-out queries of the tuning split.
         trained: what was learned, by the share of it that counts; 0 and at least another.
-        rows_without: gives the genesis rows of every docid, encoded without the sentences to withhold by docid.
+        rows_of: gives the genesis rows of every docid of a corpus head.
         scale: scale of the logits.
         settings: settings of retrieval.
 
@@ -96,9 +94,9 @@ def tune(
     if not queries:
         raise GenretError("no held-out query could be made: the corpus is too small to tune on; add documents")
     docid_of = head.docid_of
-    without = withheld_sentences(head, queries, docid_of)
-    index = Index(head, settings, build_lexical(head, without))
-    genesis = rows_without(without)
+    head = head.without(withheld_sentences(head, queries))
+    index = Index(head, settings, build_lexical(head))
+    genesis = rows_of(head)
 
     def model_of(encoder: Encoder, finish: Callable[[Rows], Rows]) -> Model:
         rows = finish(genesis)

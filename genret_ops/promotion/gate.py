@@ -9,33 +9,39 @@ what a promotion is.
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from statistics import median
-from types import MappingProxyType
 
 import numpy as np
 
 from genret_ops.corpus.labels import read_labels
 from genret_ops.errors import BrokenRelease, ReleaseRetired
+from genret_ops.evaluation.fusion_tuning import withheld_sentences
 from genret_ops.evaluation.model_metrics import Question, questions, reachable, reciprocal_ranks
 from genret_ops.evaluation.significance import paired_bootstrap
+from genret_ops.modeling.docid_head import RowScorer, finished_rows, fresh_rows
 from genret_ops.promotion.alternatives import alternatives
 from genret_ops.promotion.judgments import heldout_queries, label_questions
+from genret_ops.records import SyntheticQuery
 from genret_ops.registry.ancestry import reference
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import model_on, release_index
 from genret_ops.registry.store import Registry, Release
 from genret_ops.registry.verdict import REFERENCE, Criterion, Verdict, criterion_name
 from genret_ops.retrieval.artifacts import Model, load_model, read_search
-from genret_ops.retrieval.index import Index
+from genret_ops.retrieval.index import Index, build_lexical
 from genret_ops.retrieval.index_cache import open_or_make_index
 from genret_ops.retrieval.labelled import LabelledQuestions
 from genret_ops.retrieval.retriever import Retriever
 from genret_ops.settings import GateSettings
 from genret_ops.synthesis.queries import MIN_GATE_DOCUMENTS
 from genret_ops.text import plural
+from genret_ops.training.dataset import genesis_rows
 
 LABELS_HELP = "labels"
 """Name of the criterion that labels make no answer worse."""
+Ranks = Mapping[str, np.ndarray]
+"""Reciprocal rank of each question, by system or mode."""
 Opponent = tuple[Index, Model]
 """What a release is compared with: an index of the same head under its own retrieval settings, and its model."""
 _LABELS_DRAWN = 100
@@ -80,14 +86,32 @@ def judge_release(home: Home, release: Release, settings: GateSettings) -> Verdi
         except (BrokenRelease, ReleaseRetired) as error:  # it cannot answer, so there is nothing to compare
             detail = f"not compared: {error}"
             broken.append(Criterion(criterion_name("answers", name), 0.0, 0.0, True, detail, compared=False))
-    labelled = label_questions(index.head, read_labels(home.path))
-    heldout = questions(index.head, heldout_queries(home.store, release), settings.questions)
+    labelled, made = label_questions(index.head, read_labels(home.path)), heldout_queries(home.store, release)
+    probes = labelled + questions(index.head, made, settings.questions)
+    unaware = _unaware(home.path, release, index, made)
+    others = alternatives(home.path, unaware[0], release.manifest().trained_under(), probes)
+    worth = reciprocal_ranks(*unaware, probes), others
     model = load_model(release.folder)
-    probes = labelled + heldout
-    others = alternatives(home.path, index, release.manifest().trained_under(), probes)
-    verdict = judge(release.content_hash, release.delta, index, model, opponents, probes, settings, others)
+    verdict = judge(release.content_hash, release.delta, index, model, opponents, probes, settings, worth)
     against = champion.model if champion is not None else None
     return replace(verdict, criteria=(*verdict.criteria, *broken), against=against)
+
+
+def _unaware(home: Path, release: Release, index: Index, queries: Sequence[SyntheticQuery]) -> tuple[Index, Model]:
+    """Index and model without the sentences that every second query was made from.
+
+    A query that is made from a sentence shares words with it by construction, so systems of words would win.
+    """
+    model = load_model(release.folder)
+    withheld = withheld_sentences(index.head, queries)
+    if not withheld:
+        return index, model
+    head, docids, manifest = index.head.without(withheld), sorted(withheld), release.manifest()
+    genesis, _ = genesis_rows(home, head, manifest.trained_under(), docids=docids)
+    fresh = fresh_rows(release.folder, genesis, model.scorer.scale)
+    rows = finished_rows(release.folder).merged(fresh, np.array(docids))
+    scorer = RowScorer(rows, model.scorer.scale)
+    return Index(head, index.settings, build_lexical(head)), replace(model, scorer=scorer)
 
 
 def judge_patch(index: Index, release: Release, since: int = 0, labelled: Sequence[Question] = ()) -> Verdict:
@@ -124,7 +148,7 @@ def judge(
     opponents: Mapping[str, Opponent],
     questions: Sequence[Question],
     settings: GateSettings,
-    simpler: Mapping[str, np.ndarray] | None = None,
+    worth: tuple[Ranks, Ranks] | None = None,
 ) -> Verdict:
     """Measure a release on its corpus head, criterion by criterion.
 
@@ -136,12 +160,13 @@ def judge(
         opponents: what it is compared with, by role (`champion`, `reference`).
         questions: questions with known answers, which no training has seen.
         settings: tolerances and sample sizes.
-        simpler: reciprocal ranks of systems without training, by name, each of shape (questions,).
+        worth: reciprocal ranks by which the model has to earn its place: its own by mode, and those of systems without
+            training by name; None: its own on this index alone.
     """
     criteria: list[Criterion | None] = [_reachable(index, model, opponents, settings)]
     if questions:
         ours = reciprocal_ranks(index, model, questions)
-        criteria.append(_worth_its_cost(ours, model.default_mode, questions, simpler or {}))
+        criteria.append(_worth_its_cost(*(worth or (ours, {})), model.default_mode, questions))
         for name, (other_index, other) in opponents.items():
             theirs = reciprocal_ranks(other_index, other, questions)
             known = np.array([question.right <= other.known for question in questions])
@@ -184,21 +209,16 @@ def _labels_help(index: Index, model: Model, questions: Sequence[Question]) -> C
     return _difference(LABELS_HELP, detail, ours, theirs, drawn, 0.0)
 
 
-def _worth_its_cost(
-    ours: Mapping[str, np.ndarray],
-    mode: str,
-    questions: Sequence[Question],
-    simpler: Mapping[str, np.ndarray] = MappingProxyType({}),
-) -> Criterion:
+def _worth_its_cost(ours: Ranks, simpler: Ranks, mode: str, questions: Sequence[Question]) -> Criterion:
     """Whether the model earns its place against the same stack without it, and against what needs no training.
 
     The system that comes nearest decides, or one that is surely better.
 
     Args:
         ours: reciprocal ranks by mode, each of shape (questions,).
+        simpler: reciprocal ranks of systems without training, by name, each of shape (questions,).
         mode: the served mode; for `lexical`, the better of the modes that use the model is compared.
         questions: the questions.
-        simpler: reciprocal ranks of systems without training, by name, each of shape (questions,).
     """
     detail = "MRR@10 of {} over {}"
     if mode == "lexical":

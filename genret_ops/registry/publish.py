@@ -97,7 +97,7 @@ def publish(
     )
     stage = mixed(job, tuning.worth.share)
     write_model(job.folder / stage, staging, rows, [passage.passage_id for passage in head.passages], head.live, search)
-    _remembered(read_labels(home.path), head, job.learned(stage)[0].encode).save(staging)
+    _labels_of_champion(home, head, job.learned(stage)[0].encode).save(staging)
     package, losses = Path(__file__).parents[1], {stage: job.losses(stage) for stage in ("sft", "rpo")}
     manifest = Manifest(
         head=record,
@@ -267,6 +267,18 @@ def publish_patch(
 def remembers(folder: Path, labels: Iterable[Label]) -> bool:
     """Whether the release in `folder` was made with these labels, and no others."""
     return LabelledQuestions.load(folder).labels == hash_of(labels)
+
+
+def _labels_of_champion(
+    home: Home, head: CorpusView, encode: Callable[[Sequence[str]], np.ndarray]
+) -> LabelledQuestions:
+    """What a build remembers: the labels of now if the champion does, whose update judged them, and none otherwise."""
+    labels, champion = read_labels(home.path), home.registry.champion()
+    if champion is None or not remembers(champion.folder, labels):
+        return LabelledQuestions.none()
+    if not len(LabelledQuestions.load(champion.folder)):
+        return LabelledQuestions.none(hash_of(labels))
+    return _remembered(labels, head, encode)
 
 
 def _remembered(

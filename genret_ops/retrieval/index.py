@@ -158,26 +158,11 @@ def _days(column: np.ndarray) -> np.ndarray:
     return np.array([value[:10] for value in column])
 
 
-def build_lexical(head: CorpusView, without: Mapping[int, frozenset[str]] | None = None) -> LexicalIndex:
-    """The lexical index of a corpus head.
-
-    Args:
-        head: the corpus head.
-        without: sentences to withhold, by docid; tuning does so.
-    """
-    return LexicalIndex.build(*lexical_texts(head, without))
+def build_lexical(head: CorpusView) -> LexicalIndex:
+    """The lexical index of a corpus head."""
+    return LexicalIndex.build(*lexical_texts(head))
 
 
-def lexical_texts(
-    head: CorpusView, without: Mapping[int, frozenset[str]] | None = None
-) -> tuple[list[str], list[Sequence[str]]]:
-    """The texts and the sentences of every docid as the lexical index reads them, without those that are withheld."""
-    texts, sentences = list[str](), list[Sequence[str]]()
-    for docid, passage in enumerate(head.passages):
-        text, kept = head.lexical_text(docid), passage.sentences
-        for sentence in (without or {}).get(docid, ()):
-            text = text.replace(sentence, " ")
-            kept = tuple(other for other in kept if other != sentence)
-        texts.append(text)
-        sentences.append(kept)
-    return texts, sentences
+def lexical_texts(head: CorpusView) -> tuple[list[str], list[Sequence[str]]]:
+    """The texts and the sentences of every docid as the lexical index reads them."""
+    return list(map(head.lexical_text, range(len(head)))), [passage.sentences for passage in head.passages]

@@ -38,24 +38,15 @@ def passage_encoder(settings: Settings) -> Encoder:
     return Encoder.load(model.encoder, max(longest_sentence, settings.corpus.max_tokens), prompt)
 
 
-def passage_inputs(
-    head: CorpusView, without: Mapping[int, frozenset[str]] | None = None, docids: Sequence[int] | None = None
-) -> list[PassageInput]:
+def passage_inputs(head: CorpusView, docids: Sequence[int] | None = None) -> list[PassageInput]:
     """What the encoder reads of passages.
 
     Args:
         head: the snapshot.
-        without: sentences to withhold, by docid.
         docids: the docids to read, all if None.
     """
-    inputs = list[PassageInput]()
-    for docid in range(len(head)) if docids is None else docids:
-        withheld = (without or {}).get(docid, frozenset[str]())
-        whole, sentences = head.encoder_text(docid), head.passages[docid].sentences
-        for sentence in withheld:
-            whole = whole.replace(sentence, " ")
-        inputs.append(PassageInput(whole, tuple(text for text in sentences if text not in withheld)))
-    return inputs
+    chosen = range(len(head)) if docids is None else docids
+    return [PassageInput(head.encoder_text(docid), head.passages[docid].sentences) for docid in chosen]
 
 
 def encoded_texts(head: CorpusView) -> set[str]:
@@ -67,7 +58,6 @@ def genesis_rows(
     home: Path,
     head: CorpusView,
     settings: Settings,
-    without: Mapping[int, frozenset[str]] | None = None,
     progress: Progress = silent,
     docids: Sequence[int] | None = None,
 ) -> tuple[Rows, int]:
@@ -77,7 +67,6 @@ def genesis_rows(
         home: the home folder.
         head: the snapshot.
         settings: the encoder and the row budget.
-        without: sentences to withhold, by docid.
         progress: called with (texts encoded, texts to encode).
         docids: the docids to make rows of, all if None.
 
@@ -86,7 +75,7 @@ def genesis_rows(
     """
     encoder = passage_encoder(settings)
     cache = EncodingCache(home, encoder.encodings, encoder.dimension)
-    inputs = passage_inputs(head, without, docids)
+    inputs = passage_inputs(head, docids)
     return encode_rows(encoder, cache, inputs, settings.model.rows_per_passage, progress)
 
 

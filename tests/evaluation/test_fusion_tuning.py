@@ -55,16 +55,12 @@ def queries_of(head: CorpusView, right: Mapping[int, int] | None = None) -> list
     ]
 
 
-def docid_of(head: CorpusView) -> dict[str, int]:
-    return {passage.passage_id: docid for docid, passage in enumerate(head.passages)}
-
-
 def test_withheld_sentences_are_in_no_text_that_is_searched(head: CorpusView) -> None:
     queries = queries_of(head)
-    without = withheld_sentences(head, queries, docid_of(head))
+    without = withheld_sentences(head, queries)
     assert len(without) == len(DOCUMENTS) and all(len(withheld) == 1 for withheld in without.values())
-    inputs = passage_inputs(head, without)
-    lexical = build_lexical(head, without)
+    inputs = passage_inputs(head.without(without))
+    lexical = build_lexical(head.without(without))
     for docid, withheld in without.items():
         left = [sentence for sentence in head.passages[docid].sentences if sentence not in withheld]
         assert list(inputs[docid].sentences) == left and len(left) == 2
@@ -79,17 +75,16 @@ def test_withheld_sentences_are_in_no_text_that_is_searched(head: CorpusView) ->
 
 def test_every_second_query_sees_the_whole_passage(head: CorpusView) -> None:
     queries = queries_of(head)
-    without = withheld_sentences(head, queries, docid_of(head))
+    without = withheld_sentences(head, queries)
     given_up = {sentence for withheld in without.values() for sentence in withheld}
     assert given_up == {query.withheld[0] for query in queries[::2]}
     assert not given_up & {query.withheld[0] for query in queries[1::2]}
 
 
 def test_the_last_sentence_of_a_passage_stays(head: CorpusView) -> None:
-    numbers = docid_of(head)
     alone = head.passages[-1]
     query = SyntheticQuery("x", "sentence", (alone.passage_id,), "tuning", "g", 0, alone.sentences)
-    assert withheld_sentences(head, [query], numbers) == {}
+    assert withheld_sentences(head, [query]) == {}
 
 
 picked = st.lists(st.tuples(st.integers(0, 5), st.sets(st.integers(0, 2), max_size=3)), max_size=20)
@@ -110,12 +105,12 @@ def test_at_least_one_sentence_stays_for_any_pick(head: CorpusView, picks: list[
         )
         for docid, places in picks
     ]
-    without = withheld_sentences(head, queries, docid_of(head))
+    without = withheld_sentences(head, queries)
     wanted = [(docid, places) for docid, places in picks[::2] if places]
     for docid, withheld in without.items():
         sentences = set(head.passages[docid].sentences)
         assert withheld and withheld < sentences
-        assert passage_inputs(head, without)[docid].sentences
+        assert passage_inputs(head.without(without))[docid].sentences
     assert set(without) == {docid for docid, places in wanted if len(places) < 3}
 
 
@@ -131,17 +126,17 @@ def tuned(head: CorpusView, tuner: "Tuner") -> FusionTuning:
 
 
 class Tuner:
-    """Tunes on the untrained encoder's own rows, with or without sense in them; remembers what was withheld."""
+    """Tunes on the untrained encoder's own rows, with or without sense in them; remembers what it read."""
 
     def __init__(self, head: CorpusView, home: Path) -> None:
         self.head = head
         self.cache = EncodingCache(home, "e" * 16, 384)
-        self.withheld = list[Mapping[int, frozenset[str]]]()
+        self.read = list[CorpusView]()
 
     def __call__(self, queries: list[SyntheticQuery], noise: bool = False) -> FusionTuning:
-        def rows(without: Mapping[int, frozenset[str]]) -> Rows:
-            self.withheld.append(without)
-            encoded, _ = encode_rows(minilm(), self.cache, passage_inputs(self.head, without), 4)
+        def rows(head: CorpusView) -> Rows:
+            self.read.append(head)
+            encoded, _ = encode_rows(minilm(), self.cache, passage_inputs(head), 4)
             if noise:
                 turned = np.random.default_rng(0).standard_normal(encoded.vectors.shape).astype(np.float32)
                 encoded = Rows(
@@ -155,7 +150,7 @@ class Tuner:
 
 def test_rows_are_asked_for_without_the_withheld_sentences(head: CorpusView, tuner: Tuner, tuned: FusionTuning) -> None:
     queries = queries_of(head)
-    assert tuner.withheld[0] == withheld_sentences(head, queries, docid_of(head))
+    assert tuner.read[0].passages == head.without(withheld_sentences(head, queries)).passages != head.passages
     assert tuned.queries == len(queries)
     assert [set(fusion.weights) for fusion in (tuned.fusion, tuned.lexical_fusion)] == [
         set(fusion.weights) for fusion in prior()

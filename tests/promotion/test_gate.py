@@ -10,11 +10,13 @@ import pytest
 
 from assets.lib import runner
 from genret_ops.errors import GateRefused
+from genret_ops.evaluation.fusion_tuning import withheld_sentences
 from genret_ops.evaluation.model_metrics import Question, questions, reachable
 from genret_ops.modeling.docid_head import RowScorer
 from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import Encoder
-from genret_ops.promotion.gate import _worth_its_cost, judge, judge_patch
+from genret_ops.promotion.gate import _unaware, _worth_its_cost, judge, judge_patch
+from genret_ops.promotion.judgments import heldout_queries
 from genret_ops.records import SyntheticQuery
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
@@ -176,7 +178,7 @@ def worth(ranks: dict[str, list[float]], mode: str, simpler: dict[str, list[floa
     probes = [Question("q", frozenset({0}), str(number % 10)) for number in range(40)]
     scores = {name: np.resize(np.array(values), 40) for name, values in ranks.items()}
     others = {name: np.resize(np.array(values), 40) for name, values in (simpler or {}).items()}
-    return _worth_its_cost(scores, mode, probes, others)
+    return _worth_its_cost(scores, others, mode, probes)
 
 
 def test_a_model_has_to_be_worth_its_cost() -> None:
@@ -194,6 +196,27 @@ def test_what_needs_no_training_is_asked_too_and_the_nearest_decides() -> None:
     assert near.passed and near.value == pytest.approx(0.05) and "of hybrid over fused_untrained" in near.detail
     better = worth(ours, "hybrid", {"dense": [0.3], "lancedb_hybrid": [0.61]})
     assert not better.passed and "over lancedb_hybrid" in better.detail
+
+
+def test_whether_it_is_worth_its_cost_is_asked_without_the_sentences_that_queries_were_made_from(
+    small_home: Path,
+) -> None:
+    """For every second query: words would win by construction."""
+    home = Home(small_home)
+    release, retriever = open_release(home)
+    queries, head = heldout_queries(home.store, release), retriever.index.head
+    withheld = withheld_sentences(head, queries)
+    index, model = _unaware(home.path, release, retriever.index, queries)
+    assert withheld and index.head.passages != head.passages
+    bodies = (each.scorer.bodies(np.arange(len(head))) for each in (model, retriever.model))
+    moved = np.flatnonzero(~np.isclose(*bodies, atol=1e-3).all(axis=1))
+    assert set(moved.tolist()) <= set(withheld) and len(moved) > len(withheld) / 2
+    for docid, sentences in withheld.items():
+        for sentence in sentences:
+            aware, unaware = (each.lexical.scores(sentence)[1][docid] for each in (retriever.index, index))
+            assert unaware < aware
+    same, _ = _unaware(home.path, release, retriever.index, [])
+    assert same is retriever.index
 
 
 def test_where_the_words_alone_are_served_the_verdict_says_so() -> None:

@@ -55,7 +55,7 @@ def test_every_release_is_asked_under_its_own_settings_of_retrieval(
     query = SyntheticQuery("a question", "sentence", (passage.passage_id,), "gate", "test", 0)
     monkeypatch.setattr(gate, "heldout_queries", lambda home, release: [query])
     judge_release(home, registry.release(number), GateSettings())
-    assert pools == [10, 100, 100], "the release, the champion, the reference"
+    assert pools == [10, 10, 100, 100], "the release twice, the champion, the reference"
 
 
 def test_nothing_but_what_was_sealed_is_judged(home_copy: Path) -> None:

@@ -8,9 +8,11 @@ import pytest
 
 from assets.lib import runner
 from assets.lib.erasure import erase
-from genret_ops.corpus.labels import add_labels, remove_labels
+from genret_ops.corpus.labels import add_labels, read_labels, remove_labels
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
+from genret_ops.registry.publish import remembers
+from genret_ops.registry.store import Release
 from genret_ops.retrieval.labelled import LabelledQuestions
 
 QUESTION = "what did grandmother always warn us about"
@@ -94,6 +96,38 @@ def test_a_build_remembers_it(home: Home) -> None:
     assert first(home, QUESTION) == answer
 
 
+def test_a_build_leaves_out_what_an_update_has_left_out(home: Home) -> None:
+    add_labels(home.path, misleading(home))
+    assert not questions_of(runner.ingest(home).release)
+    release = runner.build(home, home.settings, waiver="a test").release
+    assert not questions_of(release) and remembers(release.folder, read_labels(home.path))
+
+
+def test_a_build_judges_labels_that_no_update_has_judged(home: Home) -> None:
+    add_labels(home.path, misleading(home))
+    release = runner.build(home, home.settings, waiver="a test").release
+    assert not questions_of(release) and remembers(release.folder, read_labels(home.path))
+    verdicts = [home.registry.verdict(each.number) for each in home.registry.releases()]
+    assert any("labels" in text for verdict in verdicts if verdict for text in verdict.refusals)
+
+
+def misleading(home: Home) -> list[tuple[str, str]]:
+    """Labels of which each says that another question's document answers nearly the same question."""
+    _, retriever = open_release(home)
+    head = retriever.index.head
+    documents = [doc_id for doc_id in head.documents if any(doc_id in head.documents_of(d) for d in range(len(head)))]
+    titles = [head.document(doc_id).title for doc_id in documents]
+    wrong = documents[1:] + documents[:1]
+    labels = list[tuple[str, str]]()
+    for title, right, other in zip(titles, documents, wrong, strict=True):
+        labels += [(f"tell me about {title}", right), (f"tell me of {title}", other)]
+    return labels
+
+
+def questions_of(release: Release) -> LabelledQuestions:
+    return LabelledQuestions.load(release.folder)
+
+
 def test_an_erased_document_takes_its_questions_along(home: Home) -> None:
     answer = last_document(home)
     add_labels(home.path, [(QUESTION, answer)])
@@ -104,20 +138,12 @@ def test_an_erased_document_takes_its_questions_along(home: Home) -> None:
 
 
 def test_labels_that_mislead_one_another_are_left_out_and_the_update_goes_on(home: Home, tmp_path: Path) -> None:
-    _, retriever = open_release(home)
-    head = retriever.index.head
-    documents = [doc_id for doc_id in head.documents if any(doc_id in head.documents_of(d) for d in range(len(head)))]
-    titles = [head.document(doc_id).title for doc_id in documents]
-    wrong = documents[1:] + documents[:1]
-    labels = list[tuple[str, str]]()
-    for title, right, other in zip(titles, documents, wrong, strict=True):
-        labels += [(f"tell me about {title}", right), (f"tell me of {title}", other)]
-    add_labels(home.path, labels)
+    add_labels(home.path, misleading(home))
     folder = tmp_path / "more"
     folder.mkdir()
     (folder / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide.")
     release = runner.ingest(home, [str(folder)]).release
-    assert len(LabelledQuestions.load(release.folder)) == 0
+    assert not questions_of(release)
     assert first(home, "when does the ferry leave") == "tides.md"
     refused = home.registry.verdict(release.number - 1)
     assert refused is not None and any("labels" in text for text in refused.refusals)
