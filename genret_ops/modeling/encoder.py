@@ -102,9 +102,7 @@ def _auto_model(name: str) -> torch.nn.Module:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    base: torch.nn.Module = AutoModel.from_pretrained(
-        encoder_path(name), attn_implementation="sdpa", dtype=torch.float32
-    )
+    base: torch.nn.Module = AutoModel.from_pretrained(encoder_path(name), dtype=torch.float32)
     return base
 
 
