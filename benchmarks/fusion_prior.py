@@ -6,13 +6,16 @@ SUITE is what benchmarks/suite.py lays out. Each corpus is ingested and searched
 of the suite then fit one set of weights, every corpus counting alike with a scale of its own, so that none decides. The
 table has each corpus under the weights of all the others, and under those of all. `--write` puts the latter into the
 package: the default from which every release starts, and moves as far as its own held-out queries are sure.
+
+`--around` asks instead how firm the shipped weights are: each of them times 0.7 and 1.5, what that changes on every
+corpus and in the macro average, and which change would be best if a corpus were not there.
 """
 
 import argparse
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from statistics import mean
 
@@ -30,7 +33,7 @@ from genret_ops.registry.home import Home
 from genret_ops.registry.loading import untrained_model
 from genret_ops.retrieval import fusion as fusion_module
 from genret_ops.retrieval.features import FEATURES, LEXICAL
-from genret_ops.retrieval.fusion import Fusion
+from genret_ops.retrieval.fusion import Fusion, prior
 from genret_ops.retrieval.index_cache import open_or_make_index
 from genret_ops.retrieval.ranking import ClauseCandidates, candidates_of_plans
 from genret_ops.retrieval.retriever import Retriever
@@ -57,6 +60,7 @@ START = {
 }
 """Where the fit begins, and what it is held to where the suite says little."""
 RIDGE = 0.02
+FACTORS = (0.7, 1.5)
 
 
 @dataclass(frozen=True)
@@ -143,15 +147,41 @@ def fit(corpora: Sequence[Corpus], names: Sequence[str], without_model: bool) ->
     return Fusion({name: round(float(weight), 3) for name, weight in zip(names, weights, strict=True)})
 
 
+def around(corpora: Mapping[str, Corpus]) -> str:
+    """What each shipped weight changes when it is another, in points, as a table; then the best change without each."""
+    shipped, _ = prior()
+    before = {name: corpus.score(shipped, "hybrid") for name, corpus in corpora.items()}
+    changes = dict[str, dict[str, float]]()
+    for feature, factor in product(shipped.weights, FACTORS):
+        other = Fusion({**shipped.weights, feature: factor * shipped.weights[feature]})
+        changes[f"{feature} x {factor}"] = {
+            name: 100 * (corpus.score(other, "hybrid") - before[name]) for name, corpus in corpora.items()
+        }
+    rows = [
+        [label, *(f"{change:+.1f}" for change in by.values()), f"{mean(by.values()):+.2f}"]
+        for label, by in changes.items()
+    ]
+    lines = [aligned([["hybrid", *corpora, "macro"], *rows]), ""]
+    for left_out in (None, *corpora):
+        macro = {label: mean(by[name] for name in corpora if name != left_out) for label, by in changes.items()}
+        best = max(macro, key=lambda label: macro[label])
+        lines.append(f"best change {f'without {left_out}' if left_out else 'on all'}: {best}, {macro[best]:+.2f}")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Fit both fusions, print how they hold, and write them if that is wanted."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("suite", type=Path)
     parser.add_argument("--homes", type=Path, default=Path(".bench/untrained"))
+    parser.add_argument("--around", action="store_true", help="try other weights around the shipped ones")
     parser.add_argument("--write", action="store_true", help="put the weights into the package")
     arguments = parser.parse_args()
     folders = sorted(path for path in arguments.suite.iterdir() if (path / "queries.jsonl").is_file())
     corpora = {folder.name: opened(folder, (arguments.homes / folder.name).absolute()) for folder in folders}
+    if arguments.around:
+        print(around(corpora))
+        return
     learned = dict[str, Mapping[str, float]]()
     for mode, names in (("hybrid", FEATURES), ("lexical", LEXICAL)):
         everything = fit(list(corpora.values()), names, mode == "lexical")
