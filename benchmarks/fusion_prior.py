@@ -47,7 +47,7 @@ START = {
     "document_whole": 0.05,
     "document_clause": 0.05,
     "named": 0.4,
-    "dated": 3.0,
+    "dated": 6.0,
     "labelled": 2.0,
     "body_whole": 0.3,
     "body_clause": 0.3,

@@ -6,6 +6,7 @@ Other values are *soft*: like dates, they only count in fusion. This module know
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -78,10 +79,17 @@ class NamedValue:
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A part of a query that is searched by itself, and the attribute values that its answers must have."""
+    """A part of a query that is searched by itself.
+
+    Attributes:
+        text: what it asks.
+        constraints: the attribute values that its answers must have.
+        dates: the days that it names; those of the whole query if it names none.
+    """
 
     text: str
     constraints: Mapping[str, str] = field(default_factory=dict)
+    dates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +99,7 @@ class QueryPlan:
     Attributes:
         query: the query as it was written.
         text: its content, without named values, dates and the words that only make it a question.
-        clauses: one for each firm value; a single one if the query names at most one.
+        clauses: one for each time that the query names a firm value; a single one if it does so at most once.
         soft: (attribute, value) of the values that it mentions without a cue.
         dates: the days that it names, as ISO dates.
         left_out: clauses and soft values beyond the first `MAX_CLAUSES` and `MAX_SOFT`, which are not searched for.
@@ -143,7 +151,7 @@ class Planner:
         firm = [value for value in named if value.firm]
         dates = tuple(dict.fromkeys(day for day in _days(query)))
         soft = tuple(dict.fromkeys((value.attribute, value.value) for value in named if not value.firm))
-        clauses = _clauses(query, firm)
+        clauses = _clauses(query, firm, dates)
         left_out = max(0, len(clauses) - MAX_CLAUSES) + max(0, len(soft) - MAX_SOFT)
         return QueryPlan(query, _stripped(query, firm), clauses[:MAX_CLAUSES], soft[:MAX_SOFT], dates, left_out)
 
@@ -213,26 +221,25 @@ def _without(text: str, named: Sequence[NamedValue], offset: int = 0) -> str:
     return text
 
 
-def _clauses(query: str, firm: Sequence[NamedValue]) -> tuple[Clause, ...]:
-    """A clause for each value of an attribute of which several are named; an attribute's only value holds for all.
+def _clauses(query: str, firm: Sequence[NamedValue], dates: tuple[str, ...]) -> tuple[Clause, ...]:
+    """A clause for each time that a value is named; an attribute that is named once holds for all.
 
-    Values that are listed together share their text. A value that is named again opens a new clause.
+    Values that are listed together share their text.
     """
     text_of_all = _stripped(query, firm)
-    values = dict[str, dict[str, None]]()
-    for named in firm:
-        values.setdefault(named.attribute, {})[named.value] = None
-    common = {attribute: next(iter(only)) for attribute, only in values.items() if len(only) == 1}
+    times = Counter(named.attribute for named in firm)
+    common = {named.attribute: named.value for named in firm if times[named.attribute] == 1}
     parting = [named for named in firm if named.attribute not in common]
     if not parting:
-        return (Clause(text_of_all, common),)
+        return (Clause(text_of_all, common, dates),)
     clauses = dict[tuple[str, str, str], Clause]()
     for named, (start, end) in zip(parting, _spans(query, parting), strict=True):
         inside = [other for other in firm if start <= other.start and other.end <= end]
         text = _content(query[start:end], inside, start)
         if len(text.split()) < 3:
             text = text_of_all
-        clauses[named.attribute, named.value, text] = Clause(text, {named.attribute: named.value, **common})
+        days = tuple(day for day in dates if day in set(_days(query[start:end]))) or dates
+        clauses[named.attribute, named.value, text] = Clause(text, {named.attribute: named.value, **common}, days)
     return tuple(clauses.values())
 
 
@@ -240,12 +247,15 @@ def _spans(query: str, firm: Sequence[NamedValue]) -> list[tuple[int, int]]:
     """The part of the query that belongs to each named value, as characters [start, end).
 
     Content either follows its attribution ("does X say A while Y says B") or precedes it ("A, according to X, and B,
-    as reported by Y"); how much comes before the first value tells which.
+    as reported by Y"); how much comes before the first value tells which. The comma of a date parts nothing.
     """
     follows = len(_content(query[: firm[0].start], [])) < _SHORT
+    whole_dates = query
+    for pattern in _DATES:
+        whole_dates = pattern.sub(lambda match: "_" * len(match[0]), whole_dates)
     cuts = list[int]()
     for left, right in pairwise(firm):
-        between = query[left.end : right.start]
+        between = whole_dates[left.end : right.start]
         breaks = list(_BREAK.finditer(between))
         if not breaks:
             cuts.append(left.end)

@@ -104,7 +104,7 @@ def candidates(
     if not filtered.any():
         return []
     query, *by_clause = scores
-    named, dated = index.named(plan.soft), index.dated(plan.dates)
+    named = index.named(plan.soft)
     labelled = np.zeros(len(filtered), dtype=np.float32)
     if vectors is not None:
         labelled = model.labelled.scores(vectors[0], len(filtered), besides)
@@ -112,6 +112,7 @@ def candidates(
     for number, (clause, part) in enumerate(zip(plan.clauses, by_clause, strict=True), 1):
         allowed, relaxed = index.allowed(clause, filtered)
         constrained = len(relaxed) < len(clause.constraints)
+        dated = index.dated(clause.dates)
         matrix = first_features(query, part, allowed, index.documents, named, dated, labelled, constrained)
         first = model.fusion.first(matrix)
         by_words = pool([*_word_rankings(query), *_word_rankings(part)], allowed, size)

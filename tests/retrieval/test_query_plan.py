@@ -87,6 +87,27 @@ def test_several_values_give_a_clause_each_with_its_own_part_of_the_question() -
     assert "scooters" in second.text and "battery" not in second.text
 
 
+def test_a_value_that_is_named_again_asks_again() -> None:
+    query = (
+        "Did the Fortune report on the yacht's repairs published on October 4, 2023, and the Fortune report on the "
+        "harbour fire published on November 13, 2023, blame the same captain?"
+    )
+    first, second = PLANNER.plan(query).clauses
+    assert first.constraints == second.constraints == {"source": "Fortune"}
+    assert "repairs" in first.text and "fire" not in first.text
+    assert "fire" in second.text and "repairs" not in second.text
+
+
+def test_a_date_belongs_to_the_clause_that_names_it() -> None:
+    """The comma inside a date parts no clauses; a clause that names no day may mean any of them."""
+    query = "Did Fortune report on October 4, 2023, that yachts burn, while The Age said on 13 November 2023 they sink?"
+    plan = PLANNER.plan(query)
+    assert [clause.dates for clause in plan.clauses] == [("2023-10-04",), ("2023-11-13",)]
+    assert plan.dates == ("2023-10-04", "2023-11-13")
+    unsure = PLANNER.plan("On October 4, 2023, did Fortune report that yachts burn, while The Age said that they sink?")
+    assert [clause.dates for clause in unsure.clauses] == [("2023-10-04",), ("2023-10-04",)]
+
+
 def test_content_may_stand_before_its_attribution() -> None:
     plan = PLANNER.plan(
         "Who sold a yacht in Monaco harbour, according to Fortune, and bought a football club, as reported by The Age?"
