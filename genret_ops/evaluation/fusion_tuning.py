@@ -17,15 +17,12 @@ from genret_ops.evaluation.metrics import reciprocal_rank
 from genret_ops.evaluation.model_metrics import DEPTH, questions
 from genret_ops.evaluation.significance import paired_bootstrap
 from genret_ops.evaluation.training_worth import QUERIES, TrainingWorth, training_worth
-from genret_ops.modeling.docid_head import RowScorer
 from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import Encoder
-from genret_ops.records import Mode, SyntheticQuery
-from genret_ops.retrieval.artifacts import Model
+from genret_ops.records import SyntheticQuery
+from genret_ops.retrieval.artifacts import DEFAULT_MODE, Model
 from genret_ops.retrieval.fusion import Fusion, fit, prior
 from genret_ops.retrieval.index import Index, build_lexical
-from genret_ops.retrieval.labelled import LabelledQuestions
-from genret_ops.retrieval.neighbours import NeighbourGraph
 from genret_ops.retrieval.ranking import ClauseCandidates, candidates_of_plans
 from genret_ops.retrieval.retriever import CLAUSE_MODES, Retriever
 from genret_ops.settings import RetrievalSettings
@@ -33,7 +30,6 @@ from genret_ops.synthesis.queries import MIN_GATE_DOCUMENTS, least_extractive
 
 Trained = tuple[Encoder, Callable[[Rows], Rows]]
 """A query encoder, and what makes finished rows of genesis rows."""
-_USUAL: Mode = "hybrid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +94,9 @@ def tune(
     index = Index(head, settings, build_lexical(head))
     genesis = rows_of(head)
 
-    def model_of(encoder: Encoder, finish: Callable[[Rows], Rows]) -> Model:
-        rows = finish(genesis)
-        graph = NeighbourGraph.build(rows.bodies(), head.live)
-        return Model(encoder, RowScorer(rows, scale), graph, LabelledQuestions.none(), *prior(), "hybrid", frozenset())
-
-    models = {share: model_of(*learned) for share, learned in trained.items()}
+    models = {
+        share: Model.untuned(encoder, finish(genesis), scale, head.live) for share, (encoder, finish) in trained.items()
+    }
     worth = training_worth(index, models, questions(head, least_extractive(queries), QUERIES))
     model = models[worth.share]
     lists = _lists(index, model, queries)
@@ -165,9 +158,9 @@ def default_mode(ranks: Mapping[str, Sequence[float]], documents: Sequence[str])
             `MIN_GATE_DOCUMENTS` prove nothing.
     """
     if len(set(documents)) < MIN_GATE_DOCUMENTS:
-        return _USUAL
-    better = [mode for mode in ranks if paired_bootstrap(ranks[mode], ranks[_USUAL], documents)[1] > 0]
-    return max(better, key=lambda mode: mean(ranks[mode]), default=_USUAL)
+        return DEFAULT_MODE
+    better = [mode for mode in ranks if paired_bootstrap(ranks[mode], ranks[DEFAULT_MODE], documents)[1] > 0]
+    return max(better, key=lambda mode: mean(ranks[mode]), default=DEFAULT_MODE)
 
 
 def _reciprocal_ranks(

@@ -38,10 +38,10 @@ class Question:
     document: str
 
 
-def questions(head: CorpusView, queries: Sequence[SyntheticQuery], limit: int, seed: int = 0) -> list[Question]:
-    """At most `limit` queries, drawn by seed, as questions; those with a passage that is no longer live are dropped."""
+def questions(head: CorpusView, queries: Sequence[SyntheticQuery], limit: int) -> list[Question]:
+    """At most `limit` queries, always the same, as questions; those with a passage that has left are dropped."""
     docid_of, drawn = head.docid_of, list[Question]()
-    for query in random.Random(seed).sample(list(queries), len(queries)):
+    for query in random.Random(0).sample(list(queries), len(queries)):
         right = {docid_of[p] for p in query.positives if p in docid_of and head.live[docid_of[p]]}
         if len(right) == len(query.positives) and len(drawn) < limit:
             drawn.append(Question(query.text, frozenset(right), head.first_document(min(right)).doc_id))
@@ -62,7 +62,7 @@ def reciprocal_ranks(index: Index, model: Model, questions: Sequence[Question]) 
     return ranks
 
 
-def reachable(index: Index, model: Model, sample: int, docids: Sequence[int] | None = None, seed: int = 0) -> float:
+def reachable(index: Index, model: Model, sample: int, docids: Sequence[int] | None = None) -> float:
     """Share of passages that generation puts among the ten best for their own longest sentence.
 
     A passage that shares that sentence with ten others is level with them, but for what its other rows add; level
@@ -73,7 +73,6 @@ def reachable(index: Index, model: Model, sample: int, docids: Sequence[int] | N
         model: the model.
         sample: how many passages to draw at most.
         docids: the docids to draw from; None: all that are live.
-        seed: the same seed draws the same passages.
 
     Returns:
         The share, 0 to 1; 1 if there is nothing to draw from.
@@ -81,7 +80,7 @@ def reachable(index: Index, model: Model, sample: int, docids: Sequence[int] | N
     pool = np.flatnonzero(index.head.live).tolist() if docids is None else list(docids)
     if not pool:
         return 1.0
-    drawn = random.Random(seed).sample(pool, min(sample, len(pool)))
+    drawn = random.Random(0).sample(pool, min(sample, len(pool)))
     sentences = [max(index.head.passages[docid].sentences, key=len) for docid in drawn]
     logits = model.scorer.logits(model.encoder.encode(sentences))
     rows = np.where(index.head.live, logits, -np.inf)

@@ -34,16 +34,15 @@ class Cell:
     scores: PerQuery
 
 
-def summarise(cells: Mapping[str, Sequence[Cell]], seed: int = 0) -> dict[str, Any]:
+def summarise(cells: Mapping[str, Sequence[Cell]]) -> dict[str, Any]:
     """The suite's result as JSON.
 
     Args:
-        cells: for each corpus a cell a seed.
-        seed: seed of the bootstrap.
+        cells: the cells of each corpus, one per seed.
 
     Returns:
-        `corpora`: by name `protocol`, `metric`, `queries`, `passages`, `seeds`, the mean score of each system in
-        `systems`, and in `paired` hybrid minus each other one as [difference, low, high]. `macro`: the means of
+        `corpora`: by name `protocol`, `metric`, `queries`, `passages`, `seeds`, `steps`, the mean score of each system
+        in `systems`, and in `paired` hybrid minus each other one as [difference, low, high]. `macro`: the means of
         `systems` over the corpora, and `paired` likewise. `worst`: for each difference the corpus where it is lowest.
     """
     corpora, by_corpus = dict[str, Any](), dict[str, dict[str, list[float]]]()
@@ -58,7 +57,7 @@ def summarise(cells: Mapping[str, Sequence[Cell]], seed: int = 0) -> dict[str, A
             "steps": first["steps"],
             "systems": {system: mean(values) for system, values in scores.items()},
             "paired": {
-                f"{OURS}-{system}": list(paired_bootstrap(scores[OURS], values, seed=seed))
+                f"{OURS}-{system}": list(paired_bootstrap(scores[OURS], values))
                 for system, values in scores.items()
                 if system != OURS
             },
@@ -71,9 +70,7 @@ def summarise(cells: Mapping[str, Sequence[Cell]], seed: int = 0) -> dict[str, A
             "systems": {system: mean(corpus["systems"][system] for corpus in corpora.values()) for system in shared},
             "paired": {
                 f"{OURS}-{system}": list(
-                    macro_bootstrap(
-                        [np.subtract(scores[OURS], scores[system]) for scores in by_corpus.values()], seed=seed
-                    )
+                    macro_bootstrap([np.subtract(scores[OURS], scores[system]) for scores in by_corpus.values()])
                 )
                 for system in shared
                 if system != OURS

@@ -44,15 +44,12 @@ class TrainingWorth:
     def __str__(self) -> str:
         """In a sentence."""
         if self.low == -1:
-            return (
-                "What the training is worth cannot be told from questions about so few documents, so the encoder "
-                "answers as it was before."
-            )
+            return "Too few documents are held out to judge the training: the encoder answers as it was before."
         figures = f"{100 * self.difference:+.1f} [{100 * self.low:+.1f}, {100 * self.high:+.1f}] points of MRR@10"
         on = f"{figures} on {self.queries:,} held-out queries"
         if self.share:
             return f"The training is worth {on}; {100 * self.share:.0f} % of it counts."
-        return f"The training is worth nothing that is sure ({on}), so the encoder answers as it was before."
+        return f"The training brought no sure gain ({on}): the encoder answers as it was before."
 
 
 def training_worth(index: Index, models: Mapping[float, Model], questions: Sequence[Question]) -> TrainingWorth:

@@ -1,4 +1,4 @@
-"""What a user gets from an encoder as it comes, in twenty lines of other libraries: no plan, no training, no tuning.
+"""What other libraries make of an encoder as it comes: no plan, no training, no tuning.
 
 - `dense` ranks by the cosine of query and whole passage.
 - `fused_untrained` adds BM25 with metadata, each as its share of the way from its 1,000th score to its best.

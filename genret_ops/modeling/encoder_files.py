@@ -35,9 +35,9 @@ class EncoderUse:
         passage_prompt: the text before every passage.
     """
 
-    pooling: str = "mean"
-    query_prompt: str = ""
-    passage_prompt: str = ""
+    pooling: str
+    query_prompt: str
+    passage_prompt: str
 
 
 def encoder_path(name: str) -> str:
@@ -95,11 +95,15 @@ def encoder_use(name: str) -> EncoderUse:
             f"the encoder {name} has a module {unknown[0]} behind its transformer, which is not supported: choose one "
             "that ends with pooling and normalisation"
         )
-    pooling = "mean"
-    if "Pooling" in kinds:
-        pooling = _pooling(name, _read(name, f"{kinds['Pooling']}/config.json") or {})
+    pooling_config = (_read(name, f"{kinds['Pooling']}/config.json") if "Pooling" in kinds else None) or {}
+    if pooling_config.get("include_prompt") is False:
+        raise GenretError(
+            f"the encoder {name} leaves its prompt out when it pools, which is not supported: choose another"
+        )
     prompts = (_read(name, "config_sentence_transformers.json") or {}).get("prompts") or {}
-    return EncoderUse(pooling, _prompt(prompts, _QUERY_PROMPTS), _prompt(prompts, _PASSAGE_PROMPTS))
+    return EncoderUse(
+        _pooling(name, pooling_config), _prompt(prompts, _QUERY_PROMPTS), _prompt(prompts, _PASSAGE_PROMPTS)
+    )
 
 
 def _pooling(name: str, config: Mapping[str, Any]) -> str:

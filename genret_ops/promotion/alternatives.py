@@ -32,7 +32,7 @@ def alternatives(home: Path, index: Index, settings: Settings, questions: Sequen
     genesis = untrained_model(home, index.head, settings)
     with TemporaryDirectory() as scratch:
         untrained = UntrainedSystems(index, genesis.encoder, genesis.scorer.rows.bodies(), Path(scratch))
-        systems = Baselines(index, None, genesis, untrained, None, _LEXICAL)
+        systems = Baselines(index, None, genesis, untrained, None, lexical=_LEXICAL)
         runs = list(systems.run([question.text for question in questions]))
     ranks = dict[str, np.ndarray]()
     for system in runs[0] if runs else ():

@@ -1,7 +1,8 @@
 """The gate: what a release must meet to become champion, each criterion with its value and its bound.
 
 A release is compared with the champion, and also with the first release of its generation, so that small losses cannot
-add up. All of them answer the same questions on the release's own corpus head. To add a criterion, measure it here and
+add up. All of them answer the same questions on the release's own corpus head. Whether it is worth its cost is asked
+with the sentences withheld that queries were made from. To add a criterion, measure it here and
 return it from `judge`; the registry stores and enforces whatever criteria a verdict holds. This module does not know
 what a promotion is.
 """
@@ -19,7 +20,7 @@ from genret_ops.errors import BrokenRelease, ReleaseRetired
 from genret_ops.evaluation.fusion_tuning import withheld_sentences
 from genret_ops.evaluation.model_metrics import Question, questions, reachable, reciprocal_ranks
 from genret_ops.evaluation.significance import paired_bootstrap
-from genret_ops.modeling.docid_head import RowScorer, finished_rows, fresh_rows
+from genret_ops.modeling.docid_head import finished_rows, fresh_rows
 from genret_ops.promotion.alternatives import alternatives
 from genret_ops.promotion.judgments import heldout_queries, label_questions
 from genret_ops.records import SyntheticQuery
@@ -88,16 +89,18 @@ def judge_release(home: Home, release: Release, settings: GateSettings) -> Verdi
             broken.append(Criterion(criterion_name("answers", name), 0.0, 0.0, True, detail, compared=False))
     labelled, made = label_questions(index.head, read_labels(home.path)), heldout_queries(home.store, release)
     probes = labelled + questions(index.head, made, settings.questions)
-    unaware = _unaware(home.path, release, index, made)
-    others = alternatives(home.path, unaware[0], release.manifest().trained_under(), probes)
-    worth = reciprocal_ranks(*unaware, probes), others
     model = load_model(release.folder)
-    verdict = judge(release.content_hash, release.delta, index, model, opponents, probes, settings, worth)
+    other_index, other_model = _with_sentences_withheld(home.path, release, index, made)
+    unaware = reciprocal_ranks(other_index, other_model, probes)
+    simpler = alternatives(home.path, other_index, release.manifest().trained_under(), probes)
+    verdict = judge(release.content_hash, release.delta, index, model, opponents, probes, settings, unaware, simpler)
     against = champion.model if champion is not None else None
     return replace(verdict, criteria=(*verdict.criteria, *broken), against=against)
 
 
-def _unaware(home: Path, release: Release, index: Index, queries: Sequence[SyntheticQuery]) -> tuple[Index, Model]:
+def _with_sentences_withheld(
+    home: Path, release: Release, index: Index, queries: Sequence[SyntheticQuery]
+) -> tuple[Index, Model]:
     """Index and model without the sentences that every second query was made from.
 
     A query that is made from a sentence shares words with it by construction, so systems of words would win.
@@ -110,8 +113,7 @@ def _unaware(home: Path, release: Release, index: Index, queries: Sequence[Synth
     genesis, _ = genesis_rows(home, head, manifest.trained_under(), docids=docids)
     fresh = fresh_rows(release.folder, genesis, model.scorer.scale)
     rows = finished_rows(release.folder).merged(fresh, np.array(docids))
-    scorer = RowScorer(rows, model.scorer.scale)
-    return Index(head, index.settings, build_lexical(head)), replace(model, scorer=scorer)
+    return Index(head, index.settings, build_lexical(head)), model.with_rows(rows, head.live)
 
 
 def judge_patch(index: Index, release: Release, since: int = 0, labelled: Sequence[Question] = ()) -> Verdict:
@@ -148,7 +150,8 @@ def judge(
     opponents: Mapping[str, Opponent],
     questions: Sequence[Question],
     settings: GateSettings,
-    worth: tuple[Ranks, Ranks] | None = None,
+    unaware: Ranks,
+    simpler: Ranks,
 ) -> Verdict:
     """Measure a release on its corpus head, criterion by criterion.
 
@@ -160,13 +163,13 @@ def judge(
         opponents: what it is compared with, by role (`champion`, `reference`).
         questions: questions with known answers, which no training has seen.
         settings: tolerances and sample sizes.
-        worth: reciprocal ranks by which the model has to earn its place: its own by mode, and those of systems without
-            training by name; None: its own on this index alone.
+        unaware: reciprocal ranks of the model without the sentences that questions were made from, by mode.
+        simpler: reciprocal ranks of systems without training, likewise, by name.
     """
     criteria: list[Criterion | None] = [_reachable(index, model, opponents, settings)]
     if questions:
         ours = reciprocal_ranks(index, model, questions)
-        criteria.append(_worth_its_cost(*(worth or (ours, {})), model.default_mode, questions))
+        criteria.append(_worth_its_cost(unaware, simpler, model.default_mode, questions))
         for name, (other_index, other) in opponents.items():
             theirs = reciprocal_ranks(other_index, other, questions)
             known = np.array([question.right <= other.known for question in questions])
@@ -203,8 +206,8 @@ def _reachable(index: Index, model: Model, opponents: Mapping[str, Opponent], se
 def _labels_help(index: Index, model: Model, questions: Sequence[Question]) -> Criterion:
     """Whether what was labelled helps to answer other questions that were: each is asked without its own label."""
     drawn = random.Random(0).sample(list(questions), min(_LABELS_DRAWN, len(questions)))
-    unaware = replace(model, labelled=LabelledQuestions.none())
-    ours, theirs = (reciprocal_ranks(index, each, drawn)[model.default_mode] for each in (model, unaware))
+    unlabelled = replace(model, labelled=LabelledQuestions.none())
+    ours, theirs = (reciprocal_ranks(index, each, drawn)[model.default_mode] for each in (model, unlabelled))
     detail = "MRR@10 of labelled questions, each without its own label, over the same without any"
     return _difference(LABELS_HELP, detail, ours, theirs, drawn, 0.0)
 

@@ -1,6 +1,6 @@
-"""Put a release on a corpus head: new passages get rows from its map, and those that left are gone.
+"""Make a release for a corpus head without training: a patch of a release, or the untrained encoder.
 
-Before anything was trained there is the untrained encoder to put on it.
+New passages get rows from the map of the release, and those that left are gone.
 
 It joins publishing, which knows no gate, with the gate, which publishes nothing.
 """

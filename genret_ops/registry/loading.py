@@ -14,11 +14,8 @@ from genret_ops.modeling.encoder import query_encoder
 from genret_ops.registry.home import Home
 from genret_ops.registry.store import Release
 from genret_ops.retrieval.artifacts import Model, load_model, read_search
-from genret_ops.retrieval.fusion import prior
 from genret_ops.retrieval.index import Index
 from genret_ops.retrieval.index_cache import open_or_make_index
-from genret_ops.retrieval.labelled import LabelledQuestions
-from genret_ops.retrieval.neighbours import NeighbourGraph
 from genret_ops.retrieval.retriever import Retriever
 from genret_ops.settings import Settings
 from genret_ops.storage.home import PACKED
@@ -76,15 +73,7 @@ def untrained_model(home: Path, head: CorpusView, settings: Settings) -> Model:
         settings: the encoder and its rows.
     """
     rows, _ = genesis_rows(home, head, settings)
-    return Model(
-        query_encoder(settings.model),
-        RowScorer(rows, settings.model.scale),
-        NeighbourGraph.build(rows.bodies(), head.live),
-        LabelledQuestions.none(),
-        *prior(),
-        default_mode="hybrid",
-        known=frozenset(),
-    )
+    return Model.untuned(query_encoder(settings.model), rows, settings.model.scale, head.live)
 
 
 def model_on(home: Path, release: Release, head: CorpusView) -> Model:

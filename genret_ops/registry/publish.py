@@ -34,6 +34,7 @@ from genret_ops.registry.home import Home
 from genret_ops.registry.model_card import write_card
 from genret_ops.registry.store import UNTRAINED, Registry, Release
 from genret_ops.retrieval.artifacts import (
+    DEFAULT_MODE,
     SearchSettings,
     extend_model,
     load_model,
@@ -160,7 +161,7 @@ def publish_untrained(
         scale=settings.model.scale,
         fusion=hybrid.weights,
         lexical_fusion=lexical.weights,
-        default_mode="hybrid",
+        default_mode=DEFAULT_MODE,
         trained_on="",
         learned=0,
         absent=[],

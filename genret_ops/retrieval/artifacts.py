@@ -12,7 +12,7 @@ a folder.
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from genret_ops.modeling.docid_head import FRESH, DocidHead, RowScorer
 from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import Encoder
 from genret_ops.modeling.encoder_files import encoder_hash
-from genret_ops.records import canonical_json
+from genret_ops.records import Mode, canonical_json
 from genret_ops.retrieval.features import FEATURES
 from genret_ops.retrieval.fusion import Fusion, prior
 from genret_ops.retrieval.labelled import LabelledQuestions
@@ -33,6 +33,8 @@ from genret_ops.settings import RetrievalSettings
 from genret_ops.storage.files import file_hash, link
 
 SEARCH_FILE = "search.json"
+DEFAULT_MODE: Mode = "hybrid"
+"""The mode for searches that name none, unless held-out queries know better."""
 HEAD = "head.safetensors"
 _LEARNED = (HEAD, "rows.npy", "starts.npy", SEARCH_FILE)
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -49,7 +51,7 @@ class Model:
         labelled: the questions that users answered.
         fusion: weights of every feature.
         lexical_fusion: weights of the features of words alone.
-        default_mode: the mode that did best on held-out queries.
+        default_mode: the mode for searches that name none.
         known: the docids that the training knew; all others are fresh.
     """
 
@@ -61,6 +63,29 @@ class Model:
     lexical_fusion: Fusion
     default_mode: str
     known: frozenset[int]
+
+    @classmethod
+    def untuned(cls, encoder: Encoder, rows: Rows, scale: float, live: np.ndarray) -> "Model":
+        """A model under the prior that has learned no docid and remembers no label.
+
+        Args:
+            encoder: the query encoder.
+            rows: the finished rows of every docid.
+            scale: factor on the cosine.
+            live: which docids are live, shape (docids,).
+        """
+        graph, labelled = NeighbourGraph.build(rows.bodies(), live), LabelledQuestions.none()
+        return cls(encoder, RowScorer(rows, scale), graph, labelled, *prior(), DEFAULT_MODE, frozenset())
+
+    def with_rows(self, rows: Rows, live: np.ndarray) -> "Model":
+        """The same model with other rows, and the graph of neighbours that they make.
+
+        Args:
+            rows: the finished rows of every docid.
+            live: which docids are live, shape (docids,).
+        """
+        scorer, graph = RowScorer(rows, self.scorer.scale), NeighbourGraph.build(rows.bodies(), live)
+        return replace(self, scorer=scorer, neighbours=graph)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +217,9 @@ def read_search(folder: Path) -> SearchSettings:
         BrokenRelease: another version of this software wrote it, or its files are gone.
     """
     stored = _read(folder, SEARCH_FILE)
-    if {"query_prompt", *stored} != set(SearchSettings.__slots__):
+    known = {setting.name for setting in fields(SearchSettings)}
+    required = {setting.name for setting in fields(SearchSettings) if setting.default is MISSING}
+    if not required <= stored.keys() <= known:
         raise BrokenRelease(f"{folder.name} was sealed by another version of genret-ops: build again")
     return SearchSettings(**stored)
 

@@ -4,9 +4,8 @@ A score counts by the standard deviations that it lies above the mean of the ran
 at all below that: so the scales of rankers agree, and a ranker whose first hits stand out says more than one whose list
 is flat. Features in `MODEL` come from the model, and the fusion of `hybrid_without_model` uses none of them. Those in
 `FIRST` make a first list, and those in `SECOND` are read from it (reranking.py). What users labelled counts as it
-comes (labelled.py). A clause that asks for the value of an
-attribute seeks one fact of a known source: whole passages count by a weight of their own there, `body_constrained`, and
-nothing is read from the first list.
+comes (labelled.py). A clause that asks for the value of an attribute seeks one fact of a known source: whole passages
+count by a weight of their own there, `body_constrained`, and nothing is read from the first list.
 """
 
 from collections.abc import Iterable, Sequence
@@ -39,7 +38,7 @@ FEATURES = LEXICAL + MODEL
 FIRST = tuple(name for name in FEATURES if name not in SECOND)
 """The features that make the first list; their columns come before those of `SECOND`."""
 _COMPARED = 1000
-"""How many of a ranker's best scores its others are compared with."""
+"""A score is standardised against this many best scores of its ranker."""
 
 
 @dataclass(frozen=True, slots=True)

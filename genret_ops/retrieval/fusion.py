@@ -3,8 +3,9 @@
 A candidate's fused score is linear in its features (features.py). Within a clause the scores make a softmax over the
 candidates, and the weights maximise the likelihood of the right ones: ListNet with binary targets (Cao et al.,
 "Learning to Rank: From Pairwise Approach to Listwise Approach", ICML 2007). Weights are not negative: no ranker's
-approval may count against a candidate. `prior.json` holds the weights that many corpora taught
-(benchmarks/fusion_prior.py); a corpus's own queries, made from its text, move them as far as they are sure.
+approval may count against a candidate. `prior.json` holds the weights that do best over many corpora
+(docs/decisions.md, 54; benchmarks/fusion_prior.py checks them); a corpus's own queries, made from its text, move them
+as far as they are sure.
 """
 
 import json
@@ -44,7 +45,7 @@ class Fusion:
 
 @lru_cache(maxsize=1)
 def prior() -> tuple[Fusion, Fusion]:
-    """The fusion of all features and that of words alone, as the suite of corpora taught them."""
+    """The fusion of all features and that of words alone from which every release starts."""
     stored = json.loads(_PRIOR_FILE.read_text())
     return Fusion(stored["hybrid"]), Fusion(stored["lexical"])
 

@@ -74,7 +74,7 @@ class LabelledQuestions:
         return cls(labels, tuple(answers), docids, np.stack([vector_of[text] for text in answers]))
 
     def scores(self, vector: np.ndarray, count: int, besides: str | None = None) -> np.ndarray:
-        """How much each docid is what the nearest labelled question asked for, shape (count,), float32; mostly 0.
+        """How strongly labelled questions near the query support each docid, shape (count,), float32; mostly 0.
 
         Args:
             vector: the query's unit vector, shape (dimension,).

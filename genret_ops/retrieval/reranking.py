@@ -1,4 +1,4 @@
-"""What the first list says of every candidate: pseudo-relevance feedback, and the company that its neighbours are.
+"""What the first list says of every candidate: pseudo-relevance feedback, and how its neighbours score.
 
 Feedback moves the query halfway to the mean of the three best passages of the first list, weighted by their scores, and
 scores bodies again (Rocchio 1971, for vectors). Neighbours say how a passage's nearest ones fare in the first list. All

@@ -15,7 +15,7 @@ class Generator(Protocol):
 
 
 class Generators:
-    """Several generators, whose queries are spread evenly among each other.
+    """Several generators, whose queries are interleaved evenly.
 
     Args:
         generators: the generators.

@@ -59,7 +59,7 @@ def read_recorded(path: Path) -> RecordedQueries:
     queries, refused = dict[str, dict[str, None]](), Counter[str]()
     for doc_id, query, fault in _entries(text):
         if fault or query in queries.get(doc_id, ()):
-            refused[fault or "queries that stand there twice"] += 1
+            refused[fault or "duplicates"] += 1
         else:
             queries.setdefault(doc_id, {})[query] = None
     if not queries:
@@ -72,7 +72,7 @@ def read_recorded(path: Path) -> RecordedQueries:
 
 
 def _entries(text: str) -> Iterator[tuple[str, str, str]]:
-    """(document, query, "") for each query of a file; of what is left out, the last says why."""
+    """(document, query, fault) of each query of a file; the fault is "" if the query is kept."""
     for line in filter(str.strip, text.split("\n")):
         try:
             row = json.loads(line)
@@ -125,7 +125,7 @@ class RecordedGenerator:
             number: number of the epoch.
             members: positions of the passages.
             split: the split that the queries belong to.
-            hard: whether the hardest queries are wanted; these are.
+            hard: ignored, there is one set.
         """
         if number and split in _ONCE:
             return []

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from genret_ops.modeling.embeddings import Rows
-from genret_ops.modeling.encoder import query_encoder
+from genret_ops.modeling.encoder import query_encoder, query_prompt
 from genret_ops.settings import Settings
 from genret_ops.storage.files import write_atomically
 from genret_ops.training.sft import candidates, target
@@ -46,6 +46,7 @@ def _recorded_seconds(settings: Settings, sentences: Sequence[str], record: Path
         "rank": settings.model.rank,
         "negatives": settings.training.negatives,
         "query_tokens": settings.model.query_tokens,
+        "query_prompt": query_prompt(settings.model),
     }
     measurement = json.loads(record.read_text()) if record.exists() else {}
     if measurement.get("of") != measured_with:

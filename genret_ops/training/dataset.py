@@ -74,7 +74,7 @@ def genesis_rows(
         The rows, and how many texts had to be encoded for them.
     """
     encoder = passage_encoder(settings)
-    cache = EncodingCache(home, encoder.encodings, encoder.dimension)
+    cache = EncodingCache(home, encoder.fingerprint, encoder.dimension)
     inputs = passage_inputs(head, docids)
     return encode_rows(encoder, cache, inputs, settings.model.rows_per_passage, progress)
 

@@ -39,19 +39,19 @@ class EarlyStopping:
         self._right: Sequence[Sequence[int]] = queries["docids"]
         self._looks = [look for look in jsonl.read(self._path) if look["step"] <= first]
         jsonl.rewrite(self._path, self._looks)
-        self._worth_it = total > EVERY and bool(self._texts)
+        self._enabled = total > EVERY and bool(self._texts)
 
-    def is_due(self, step: int) -> bool:
+    def should_stop(self, step: int) -> bool:
         """Whether the training is to end; it may be asked twice about a step.
 
         Args:
             step: number of steps done, 0 before the first.
         """
-        if not self._worth_it or step % EVERY:
+        if not self._enabled or step % EVERY:
             return False
         if not self._looks or self._looks[-1]["step"] < step:
             self._look(step)
-        return nothing_more([look["MRR"] for look in self._looks])
+        return has_plateaued([look["MRR"] for look in self._looks])
 
     def _look(self, step: int) -> None:
         look = {"step": step, "MRR": round(self._mean_reciprocal_rank(), 6)}
@@ -66,11 +66,11 @@ class EarlyStopping:
         return float((1 / (above + 1)).mean())
 
 
-def nothing_more(scores: Sequence[float]) -> bool:
+def has_plateaued(scores: Sequence[float]) -> bool:
     """Whether the last looks brought nothing more than the best one before them.
 
     Example:
-        >>> nothing_more([0.50, 0.55, 0.55, 0.551]), nothing_more([0.50, 0.50, 0.55])
+        >>> has_plateaued([0.50, 0.55, 0.55, 0.551]), has_plateaued([0.50, 0.50, 0.55])
         (True, False)
     """
     if len(scores) <= _PATIENCE:

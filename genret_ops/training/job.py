@@ -3,7 +3,8 @@
 In: `job.json` (settings), `parent/` (adapter and head of the release that an update grows from), `rows.npy` and
 `starts.npy` (genesis rows), `queries.arrow`, `hard.arrow` and `heldout.arrow` (queries with their docids),
 `neighbours.npy` (docids, n), `documents.npz` (docids, documents).
-Out: `sft/` and `rpo/` with adapter and head, `pairs.arrow`, `loss-*.jsonl`, `heldout.jsonl`, `checkpoints/`.
+Out: `sft/` and `rpo/` with adapter and head, `share-*/` with what a part of the training makes of them, `pairs.arrow`,
+`loss-*.jsonl`, `heldout.jsonl`, `checkpoints/`.
 """
 
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ class TrainingJob:
         return np.flatnonzero(self.documents.count_nonzero(axis=1))
 
     def learned(self, stage: str) -> tuple[Encoder, DocidHead]:
-        """What a stage (`sft` or `rpo`) learned, as search uses it: the encoder with its adapter, and the head."""
+        """What a stage (`sft`, `rpo`, `share-*`) learned, as search uses it: the encoder with its adapter, the head."""
         from safetensors.torch import load_file
 
         encoder = query_encoder(self.settings.model)

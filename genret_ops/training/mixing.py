@@ -1,8 +1,9 @@
-"""A training by shares: its weights, moved part of the way back to where it started.
+"""Interpolate between the weights before and after a training.
 
 Source: WiSE-FT, Wortsman et al. 2022, "Robust fine-tuning of zero-shot models", section 3. A training from genesis
 starts at the encoder as it comes, an update at the release that it grew from. Held-out queries decide how much of it
-counts (evaluation/training_worth.py).
+counts (evaluation/training_worth.py). The training of an update ends with a mean of its own (`training.mixing`), and a
+share of it is a share of that.
 """
 
 import shutil

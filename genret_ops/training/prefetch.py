@@ -1,4 +1,4 @@
-"""Encode what an ingest brings in the background, while its stages write and check the rest.
+"""Encode the texts of an ingest in the background, while its stages run.
 
 The time of an ingest is the encoder's and that of the stages; side by side they take little more than the longer one.
 The encodings go into the home's cache, where `dataset.genesis_rows` finds them.
@@ -83,7 +83,7 @@ def prefetching(
     stop, switch_interval = Event(), sys.getswitchinterval()
 
     def encode(report: Progress) -> int:
-        cache = EncodingCache(home, encoder.encodings, encoder.dimension)
+        cache = EncodingCache(home, encoder.fingerprint, encoder.dimension)
         count = token_count(settings.model.encoder)
         texts = list[str]()
         for document in (*changed, *redescribed):
@@ -93,7 +93,7 @@ def prefetching(
                 texts += encoder_text(document, passage.text), *passage.sentences
         return encode_texts(encoder, cache, texts, report, stop.is_set)[1]
 
-    with ThreadPoolExecutor(1, "encoding-ahead", _lower_priority) as pool:
+    with ThreadPoolExecutor(1, "prefetch", _lower_priority) as pool:
         sys.setswitchinterval(_SWITCH_SECONDS)
         try:
             yield BackgroundEncoding(pool, encode)

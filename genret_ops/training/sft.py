@@ -75,11 +75,11 @@ def steps(job: TrainingJob, trainer: Trainer, first: int) -> Iterator[tuple[int,
 def steps_worth_taking(job: TrainingJob, trainer: Trainer, first: int) -> Iterator[tuple[int, float]]:
     """`steps`, until held-out queries gain no more (early_stopping.py)."""
     stopping = EarlyStopping(job, trainer, job.sft_steps, first)
-    if stopping.is_due(first):
+    if stopping.should_stop(first):
         return
     for step, loss in steps(job, trainer, first):
         yield step, loss
-        if stopping.is_due(step + 1):
+        if stopping.should_stop(step + 1):
             return
 
 

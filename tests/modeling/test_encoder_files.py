@@ -109,8 +109,8 @@ def test_a_prompt_takes_no_token_from_the_text(folder: Path) -> None:
 
 def test_encodings_of_another_use_are_kept_apart(folder: Path) -> None:
     name = str(folder)
-    plain = Encoder.load(name, 128).encodings
+    plain = Encoder.load(name, 128).fingerprint
     assert plain == encoder_hash(name), "as homes of before name them"
-    names = {plain, Encoder.load(name, 128, "query: ").encodings, Encoder.load(name, 128, "passage: ").encodings}
+    names = {plain, Encoder.load(name, 128, "query: ").fingerprint, Encoder.load(name, 128, "passage: ").fingerprint}
     write(folder, "1_Pooling/config.json", {"pooling_mode": "cls"})
-    assert len(names | {Encoder.load(name, 128).encodings}) == 4
+    assert len(names | {Encoder.load(name, 128).fingerprint}) == 4

@@ -1,6 +1,6 @@
 """The gate refuses what was made worse on purpose, each for its own reason, and lets an equal through."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -11,11 +11,11 @@ import pytest
 from assets.lib import runner
 from genret_ops.errors import GateRefused
 from genret_ops.evaluation.fusion_tuning import withheld_sentences
-from genret_ops.evaluation.model_metrics import Question, questions, reachable
+from genret_ops.evaluation.model_metrics import Question, questions, reachable, reciprocal_ranks
 from genret_ops.modeling.docid_head import RowScorer
 from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import Encoder
-from genret_ops.promotion.gate import _unaware, _worth_its_cost, judge, judge_patch
+from genret_ops.promotion.gate import Opponent, _with_sentences_withheld, _worth_its_cost, judge, judge_patch
 from genret_ops.promotion.judgments import heldout_queries
 from genret_ops.records import SyntheticQuery
 from genret_ops.registry.home import Home
@@ -69,7 +69,7 @@ def judged(opened: tuple[Index, Model], probes: list[Question]) -> Judge:
 
     def judged(model: Model) -> Verdict:
         settings = GateSettings(speed=0.1)
-        return judge("0" * 64, "delta-00000", index, model, {"champion": (index, champion)}, probes, settings)
+        return verdict_of(index, model, {"champion": (index, champion)}, probes, settings)
 
     return judged
 
@@ -135,7 +135,7 @@ def test_many_small_losses_are_seen_against_the_reference(opened: tuple[Index, M
 
         model = with_rows(champion, without)
         others = {"champion": (index, champion), "reference": (index, first)}
-        refusals.append(refused(judge("0" * 64, "delta-00000", index, model, others, probes, settings)))
+        refusals.append(refused(verdict_of(index, model, others, probes, settings)))
         champion = model
     alone = [names & {"answers against the champion", "memory against the champion"} for names in refusals]
     assert not any(alone), "each step is within the tolerance"
@@ -173,6 +173,14 @@ def test_there_is_no_way_around(home_copy: Path) -> None:
     assert registry.problems() == []
 
 
+def verdict_of(
+    index: Index, model: Model, others: Mapping[str, Opponent], probes: Sequence[Question], settings: GateSettings
+) -> Verdict:
+    """The verdict where no sentence is withheld and nothing else is asked."""
+    ranks = reciprocal_ranks(index, model, probes)
+    return judge("0" * 64, "delta-00000", index, model, others, probes, settings, ranks, {})
+
+
 def worth(ranks: dict[str, list[float]], mode: str, simpler: dict[str, list[float]] | None = None) -> Criterion:
     """The criterion on forty questions about ten documents, with these reciprocal ranks in turn."""
     probes = [Question("q", frozenset({0}), str(number % 10)) for number in range(40)]
@@ -206,7 +214,7 @@ def test_whether_it_is_worth_its_cost_is_asked_without_the_sentences_that_querie
     release, retriever = open_release(home)
     queries, head = heldout_queries(home.store, release), retriever.index.head
     withheld = withheld_sentences(head, queries)
-    index, model = _unaware(home.path, release, retriever.index, queries)
+    index, model = _with_sentences_withheld(home.path, release, retriever.index, queries)
     assert withheld and index.head.passages != head.passages
     bodies = (each.scorer.bodies(np.arange(len(head))) for each in (model, retriever.model))
     moved = np.flatnonzero(~np.isclose(*bodies, atol=1e-3).all(axis=1))
@@ -215,7 +223,7 @@ def test_whether_it_is_worth_its_cost_is_asked_without_the_sentences_that_querie
         for sentence in sentences:
             aware, unaware = (each.lexical.scores(sentence)[1][docid] for each in (retriever.index, index))
             assert unaware < aware
-    same, _ = _unaware(home.path, release, retriever.index, [])
+    same, _ = _with_sentences_withheld(home.path, release, retriever.index, [])
     assert same is retriever.index
 
 
@@ -250,7 +258,7 @@ def test_a_model_is_let_in_after_one_that_served_words_alone(small_home: Path, p
     index, model = retriever.index, retriever.model
     others = {"champion": (index, replace(model, default_mode="lexical"))}
     served = replace(model, default_mode="hybrid")
-    verdict = judge("0" * 64, "delta-00000", index, served, others, probes, GateSettings())
+    verdict = verdict_of(index, served, others, probes, GateSettings())
     assert {criterion.name: criterion.passed for criterion in verdict.criteria}["speed"]
 
 
@@ -266,7 +274,7 @@ def test_a_machine_that_is_busy_at_times_is_not_the_models_fault(
 
     monkeypatch.setattr(Retriever, "search", slow)
     index, model = opened
-    verdict = judge("0" * 64, "delta-00000", index, model, {"champion": (index, model)}, probes, GateSettings())
+    verdict = verdict_of(index, model, {"champion": (index, model)}, probes, GateSettings())
     assert {criterion.name: criterion.passed for criterion in verdict.criteria}["speed"]
     assert next(calls) == 120
 
@@ -282,5 +290,5 @@ def test_a_model_that_always_takes_three_times_as_long_is_refused(
         return replace(answer, seconds={"total": 3.0 if self.model is slower else 1.0})
 
     monkeypatch.setattr(Retriever, "search", slow)
-    verdict = judge("0" * 64, "delta-00000", index, slower, {"champion": (index, model)}, probes, GateSettings())
+    verdict = verdict_of(index, slower, {"champion": (index, model)}, probes, GateSettings())
     assert [criterion.name for criterion in verdict.criteria if not criterion.passed] == ["speed"]

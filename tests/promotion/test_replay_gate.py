@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from assets.lib import runner
-from genret_ops.evaluation.model_metrics import Question, questions
+from genret_ops.evaluation.model_metrics import Question, questions, reciprocal_ranks
 from genret_ops.modeling.docid_head import RowScorer
 from genret_ops.promotion.gate import judge
 from genret_ops.records import SyntheticQuery
@@ -77,9 +77,9 @@ def test_an_update_without_replay_is_refused_for_what_it_forgot(home: Home, tmp_
     for share in (0.0, 0.5):
         model = trained(home, index, champion, tmp_path / str(share), share)
         settings = GateSettings(speed=0.01)
-        verdict = judge(
-            "0" * 64, "delta-00001", index, model, {"champion": (index, champion)}, sentence_questions(index), settings
-        )
+        probes, others = sentence_questions(index), {"champion": (index, champion)}
+        ranks = reciprocal_ranks(index, model, probes)
+        verdict = judge("0" * 64, "delta-00001", index, model, others, probes, settings, ranks, {})
         (memory[share],) = [one for one in verdict.criteria if one.name == "memory against the champion"]
     assert not memory[0.0].passed and memory[0.0].value < -0.02
     assert memory[0.5].passed and memory[0.5].value > memory[0.0].value

@@ -84,7 +84,7 @@ def test_a_file_is_read_and_what_makes_no_sense_is_counted(tmp_path: Path) -> No
         "b": ("where is the ferry",),
     }
     assert recorded.refused == {
-        "queries that stand there twice": 1,
+        "duplicates": 1,
         "queries with fewer than 2 or more than 100 words": 3,
         "lines that are not JSON": 1,
         "lines without _id and queries": 2,

@@ -12,7 +12,7 @@ from genret_ops.settings import Settings
 from genret_ops.storage import jsonl
 from genret_ops.training import early_stopping, sft
 from genret_ops.training.dataset import prepare_job
-from genret_ops.training.early_stopping import EarlyStopping, nothing_more
+from genret_ops.training.early_stopping import EarlyStopping, has_plateaued
 from genret_ops.training.job import TrainingJob
 from tests.support.small_head import minilm
 
@@ -62,7 +62,7 @@ def job_in(folder: Path, heldout: int = 4, **settings: int) -> TrainingJob:
     ],
 )
 def test_two_looks_without_a_gain_end_it(scores: list[float], ends: bool) -> None:
-    assert nothing_more(scores) is ends
+    assert has_plateaued(scores) is ends
 
 
 def test_where_nothing_is_to_be_gained_it_ends_after_two_looks(tmp_path: Path) -> None:
@@ -100,6 +100,6 @@ def test_a_look_counts_the_docids_above_the_right_one(tmp_path: Path) -> None:
     object.__setattr__(job, "rows", swapped)
     trainer = sft.Trainer(job.settings, swapped, None)
     stopping = EarlyStopping(job, trainer, 12, 0)
-    assert not stopping.is_due(0) and not stopping.is_due(1)
+    assert not stopping.should_stop(0) and not stopping.should_stop(1)
     (look,) = jsonl.read(job.folder / "heldout.jsonl")
     assert 0.5 < look["MRR"] < 0.9, "two of four are found at once"

@@ -131,4 +131,4 @@ def test_an_ingest_waits_for_it_and_encodes_nothing_again(
 
     monkeypatch.setattr(Encoder, "encode", watched)
     assert runner.ingest(home, [str(tmp_path / "more")]).release is not None
-    assert [name.split("_")[0] for name in threads] == ["encoding-ahead"]
+    assert [name.split("_")[0] for name in threads] == ["prefetch"]
