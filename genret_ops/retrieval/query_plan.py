@@ -20,7 +20,7 @@ _BEFORE = re.compile(
     re.IGNORECASE,
 )
 _AFTER = re.compile(
-    r"^(?:['’]s?)?\s*(?:\w+\s){0,1}(?:article|stor(?:y|ies)|piece|review|post|publication|interview|"
+    r"^(?:['’]s?)?\s*(?:\w+\s){0,1}(?:article|stor(?:y|ies)|piece|review|post|publication|interview|portrayal|guide|column|"
     r"(?:report|cover|suggest|say|said|stat|claim|describ|mention|not(?=[ei])|indicat|publish)(?=e|i|s|a|\b))\w*",
     re.IGNORECASE,
 )
@@ -58,6 +58,10 @@ _QUESTION_WORDS = re.compile(
     r"published|discussed|described|mentioned|claim|claims|both|same|also|between|change|changed|consistent|inconsistent)\b",
     re.IGNORECASE,
 )
+_TAGLINE = re.compile(r"\s+[|–—-]\s+")
+"""What parts the name of a site from its slogan."""
+_DISTINCTIVE = re.compile(r"\w[a-z.]*[A-Z.]\w|^(?!The |An? )[A-Z]\S+ \S")
+"""A name that is no ordinary word: a capital inside, or two words."""
 _CUE_REACH = 100
 """How many characters beside a value may hold its cue."""
 _SHORT = 25
@@ -136,8 +140,9 @@ class Planner:
             (count, attribute, value) for attribute in values for value, count in values[attribute].items()
         )
         self._attributes = {value: attribute for _, attribute, value in frequent if len(value) > 1}
-        longest_first = sorted(self._attributes, key=lambda value: (-len(value), value))
-        names = "|".join(re.escape(value) for value in longest_first)
+        self._values = _by_name(self._attributes)
+        longest_first = sorted(self._values, key=lambda name: (-len(name), name))
+        names = "|".join(re.escape(name) for name in longest_first)
         self._pattern = re.compile(rf"(?<!\w)(?:{names})(?!\w)") if names else None
 
     def plan(self, query: str) -> QueryPlan:
@@ -156,11 +161,19 @@ class Planner:
         return QueryPlan(query, _stripped(query, firm), clauses[:MAX_CLAUSES], soft[:MAX_SOFT], dates, left_out)
 
     def _named(self, query: str) -> list[NamedValue]:
-        """The values in a query, in order; a value joined to a firm one by a comma or "and" is firm too."""
+        """The values in a query, in order.
+
+        A value joined to a firm one by a comma or "and" is firm too. So is a distinctive name of an attribute of which
+        another value is firm: the query says where things come from.
+        """
         if self._pattern is None:
             return []
         matches = list(self._pattern.finditer(query))
+        attributes = [self._attributes[self._values[match[0]]] for match in matches]
         firm = [self._has_cue(query, match) for match in matches]
+        sure = {attribute for attribute, is_firm in zip(attributes, firm, strict=True) if is_firm}
+        for position, match in enumerate(matches):
+            firm[position] |= attributes[position] in sure and bool(_DISTINCTIVE.search(match[0]))
         for step in (1, -1):
             for position in range(len(matches))[::step]:
                 neighbour = position - step
@@ -168,13 +181,13 @@ class Planner:
                     left, right = sorted((position, neighbour))
                     firm[position] = bool(_JOINED.match(query[matches[left].end() : matches[right].start()]))
         return [
-            NamedValue(self._attributes[match[0]], match[0], match.start(), match.end(), is_firm)
-            for match, is_firm in zip(matches, firm, strict=True)
+            NamedValue(attribute, self._values[match[0]], match.start(), match.end(), is_firm)
+            for match, attribute, is_firm in zip(matches, attributes, firm, strict=True)
         ]
 
     def _has_cue(self, query: str, match: re.Match[str]) -> bool:
         """Whether the words beside a value show that an attribute is meant."""
-        value, start, end = match[0], match.start(), match.end()
+        value, start, end = self._values[match[0]], match.start(), match.end()
         before, after = query[max(0, start - _CUE_REACH) : start], query[end : end + _CUE_REACH]
         quoted = before[-1:] in "'\"‘“" and after[:1] in "'\"’”" and bool(before) and bool(after)
         attribute = re.escape(self._attributes[value].replace("_", " "))
@@ -183,6 +196,25 @@ class Planner:
         )
         bare = before.rstrip("'\"‘“")
         return bool(quoted or named or _AFTER.match(after.lstrip("'\"’”") if quoted else after) or _BEFORE.search(bare))
+
+
+def _by_name(values: Iterable[str]) -> dict[str, str]:
+    """The value that each name means: a value itself, its part before a slogan, and a single word in capitals.
+
+    A name that several values could mean is none.
+
+    Example:
+        >>> _by_name(["Cnbc | World Business News Leader"])["CNBC"]
+        'Cnbc | World Business News Leader'
+    """
+    meanings = dict[str, set[str]]()
+    for value in values:
+        short = _TAGLINE.split(value)[0]
+        for name in {short, *([short.upper()] if " " not in short else [])}:
+            if len(name) > 2:
+                meanings.setdefault(name, set()).add(value)
+    short_names = {name: next(iter(meant)) for name, meant in meanings.items() if len(meant) == 1}
+    return short_names | {value: value for value in values}
 
 
 def _days(query: str) -> Iterable[str]:

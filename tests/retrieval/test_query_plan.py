@@ -108,6 +108,33 @@ def test_a_date_belongs_to_the_clause_that_names_it() -> None:
     assert [clause.dates for clause in unsure.clauses] == [("2023-10-04",), ("2023-10-04",)]
 
 
+SITES = {"Cnbc | World Business News Leader": 9, "Wired": 5, "Sports Daily": 5, "Sea - North": 2, "Sea - South": 2}
+
+
+@pytest.mark.parametrize(
+    ("query", "value"),
+    [
+        ("who planned a board, as reported by CNBC", "Cnbc | World Business News Leader"),
+        ("who planned a board, as reported by Cnbc", "Cnbc | World Business News Leader"),
+        ("who planned a board, as reported by Cnbc | World Business News Leader", "Cnbc | World Business News Leader"),
+        ("what caught fire, according to WIRED", "Wired"),
+    ],
+)
+def test_a_site_is_known_by_its_name_without_its_slogan_and_in_capitals(query: str, value: str) -> None:
+    assert firm(Planner({"source": SITES}).plan(query)) == [("source", value)]
+
+
+def test_a_name_that_several_values_could_mean_is_none() -> None:
+    assert firm(Planner({"source": SITES}).plan("what sank, according to Sea")) == []
+
+
+def test_where_another_source_is_named_a_distinctive_name_needs_no_cue() -> None:
+    planner = Planner({"source": SITES, "topic": {"Deep Water": 3}})
+    query = "After Wired reported on the fire, did Sports Daily keep silent, and did a Sea or Deep Water matter?"
+    assert firm(planner.plan(query)) == [("source", "Wired"), ("source", "Sports Daily")]
+    assert firm(planner.plan("did Sports Daily keep silent")) == []
+
+
 def test_content_may_stand_before_its_attribution() -> None:
     plan = PLANNER.plan(
         "Who sold a yacht in Monaco harbour, according to Fortune, and bought a football club, as reported by The Age?"
