@@ -24,7 +24,7 @@ from scipy.special import logsumexp
 
 from assets.lib import runner
 from genret_ops.evaluation.benchmark import scored
-from genret_ops.evaluation.datasets import Benchmark, read_benchmark
+from genret_ops.evaluation.datasets import Benchmark, read_benchmark, suite_folders
 from genret_ops.evaluation.reports.layout import aligned, percent
 from genret_ops.evaluation.suite import LEADS
 from genret_ops.evaluation.untrained import DEPTH
@@ -54,7 +54,7 @@ class Corpus:
         """The mean of the leading metric under these weights."""
         model = replace(self.retriever.model, fusion=fusion, lexical_fusion=fusion)
         retriever = Retriever(self.retriever.index, model)
-        head, metric = self.retriever.index.head, LEADS["official" if self.benchmark.official else "textbook"]
+        head, metric = self.retriever.index.head, LEADS[self.benchmark.protocol]
         scores = list[float]()
         for query, clauses in zip(self.benchmark.queries, self.lists, strict=True):
             run = [item.docid for item in retriever.ranked(clauses, mode, DEPTH)]
@@ -62,7 +62,7 @@ class Corpus:
         return mean(scores)
 
 
-def opened(folder: Path, path: Path) -> Corpus:
+def open_corpus(folder: Path, path: Path) -> Corpus:
     """Ingest a corpus if need be, and gather its candidates."""
     benchmark = read_benchmark(folder)
     make_home(path)
@@ -157,8 +157,8 @@ def main() -> None:
     parser.add_argument("--homes", type=Path, default=Path(".bench/untrained"))
     parser.add_argument("--around", action="store_true", help="try other weights around the shipped ones")
     arguments = parser.parse_args()
-    folders = sorted(path for path in arguments.suite.iterdir() if (path / "queries.jsonl").is_file())
-    corpora = {folder.name: opened(folder, (arguments.homes / folder.name).absolute()) for folder in folders}
+    folders = suite_folders(arguments.suite)
+    corpora = {folder.name: open_corpus(folder, (arguments.homes / folder.name).absolute()) for folder in folders}
     if arguments.around:
         print(around(corpora))
         return

@@ -18,7 +18,7 @@ import numpy as np
 
 from genret_ops.corpus.labels import answers
 from genret_ops.evaluation.benchmark import scored
-from genret_ops.evaluation.datasets import read_benchmark
+from genret_ops.evaluation.datasets import read_benchmark, suite_folders
 from genret_ops.evaluation.reports.layout import aligned, percent
 from genret_ops.evaluation.significance import paired_bootstrap
 from genret_ops.evaluation.suite import LEADS
@@ -32,13 +32,13 @@ from genret_ops.retrieval.retriever import Retriever
 GROUPS = ("labelled", "same answers", "other answers")
 
 
-def measured(folder: Path, home: Home, seeds: list[int], share: float) -> list[list[str]]:
+def measure(folder: Path, home: Home, seeds: list[int], share: float) -> list[list[str]]:
     """The lines of one corpus: group, questions, score without labels and with them, difference and interval."""
     benchmark, record = read_benchmark(folder), home.store.newest()
     assert record is not None, f"{home.path} holds no documents: run benchmarks/fusion_prior.py first"
     index = open_or_make_index(home, record, home.settings.retrieval)
     model, head = untrained_model(home.path, index.head, home.settings), index.head
-    metric = LEADS["official" if benchmark.official else "textbook"]
+    metric = LEADS[benchmark.protocol]
 
     def ask(retriever: Retriever) -> np.ndarray:
         """The score of each question."""
@@ -82,10 +82,10 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[], help="names of corpora; all by default")
     arguments = parser.parse_args()
     table = [["corpus", "metric", "questions", "n", "without labels", "with labels", "difference"]]
-    for folder in sorted(path for path in arguments.suite.iterdir() if (path / "queries.jsonl").is_file()):
+    for folder in suite_folders(arguments.suite):
         if not arguments.only or folder.name in arguments.only:
             home = Home((arguments.homes / folder.name).absolute())
-            table += measured(folder, home, arguments.seeds, arguments.share)
+            table += measure(folder, home, arguments.seeds, arguments.share)
     print(aligned(table))
 
 

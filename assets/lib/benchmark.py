@@ -8,9 +8,8 @@ from typing import Any
 
 from assets.lib import runner
 from genret_ops.corpus.view import CorpusView
-from genret_ops.errors import GenretError
 from genret_ops.evaluation.benchmark import PerQuery
-from genret_ops.evaluation.datasets import Benchmark, read_benchmark
+from genret_ops.evaluation.datasets import Benchmark, read_benchmark, suite_folders
 from genret_ops.evaluation.reports.benchmark_report import write_json
 from genret_ops.evaluation.suite import Cell, summarise
 from genret_ops.registry.home import Home
@@ -83,10 +82,7 @@ def bench_suite(
     Raises:
         GenretError: the folder holds no benchmark, or one cannot be read.
     """
-    folders = sorted(folder for folder in suite.iterdir() if (folder / "queries.jsonl").is_file())
-    if not folders:
-        raise GenretError(f"{suite} holds no folder in BEIR layout: see benchmarks/suite.py")
-    benchmarks, cells = [read_benchmark(folder) for folder in folders], dict[str, list[Cell]]()
+    benchmarks, cells = [read_benchmark(folder) for folder in suite_folders(suite)], dict[str, list[Cell]]()
     for number, benchmark in enumerate(benchmarks):
         for seed in range(seeds):
             progress("measuring the suite", number * seeds + seed, len(benchmarks) * seeds)
@@ -94,7 +90,7 @@ def bench_suite(
             settings = Home(homes / benchmark.name).settings.with_training(steps=steps, seed=seed)
             page = report_path(homes / benchmark.name, benchmark, settings)
             if not page.with_suffix(".queries.jsonl").exists():
-                of_corpus = partial(_labelled, progress, f"{benchmark.name}, seed {seed}")
+                of_corpus = partial(_with_corpus, progress, f"{benchmark.name}, seed {seed}")
                 bench(benchmark, homes / benchmark.name, steps, None, seed, False, of_corpus)
             cells.setdefault(benchmark.name, []).append(_cell(page))
     progress("measuring the suite", len(benchmarks) * seeds, len(benchmarks) * seeds)
@@ -103,7 +99,7 @@ def bench_suite(
     return result, path
 
 
-def _labelled(progress: BenchmarkProgress, corpus: str, label: str, done: int, total: int) -> None:
+def _with_corpus(progress: BenchmarkProgress, corpus: str, label: str, done: int, total: int) -> None:
     progress(f"{corpus}: {label}", done, total)
 
 

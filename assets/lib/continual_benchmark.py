@@ -69,7 +69,7 @@ def replay(
             *(cell_of(home, benchmark, arrived, delta, strategy, adapted, progress) for delta in after),
         ]
     parts = [[query.query_id for query in part.queries] for part in arrived]
-    facts = {"dataset": benchmark.name, "seed": seed, "protocol": "official" if benchmark.official else "textbook"}
+    facts = {"dataset": benchmark.name, "seed": seed, "protocol": benchmark.protocol}
     facts |= {"by": order[0], "first": order[1], "settings_hash": settings.hash()}
     facts |= {"steps": settings.training.steps, "update_steps": settings.training.update_steps}
     facts["revisions"] = sorted({str(cell["revision"]) for rows in cells.values() for cell in rows})

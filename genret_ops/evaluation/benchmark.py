@@ -126,7 +126,7 @@ def report(
         "passages": int(np.count_nonzero(head.live)),
         **facts,
         "peak_memory_mb": peak_memory_mb(),
-        "protocol": "official" if benchmark.official else "textbook",
+        "protocol": benchmark.protocol,
         "systems": {system: mean(by_query) for system, by_query in headline.items()},
         "paired": paired(headline, seed) if len(benchmark.queries) > 1 else {},
         "by_type": by_type(benchmark, headline),

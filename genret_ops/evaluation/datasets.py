@@ -45,6 +45,11 @@ class Benchmark:
     queries: tuple[BenchQuery, ...]
     official: bool = False
 
+    @property
+    def protocol(self) -> str:
+        """How it is scored: `official`, or `textbook` for documents."""
+        return "official" if self.official else "textbook"
+
 
 def read_benchmark(folder: Path) -> Benchmark:
     """The benchmark in a folder, without queries that have no gold (null queries).
@@ -61,6 +66,18 @@ def read_benchmark(folder: Path) -> Benchmark:
     if not kept:
         raise GenretError(f"no query of {folder} has a relevant document in qrels.tsv")
     return Benchmark(folder.resolve().name, folder / "corpus.jsonl", kept, all(query.facts for query in kept))
+
+
+def suite_folders(suite: Path) -> list[Path]:
+    """The folders in BEIR layout that a folder holds, by name.
+
+    Raises:
+        GenretError: it holds none.
+    """
+    folders = sorted(folder for folder in suite.iterdir() if (folder / "queries.jsonl").is_file())
+    if not folders:
+        raise GenretError(f"{suite} holds no folder in BEIR layout: see benchmarks/suite.py")
+    return folders
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -29,23 +29,22 @@ class TrainingWorth:
         share: how much of the training counts from now on.
         tried: the share above 0 that answers best.
         difference: MRR@10 of `hybrid` with that share, minus the same without the training.
-        low: lower end of its 95 % interval; -1 if the questions are about too few documents to tell.
-        high: upper end.
+        interval: its 95 % interval; None if the questions are about too few documents to tell.
         queries: number of queries.
     """
 
     share: float
     tried: float
     difference: float
-    low: float
-    high: float
+    interval: tuple[float, float] | None
     queries: int
 
     def __str__(self) -> str:
         """In a sentence."""
-        if self.low == -1:
+        if self.interval is None:
             return "Too few documents are held out to judge the training: the encoder answers as it was before."
-        figures = f"{100 * self.difference:+.1f} [{100 * self.low:+.1f}, {100 * self.high:+.1f}] points of MRR@10"
+        low, high = (100 * end for end in self.interval)
+        figures = f"{100 * self.difference:+.1f} [{low:+.1f}, {high:+.1f}] points of MRR@10"
         on = f"{figures} on {self.queries:,} held-out queries"
         if self.share:
             return f"The training is worth {on}; {100 * self.share:.0f} % of it counts."
@@ -65,6 +64,6 @@ def training_worth(index: Index, models: Mapping[float, Model], questions: Seque
     documents = [question.document for question in questions]
     if len(set(documents)) < MIN_GATE_DOCUMENTS:
         difference = float(np.mean(ranks[tried] - ranks[0.0]))
-        return TrainingWorth(0.0, tried, difference, -1.0, 1.0, len(questions))
+        return TrainingWorth(0.0, tried, difference, None, len(questions))
     difference, low, high = paired_bootstrap(ranks[tried].tolist(), ranks[0.0].tolist(), documents)
-    return TrainingWorth(tried if low > 0 else 0.0, tried, difference, low, high, len(questions))
+    return TrainingWorth(tried if low > 0 else 0.0, tried, difference, (low, high), len(questions))

@@ -19,7 +19,7 @@ def test_its_steps_are_those_that_were_taken(home_copy: Path) -> None:
     curve = job.loss_file("rpo")
     curve.write_text(curve.read_text().splitlines(keepends=True)[0])
     model = retriever.model
-    worth = TrainingWorth(1.0, 1.0, 0.1, 0.05, 0.2, 20)
+    worth = TrainingWorth(1.0, 1.0, 0.1, (0.05, 0.2), 20)
     tuning = FusionTuning(model.fusion, model.lexical_fusion, "lexical", {"hybrid": 0.5}, 20, worth)  # another content
     rows = job.learned("rpo")[1].finished()
     made = publish(home, release.head, retriever.index.head, job, rows, tuning, {}, "a run", "ann")
