@@ -31,7 +31,10 @@ _SPARE_TOKENS = 32
 
 
 def passage_encoder(settings: Settings) -> Encoder:
-    """The genesis encoder as it reads passages, with a window for the longest sentence and the longest passage."""
+    """The genesis encoder as it reads passages, with a window for the longest sentence and the longest passage.
+
+    The last words of a passage that is as long as the window give way to its heading.
+    """
     longest_sentence = settings.corpus.max_sentence_tokens + _SPARE_TOKENS
     model = settings.model
     prompt = model.passage_prompt or encoder_use(model.encoder).passage_prompt
