@@ -10,6 +10,7 @@ seeds in which it was in the group; intervals are 95 %, over questions.
 
 import argparse
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean
@@ -48,6 +49,9 @@ def measure(folder: Path, home: Home, seeds: list[int], share: float) -> list[li
             scores.append(scored(benchmark, query, run, head)[metric])
         return np.array(scores)
 
+    def encode(questions: Sequence[str]) -> np.ndarray:
+        return model.encoder.encode([index.planner.plan(question).text for question in questions])
+
     before = ask(Retriever(index, model))
     after: dict[str, dict[int, list[float]]] = {group: defaultdict(list) for group in GROUPS}
     for seed in seeds:
@@ -56,7 +60,7 @@ def measure(folder: Path, home: Home, seeds: list[int], share: float) -> list[li
         labels = [(query.text, document) for query in labelled for document in query.relevant]
         documents = {document for _, document in labels}
         docids = {text: sorted(right) for text, (right, _) in answers(head, labels).items()}
-        questions = LabelledQuestions.make("", docids, model.encoder.encode)
+        questions = LabelledQuestions.make("", docids, encode)
         for number, score in enumerate(ask(Retriever(index, replace(model, labelled=questions)))):
             known = not documents.isdisjoint(benchmark.queries[number].relevant)
             group = GROUPS[0] if chosen[number] else GROUPS[1] if known else GROUPS[2]

@@ -33,7 +33,13 @@ def add_labels(home: Path, labels: Iterable[Label]) -> int:
 
     Returns:
         How many of them are new.
+
+    Raises:
+        GenretError: one of them has no text; none is kept then.
     """
+    labels = list(labels)
+    if empty := [label for label in labels if not all(map(str.strip, label))]:
+        raise GenretError(f"query and document must be non-empty texts, not {empty[0][0]!r} and {empty[0][1]!r}")
     with HomeFolder(home).lock("labels", wait=True):
         known = dict.fromkeys(read_labels(home))
         before = len(known)

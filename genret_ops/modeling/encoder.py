@@ -20,13 +20,15 @@ from tokenizers import Tokenizer
 from genret_ops.corpus.chunking import TokenCount
 from genret_ops.errors import GenretError
 from genret_ops.modeling.bert import Bert, is_bert
-from genret_ops.modeling.encoder_files import encoder_hash, encoder_path, encoder_use
+from genret_ops.modeling.encoder_files import encoder_hash, encoder_path, encoder_use, loading
 from genret_ops.settings import ModelSettings
 
 Item = TypeVar("Item")
 
 LORA_TARGETS = r"(?!.*pooler).*\.(query|key|value|dense|[qkvo]|[qkv]_lin|out_lin|lin[12]|Wqkv|Wi|Wo)"
 """The linear layers that get a LoRA adapter, as PEFT's `target_modules`."""
+_VOCABULARIES = ("vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model")
+"""Files of which a folder has one, if it has no tokenizer.json."""
 _BATCH = 16
 _TOKEN_COUNTS = 2**16
 """Texts whose token counts stay in memory: a cut and its check, or two cuts of one update, ask about the same ones."""
@@ -35,13 +37,16 @@ _TOKEN_COUNTS = 2**16
 @lru_cache(maxsize=4)
 def load_tokenizer(name: str) -> Tokenizer:
     """The encoder's fast tokenizer, without truncation and padding."""
-    path = Path(encoder_path(name)) / "tokenizer.json"
-    if path.exists():
-        tokenizer = Tokenizer.from_file(str(path))
-    else:
-        from transformers import AutoTokenizer
+    folder = Path(encoder_path(name))
+    with loading(name):
+        if (folder / "tokenizer.json").exists():
+            tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        elif folder.is_dir() and not any((folder / file).exists() for file in _VOCABULARIES):
+            raise GenretError(f"the encoder {name} has no tokenizer: its folder holds no tokenizer.json")
+        else:
+            from transformers import AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(name).backend_tokenizer
+            tokenizer = AutoTokenizer.from_pretrained(encoder_path(name)).backend_tokenizer
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
@@ -164,13 +169,14 @@ class Encoder(torch.nn.Module):
         Raises:
             GenretError: the encoder has fewer positions than that, or a part that is not supported.
         """
-        folder, pooling, tokenizer = Path(encoder_path(name)), encoder_use(name).pooling, load_tokenizer(name)
-        base = Bert.load(folder) if is_bert(folder) else _auto_model(name)
+        with loading(name):
+            folder, pooling, tokenizer = Path(encoder_path(name)), encoder_use(name).pooling, load_tokenizer(name)
+            base = Bert.load(folder) if is_bert(folder) else _auto_model(name)
         limit += len(tokenizer.encode(prompt, add_special_tokens=False)) if prompt else 0
         if limit > (positions := _positions(base)):
             raise GenretError(
                 f"{name} reads {positions} tokens at most, and {limit} are asked of it: lower corpus.max_tokens, "
-                "corpus.max_sentence_tokens or model.query_tokens"
+                "corpus.max_sentence_tokens or model.query_tokens, or shorten its prompt"
             )
         fingerprint = encoder_hash(name)
         if prompt or pooling != "mean":
@@ -266,7 +272,8 @@ class Encoder(torch.nn.Module):
 
 def query_prompt(settings: ModelSettings) -> str:
     """The text before every query: the setting, or what the encoder's own files name."""
-    return settings.query_prompt or encoder_use(settings.encoder).query_prompt
+    with loading(settings.encoder):
+        return settings.query_prompt or encoder_use(settings.encoder).query_prompt
 
 
 def query_encoder(settings: ModelSettings) -> Encoder:

@@ -8,7 +8,8 @@ to see before a query or a passage. A folder without these files is a plain tran
 import hashlib
 import importlib.util
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -77,6 +78,25 @@ def _hash_of(folder: Path, files: tuple[tuple[Path, int, int], ...]) -> str:
         digest.update(file.relative_to(folder).as_posix().encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()
+
+
+@contextmanager
+def loading(name: str) -> Iterator[None]:
+    """Say in a sentence that the files of an encoder make no sense.
+
+    Raises:
+        GenretError: they do not.
+    """
+    try:
+        yield
+    except GenretError:
+        raise
+    except Exception as error:  # tokenizers raises nothing more specific
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise GenretError(
+            f"cannot load the encoder {name!r}: {reason}. model.encoder names a package, the full path of a folder, "
+            "or a hub name"
+        ) from error
 
 
 def encoder_use(name: str) -> EncoderUse:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from genret_ops.corpus.visibility import VisibilityReader
 from genret_ops.errors import BrokenRelease
+from genret_ops.modeling.encoder_files import encoder_hash
 from genret_ops.registry.ancestry import chain_length, was_trained
 from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry, Release
@@ -102,8 +103,8 @@ def reason_for_genesis(registry: Registry, champion: Release, settings: Settings
     name = champion.name
     if not was_trained(registry, champion):
         return "nothing was trained yet"
-    if champion.manifest().trained_under().learning() != settings.learning():
-        return f"{name} was trained under other settings"
+    if other := _other_training(champion, settings):
+        return other
     if (updates := chain_length(registry, champion.number)) >= settings.training.chain:
         return f"{name} ends a chain of {plural(updates, 'update')}, and training.chain is {settings.training.chain}"
     verdict = registry.verdict(registry.training_release(champion).number)
@@ -117,6 +118,15 @@ def reason_for_genesis(registry: Registry, champion: Release, settings: Settings
     if refused := _refused_update(registry, champion, settings):
         return f"the gate refused {refused}, an update of {name}, for what its generation has lost"
     return None
+
+
+def _other_training(champion: Release, settings: Settings) -> str:
+    """How these settings would train another model than the champion's; "" if they would not."""
+    if champion.manifest().trained_under().learning() != settings.learning():
+        return f"{champion.name} was trained under other settings"
+    if read_search(champion.folder).encoder_hash != encoder_hash(settings.model.encoder):
+        return f"the files of the encoder have changed since {champion.name} was trained"
+    return ""
 
 
 def _first_committed(home: Path, passages: set[str], trained_on: str) -> datetime:

@@ -43,7 +43,9 @@ from genret_ops.retrieval.artifacts import (
     write_untrained,
 )
 from genret_ops.retrieval.fusion import prior
+from genret_ops.retrieval.index import planner_of
 from genret_ops.retrieval.labelled import LabelledQuestions
+from genret_ops.settings import RetrievalSettings
 from genret_ops.training.job import TrainingJob
 from genret_ops.training.mixing import mixed
 
@@ -98,7 +100,7 @@ def publish(
     )
     stage = mixed(job, tuning.worth.share)
     write_model(job.folder / stage, staging, rows, [passage.passage_id for passage in head.passages], head.live, search)
-    _labels_of_champion(home, head, job.learned(stage)[0].encode).save(staging)
+    _labels_of_champion(home, head, job.learned(stage)[0].encode, settings.retrieval).save(staging)
     package, losses = Path(__file__).parents[1], {stage: job.losses(stage) for stage in ("sft", "rpo")}
     manifest = Manifest(
         head=record,
@@ -175,7 +177,11 @@ def publish_untrained(
     shutil.rmtree(bare)
     encoder = query_encoder(settings.model)
     labels = read_labels(home.path)
-    questions = _remembered(labels, head, encoder.encode) if with_labels else LabelledQuestions.none(hash_of(labels))
+    questions = (
+        _remembered(labels, head, encoder.encode, settings.retrieval)
+        if with_labels
+        else LabelledQuestions.none(hash_of(labels))
+    )
     questions.save(staging)
     package = Path(__file__).parents[1]
     manifest = Manifest(
@@ -242,7 +248,7 @@ def publish_patch(
     model, labels = load_model(parent.folder), read_labels(home.path)
     questions = LabelledQuestions.none(hash_of(labels))
     if with_labels:
-        questions = _remembered(labels, head, model.encoder.encode, model.labelled)
+        questions = _remembered(labels, head, model.encoder.encode, search.retrieval_settings, model.labelled)
     questions.save(staging)
     manifest = replace(parent.manifest(), head=record, run_id=run_id, created_at=_now(), content_hash="", files={})
     content = seal(staging, home.releases, manifest)
@@ -271,7 +277,7 @@ def remembers(folder: Path, labels: Iterable[Label]) -> bool:
 
 
 def _labels_of_champion(
-    home: Home, head: CorpusView, encode: Callable[[Sequence[str]], np.ndarray]
+    home: Home, head: CorpusView, encode: Callable[[Sequence[str]], np.ndarray], retrieval: RetrievalSettings
 ) -> LabelledQuestions:
     """What a build remembers: the labels of now if the champion does, whose update judged them, and none otherwise."""
     labels, champion = read_labels(home.path), home.registry.champion()
@@ -279,18 +285,24 @@ def _labels_of_champion(
         return LabelledQuestions.none()
     if not len(LabelledQuestions.load(champion.folder)):
         return LabelledQuestions.none(hash_of(labels))
-    return _remembered(labels, head, encode)
+    return _remembered(labels, head, encode, retrieval)
 
 
 def _remembered(
     labels: Sequence[Label],
     head: CorpusView,
     encode: Callable[[Sequence[str]], np.ndarray],
+    retrieval: RetrievalSettings,
     known: LabelledQuestions | None = None,
 ) -> LabelledQuestions:
-    """Labelled questions, answered by passages of a corpus head."""
+    """Labelled questions, answered by passages of a corpus head, as the vectors of what a search reads of them."""
+    planner = planner_of(head, retrieval)
     docids = {query: sorted(right) for query, (right, _) in answers(head, labels).items()}
-    return LabelledQuestions.make(hash_of(labels), docids, encode, known)
+
+    def encode_content(questions: Sequence[str]) -> np.ndarray:
+        return encode([planner.plan(question).text for question in questions])
+
+    return LabelledQuestions.make(hash_of(labels), docids, encode_content, known)
 
 
 def _empty_staging(home: Path, name: str) -> Path:

@@ -45,7 +45,7 @@ class Index:
         self.pool = settings.pool
         values = profile(head.documents.values())
         self.attributes = {name: head.attribute(name) for name in values}
-        self.planner = Planner(detectable(values, settings, len(head.documents)))
+        self.planner = planner_of(head, settings)
         self._numbers = numbers = {doc_id: number for number, doc_id in enumerate(head.documents)}
         self.documents = np.array(
             [numbers[head.first_document(docid).doc_id] if head.live[docid] else 0 for docid in range(len(head))]
@@ -156,6 +156,11 @@ class Index:
 
 def _days(column: np.ndarray) -> np.ndarray:
     return np.array([value[:10] for value in column])
+
+
+def planner_of(head: CorpusView, settings: RetrievalSettings) -> Planner:
+    """What plans queries against the attribute values of a corpus head."""
+    return Planner(detectable(profile(head.documents.values()), settings, len(head.documents)))
 
 
 def build_lexical(head: CorpusView) -> LexicalIndex:

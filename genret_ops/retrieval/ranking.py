@@ -124,7 +124,10 @@ def candidates(
         raised_by = np.full(len(docids), -1)
         if vectors is not None and not constrained:
             second[:, 0] = feedback(vectors[number], part.body, first, allowed, model.scorer)[docids]
-            second[:, 1], raised_by = neighbourhood(first, docids, allowed, model.neighbours, model.scorer)
+            unlabelled = first - model.fusion.weights.get("labelled", 0.0) * labelled
+            second[:, 1], raised_by = neighbourhood(
+                first, unlabelled[docids], docids, allowed, model.neighbours, model.scorer
+            )
         generated = log_probabilities((query.generative + part.generative) / 2, allowed)[docids]
         origins = np.isin(docids, by_words), np.isin(docids, by_model)
         matrix = np.concatenate([matrix[docids], second], axis=1)

@@ -48,12 +48,19 @@ def feedback(
 
 
 def neighbourhood(
-    first: np.ndarray, chosen: np.ndarray, allowed: np.ndarray, graph: NeighbourGraph, scorer: RowScorer
+    first: np.ndarray,
+    scores: np.ndarray,
+    chosen: np.ndarray,
+    allowed: np.ndarray,
+    graph: NeighbourGraph,
+    scorer: RowScorer,
 ) -> tuple[np.ndarray, np.ndarray]:
     """How much better the neighbours of some docids fare in the first list than they do; below 0 if worse.
 
     Args:
         first: scores of the first list, shape (docids,).
+        scores: what the docids themselves score in it without their labels, so that a label does not count against its
+            document; shape (m,).
         chosen: the docids, shape (m,).
         allowed: mask of the docids that may be seen, shape (docids,).
         graph: the neighbours of every docid.
@@ -63,5 +70,5 @@ def neighbourhood(
         Shape (m,); and the neighbour that fares best, shape (m,), -1 where none raises the docid.
     """
     means, strongest = graph.means(first, chosen, allowed, scorer.bodies)
-    raised = means - first[chosen]
+    raised = means - scores
     return raised, np.where(raised > 0, strongest, -1)

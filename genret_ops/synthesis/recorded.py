@@ -51,7 +51,7 @@ def read_recorded(path: Path) -> RecordedQueries:
         ('how do I calm bees',)
     """
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
     except OSError as error:
         raise GenretError(f"cannot read the recorded queries in {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -80,12 +80,13 @@ def _entries(text: str) -> Iterator[tuple[str, str, str]]:
             yield "", "", "lines that are not JSON"
             continue
         doc_id, queries = (row.get("_id"), row.get("queries")) if isinstance(row, dict) else (None, None)
+        doc_id = str(doc_id) if isinstance(doc_id, int) else doc_id
         if not isinstance(doc_id, str) or not isinstance(queries, list):
             yield "", "", "lines without _id and queries"
             continue
         for query in queries:
-            words = query.split() if isinstance(query, str) else []
-            yield doc_id, " ".join(words), "" if len(words) in _WORDS else _LENGTH_FAULT
+            words = WORD.findall(query) if isinstance(query, str) else []
+            yield doc_id, " ".join(query.split()) if words else "", "" if len(words) in _WORDS else _LENGTH_FAULT
 
 
 class RecordedGenerator:
@@ -93,7 +94,8 @@ class RecordedGenerator:
 
     Args:
         passages: every passage, in docid order; they are named by their position.
-        queries: recorded queries by the id of their document; those about other documents wait for them.
+        queries: recorded queries by the id of their document; those about other documents wait for them, and one that
+            says all that its passage says is left out.
         idf: inverse document frequency of each lower-cased word.
         seed: seed of the build, for the provenance of the queries.
     """
@@ -112,11 +114,14 @@ class RecordedGenerator:
                 positions.setdefault(doc_id, []).append(position)
         self._queries = dict[int, list[str]]()
         for doc_id, of_document in positions.items():
-            words = [_words(f"{passages[position].title} {passages[position].text}") for position in of_document]
+            said = [_words(passages[position].text) for position in of_document]
+            words = [_words(passages[position].title) | text for position, text in zip(of_document, said, strict=True)]
             for query in queries[doc_id]:
-                shared = [sum(idf.get(word, 0.0) for word in _words(query) & said) for said in words]
-                best = of_document[max(range(len(shared)), key=lambda number: shared[number])]
-                self._queries.setdefault(best, []).append(query)
+                wanted = _words(query)
+                if wanted not in said:
+                    shared = [sum(idf.get(word, 0.0) for word in wanted & known) for known in words]
+                    best = of_document[max(range(len(shared)), key=lambda number: shared[number])]
+                    self._queries.setdefault(best, []).append(query)
 
     def epoch(self, number: int, members: Sequence[int], split: str, hard: bool = False) -> list[SyntheticQuery]:
         """All recorded queries about some passages; every epoch has the same, but for splits that hold each once.

@@ -86,6 +86,35 @@ def test_a_part_behind_the_transformer_is_refused(folder: Path) -> None:
         Encoder.load(str(folder), 128)
 
 
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("modules.json", "{broken"),
+        ("modules.json", '"text"'),
+        ("modules.json", '[{"type": "sentence_transformers.models.Pooling"}]'),
+        ("1_Pooling/config.json", "[1]"),
+        ("1_Pooling/config.json", '{"pooling_mode": 5}'),
+        ("config_sentence_transformers.json", '{"prompts": ["a"]}'),
+        ("tokenizer.json", "{"),
+        ("model.safetensors", "cut off"),
+        ("config.json", "{"),
+    ],
+)
+def test_files_that_make_no_sense_are_named_in_a_sentence(folder: Path, file: str, content: str) -> None:
+    (folder / file).write_text(content)
+    with pytest.raises(GenretError, match=r"cannot load the encoder|which is not supported"):
+        query_encoder(ModelSettings(encoder=str(folder)))
+
+
+def test_a_folder_that_is_not_there_and_one_without_a_tokenizer_are_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(GenretError, match=r"cannot load the encoder .*nowhere"):
+        query_encoder(ModelSettings(encoder=str(tmp_path / "nowhere")))
+    for file in ("tokenizer.json", "vocab.txt"):
+        (folder / file).unlink()
+    with pytest.raises(GenretError, match="has no tokenizer"):
+        query_encoder(ModelSettings(encoder=str(folder)))
+
+
 def test_prompts_come_from_its_files_and_settings_win(folder: Path) -> None:
     write(folder, "config_sentence_transformers.json", {"prompts": PROMPTS})
     assert encoder_use(str(folder)) == EncoderUse("mean", "query: ", "passage: ")

@@ -65,6 +65,14 @@ def test_judgments_of_a_benchmark_become_labels(tmp_path: Path) -> None:
     assert both.exit_code == 2
 
 
+@pytest.mark.parametrize("label", [("", "bees.md"), ("  ", "bees.md"), ("what calms bees", "")])
+def test_a_label_without_text_is_refused_before_it_is_kept(tmp_path: Path, label: tuple[str, str]) -> None:
+    add_labels(tmp_path, [("who smokes", "bees.md")])
+    with pytest.raises(GenretError, match="must be non-empty texts"):
+        add_labels(tmp_path, [("what calms bees", "bees.md"), label])
+    assert read_labels(tmp_path) == [("who smokes", "bees.md")]
+
+
 def test_new_labels_are_in_the_trail_by_their_number_alone(tmp_path: Path) -> None:
     home = tmp_path / "home"
     record_path(home, "delta-00000").parent.mkdir(parents=True)

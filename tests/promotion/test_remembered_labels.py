@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.publish import remembers
 from genret_ops.registry.store import Release
+from genret_ops.retrieval.fusion import Fusion
 from genret_ops.retrieval.labelled import LabelledQuestions
+from genret_ops.retrieval.retriever import Retriever
 
 QUESTION = "what did grandmother always warn us about"
 """Nothing in the corpus shares a word with it that counts."""
@@ -46,6 +49,25 @@ def test_the_next_update_answers_by_it_and_the_one_after_has_nothing_to_do(home:
     assert hit.found_by["labelled"][0] == 0
     assert ingested.release.model == home.registry.release("r0").model, "nothing was trained for it"
     assert runner.ingest(home).release.name == "r1"
+
+
+@pytest.mark.parametrize("question", ["what did it do there, and who was it", "according to kitchen what is it about"])
+def test_a_question_of_little_but_its_frame_is_known_again(home: Home, question: str) -> None:
+    """A search reads a question without the words that only make it one; a label is read in the same way."""
+    add_labels(home.path, [(question, last_document(home))])
+    model = open_release(home, runner.ingest(home).release.number)[1].model
+    scores = open_release(home)[1].search(question, 1).hits[0].found_by
+    assert len(model.labelled) == 1 and scores["labelled"][1] == pytest.approx(15.0, abs=0.1)
+
+
+def test_a_label_does_not_count_against_its_document(home: Home) -> None:
+    """However much neighbours count: their scores are compared with that of the document without its label."""
+    answer = last_document(home)
+    add_labels(home.path, [(QUESTION, answer)])
+    _, retriever = open_release(home, runner.ingest(home).release.number)
+    weights = {**retriever.model.fusion.weights, "neighbours": 1.5}
+    model = replace(retriever.model, fusion=Fusion(weights))
+    assert Retriever(retriever.index, model).search(QUESTION, 1).hits[0].doc_id == answer
 
 
 def test_other_answers_stay_as_they_were(home: Home) -> None:

@@ -50,10 +50,10 @@ def test_neighbours_raise_those_in_good_company(bodies: np.ndarray, scorer: RowS
     first = np.zeros(COUNT, dtype=np.float32)
     first[graph.docids[5]] = 2
     chosen, everything = np.array([5]), np.ones(COUNT, dtype=bool)
-    (raised,), (neighbour,) = neighbourhood(first, chosen, everything, graph, scorer)
+    (raised,), (neighbour,) = neighbourhood(first, first[chosen], chosen, everything, graph, scorer)
     assert raised == pytest.approx(2.0) and neighbour in graph.docids[5]
     first[5] = 3
-    (raised,), (nobody,) = neighbourhood(first, chosen, everything, graph, scorer)
+    (raised,), (nobody,) = neighbourhood(first, first[chosen], chosen, everything, graph, scorer)
     assert (raised, nobody) == (pytest.approx(-1.0), -1), "better than its company"
 
 

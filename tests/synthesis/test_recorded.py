@@ -70,22 +70,26 @@ def written(head: CorpusView, seed: int = 0) -> list[SyntheticQuery]:
 def test_a_file_is_read_and_what_makes_no_sense_is_counted(tmp_path: Path) -> None:
     path = lines(
         tmp_path / "queries.jsonl",
+        "\ufeff" + json.dumps({"_id": "c", "queries": ["first of the file"]}),
         {"_id": "a", "queries": ["how do I  calm bees", "how do I calm bees", "why", 7], "keywords": ["smoke"]},
         "",
         "{not JSON",
         {"queries": ["whose document is this"]},
         ["a", "list"],
         {"_id": "b", "queries": [" ".join(["word"] * 101), "where is the ferry"]},
-        {"_id": "a", "queries": ["does smoke hurt them"]},
+        {"_id": "a", "queries": ["does smoke hurt them", "?? -- !!"]},
+        {"_id": 17, "queries": ["what is seventeen"]},
     )
     recorded = read_recorded(path)
     assert recorded.by_document == {
+        "c": ("first of the file",),
         "a": ("how do I calm bees", "does smoke hurt them"),
         "b": ("where is the ferry",),
+        "17": ("what is seventeen",),
     }
     assert recorded.refused == {
         "duplicates": 1,
-        "queries with fewer than 2 or more than 100 words": 3,
+        "queries with fewer than 2 or more than 100 words": 4,
         "lines that are not JSON": 1,
         "lines without _id and queries": 2,
     }
@@ -97,7 +101,7 @@ def test_a_file_is_read_and_what_makes_no_sense_is_counted(tmp_path: Path) -> No
         (None, "cannot read the recorded queries"),
         (b"", "holds no recorded queries: expected lines like"),
         (b"\xff\xfe", "not UTF-8"),
-        (b'{"_id": 1, "queries": []}', r"\(1 lines? without _id and queries\)"),
+        (b'{"_id": 1, "queries": 2}', r"\(1 lines? without _id and queries\)"),
     ],
 )
 def test_a_file_of_nothing_says_what_is_expected(tmp_path: Path, content: bytes | None, message: str) -> None:
@@ -114,7 +118,11 @@ def test_a_query_is_about_the_passage_that_says_most_of_its_words() -> None:
         SourcePassage("two", frozenset({"a", "b"}), "", "the bees and the tide", (), {}),
         SourcePassage("gone", frozenset(), "", "", (), {}),
     ]
-    queries = {"a": ["the bees here", "the ferry here", "nothing of it"], "b": ["ferry leaves"], "c": ["the bees"]}
+    queries = {
+        "a": ["the bees here", "the ferry here", "nothing of it", "The bees and the tide!"],
+        "b": ["ferry leaves"],
+        "c": ["the bees"],
+    }
     idf = {"the": 0.0, "tide": 0.1, "bees": 1.0, "ferry": 1.0, "leaves": 1.0}
     generator = RecordedGenerator(passages, queries, idf, seed=7)
     rows = generator.epoch(0, [0, 1, 2], "train")
