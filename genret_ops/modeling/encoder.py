@@ -169,8 +169,8 @@ class Encoder(torch.nn.Module):
         Raises:
             GenretError: the encoder has fewer positions than that, or a part that is not supported.
         """
+        folder, pooling, tokenizer = Path(encoder_path(name)), encoder_use(name).pooling, load_tokenizer(name)
         with loading(name):
-            folder, pooling, tokenizer = Path(encoder_path(name)), encoder_use(name).pooling, load_tokenizer(name)
             base = Bert.load(folder) if is_bert(folder) else _auto_model(name)
         limit += len(tokenizer.encode(prompt, add_special_tokens=False)) if prompt else 0
         if limit > (positions := _positions(base)):
@@ -272,8 +272,7 @@ class Encoder(torch.nn.Module):
 
 def query_prompt(settings: ModelSettings) -> str:
     """The text before every query: the setting, or what the encoder's own files name."""
-    with loading(settings.encoder):
-        return settings.query_prompt or encoder_use(settings.encoder).query_prompt
+    return settings.query_prompt or encoder_use(settings.encoder).query_prompt
 
 
 def query_encoder(settings: ModelSettings) -> Encoder:

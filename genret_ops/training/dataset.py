@@ -12,7 +12,7 @@ from scipy.sparse import csr_array, save_npz
 from genret_ops.corpus.view import CorpusView
 from genret_ops.modeling.embeddings import PassageInput, Rows, encode_rows
 from genret_ops.modeling.encoder import Encoder
-from genret_ops.modeling.encoder_files import encoder_use, loading
+from genret_ops.modeling.encoder_files import encoder_use
 from genret_ops.progress import Progress, silent
 from genret_ops.records import SyntheticQuery, canonical_json, text_hash
 from genret_ops.settings import Settings
@@ -37,8 +37,7 @@ def passage_encoder(settings: Settings) -> Encoder:
     """
     longest_sentence = settings.corpus.max_sentence_tokens + _SPARE_TOKENS
     model = settings.model
-    with loading(model.encoder):
-        prompt = model.passage_prompt or encoder_use(model.encoder).passage_prompt
+    prompt = model.passage_prompt or encoder_use(model.encoder).passage_prompt
     return Encoder.load(model.encoder, max(longest_sentence, settings.corpus.max_tokens), prompt)
 
 
