@@ -50,7 +50,7 @@ class UntrainedSystems:
         """Ranked docids of every system, query by query."""
         live = self._index.head.live
         for query, vector in zip(queries, self._encoder.encode(queries), strict=True):
-            words = self._index.lexical.passage_scores(tokenize([query])[0])
+            words = self._index.lexical.scores(tokenize([query])[0])
             cosines = self._passages @ vector
             yield {
                 "dense": best_docids(cosines, live),

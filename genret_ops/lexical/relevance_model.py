@@ -53,7 +53,7 @@ def extended(query: Sequence[str], model: Mapping[str, float], share: float) -> 
 
 def weighted_scores(index: LexicalIndex, weights: Mapping[str, float]) -> np.ndarray:
     """BM25 of every passage for weighted stems, shape (passages,), float32."""
-    scores = np.zeros(len(index.starts), dtype=np.float32)
+    scores = np.zeros(len(index), dtype=np.float32)
     for stem, weight in weights.items():
-        scores += np.float32(weight) * index.passage_scores([stem])
+        scores += np.float32(weight) * index.scores([stem])
     return scores

@@ -143,18 +143,18 @@ def hits(retriever: Retriever, result: Answer, evidence: bool = True) -> list[di
 
 
 def _evidence(retriever: Retriever, result: Answer) -> dict[int, str]:
-    """By docid, the sentence of each hit that shares most with the query, by BM25; the first if none shares a word.
+    """By docid, the sentence of each hit whose words of the query are rarest together; the first if none shares one.
 
     A heading is evidence only if there is nothing else.
     """
-    lexical, passages = retriever.index.lexical, retriever.index.head.passages
-    scores, evidence = lexical.sentence_scores(tokenize([result.plan.text])[0]), dict[int, str]()
+    index = retriever.index
+    rarity = {word: index.lexical.idf(word) for word in tokenize([result.plan.text])[0]}
+    evidence = dict[int, str]()
     for docid in (hit.docid for hit in result.hits):
-        sentences, first = passages[docid].sentences, int(lexical.starts[docid])
-        after = int([*lexical.starts[docid + 1 : docid + 2], len(scores)][0])
-        indexed = range(min(after - first, len(sentences)))
-        prose = [number for number in indexed if not is_heading(sentences[number])] or indexed
-        evidence[docid] = sentences[max(prose, key=lambda number: scores[first + number])]
+        sentences = index.head.passages[docid].sentences
+        prose = [sentence for sentence in sentences if not is_heading(sentence)] or sentences
+        shared = [sum(rarity.get(word, 0.0) for word in set(stems)) for stems in tokenize(prose)]
+        evidence[docid] = prose[shared.index(max(shared))]
     return evidence
 
 

@@ -2,10 +2,11 @@
 
 A score counts by the standard deviations that it lies above the mean of the ranker's 1,000 best allowed ones, and not
 at all below that: so the scales of rankers agree, and a ranker whose first hits stand out says more than one whose list
-is flat. Features in `MODEL` come from the model, and the fusion of `hybrid_without_model` uses none of them. Those in
-`FIRST` make a first list, and those in `SECOND` are read from it (reranking.py). What users labelled counts as it
-comes (labelled.py). A clause that asks for the value of an attribute seeks one fact of a known source: whole passages
-count by a weight of their own there, `body_constrained`, and nothing is read from the first list.
+is flat. `FIRST` makes a first list; `SECOND` is asked of the candidates alone: which words of the query stand near each
+other in them (lexical/proximity.py), and what the first list says (reranking.py). What users labelled counts as it
+comes (labelled.py). A clause that asks for the value of an attribute seeks one fact of a known source, so nothing is
+read from the first list for it. Features in `MODEL` come from the model, and the fusion of `hybrid_without_model` uses
+none of them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,30 +14,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LEXICAL = (
+FIRST = (
     "passage_whole",
     "passage_clause",
-    "sentence_whole",
-    "sentence_clause",
     "document_whole",
     "document_clause",
     "named",
     "dated",
-)
-SECOND = ("feedback", "neighbours")
-MODEL = (
     "labelled",
     "body_whole",
     "body_clause",
-    "body_constrained",
     "generative_whole",
     "generative_clause",
-    "generative_document",
-    *SECOND,
 )
-FEATURES = LEXICAL + MODEL
-FIRST = tuple(name for name in FEATURES if name not in SECOND)
-"""The features that make the first list; their columns come before those of `SECOND`."""
+SECOND = ("proximity", "feedback", "neighbours_above", "neighbours_below")
+FEATURES = FIRST + SECOND
+LEXICAL = ("passage_whole", "passage_clause", "document_whole", "document_clause", "named", "dated", "proximity")
+MODEL = tuple(name for name in FEATURES if name not in LEXICAL)
 _COMPARED = 1000
 """A score is standardised against this many best scores of its ranker."""
 
@@ -46,14 +40,14 @@ class Scores:
     """Every ranker's scores for one text.
 
     Attributes:
+        words: the stems of the text; none if lexical scores were not wanted.
         passage: BM25 of each docid's passage, shape (docids,).
-        sentence: BM25 of each docid's best sentence, shape (docids,).
         body: cosine with each docid's body row, shape (docids,).
         generative: the model's logits, shape (docids,).
     """
 
+    words: Sequence[str]
     passage: np.ndarray
-    sentence: np.ndarray
     body: np.ndarray
     generative: np.ndarray
 
@@ -76,6 +70,17 @@ def standing_out(scores: np.ndarray, allowed: np.ndarray) -> np.ndarray:
     return np.asarray(np.maximum((scores - np.float32(mean)) / np.float32(deviation), 0), dtype=np.float32)
 
 
+def standing_out_among(candidates: np.ndarray, total: int) -> np.ndarray:
+    """`standing_out` of some scores, of shape (candidates,), where the rest of `total` scores are 0."""
+    compared = min(total, _COMPARED)
+    best = np.sort(candidates)[-compared:]
+    mean = best.sum() / compared
+    deviation = np.sqrt(max((best**2).sum() / compared - mean**2, 0.0))
+    if deviation < 1e-6:
+        return np.zeros(len(candidates), dtype=np.float32)
+    return np.asarray(np.maximum((candidates - mean) / deviation, 0), dtype=np.float32)
+
+
 def first_features(
     query: Scores,
     clause: Scores,
@@ -84,7 +89,6 @@ def first_features(
     named: np.ndarray,
     dated: np.ndarray,
     labelled: np.ndarray,
-    constrained: bool,
 ) -> np.ndarray:
     """The features of the first list for every docid, shape (docids, len(FIRST)), float32, in the order of `FIRST`.
 
@@ -98,7 +102,6 @@ def first_features(
         named: share of the softly named values that each docid carries, shape (docids,).
         dated: 1 for docids whose date the query names, else 0, shape (docids,).
         labelled: how much each docid is what a labelled question asked for, shape (docids,).
-        constrained: whether the clause asks for the value of an attribute.
     """
 
     def both(rankings: Iterable[np.ndarray]) -> list[np.ndarray]:
@@ -106,22 +109,11 @@ def first_features(
         return [whole, *(others or [whole])]
 
     texts = [query] if clause is query else [query, clause]
-    passage, sentence, body, generative = (
-        both(getattr(scores, name) for scores in texts) for name in ("passage", "sentence", "body", "generative")
+    passage, body, generative = (
+        both(getattr(scores, name) for scores in texts) for name in ("passage", "body", "generative")
     )
-    mean, nothing = (generative[0] + generative[1]) / 2, np.zeros(len(allowed), dtype=np.float32)
-    bodies = [nothing, nothing, (body[0] + body[1]) / 2] if constrained else [*body, nothing]
-    columns = [
-        *passage,
-        *sentence,
-        *(_of_document(scores, documents, allowed) for scores in passage),
-        named,
-        dated,
-        labelled,
-        *bodies,
-        *generative,
-        _of_document(mean, documents, allowed),
-    ]
+    of_documents = [_of_document(scores, documents, allowed) for scores in passage]
+    columns = [*passage, *of_documents, named, dated, labelled, *body, *generative]
     return np.stack(columns, axis=1).astype(np.float32, copy=False)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from genret_ops.corpus.metadata import date_attributes, detectable, profile
 from genret_ops.corpus.view import CorpusView
 from genret_ops.corpus.visibility import Visibility
+from genret_ops.lexical.bm25 import tokenize
 from genret_ops.lexical.index import LexicalIndex
 from genret_ops.modeling.docid_head import RowScores
 from genret_ops.retrieval.features import Scores
@@ -27,7 +28,7 @@ class Index:
 
     Attributes:
         head: the corpus head.
-        lexical: its BM25 indexes of passages and sentences.
+        lexical: its lexical index.
         settings: the settings of retrieval that its release fixed.
         pool: how many candidates each ranker proposes for a clause.
         attributes: by attribute the value of each docid's first document, shape (docids,), dtype object.
@@ -68,14 +69,11 @@ class Index:
         scores = dict[str, Scores]()
         for number, text in enumerate(texts):
             if text not in scores:
-                passage, sentence = self._lexical_scores(text) if words else (self._zeros, self._zeros)
+                stems = tokenize([text])[0] if words else []
+                passage = np.where(self.head.live, self.lexical.scores(stems), 0) if words else self._zeros
                 body, logits = (rows.bodies[number], rows.logits[number]) if rows else (self._zeros, self._zeros)
-                scores[text] = Scores(passage, sentence, body, logits)
+                scores[text] = Scores(stems, passage, body, logits)
         return [scores[text] for text in texts]
-
-    def _lexical_scores(self, text: str) -> tuple[np.ndarray, np.ndarray]:
-        passage, sentence = (np.where(self.head.live, scores, 0) for scores in self.lexical.scores(text))
-        return passage, sentence
 
     def filtered(self, filters: Mapping[str, str], live: Visibility | None = None) -> np.ndarray:
         """The docids that may be returned under filters, as a mask of shape (docids,); it may be empty.
@@ -165,9 +163,9 @@ def planner_of(head: CorpusView, settings: RetrievalSettings) -> Planner:
 
 def build_lexical(head: CorpusView) -> LexicalIndex:
     """The lexical index of a corpus head."""
-    return LexicalIndex.build(*lexical_texts(head))
+    return LexicalIndex.build(lexical_texts(head))
 
 
-def lexical_texts(head: CorpusView) -> tuple[list[str], list[Sequence[str]]]:
-    """The texts and the sentences of every docid as the lexical index reads them."""
-    return list(map(head.lexical_text, range(len(head)))), [passage.sentences for passage in head.passages]
+def lexical_texts(head: CorpusView) -> list[str]:
+    """The text of every docid as the lexical index reads it."""
+    return list(map(head.lexical_text, range(len(head))))

@@ -77,7 +77,7 @@ def make_index(
         lexical.save(building)
     else:
         nearest = None if from_scratch else _before(home, record)
-        lexical = LexicalIndex.load(nearest or base).extended(*lexical_texts(view))
+        lexical = LexicalIndex.load(nearest or base).extended(lexical_texts(view))
         lexical.save_beside(base, building)
     try:
         building.rename(folder)

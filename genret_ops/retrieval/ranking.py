@@ -11,12 +11,28 @@ import numpy as np
 
 from genret_ops.modeling.docid_head import log_probabilities
 from genret_ops.retrieval.artifacts import Model
-from genret_ops.retrieval.features import FEATURES, LEXICAL, MODEL, SECOND, Scores, first_features, pool
+from genret_ops.retrieval.features import (
+    FEATURES,
+    LEXICAL,
+    MODEL,
+    SECOND,
+    Scores,
+    first_features,
+    pool,
+    standing_out_among,
+)
 from genret_ops.retrieval.index import Index
 from genret_ops.retrieval.query_plan import QueryPlan
 from genret_ops.retrieval.reranking import feedback, neighbourhood
 
-_EXPLAINED = ("labelled", "passage_whole", "sentence_clause", "generative_whole", "generative_clause", "neighbours")
+_EXPLAINED = (
+    "labelled",
+    "passage_whole",
+    "proximity",
+    "generative_whole",
+    "generative_clause",
+    "neighbours_above",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,21 +129,24 @@ def candidates(
         allowed, relaxed = index.allowed(clause, filtered)
         constrained = len(relaxed) < len(clause.constraints)
         dated = index.dated(clause.dates)
-        matrix = first_features(query, part, allowed, index.documents, named, dated, labelled, constrained)
+        matrix = first_features(query, part, allowed, index.documents, named, dated, labelled)
         first = model.fusion.first(matrix)
-        by_words = pool([*_word_rankings(query), *_word_rankings(part)], allowed, size)
-        by_words = by_words[sum(ranking[by_words] for text in (query, part) for ranking in _word_rankings(text)) > 0]
+        by_words = pool([query.passage, part.passage], allowed, size)
+        by_words = by_words[query.passage[by_words] + part.passage[by_words] > 0]
         by_model = pool([query.generative, part.generative, query.body, part.body], allowed, size)
         by_model = np.union1d(by_model, np.flatnonzero(allowed & (labelled > 0)))
         docids = np.union1d(by_words, by_model)
         second = np.zeros((len(docids), len(SECOND)), dtype=np.float32)
         raised_by = np.full(len(docids), -1)
+        total = int(allowed.sum())
+        second[:, 0] = standing_out_among(index.lexical.proximity(part.words, docids, total), total)
         if vectors is not None and not constrained:
-            second[:, 0] = feedback(vectors[number], part.body, first, allowed, model.scorer)[docids]
+            second[:, 1] = feedback(vectors[number], part.body, first, allowed, model.scorer)[docids]
             unlabelled = first - model.fusion.weights.get("labelled", 0.0) * labelled
-            second[:, 1], raised_by = neighbourhood(
+            raised, raised_by = neighbourhood(
                 first, unlabelled[docids], docids, allowed, model.neighbours, model.scorer
             )
+            second[:, 2], second[:, 3] = np.maximum(raised, 0), np.minimum(raised, 0)
         generated = log_probabilities((query.generative + part.generative) / 2, allowed)[docids]
         origins = np.isin(docids, by_words), np.isin(docids, by_model)
         matrix = np.concatenate([matrix[docids], second], axis=1)
@@ -154,10 +173,6 @@ def candidates_of_plans(
     for number, (plan, rows) in enumerate(zip(plans, model.scorer.scores_in_turn(vectors, counts), strict=True)):
         texts = vectors[ends[number] : ends[number + 1]]
         yield candidates(index, model, plan, index.scores(plan.texts, rows), texts, index.head.live, size, plan.query)
-
-
-def _word_rankings(scores: Scores) -> tuple[np.ndarray, np.ndarray]:
-    return scores.passage, scores.sentence
 
 
 def merge(clauses: Iterable[ClauseCandidates], scores: Iterable[np.ndarray], k: int) -> list[Ranked]:

@@ -33,7 +33,7 @@ _SHORT = ("data_docs", "feedback", "inbox", "labels", "shadow", "tokens", "withd
 """Locks that are held for a moment, in the order in which several are taken."""
 PACKED = "pack.json"
 """What a packed release has, and a home has not (serving/pack.py)."""
-HEAD_FORMAT = 5
+HEAD_FORMAT = 6
 """Raised when the files of a cached corpus head change, or what its lexical index reads of a passage."""
 
 

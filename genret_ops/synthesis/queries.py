@@ -58,7 +58,7 @@ def lexical_neighbours(head: CorpusView, lexical: LexicalIndex, progress: Progre
     width = min(NEIGHBOURS, max(0, most - 1))
     neighbours = np.zeros((len(head), width), dtype=np.int64)
     for docid, words in enumerate(tokenize([passage.text for passage in head.passages])):
-        scores = lexical.passage_scores(list(dict.fromkeys(words))[:_NEIGHBOUR_WORDS])
+        scores = lexical.scores(list(dict.fromkeys(words))[:_NEIGHBOUR_WORDS])
         scores[(documents @ documents[[docid]].T).nonzero()[0]] = -1.0
         scores[~head.live] = -1.0
         best = np.argpartition(-scores, width - 1)[:width] if width else np.empty(0, dtype=np.int64)

@@ -5,10 +5,10 @@ import { bar, element } from "./dom.js";
 const RANKERS = {
   labelled: "Labels",
   passage_whole: "Words of the passage",
-  sentence_clause: "Words of a sentence",
+  proximity: "Words near each other",
   generative_whole: "Model",
   generative_clause: "Model on a clause",
-  neighbours: "Neighbours",
+  neighbours_above: "Neighbours",
   dense: "Encoder",
 };
 /** What the score of every mode but dense is. */

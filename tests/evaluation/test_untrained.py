@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from genret_ops.evaluation.untrained import UntrainedSystems, best_docids
+from genret_ops.lexical.bm25 import tokenize
 from genret_ops.retrieval.index import Index, build_lexical
 from genret_ops.settings import RetrievalSettings
 from tests.support.small_head import Written, head_of, minilm
@@ -66,7 +67,7 @@ def test_a_fused_score_is_the_sum_of_two_shares(
     runs: list[dict[str, list[int]]], index: Index, vectors: np.ndarray
 ) -> None:
     live = index.head.live
-    words = index.lexical.scores(QUERIES[0])[0]
+    words = index.lexical.scores(tokenize([QUERIES[0]])[0])
     parts = words, vectors @ minilm().encode([QUERIES[0]])[0]
     shares = [(part - part[live].min()) / (part[live].max() - part[live].min()) for part in parts]
     assert runs[0]["fused_untrained"] == best_docids(shares[0] + shares[1], live)

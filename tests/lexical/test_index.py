@@ -1,4 +1,4 @@
-"""The lexical side: BM25 by hand, the best sentence, texts without words, and what a saved index gives back."""
+"""The lexical side: BM25 by hand, texts without words, texts laid over others, and what a saved index gives back."""
 
 import math
 from collections import Counter
@@ -59,108 +59,99 @@ def test_words_are_lower_cased_stems_without_stop_words() -> None:
     ]
 
 
-def test_a_passage_scores_as_its_best_sentence_does() -> None:
-    sentences = [["honey honey", "bees smoke"], ["bees harvest lamp"], ["lamp shelf", "archive lamp door"]]
-    index = LexicalIndex.build(TEXTS, sentences)
-    passage, sentence = index.scores("the lamp's archive")
-    flat = Bm25.build([sentence for group in sentences for sentence in group]).scores(tokenize(["lamp archive"])[0])
-    np.testing.assert_array_equal(passage, Bm25.build(TEXTS).scores(tokenize(["lamp archive"])[0]))
-    np.testing.assert_allclose(sentence, [max(flat[:2]), flat[2], max(flat[3:])])
-    assert sentence.argmax() == 2 and sentence[0] == 0
+def scores(index: LexicalIndex, query: str) -> np.ndarray:
+    return index.scores(tokenize([query])[0])
 
 
-def test_texts_and_passages_without_a_word_match_nothing_and_keep_their_place() -> None:
-    index = LexicalIndex.build(["", "honey", "the ?!"], [[], ["honey"], ["the", "?!"]])
-    passage, sentence = index.scores("honey the")
-    assert passage.shape == sentence.shape == (3,)
-    assert passage[1] > 0 and sentence[1] > 0
-    assert passage[[0, 2]].tolist() == sentence[[0, 2]].tolist() == [0, 0]
+def test_texts_without_a_word_match_nothing_and_keep_their_place() -> None:
+    values = scores(LexicalIndex.build(["", "honey", "the ?!"]), "honey the")
+    assert values.shape == (3,) and values[1] > 0
+    assert values[[0, 2]].tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("query", ["", "the of", "zeppelin", "?!"])
 def test_unknown_words_give_zeros(query: str) -> None:
-    passage, sentence = LexicalIndex.build(TEXTS, [[text] for text in TEXTS]).scores(query)
-    assert passage.dtype == np.float32
-    assert passage.tolist() == sentence.tolist() == [0, 0, 0]
+    values = scores(LexicalIndex.build(TEXTS), query)
+    assert values.dtype == np.float32
+    assert values.tolist() == [0, 0, 0]
     assert Bm25.build(TEXTS).idf("zeppelin") == 0
 
 
 def test_a_corpus_without_a_single_word_can_be_searched() -> None:
-    passage, _ = LexicalIndex.build(["", "the"], [[], []]).scores("honey")
-    assert passage.tolist() == [0, 0]
+    assert scores(LexicalIndex.build(["", "the"]), "honey").tolist() == [0, 0]
 
 
 def test_a_saved_index_gives_the_same_scores_from_disk(tmp_path: Path) -> None:
-    built = LexicalIndex.build([*TEXTS, ""], [[text, text[:5]] for text in TEXTS] + [[]])
+    built = LexicalIndex.build([*TEXTS, ""])
     built.save(tmp_path)
-    opened = LexicalIndex.load(tmp_path)
-    for query in ("honey lamp", "lamp lamp", "zeppelin", ""):
-        for before, after in zip(built.scores(query), opened.scores(query), strict=True):
-            np.testing.assert_array_equal(before, after)
-    assert opened.passages.idf("lamp") == built.passages.idf("lamp") > 0
-    assert isinstance(opened.starts, np.memmap)
+    opened, everything = LexicalIndex.load(tmp_path), np.arange(4)
+    for query in ("honey lamp", "lamp lamp", "honey bees smoke", "zeppelin", ""):
+        words = tokenize([query])[0]
+        np.testing.assert_array_equal(built.scores(words), opened.scores(words))
+        near = [index.proximity(words, everything, 4) for index in (built, opened)]
+        np.testing.assert_array_equal(*near)
+    assert opened.idf("lamp") == built.idf("lamp") > 0
+    assert isinstance(Bm25.load(tmp_path / "passages").sequences.stems, np.memmap)
 
 
-corpora = st.lists(st.lists(st.lists(vocabulary, max_size=6), min_size=1, max_size=3), min_size=1, max_size=5)
-
-
-def written(corpus: list[list[list[str]]]) -> tuple[list[str], list[list[str]]]:
-    sentences = [[" ".join(words) for words in passage] for passage in corpus]
-    return [" ".join(passage) for passage in sentences], sentences
+written = st.lists(st.lists(vocabulary, max_size=6).map(" ".join), min_size=1, max_size=8)
 
 
 @settings(max_examples=60)
-@given(corpora, corpora, st.lists(vocabulary, max_size=4))
+@given(written, written, st.lists(vocabulary, max_size=4))
 def test_texts_laid_over_an_index_score_under_its_statistics(
-    before: list[list[list[str]]], after: list[list[list[str]]], query: list[str]
+    before: list[str], after: list[str], query: list[str]
 ) -> None:
     """An index extended by other texts, against the formula with document frequencies and lengths of the old ones."""
-    index = LexicalIndex.build(*written(before))
-    texts, sentences = written([*before, *after])
-    words = " ".join(query)
-    passage, sentence = index.extended(texts, sentences).scores(words)
+    index, texts, words = LexicalIndex.build(before), [*before, *after], tokenize([" ".join(query)])[0]
+    laid_over = index.extended(texts).scores(words)
     half = len(before) + len(after) // 2
-    again = index.extended(texts[:half], sentences[:half]).extended(texts, sentences).scores(words)
-    np.testing.assert_array_equal([passage, sentence], again)
-    plain = index.scores(words)
-    np.testing.assert_allclose(passage[: len(before)], plain[0])
-    np.testing.assert_allclose(sentence[: len(before)], plain[1])
-    stems, old = [tokenize([text])[0] for text in texts], [tokenize([text])[0] or [""] for text in written(before)[0]]
+    np.testing.assert_array_equal(laid_over, index.extended(texts[:half]).extended(texts).scores(words))
+    np.testing.assert_allclose(laid_over[: len(before)], index.scores(words))
+    stems, old = [tokenize([text])[0] for text in texts], [tokenize([text])[0] or [""] for text in before]
     mean = sum(map(len, old)) / len(old)
     expected = np.zeros(len(after))
-    for word in tokenize([words])[0]:
+    for word in words:
         df = sum(word in text for text in old) or 1
         idf = math.log(1 + (len(old) - df + 0.5) / (df + 0.5))
         for number, text in enumerate(stems[len(before) :]):
             tf = Counter(text)[word]
             expected[number] += idf * tf / (tf + 1.5 * (0.25 + 0.75 * len(text) / mean))
-    np.testing.assert_allclose(passage[len(before) :], expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(laid_over[len(before) :], expected, rtol=1e-4, atol=1e-6)
+
+
+@settings(max_examples=60)
+@given(written, written, st.lists(vocabulary, max_size=5))
+def test_near_words_count_alike_below_and_in_an_overlay(before: list[str], after: list[str], query: list[str]) -> None:
+    """Candidates that came later are compared with the others, as if all had been indexed at once."""
+    texts = [*before, *after, before[0]]
+    words, everything = tokenize([" ".join(query)])[0], np.arange(len(texts))
+    laid_over, anew = LexicalIndex.build(before).extended(texts), LexicalIndex.build(texts)
+    near = laid_over.proximity(words, everything, 50)
+    assert near[0] == near[-1]
+    assert ((near > 0) == (anew.proximity(words, everything, 50) > 0)).all()
+    np.testing.assert_array_equal(near, laid_over.proximity(words, everything[::-1], 50)[::-1])
 
 
 def test_an_overlay_replaces_empties_and_brings_back(tmp_path: Path) -> None:
-    sentences = [["honey honey", "bees smoke"], [""], ["lamp shelf", "archive lamp door"]]
-    index = LexicalIndex.build(["honey honey bees smoke", "", "lamp shelf archive lamp door"], sentences)
+    index = LexicalIndex.build(["honey honey bees smoke", "", "lamp shelf archive lamp door"])
     (tmp_path / "base").mkdir()
     index.save(tmp_path / "base")
-    texts = ["", "bees harvest lamp", "renamed lamp shelf archive lamp door", "new oak"]
-    other = index.extended(texts, [[], ["bees harvest", "lamp"], sentences[2], ["new", "oak"]])
+    other = index.extended(["", "bees harvest lamp", "renamed lamp shelf archive lamp door", "new oak"])
     (tmp_path / "head").mkdir()
     other.save_beside(tmp_path / "base", tmp_path / "head")
     for lexical in (other, LexicalIndex.load(tmp_path / "head")):
-        assert [list(lexical.scores(word)[0] > 0) for word in ("honey", "harvest", "renamed", "oak", "lamp")] == [
+        assert [list(scores(lexical, word) > 0) for word in ("honey", "harvest", "renamed", "oak", "lamp")] == [
             [False, False, False, False],
             [False, True, False, False],
             [False, False, True, False],
             [False, False, False, True],
             [False, True, True, False],
         ]
-        assert [list(lexical.scores(word)[1] > 0) for word in ("harvest", "oak", "archive")] == [
-            [False, True, False, False],
-            [False, False, False, True],
-            [False, False, True, False],
-        ]
+        near = lexical.proximity(tokenize(["harvest lamp shelf"])[0], np.arange(4), 4)
+        assert (near > 0).tolist() == [False, True, True, False]
         assert lexical.idf("oak") > 0 and lexical.idf("nowhere") == 0
-    shared = [(tmp_path / name / "passages" / "length.json").stat().st_ino for name in ("base", "head")]
+    shared = [(tmp_path / name / "passages" / "stems.npy").stat().st_ino for name in ("base", "head")]
     assert shared[0] == shared[1]
 
 

@@ -16,7 +16,7 @@ stems = st.lists(st.sampled_from(WORDS), min_size=1, max_size=8)
 
 @pytest.fixture(scope="module")
 def index() -> LexicalIndex:
-    return LexicalIndex.build(TEXTS, [[text] for text in TEXTS])
+    return LexicalIndex.build(TEXTS)
 
 
 def test_a_stem_weighs_its_share_of_each_text_by_the_texts_score() -> None:
@@ -43,14 +43,14 @@ def test_a_query_shares_the_weight_with_the_model(query: list[str], share: float
 
 @given(stems)
 def test_without_a_model_the_order_is_that_of_bm25(query: list[str]) -> None:
-    index = LexicalIndex.build(TEXTS, [[text] for text in TEXTS])
+    index = LexicalIndex.build(TEXTS)
     scores = weighted_scores(index, extended(query, {}, 1.0))
-    np.testing.assert_allclose(scores * len(query), index.passage_scores(query), rtol=1e-5)
+    np.testing.assert_allclose(scores * len(query), index.scores(query), rtol=1e-5)
 
 
 def test_what_shares_no_word_with_the_query_is_found_by_words_of_its_first_texts(index: LexicalIndex) -> None:
     query = tokenize(["smoke"])[0]
-    plain = index.passage_scores(query)
+    plain = index.scores(query)
     assert plain[0] == 0 < plain[1]
     model = relevance_model(tokenize([TEXTS[1]]), [float(plain[1])], 10)
     scores = weighted_scores(index, extended(query, model, 0.5))

@@ -12,6 +12,7 @@ from assets.lib import runner
 from genret_ops.errors import GateRefused
 from genret_ops.evaluation.fusion_tuning import withheld_sentences
 from genret_ops.evaluation.model_metrics import Question, questions, reachable, reciprocal_ranks
+from genret_ops.lexical.bm25 import tokenize
 from genret_ops.modeling.docid_head import RowScorer
 from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import Encoder
@@ -221,7 +222,7 @@ def test_whether_it_is_worth_its_cost_is_asked_without_the_sentences_that_querie
     assert set(moved.tolist()) <= set(withheld) and len(moved) > len(withheld) / 2
     for docid, sentences in withheld.items():
         for sentence in sentences:
-            aware, unaware = (each.lexical.scores(sentence)[1][docid] for each in (retriever.index, index))
+            aware, unaware = (each.lexical.scores(tokenize([sentence])[0])[docid] for each in (retriever.index, index))
             assert unaware < aware
     same, _ = _with_sentences_withheld(home.path, release, retriever.index, [])
     assert same is retriever.index

@@ -1,5 +1,6 @@
 """Searches answered together: each gets what it gets alone, whatever the others are, and nothing unread is computed."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from genret_ops.lexical.bm25 import tokenize
 from genret_ops.lexical.index import LexicalIndex
 from genret_ops.modeling.encoder import Encoder
 from genret_ops.records import MODES
@@ -72,13 +74,13 @@ def test_what_a_mode_does_not_read_changes_nothing(retriever: Retriever, mode: s
 
 
 def test_nothing_unread_is_computed(retriever: Retriever, monkeypatch: pytest.MonkeyPatch) -> None:
-    encoded, scored = list[str](), list[str]()
+    encoded, scored = list[str](), list[Sequence[str]]()
     encode, score = Encoder.encode, LexicalIndex.scores
     monkeypatch.setattr(Encoder, "encode", lambda self, texts: (encoded.extend(texts), encode(self, texts))[1])
-    monkeypatch.setattr(LexicalIndex, "scores", lambda self, text: (scored.append(text), score(self, text))[1])
+    monkeypatch.setattr(LexicalIndex, "scores", lambda self, words: (scored.append(words), score(self, words))[1])
     planned: list[Search] = [retriever.plan(QUERIES[0], 5, mode) for mode in ("generative", "dense", "generative")]
     retriever.answer(planned)
     assert (sorted(encoded), scored) == (sorted({planned[0].plan.text, QUERIES[0]}), [])
     encoded.clear()
     retriever.search(QUERIES[0], 5, "lexical")
-    assert (encoded, scored) == ([], [planned[0].plan.text])
+    assert (encoded, scored) == ([], tokenize([planned[0].plan.text]))

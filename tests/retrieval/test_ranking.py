@@ -18,7 +18,7 @@ from genret_ops.retrieval.fusion import Fusion
 from genret_ops.retrieval.index import Index, build_lexical
 from genret_ops.retrieval.labelled import LabelledQuestions
 from genret_ops.retrieval.neighbours import NeighbourGraph
-from genret_ops.retrieval.query_plan import QueryPlan
+from genret_ops.retrieval.query_plan import Clause, QueryPlan
 from genret_ops.retrieval.ranking import ClauseCandidates, Ranked, candidates, candidates_of_plans, merge
 from genret_ops.retrieval.retriever import Answer, Retriever
 from genret_ops.settings import RetrievalSettings
@@ -100,9 +100,7 @@ def proposed(retriever: Retriever, query: str, logits: np.ndarray) -> list[Claus
     return candidates(index, retriever.model, plan, index.scores(plan.texts, rows), vectors, index.filtered({}), 10)
 
 
-def test_a_clause_that_asks_for_a_value_weighs_bodies_apart_and_reads_nothing_from_the_first_list(
-    retriever: Retriever,
-) -> None:
+def test_a_clause_that_asks_for_a_value_reads_nothing_from_the_first_list(retriever: Retriever) -> None:
     def columns(query: str, *names: str) -> list[float]:
         """The largest value of each of these features over the candidates of all clauses."""
         plans = [retriever.index.planner.plan(query)]
@@ -111,9 +109,33 @@ def test_a_clause_that_asks_for_a_value_weighs_bodies_apart_and_reads_nothing_fr
         matrix = np.concatenate([clause.matrix for clause in clauses])
         return [float(np.abs(matrix[:, FEATURES.index(name)]).max()) for name in names]
 
-    plain = "body_whole", "body_clause", "feedback", "neighbours"
-    assert min(columns(QUERIES[0], *plain)) > 0 and columns(QUERIES[0], "body_constrained") == [0]
-    assert columns(QUERIES[1], *plain) == [0] * 4 and columns(QUERIES[1], "body_constrained")[0] > 0
+    second = "feedback", "neighbours_above", "neighbours_below"
+    assert min(columns(QUERIES[0], "body_whole", *second)) > 0
+    assert columns(QUERIES[1], "body_whole")[0] > 0 and columns(QUERIES[1], *second) == [0] * 3
+
+
+def test_words_that_stand_near_each_other_raise_a_passage(retriever: Retriever) -> None:
+    """Both documents have every word of the query; in one of them two of the words stand side by side."""
+    near = "The honey lamp stood on a shelf, it said."
+    apart = "A lamp stood on a shelf. Nobody saw at any time, in any of the many rooms of that house, the honey."
+    others = {f"other-{number}": ("", {}, [[f"The {thing} was seen."]]) for number, thing in enumerate(THINGS)}
+    head = head_of({"near": ("", {}, [[near]]), "apart": ("", {}, [[apart]])} | others)
+    index = Index(head, RetrievalSettings(pool=20), build_lexical(head))
+    scores = index.scores(["honey lamp"] * 2, None)
+    plan = QueryPlan("honey lamp", "honey lamp", (Clause("honey lamp"),))
+    (clause,) = candidates(index, retriever.model, plan, scores, None, head.live, 20)
+    column = clause.matrix[:, FEATURES.index("proximity")]
+    documents = [head.first_document(docid).doc_id for docid in clause.docids.tolist()]
+    assert {document for document, value in zip(documents, column, strict=True) if value > 0} == {"near"}
+
+
+def test_neighbours_above_and_below_count_apart(retriever: Retriever) -> None:
+    plans = [retriever.index.planner.plan(QUERIES[0])]
+    (clauses,) = candidates_of_plans(retriever.index, retriever.model, plans, minilm().encode(plans[0].texts), 10)
+    above, below = (clauses[0].matrix[:, FEATURES.index(f"neighbours_{side}")] for side in ("above", "below"))
+    assert (above >= 0).all() and (below <= 0).all() and not (above * below).any()
+    assert (above > 0).any() and (below < 0).any()
+    np.testing.assert_array_equal(above > 0, clauses[0].raised_by >= 0)
 
 
 @settings(max_examples=15)

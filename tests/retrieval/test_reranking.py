@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from genret_ops.modeling.docid_head import RowScorer
 from genret_ops.modeling.embeddings import Rows
-from genret_ops.retrieval.features import standing_out
+from genret_ops.retrieval.features import standing_out, standing_out_among
 from genret_ops.retrieval.neighbours import NeighbourGraph
 from genret_ops.retrieval.reranking import feedback, neighbourhood
 
@@ -83,3 +83,13 @@ def test_standing_out_does_not_depend_on_scale_or_on_what_is_hidden(
 
 def test_scores_that_are_all_the_same_stand_out_nowhere() -> None:
     assert not standing_out(np.full(30, 7, dtype=np.float32), np.ones(30, dtype=bool)).any()
+
+
+@settings(max_examples=40)
+@given(st.lists(st.floats(0, 50, width=32), min_size=1, max_size=1200), st.integers(0, 1500))
+def test_standing_out_among_candidates_is_that_among_all_where_the_others_are_zero(
+    candidates: list[float], others: int
+) -> None:
+    scores = np.array([*candidates, *[0.0] * others], dtype=np.float32)
+    among = standing_out_among(np.array(candidates), len(scores))
+    np.testing.assert_allclose(among, standing_out(scores, np.ones(len(scores), bool))[: len(candidates)], atol=1e-3)

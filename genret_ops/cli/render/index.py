@@ -10,10 +10,10 @@ from genret_ops.text import duration, listed, plural
 _RANKERS = {
     "labelled": "labels",
     "passage_whole": "words of the passage",
-    "sentence_clause": "words of a sentence",
+    "proximity": "words near each other",
     "generative_whole": "model",
     "generative_clause": "model on a clause",
-    "neighbours": "neighbours",
+    "neighbours_above": "neighbours",
     "dense": "encoder",
 }
 """What ranked a hit, by its name in the JSON."""
