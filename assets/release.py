@@ -123,9 +123,8 @@ def champion(context: dg.AssetExecutionContext, home: StageResource) -> dg.Mater
 
     It is unchanged if the gate refuses the new one.
     """
-    from genret_ops.corpus.labels import read_labels
     from genret_ops.promotion.rebase import rebase
-    from genret_ops.registry.publish import remembers
+    from genret_ops.registry.publish import is_current
 
     registry, waiver = home.home.registry, home.waiver or None
     verdict = stage_metadata(context, "gate")
@@ -137,9 +136,9 @@ def champion(context: dg.AssetExecutionContext, home: StageResource) -> dg.Mater
                 f"{current.name} is champion now, and {release.name} was not judged against it: `genret promote "
                 f"{release.name}` compares the two"
             )
-        newest = home.home.store.newest()
-        assert newest is not None
-        if newest.snapshot != release.delta or not remembers(release.folder, read_labels(home.home.path)):
+        if not is_current(home.home, release):
+            newest = home.home.store.newest()
+            assert newest is not None
             registry.check_admission(release.number, waiver)
             release, _, _ = rebase(home.home, release, newest, context.run.run_id, actor())
         expected = current.number if current else None

@@ -45,13 +45,16 @@ def status(home: "Home") -> dict[str, Any]:
     Raises:
         BrokenRelease: the champion's files are gone.
     """
+    from genret_ops.corpus.labels import read_labels
     from genret_ops.corpus.visibility import withdrawn
+    from genret_ops.retrieval.labelled import remembers
 
     records = [home.store.committed(name) for name in home.store.snapshots()]
     newest = records[-1] if records else None
     champion = home.registry.champion()
     learned = _learned(home.store, newest, champion) if newest and champion else 0
-    passages = newest.passages if newest else 0
+    passages, labels = newest.passages if newest else 0, read_labels(home.path)
+    labels_wait = champion is not None and not remembers(champion.folder, labels)
     return {
         "home": str(home.path),
         "sources": newest.sources if newest else [],
@@ -63,9 +66,10 @@ def status(home: "Home") -> dict[str, Any]:
         "deltas": [{"name": record.snapshot, **record.changes} for record in records],
         "quarantine": _quarantine(home.store, newest),
         "withdrawn": sorted(withdrawn(home.path)),
+        "labels": {"count": len(labels), "waiting": labels_wait},
         "champion": {"release": champion.name, "delta": champion.delta} if champion else None,
         "training": champion.manifest().worth if champion else "",
-        "next": _next_command(home, newest, champion, passages - learned),
+        "next": _next_command(home, newest, champion, passages - learned, labels_wait),
     }
 
 
@@ -162,7 +166,9 @@ def _quarantine(store: "TableStore", newest: "SnapshotRecord | None") -> dict[st
     return {"count": len(examples), "reasons": newest.reasons, "examples": examples}
 
 
-def _next_command(home: "Home", newest: "SnapshotRecord | None", champion: "Release | None", fresh: int) -> str:
+def _next_command(
+    home: "Home", newest: "SnapshotRecord | None", champion: "Release | None", fresh: int, labels_wait: bool
+) -> str:
     from genret_ops.promotion.retrain_policy import reason_for_genesis
 
     if newest is None:
@@ -171,6 +177,8 @@ def _next_command(home: "Home", newest: "SnapshotRecord | None", champion: "Rele
         return "genret status    # a build is under way"
     if champion is None:
         return "genret ingest    # was stopped before the documents could be searched"
+    if labels_wait:
+        return "genret ingest    # answers by the labels of now"
     if not fresh:
         return "genret search 'your question'"
     reason = reason_for_genesis(home.registry, champion, home.settings)

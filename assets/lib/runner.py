@@ -26,9 +26,10 @@ from genret_ops.records import SnapshotRecord
 from genret_ops.registry.ancestry import rollback_target, was_trained
 from genret_ops.registry.artifacts import verify
 from genret_ops.registry.home import Home
-from genret_ops.registry.publish import remembers
+from genret_ops.registry.publish import is_current
 from genret_ops.registry.store import CHAMPION, Registry, Release
 from genret_ops.retrieval.artifacts import read_search
+from genret_ops.retrieval.labelled import remembers
 from genret_ops.settings import Settings
 from genret_ops.storage.home import actor
 from genret_ops.text import plural
@@ -132,7 +133,8 @@ def ingest(
         last = home.store.newest()
         changes = diff(read_documents(home.store, last.tables["documents"]) if last else (), reading.documents)
         if last is not None and changes.empty and _same_inputs(home, last, sources, reading):
-            relabelled = not _remembers_labels(home)
+            champion = home.registry.champion()
+            relabelled = champion is not None and not remembers(champion.folder, read_labels(home.path))
             release = _serve(home, last, f"{reason}: labels have changed" if relabelled else reason, waiver)
             return Ingested(None, last, reading.reasons, reading.unreached, release, relabelled)
         name = next_delta_name(home.store.snapshots())
@@ -258,17 +260,17 @@ def rollback(home: Home, reason: str) -> Release:
 
 def _promote(home: Home, release: Release, reason: str, waiver: str | None) -> Release:
     """Make a release champion on the newest snapshot, with the labels of now; the caller holds the corpus's lock."""
-    registry, newest = home.registry, home.store.snapshots()[-1]
+    registry = home.registry
     trained = registry.training_release(release)
     if waiver is None and is_outdated(registry, trained):
         registry.record_verdict(trained.number, judge_release(home, trained, home.settings.gate), actor())
-    if release.delta == newest and remembers(release.folder, read_labels(home.path)):
+    if is_current(home, release):
         registry.promote(release.number, actor(), reason, waiver=waiver)
     else:
         registry.verify(release)
         registry.check_admission(release.number, waiver)
         config = {"parent": release.number, "reason": reason, "waiver": waiver or ""}
-        materialise(home, "patch_stages", newest, config, home.settings)
+        materialise(home, "patch_stages", home.store.snapshots()[-1], config, home.settings)
     return registry.release(CHAMPION)
 
 
@@ -295,16 +297,10 @@ def _encoding(home: Home, reading: Reading, changes: Delta) -> AbstractContextMa
 def _serve(home: Home, record: SnapshotRecord, reason: str, waiver: str) -> Release:
     """The champion on a snapshot: as it is, or made so by the fast path; before the first build, the untrained one."""
     champion = home.registry.champion()
-    if champion is not None and champion.delta == record.snapshot and _remembers_labels(home):
+    if champion is not None and is_current(home, champion):
         return champion
     materialise(home, "patch_stages", record.snapshot, {"reason": reason, "waiver": waiver}, home.settings)
     return home.registry.release(CHAMPION)
-
-
-def _remembers_labels(home: Home) -> bool:
-    """Whether the champion was made with the labels of now, or there is none yet."""
-    champion = home.registry.champion()
-    return champion is None or remembers(champion.folder, read_labels(home.path))
 
 
 def _parent(registry: Registry, settings: Settings) -> tuple[Release | None, str]:

@@ -15,12 +15,13 @@ from genret_ops.promotion.gate import LABELS_HELP, judge_patch
 from genret_ops.promotion.judgments import label_questions
 from genret_ops.records import SnapshotRecord
 from genret_ops.registry.home import Home
-from genret_ops.registry.publish import publish_patch, publish_untrained, remembers
+from genret_ops.registry.publish import publish_patch, publish_untrained
 from genret_ops.registry.store import Release
 from genret_ops.registry.verdict import Verdict
 from genret_ops.retrieval.artifacts import read_search
 from genret_ops.retrieval.index import Index
 from genret_ops.retrieval.index_cache import open_or_make_index
+from genret_ops.retrieval.labelled import remembers
 from genret_ops.training.dataset import genesis_rows
 
 

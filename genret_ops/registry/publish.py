@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,8 +44,8 @@ from genret_ops.retrieval.artifacts import (
 )
 from genret_ops.retrieval.fusion import prior
 from genret_ops.retrieval.index import planner_of
-from genret_ops.retrieval.labelled import LabelledQuestions
-from genret_ops.settings import RetrievalSettings
+from genret_ops.retrieval.labelled import LabelledQuestions, remembers
+from genret_ops.settings import RetrievalSettings, Settings
 from genret_ops.training.job import TrainingJob
 from genret_ops.training.mixing import mixed
 
@@ -84,28 +84,21 @@ def publish(
     """
     settings = job.settings
     staging = _empty_staging(home.path, record.snapshot)
-    search = SearchSettings(
-        encoder=settings.model.encoder,
-        encoder_hash=encoder_hash(settings.model.encoder),
-        query_tokens=settings.model.query_tokens,
-        query_prompt=query_prompt(settings.model),
-        scale=settings.model.scale,
+    search = replace(
+        _untrained_search(settings),
         fusion=tuning.fusion.weights,
         lexical_fusion=tuning.lexical_fusion.weights,
         default_mode=tuning.default_mode,
         trained_on=record.snapshot,
         learned=len(head),
         absent=np.flatnonzero(~head.live).tolist(),
-        retrieval=settings.retrieval.model_dump(mode="json"),
     )
     stage = mixed(job, tuning.worth.share)
     write_model(job.folder / stage, staging, rows, [passage.passage_id for passage in head.passages], head.live, search)
     _labels_of_champion(home, head, job.learned(stage)[0].encode, settings.retrieval).save(staging)
-    package, losses = Path(__file__).parents[1], {stage: job.losses(stage) for stage in ("sft", "rpo")}
-    manifest = Manifest(
-        head=record,
-        settings=settings.model_dump(mode="json"),
-        settings_hash=settings.hash(),
+    losses = {stage: job.losses(stage) for stage in ("sft", "rpo")}
+    manifest = replace(
+        _untrained_manifest(settings, record, run_id),
         seeds={"training": settings.training.seed},
         steps={stage: len(loss) for stage, loss in losses.items()},
         trained_on=record.snapshot,
@@ -113,10 +106,6 @@ def publish(
         training_hashes={name: table_hash(home.store.read(name, v)) for name, v in training_tables.items()},
         loss=losses,
         worth=str(tuning.worth),
-        versions=library_versions(LIBRARIES),
-        git_revision=git_revision(package, package.parent / "assets"),
-        run_id=run_id,
-        created_at=_now(),
     )
     for name, version in training_tables.items():
         home.store.tag(name, version)
@@ -154,21 +143,7 @@ def publish_untrained(
         with_labels: whether it remembers the questions that users answered.
     """
     settings = home.settings
-    hybrid, lexical = prior()
-    search = SearchSettings(
-        encoder=settings.model.encoder,
-        encoder_hash=encoder_hash(settings.model.encoder),
-        query_tokens=settings.model.query_tokens,
-        query_prompt=query_prompt(settings.model),
-        scale=settings.model.scale,
-        fusion=hybrid.weights,
-        lexical_fusion=lexical.weights,
-        default_mode=DEFAULT_MODE,
-        trained_on="",
-        learned=0,
-        absent=[],
-        retrieval=settings.retrieval.model_dump(mode="json"),
-    )
+    search = _untrained_search(settings)
     bare = _empty_staging(home.path, f"{record.snapshot}-bare")
     write_untrained(bare, rows.vectors.shape[1], search)
     staging = _empty_staging(home.path, f"{record.snapshot}-untrained")
@@ -183,17 +158,7 @@ def publish_untrained(
         else LabelledQuestions.none(hash_of(labels))
     )
     questions.save(staging)
-    package = Path(__file__).parents[1]
-    manifest = Manifest(
-        head=record,
-        settings=settings.model_dump(mode="json"),
-        settings_hash=settings.hash(),
-        steps={"sft": 0, "rpo": 0},
-        versions=library_versions(LIBRARIES),
-        git_revision=git_revision(package, package.parent / "assets"),
-        run_id=run_id,
-        created_at=_now(),
-    )
+    manifest = _untrained_manifest(settings, record, run_id)
     registry = home.registry
     registry.create()  # before anything is sealed: sealed releases without a registry mean a lost one
     content = seal(staging, home.releases, manifest)
@@ -271,9 +236,11 @@ def publish_patch(
     return home.registry.release(number)
 
 
-def remembers(folder: Path, labels: Iterable[Label]) -> bool:
-    """Whether the release in `folder` was made with these labels, and no others."""
-    return LabelledQuestions.load(folder).labels == hash_of(labels)
+def is_current(home: Home, release: Release) -> bool:
+    """Whether a release stands on the newest snapshot and was made with the labels of now."""
+    newest = home.store.newest()
+    assert newest is not None  # a release stands on a snapshot
+    return release.delta == newest.snapshot and remembers(release.folder, read_labels(home.path))
 
 
 def _labels_of_champion(
@@ -303,6 +270,40 @@ def _remembered(
         return encode([planner.plan(question).text for question in questions])
 
     return LabelledQuestions.make(hash_of(labels), docids, encode_content, known)
+
+
+def _untrained_search(settings: Settings) -> SearchSettings:
+    """How a release is searched that was never trained; a training adds its own."""
+    hybrid, lexical = prior()
+    return SearchSettings(
+        encoder=settings.model.encoder,
+        encoder_hash=encoder_hash(settings.model.encoder),
+        query_tokens=settings.model.query_tokens,
+        query_prompt=query_prompt(settings.model),
+        scale=settings.model.scale,
+        fusion=hybrid.weights,
+        lexical_fusion=lexical.weights,
+        default_mode=DEFAULT_MODE,
+        trained_on="",
+        learned=0,
+        absent=[],
+        retrieval=settings.retrieval.model_dump(mode="json"),
+    )
+
+
+def _untrained_manifest(settings: Settings, record: SnapshotRecord, run_id: str) -> Manifest:
+    """What a release was made from that was never trained; a training adds its own."""
+    package = Path(__file__).parents[1]
+    return Manifest(
+        head=record,
+        settings=settings.model_dump(mode="json"),
+        settings_hash=settings.hash(),
+        steps={"sft": 0, "rpo": 0},
+        versions=library_versions(LIBRARIES),
+        git_revision=git_revision(package, package.parent / "assets"),
+        run_id=run_id,
+        created_at=_now(),
+    )
 
 
 def _empty_staging(home: Path, name: str) -> Path:

@@ -5,11 +5,13 @@ nearer it is; one that is near to none sees no difference (docs/decisions.md, 57
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from genret_ops.corpus.labels import Label, hash_of
 
 FILES = "labelled."
 """Prefix of the files that hold labelled questions."""
@@ -73,20 +75,20 @@ class LabelledQuestions:
         docids = tuple(tuple(sorted(right)) for right in answers.values())
         return cls(labels, tuple(answers), docids, np.stack([vector_of[text] for text in answers]))
 
-    def scores(self, vector: np.ndarray, count: int, besides: str | None = None) -> np.ndarray:
+    def scores(self, vector: np.ndarray, count: int, left_out: str | None = None) -> np.ndarray:
         """How strongly labelled questions near the query support each docid, shape (count,), float32; mostly 0.
 
         Args:
             vector: the query's unit vector, shape (dimension,).
             count: number of docids.
-            besides: a question that is left out, so that it can be asked without giving itself away.
+            left_out: a question that is left out, so that it can be asked without giving itself away.
         """
         scores = np.zeros(count, dtype=np.float32)
         if not len(self):
             return scores
         cosines = self.vectors @ vector
         for number in np.flatnonzero(cosines > _NEAR).tolist():
-            if self.texts[number] != besides:
+            if self.texts[number] != left_out:
                 docids = list(self.docids[number])
                 nearness = (cosines[number] - _NEAR) / (1 - _NEAR)
                 scores[docids] = np.maximum(scores[docids], _AGAIN * nearness**2)
@@ -108,3 +110,8 @@ class LabelledQuestions:
         texts = tuple(question["text"] for question in stored["questions"])
         docids = tuple(tuple(question["docids"]) for question in stored["questions"])
         return cls(stored["labels"], texts, docids, np.load(folder / f"{FILES}npy"))
+
+
+def remembers(folder: Path, labels: Iterable[Label]) -> bool:
+    """Whether the release in `folder` was made with these labels, and no others."""
+    return LabelledQuestions.load(folder).labels == hash_of(labels)

@@ -188,7 +188,7 @@ def _enter(
 
 
 def _best(similar: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The NEIGHBOURS best of each line; both arrays of shape (m, n); -inf is nobody."""
+    """The NEIGHBOURS best of each line; both arrays of shape (m, n); -inf is none."""
     width = min(NEIGHBOURS, similar.shape[1])
     graph = NeighbourGraph.empty(len(similar))
     if width:
@@ -196,7 +196,7 @@ def _best(similar: np.ndarray, numbers: np.ndarray) -> tuple[np.ndarray, np.ndar
         similar, numbers = np.take_along_axis(similar, kept, 1), np.take_along_axis(numbers, kept, 1)
         order = np.lexsort((numbers, -similar), axis=1)
         similar, numbers = np.take_along_axis(similar, order, 1), np.take_along_axis(numbers, order, 1)
-        somebody = np.isfinite(similar)
-        graph.docids[:, :width] = np.where(somebody, numbers, _NONE)
-        graph.similarities[:, :width] = np.where(somebody, similar, 0)
+        listed = np.isfinite(similar)
+        graph.docids[:, :width] = np.where(listed, numbers, _NONE)
+        graph.similarities[:, :width] = np.where(listed, similar, 0)
     return graph.docids, graph.similarities

@@ -61,18 +61,18 @@ class ClauseCandidates:
         """The candidates as they would be without a model: its proposals gone, its features zero."""
         kept, matrix = self.by_words, self.matrix[self.by_words]
         matrix[:, [FEATURES.index(name) for name in MODEL]] = 0
-        nothing, nobody = np.zeros(kept.sum()), np.full(kept.sum(), -1)
+        nothing, unraised = np.zeros(kept.sum()), np.full(kept.sum(), -1)
         return ClauseCandidates(
-            self.docids[kept], matrix, nothing, kept[kept], self.by_model[kept], nobody, self.relaxed
+            self.docids[kept], matrix, nothing, kept[kept], self.by_model[kept], unraised, self.relaxed
         )
 
     def without_words(self) -> "ClauseCandidates":
         """The candidates as generation alone ranks them: only the model's proposals, all that needs more is zero."""
         kept, matrix = self.by_model, self.matrix[self.by_model]
         matrix[:, [FEATURES.index(name) for name in (*LEXICAL, "labelled", *SECOND)]] = 0
-        nobody = np.full(kept.sum(), -1)
+        unraised = np.full(kept.sum(), -1)
         return ClauseCandidates(
-            self.docids[kept], matrix, self.generated[kept], self.by_words[kept], kept[kept], nobody, self.relaxed
+            self.docids[kept], matrix, self.generated[kept], self.by_words[kept], kept[kept], unraised, self.relaxed
         )
 
 
@@ -103,7 +103,7 @@ def candidates(
     vectors: np.ndarray | None,
     filtered: np.ndarray,
     size: int,
-    besides: str | None = None,
+    left_out: str | None = None,
 ) -> list[ClauseCandidates]:
     """The candidates of every clause of a plan; none if the filters leave no docid.
 
@@ -115,7 +115,7 @@ def candidates(
         vectors: unit vectors of these texts, shape (texts, dimension); None leaves out what needs them.
         filtered: mask of the docids that may be returned, shape (docids,).
         size: how many candidates each ranker proposes.
-        besides: a labelled question whose answers the model is not to know.
+        left_out: a labelled question whose answers the model is not to know.
     """
     if not filtered.any():
         return []
@@ -123,7 +123,7 @@ def candidates(
     named = index.named(plan.soft)
     labelled = np.zeros(len(filtered), dtype=np.float32)
     if vectors is not None:
-        labelled = model.labelled.scores(vectors[0], len(filtered), besides)
+        labelled = model.labelled.scores(vectors[0], len(filtered), left_out)
     lists = list[ClauseCandidates]()
     for number, (clause, part) in enumerate(zip(plan.clauses, by_clause, strict=True), 1):
         allowed, relaxed = index.allowed(clause, filtered)

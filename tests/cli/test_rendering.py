@@ -84,6 +84,7 @@ def status(text: str) -> None:
             },
             "training": text,
             "withdrawn": [text] * 6,
+            "labels": {"count": 3, "waiting": True},
             "next": text,
         }
     )
@@ -515,6 +516,7 @@ def test_an_erased_input_is_shown_by_its_key_and_every_other_by_its_place(capsys
         "champion": None,
         "training": "",
         "withdrawn": [],
+        "labels": {"count": 0, "waiting": False},
         "next": "genret build",
     }
     index.status(home)

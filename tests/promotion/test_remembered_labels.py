@@ -12,11 +12,11 @@ from assets.lib.erasure import erase
 from genret_ops.corpus.labels import add_labels, read_labels, remove_labels
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
-from genret_ops.registry.publish import remembers
 from genret_ops.registry.store import Release
 from genret_ops.retrieval.fusion import Fusion
-from genret_ops.retrieval.labelled import LabelledQuestions
+from genret_ops.retrieval.labelled import LabelledQuestions, remembers
 from genret_ops.retrieval.retriever import Retriever
+from genret_ops.summaries import status
 
 QUESTION = "what did grandmother always warn us about"
 """Nothing in the corpus shares a word with it that counts."""
@@ -98,6 +98,15 @@ def test_it_follows_an_edit_of_its_document(home: Home, tmp_path: Path) -> None:
     assert runner.ingest(home).delta is not None
     (hit, *_) = open_release(home)[1].search(AGAIN, 3).hits
     assert (hit.doc_id, "ebb" in hit.text) == ("tides.md", True)
+
+
+def test_status_says_that_a_label_waits_for_the_next_update(home: Home) -> None:
+    assert status(home)["labels"] == {"count": 0, "waiting": False}
+    add_labels(home.path, [(QUESTION, last_document(home))])
+    waiting = status(home)
+    assert waiting["labels"] == {"count": 1, "waiting": True} and waiting["next"].startswith("genret ingest")
+    runner.ingest(home)
+    assert status(home)["labels"] == {"count": 1, "waiting": False}
 
 
 def test_a_rollback_keeps_it(home: Home) -> None:

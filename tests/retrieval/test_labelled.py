@@ -41,8 +41,8 @@ def test_one_that_is_near_raises_it_less_and_one_that_is_not_changes_nothing() -
 
 
 def test_a_question_that_judges_does_not_see_its_own_label() -> None:
-    assert not QUESTIONS.scores(VECTORS["smoke"], DOCIDS, besides="smoke").any()
-    assert QUESTIONS.scores(VECTORS["smoke"], DOCIDS, besides="honey").any()
+    assert not QUESTIONS.scores(VECTORS["smoke"], DOCIDS, left_out="smoke").any()
+    assert QUESTIONS.scores(VECTORS["smoke"], DOCIDS, left_out="honey").any()
 
 
 def test_what_is_saved_is_what_is_loaded_and_an_old_release_has_none(tmp_path: Path) -> None:

@@ -141,6 +141,8 @@ def status(home: Mapping[str, Any]) -> None:
     rows.append(("champion", f"{champion['release']} on {champion['delta']}" if champion else "none yet"))
     if home["training"]:
         rows.append(("training", home["training"]))
+    if (labels := home["labels"])["count"] or labels["waiting"]:
+        rows.append(("labels", f"{labels['count']:,}{', not yet all in its answers' if labels['waiting'] else ''}"))
     if home["withdrawn"]:
         rows.append(("withdrawn", f"{listed(home['withdrawn'])}: in no answer"))
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in refused["reasons"].items())
