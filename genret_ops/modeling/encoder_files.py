@@ -150,7 +150,10 @@ def _pooling(name: str, config: Mapping[str, Any]) -> str:
 
 
 def _prompt(prompts: Mapping[str, Any], names: tuple[str, ...]) -> str:
-    return next((str(prompts[name]) for name in names if prompts.get(name)), "")
+    prompt = next((prompts[name] for name in names if prompts.get(name)), "")
+    if not isinstance(prompt, str):
+        raise TypeError(f"its prompt is no text: {prompt!r}")
+    return prompt
 
 
 def _read(name: str, file: str) -> Any:

@@ -23,7 +23,7 @@ from genret_ops.errors import BrokenRelease
 from genret_ops.modeling.docid_head import FRESH, DocidHead, RowScorer
 from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import Encoder
-from genret_ops.modeling.encoder_files import encoder_hash
+from genret_ops.modeling.encoder_files import PACKAGED, encoder_hash
 from genret_ops.records import Mode, canonical_json
 from genret_ops.retrieval.features import FEATURES
 from genret_ops.retrieval.fusion import Fusion, prior
@@ -270,9 +270,9 @@ def load_model(folder: Path, encoder: str | None = None) -> Model:
     search = read_search(folder)
     name = encoder or search.encoder
     if encoder_hash(name) != search.encoder_hash:
+        back = "install the version in constraints.txt" if name in PACKAGED else "put its files back"
         raise BrokenRelease(
-            f"{folder.name} was trained on another version of {name}: "
-            "install the one in constraints.txt, or build again"
+            f"the encoder {name} is not the one that this release was made with: {back}, or run `genret build`"
         )
     fitted = Fusion(search.fusion), Fusion(search.lexical_fusion)
     same_features = search.fusion.keys() == set(FEATURES)

@@ -95,6 +95,7 @@ def test_a_part_behind_the_transformer_is_refused(folder: Path) -> None:
         ("1_Pooling/config.json", "[1]"),
         ("1_Pooling/config.json", '{"pooling_mode": 5}'),
         ("config_sentence_transformers.json", '{"prompts": ["a"]}'),
+        ("config_sentence_transformers.json", '{"prompts": {"query": 5}}'),
         ("tokenizer.json", "{"),
         ("model.safetensors", "cut off"),
         ("config.json", "{"),
