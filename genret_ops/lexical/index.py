@@ -1,4 +1,4 @@
-"""The lexical index of a snapshot: BM25 over passages with their metadata, and which words stand near each other."""
+"""The lexical index of a snapshot: BM25 over passages with their metadata, and what shared words say beyond it."""
 
 import json
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from genret_ops.lexical.bm25 import EMPTY_OVERLAY, Bm25, Overlay
+from genret_ops.lexical.coverage import coverage
 from genret_ops.lexical.proximity import proximity
 from genret_ops.lexical.sequences import Occurrences
 from genret_ops.records import text_hash
@@ -53,8 +54,8 @@ class LexicalIndex:
         """BM25 of every passage for these stems, shape (passages,), float32."""
         return self._overlay.apply(self._passages, words, self._passages.scores(words))
 
-    def proximity(self, words: Sequence[str], chosen: np.ndarray, total: int) -> np.ndarray:
-        """How much words that stand near each other in a query say for some passages (proximity.py).
+    def shared_words(self, words: Sequence[str], chosen: np.ndarray, total: int) -> tuple[np.ndarray, np.ndarray]:
+        """What the words that some passages share with a query say beyond BM25.
 
         Args:
             words: stems of the query, in their order.
@@ -62,7 +63,8 @@ class LexicalIndex:
             total: how many passages they were chosen from.
 
         Returns:
-            Shape (m,), float64.
+            How much words near each other say (proximity.py), and how much of the query they cover (coverage.py), each
+            of shape (m,), float64.
         """
         known, rows = list(dict.fromkeys(words)), self._rows_of_overlay[chosen]
         laid_over, lengths, parts = rows >= 0, np.zeros(len(chosen), dtype=np.int64), list[Occurrences]()
@@ -77,7 +79,8 @@ class LexicalIndex:
             lengths[inside] = sequences.lengths
         query = [known.index(word) for word in words]
         occurrences = Occurrences(*map(np.concatenate, zip(*parts, strict=True)))
-        return proximity(query, occurrences, lengths, self._passages.mean_length, total)
+        near = proximity(query, occurrences, lengths, self._passages.mean_length, total)
+        return near, coverage(list(map(self.idf, known)), occurrences, len(chosen))
 
     @cached_property
     def _rows_of_overlay(self) -> np.ndarray:

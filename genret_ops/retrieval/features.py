@@ -3,10 +3,10 @@
 A score counts by the standard deviations that it lies above the mean of the ranker's 1,000 best allowed ones, and not
 at all below that: so the scales of rankers agree, and a ranker whose first hits stand out says more than one whose list
 is flat. `FIRST` makes a first list; `SECOND` is asked of the candidates alone: which words of the query stand near each
-other in them (lexical/proximity.py), and what the first list says (reranking.py). What users labelled counts as it
-comes (labelled.py). A clause that asks for the value of an attribute seeks one fact of a known source, so nothing is
-read from the first list for it. Features in `MODEL` come from the model, and the fusion of `hybrid_without_model` uses
-none of them.
+other in them, how much of the query they cover (lexical/), and what the first list says (reranking.py). Coverage, and
+what users labelled (labelled.py), count as they come. A clause that asks for the value of an attribute seeks one fact
+of a known source, so nothing is read from the first list for it. Features in `MODEL` come from the model, and the
+fusion of `hybrid_without_model` uses none of them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,9 +27,18 @@ FIRST = (
     "generative_whole",
     "generative_clause",
 )
-SECOND = ("proximity", "feedback", "neighbours_above", "neighbours_below")
+SECOND = ("proximity", "coverage", "feedback", "neighbours_above", "neighbours_below")
 FEATURES = FIRST + SECOND
-LEXICAL = ("passage_whole", "passage_clause", "document_whole", "document_clause", "named", "dated", "proximity")
+LEXICAL = (
+    "passage_whole",
+    "passage_clause",
+    "document_whole",
+    "document_clause",
+    "named",
+    "dated",
+    "proximity",
+    "coverage",
+)
 MODEL = tuple(name for name in FEATURES if name not in LEXICAL)
 _COMPARED = 1000
 """A score is standardised against this many best scores of its ranker."""

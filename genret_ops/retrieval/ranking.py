@@ -139,14 +139,15 @@ def candidates(
         second = np.zeros((len(docids), len(SECOND)), dtype=np.float32)
         raised_by = np.full(len(docids), -1)
         total = int(allowed.sum())
-        second[:, 0] = standing_out_among(index.lexical.proximity(part.words, docids, total), total)
+        near, second[:, 1] = index.lexical.shared_words(part.words, docids, total)
+        second[:, 0] = standing_out_among(near, total)
         if vectors is not None and not constrained:
-            second[:, 1] = feedback(vectors[number], part.body, first, allowed, model.scorer)[docids]
+            second[:, 2] = feedback(vectors[number], part.body, first, allowed, model.scorer)[docids]
             unlabelled = first - model.fusion.weights.get("labelled", 0.0) * labelled
             raised, raised_by = neighbourhood(
                 first, unlabelled[docids], docids, allowed, model.neighbours, model.scorer
             )
-            second[:, 2], second[:, 3] = np.maximum(raised, 0), np.minimum(raised, 0)
+            second[:, 3], second[:, 4] = np.maximum(raised, 0), np.minimum(raised, 0)
         generated = log_probabilities((query.generative + part.generative) / 2, allowed)[docids]
         origins = np.isin(docids, by_words), np.isin(docids, by_model)
         matrix = np.concatenate([matrix[docids], second], axis=1)

@@ -88,8 +88,8 @@ def test_a_saved_index_gives_the_same_scores_from_disk(tmp_path: Path) -> None:
     for query in ("honey lamp", "lamp lamp", "honey bees smoke", "zeppelin", ""):
         words = tokenize([query])[0]
         np.testing.assert_array_equal(built.scores(words), opened.scores(words))
-        near = [index.proximity(words, everything, 4) for index in (built, opened)]
-        np.testing.assert_array_equal(*near)
+        shared = [index.shared_words(words, everything, 4) for index in (built, opened)]
+        np.testing.assert_array_equal(*shared)
     assert opened.idf("lamp") == built.idf("lamp") > 0
     assert isinstance(Bm25.load(tmp_path / "passages").sequences.stems, np.memmap)
 
@@ -122,15 +122,20 @@ def test_texts_laid_over_an_index_score_under_its_statistics(
 
 @settings(max_examples=60)
 @given(written, written, st.lists(vocabulary, max_size=5))
-def test_near_words_count_alike_below_and_in_an_overlay(before: list[str], after: list[str], query: list[str]) -> None:
+def test_shared_words_count_alike_below_and_in_an_overlay(
+    before: list[str], after: list[str], query: list[str]
+) -> None:
     """Candidates that came later are compared with the others, as if all had been indexed at once."""
     texts = [*before, *after, before[0]]
     words, everything = tokenize([" ".join(query)])[0], np.arange(len(texts))
     laid_over, anew = LexicalIndex.build(before).extended(texts), LexicalIndex.build(texts)
-    near = laid_over.proximity(words, everything, 50)
-    assert near[0] == near[-1]
-    assert ((near > 0) == (anew.proximity(words, everything, 50) > 0)).all()
-    np.testing.assert_array_equal(near, laid_over.proximity(words, everything[::-1], 50)[::-1])
+    near, covered = laid_over.shared_words(words, everything, 50)
+    assert near[0] == near[-1] and covered[0] == covered[-1]
+    assert ((near > 0) == (anew.shared_words(words, everything, 50)[0] > 0)).all()
+    for values, reversed_values in zip(
+        (near, covered), laid_over.shared_words(words, everything[::-1], 50), strict=True
+    ):
+        np.testing.assert_array_equal(values, reversed_values[::-1])
 
 
 def test_an_overlay_replaces_empties_and_brings_back(tmp_path: Path) -> None:
@@ -148,8 +153,8 @@ def test_an_overlay_replaces_empties_and_brings_back(tmp_path: Path) -> None:
             [False, False, False, True],
             [False, True, True, False],
         ]
-        near = lexical.proximity(tokenize(["harvest lamp shelf"])[0], np.arange(4), 4)
-        assert (near > 0).tolist() == [False, True, True, False]
+        near, covered = lexical.shared_words(tokenize(["harvest lamp shelf"])[0], np.arange(4), 4)
+        assert (near > 0).tolist() == (covered > 0).tolist() == [False, True, True, False]
         assert lexical.idf("oak") > 0 and lexical.idf("nowhere") == 0
     shared = [(tmp_path / name / "passages" / "stems.npy").stat().st_ino for name in ("base", "head")]
     assert shared[0] == shared[1]
