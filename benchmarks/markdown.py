@@ -1,6 +1,7 @@
-"""The tables of docs/results.md, from the results that `genret bench` stored.
+"""The tables of docs/results.md, from the results that `genret bench` stored, of one corpus or of a suite.
 
 python benchmarks/markdown.py .bench/scifact/bench/scifact-seed0-steps200.json
+python benchmarks/markdown.py .bench/suite-corpora.json
 """
 
 import json
@@ -39,6 +40,22 @@ def lines(result: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
+def suite_lines(result: Mapping[str, Any]) -> Iterator[str]:
+    """A suite: the score of every system on each corpus, then hybrid minus each other one."""
+    corpora, macro = result["corpora"], result["macro"]
+    names = [f"{name} ({corpus['metric']})" for name, corpus in corpora.items()]
+    yield f"| system | {' | '.join(names)} | macro |\n|---{'|---' * (len(names) + 1)}|"
+    for system, value in macro["systems"].items():
+        scores = [corpus["systems"][system] for corpus in corpora.values()]
+        yield f"| {system} | {' | '.join(f'{100 * score:.1f}' for score in [*scores, value])} |"
+    yield f"\n| hybrid minus | {' | '.join(corpora)} | macro |\n|---{'|---' * (len(names) + 1)}|"
+    for pair, value in macro["paired"].items():
+        intervals = [corpus["paired"][pair] for corpus in corpora.values()]
+        cells = [f"{100 * mean:+.1f} [{100 * low:.1f}, {100 * high:.1f}]" for mean, low, high in [*intervals, value]]
+        yield f"| {pair.partition('-')[2]} | {' | '.join(cells)} |"
+
+
 if __name__ == "__main__":
     for name in sys.argv[1:]:
-        print("\n".join(lines(json.loads(Path(name).read_text()))))
+        stored = json.loads(Path(name).read_text())
+        print("\n".join((suite_lines if "corpora" in stored else lines)(stored)))

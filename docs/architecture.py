@@ -44,7 +44,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "ingestion": ("ingestion", "readers, inbox, file watcher"),
     "identifiers": ("identifiers", "docids, labels, trie"),
     "corpus": ("corpus", "snapshots, passages, visibility"),
-    "lexical": ("lexical", "BM25 of passages and sentences"),
+    "lexical": ("lexical", "BM25, near words, coverage"),
     "storage": ("storage", "home, tables, files, caches"),
     GROUND: ("the ground floor", "errors, text, records, settings"),
 }

@@ -43,18 +43,19 @@ def status(home: "Home") -> dict[str, Any]:
     """What a home holds, and what to do next.
 
     Raises:
-        BrokenRelease: the champion's files are gone.
+        BrokenRelease: the champion's files are gone or damaged.
+        GenretError: a line of the labels is no label.
     """
     from genret_ops.corpus.labels import read_labels
     from genret_ops.corpus.visibility import withdrawn
-    from genret_ops.retrieval.labelled import remembers
+    from genret_ops.retrieval.labelled import remembers_labels
 
     records = [home.store.committed(name) for name in home.store.snapshots()]
     newest = records[-1] if records else None
     champion = home.registry.champion()
     learned = _learned(home.store, newest, champion) if newest and champion else 0
     passages, labels = newest.passages if newest else 0, read_labels(home.path)
-    labels_wait = champion is not None and not remembers(champion.folder, labels)
+    labels_wait = champion is not None and not remembers_labels(home.path, champion.folder)
     return {
         "home": str(home.path),
         "sources": newest.sources if newest else [],
@@ -178,7 +179,7 @@ def _next_command(
     if champion is None:
         return "genret ingest    # was stopped before the documents could be searched"
     if labels_wait:
-        return "genret ingest    # answers by the labels of now"
+        return "genret ingest    # takes the changed labels in"
     if not fresh:
         return "genret search 'your question'"
     reason = reason_for_genesis(home.registry, champion, home.settings)

@@ -14,7 +14,6 @@ from assets.lib.execution import materialise, without_garbage_collection
 from assets.lib.resources import Prefetch, SourceReader
 from genret_ops.corpus.delta import Delta, diff, next_delta_name
 from genret_ops.corpus.erased import Erased
-from genret_ops.corpus.labels import read_labels
 from genret_ops.corpus.snapshot import read_documents
 from genret_ops.corpus.view import CorpusView
 from genret_ops.errors import BrokenRelease, GenretError
@@ -29,7 +28,7 @@ from genret_ops.registry.home import Home
 from genret_ops.registry.publish import is_current
 from genret_ops.registry.store import CHAMPION, Registry, Release
 from genret_ops.retrieval.artifacts import read_search
-from genret_ops.retrieval.labelled import remembers
+from genret_ops.retrieval.labelled import remembers_labels
 from genret_ops.settings import Settings
 from genret_ops.storage.home import actor
 from genret_ops.text import plural
@@ -134,7 +133,7 @@ def ingest(
         changes = diff(read_documents(home.store, last.tables["documents"]) if last else (), reading.documents)
         if last is not None and changes.empty and _same_inputs(home, last, sources, reading):
             champion = home.registry.champion()
-            relabelled = champion is not None and not remembers(champion.folder, read_labels(home.path))
+            relabelled = champion is not None and not remembers_labels(home.path, champion.folder)
             release = _serve(home, last, f"{reason}: labels have changed" if relabelled else reason, waiver)
             return Ingested(None, last, reading.reasons, reading.unreached, release, relabelled)
         name = next_delta_name(home.store.snapshots())

@@ -6,7 +6,7 @@ difference between the two systems and nothing else:
 - `bm25` reads bodies only; `bm25_metadata` puts title, section and attributes in front of them; `bm25_constraints`
   ranks like that within each source that the query names, and the sources take turns; `bm25_rm3` extends the query of
   `bm25_metadata` by words of what it finds first (lexical/relevance_model.py).
-- `hybrid_without_model` has plan, clauses, proximity and fusion, but no generative part.
+- `hybrid_without_model` has plan, clauses, proximity, coverage and fusion, but no generative part.
 - `dense`, `fused_untrained` and `lancedb_hybrid` are what other libraries make of the untrained encoder (untrained.py);
   `dense_adapted` has the trained query encoder and the plan of `generative`, with rows that the trained encoder wrote
   itself (no map, no residuals).

@@ -16,7 +16,7 @@ from genret_ops.errors import GenretError
 from genret_ops.evaluation.metrics import reciprocal_rank
 from genret_ops.evaluation.model_metrics import DEPTH, questions
 from genret_ops.evaluation.significance import paired_bootstrap
-from genret_ops.evaluation.training_worth import QUERIES, TrainingWorth, training_worth
+from genret_ops.evaluation.training_worth import OVERRATED, QUERIES, TrainingWorth, training_worth
 from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import Encoder
 from genret_ops.records import SyntheticQuery
@@ -27,6 +27,7 @@ from genret_ops.retrieval.ranking import ClauseCandidates, candidates_of_plans
 from genret_ops.retrieval.retriever import CLAUSE_MODES, Retriever
 from genret_ops.settings import RetrievalSettings
 from genret_ops.synthesis.queries import MIN_GATE_DOCUMENTS, least_extractive
+from genret_ops.synthesis.recorded import RECORDED
 
 Trained = tuple[Encoder, Callable[[Rows], Rows]]
 """A query encoder, and what makes finished rows of genesis rows."""
@@ -97,7 +98,9 @@ def tune(
     models = {
         share: Model.untuned(encoder, finish(genesis), scale, head.live) for share, (encoder, finish) in trained.items()
     }
-    worth = training_worth(index, models, questions(head, least_extractive(queries), QUERIES))
+    judges = least_extractive(queries)
+    bar = 0.0 if all(query.kind == RECORDED for query in judges) else OVERRATED
+    worth = training_worth(index, models, questions(head, judges, QUERIES), bar)
     model = models[worth.share]
     lists = _lists(index, model, queries)
     gold = [{docid_of[positive] for positive in query.positives} for query in queries]

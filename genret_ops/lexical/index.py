@@ -54,12 +54,15 @@ class LexicalIndex:
         """BM25 of every passage for these stems, shape (passages,), float32."""
         return self._overlay.apply(self._passages, words, self._passages.scores(words))
 
-    def shared_words(self, words: Sequence[str], chosen: np.ndarray, total: int) -> tuple[np.ndarray, np.ndarray]:
+    def shared_words(
+        self, words: Sequence[str], chosen: np.ndarray, counted: np.ndarray, total: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         """What the words that some passages share with a query say beyond BM25.
 
         Args:
             words: stems of the query, in their order.
             chosen: the passages, shape (m,).
+            counted: those of them that make the document frequencies of pairs, a mask of shape (m,).
             total: how many passages they were chosen from.
 
         Returns:
@@ -79,7 +82,7 @@ class LexicalIndex:
             lengths[inside] = sequences.lengths
         query = [known.index(word) for word in words]
         occurrences = Occurrences(*map(np.concatenate, zip(*parts, strict=True)))
-        near = proximity(query, occurrences, lengths, self._passages.mean_length, total)
+        near = proximity(query, occurrences, lengths, self._passages.mean_length, counted, total)
         return near, coverage(list(map(self.idf, known)), occurrences, len(chosen))
 
     @cached_property
@@ -90,7 +93,7 @@ class LexicalIndex:
         return rows
 
     def idf(self, word: str) -> float:
-        """Inverse document frequency of a stem among the passages; 0 if no passage has it."""
+        """Inverse document frequency of a stem in the index below; 0 if neither it nor the overlay has the stem."""
         return self._passages.idf(word, unknown_as=int(word in self._overlay))
 
     def save(self, folder: Path) -> None:

@@ -2,8 +2,8 @@
 
 Two words of a query that stand near each other name one thing more often than two that do not, and BM25 cannot tell.
 A pair counts wherever both words stand within a window of eight, in either order (Metzler and Croft, "A Markov Random
-Field Model for Term Dependencies", SIGIR 2005), and by the formula of BM25. How rare it is, is asked of the candidates
-alone, so no index of pairs is needed.
+Field Model for Term Dependencies", SIGIR 2005), and by the formula of BM25. Its document frequency is that among the
+candidates which words proposed, so no index of pairs is needed, and a model changes nothing.
 """
 
 from collections.abc import Sequence
@@ -14,11 +14,16 @@ from genret_ops.lexical.bm25 import inverse_document_frequency, saturated
 from genret_ops.lexical.sequences import Occurrences
 
 _WINDOW = 8
-"""Words less far from each other than this are near."""
+"""Words less far from each other than this are near; stop words are not counted."""
 
 
 def proximity(
-    query: Sequence[int], occurrences: Occurrences, lengths: np.ndarray, mean_length: float, total: int
+    query: Sequence[int],
+    occurrences: Occurrences,
+    lengths: np.ndarray,
+    mean_length: float,
+    counted: np.ndarray,
+    total: int,
 ) -> np.ndarray:
     """How much the near pairs of a query's words say for each passage.
 
@@ -27,6 +32,7 @@ def proximity(
         occurrences: where they stand in the candidates.
         lengths: number of stems of each candidate, shape (candidates,).
         mean_length: mean number of stems of a passage of the corpus.
+        counted: the candidates that make the document frequencies of pairs, a mask of shape (candidates,).
         total: how many passages the candidates were chosen from.
 
     Returns:
@@ -35,7 +41,7 @@ def proximity(
     Example:
         >>> heat, transfer = 0, 1
         >>> places = Occurrences(np.array([0, 0, 1]), np.array([3, 4, 0]), np.array([heat, transfer, heat]))
-        >>> proximity([heat, transfer], places, np.array([9, 9]), 9.0, 100).argmax()
+        >>> proximity([heat, transfer], places, np.array([9, 9]), 9.0, np.array([True, True]), 100).argmax()
         0
     """
     words, count = np.array(query, dtype=np.int64), len(set(query))
@@ -43,10 +49,10 @@ def proximity(
     texts, keys = _near(occurrences, count)
     wanted = np.isin(keys, pairs)
     (holders, kinds), frequencies = np.unique(np.stack([texts[wanted], keys[wanted]]), axis=1, return_counts=True)
-    _, kind, holders_of_kind = np.unique(kinds, return_inverse=True, return_counts=True)
-    rarity = inverse_document_frequency(holders_of_kind, total)[kind]
+    _, kind = np.unique(kinds, return_inverse=True)
+    idf = inverse_document_frequency(np.bincount(kind, weights=counted[holders]), total)[kind]
     scores = np.zeros(len(lengths))
-    np.add.at(scores, holders, rarity * saturated(frequencies, lengths[holders], mean_length))
+    np.add.at(scores, holders, idf * saturated(frequencies, lengths[holders], mean_length))
     return scores
 
 

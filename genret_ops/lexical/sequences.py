@@ -73,10 +73,11 @@ class StemSequences:
         Args:
             wanted: the number of each stem, shape (n,); a number below 0 stands nowhere.
         """
+        if not len(wanted):
+            return Occurrences(*[np.empty(0, dtype=np.int64)] * 3)
         order, at = np.argsort(wanted), np.flatnonzero(np.isin(self.stems, wanted))
         texts = np.searchsorted(self.starts, at, side="right") - 1
-        words = order[np.searchsorted(wanted, self.stems[at], sorter=order)] if len(wanted) else at
-        return Occurrences(texts, at - self.starts[texts], words)
+        return Occurrences(texts, at - self.starts[texts], order[np.searchsorted(wanted, self.stems[at], sorter=order)])
 
     def save(self, folder: Path) -> None:
         """Write the sequences into `folder`."""

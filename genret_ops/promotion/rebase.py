@@ -21,7 +21,7 @@ from genret_ops.registry.verdict import Verdict
 from genret_ops.retrieval.artifacts import read_search
 from genret_ops.retrieval.index import Index
 from genret_ops.retrieval.index_cache import open_or_make_index
-from genret_ops.retrieval.labelled import remembers
+from genret_ops.retrieval.labelled import remembers_labels
 from genret_ops.training.dataset import genesis_rows
 
 
@@ -91,7 +91,7 @@ def _judged(
     """
     since = patched.head.docids if patched else 0
     labels = read_labels(home.path)
-    judged_before = patched is not None and remembers(patched.folder, labels)
+    judged_before = patched is not None and remembers_labels(home.path, patched.folder)
     questions = [] if judged_before else label_questions(index.head, labels)
     for with_labels in (True, False):
         release = publish(with_labels)

@@ -44,7 +44,7 @@ from genret_ops.retrieval.artifacts import (
 )
 from genret_ops.retrieval.fusion import prior
 from genret_ops.retrieval.index import planner_of
-from genret_ops.retrieval.labelled import LabelledQuestions, remembers
+from genret_ops.retrieval.labelled import LabelledQuestions, remembers_labels
 from genret_ops.settings import RetrievalSettings, Settings
 from genret_ops.training.job import TrainingJob
 from genret_ops.training.mixing import mixed
@@ -240,7 +240,7 @@ def is_current(home: Home, release: Release) -> bool:
     """Whether a release stands on the newest snapshot and was made with the labels of now."""
     newest = home.store.newest()
     assert newest is not None  # a release stands on a snapshot
-    return release.delta == newest.snapshot and remembers(release.folder, read_labels(home.path))
+    return release.delta == newest.snapshot and remembers_labels(home.path, release.folder)
 
 
 def _labels_of_champion(
@@ -248,7 +248,7 @@ def _labels_of_champion(
 ) -> LabelledQuestions:
     """What a build remembers: the labels of now if the champion does, whose update judged them, and none otherwise."""
     labels, champion = read_labels(home.path), home.registry.champion()
-    if champion is None or not remembers(champion.folder, labels):
+    if champion is None or not remembers_labels(home.path, champion.folder):
         return LabelledQuestions.none()
     if not len(LabelledQuestions.load(champion.folder)):
         return LabelledQuestions.none(hash_of(labels))

@@ -25,7 +25,7 @@ from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import Encoder
 from genret_ops.modeling.encoder_files import PACKAGED, encoder_hash
 from genret_ops.records import Mode, canonical_json
-from genret_ops.retrieval.features import FEATURES
+from genret_ops.retrieval.features import FEATURES, LEXICAL
 from genret_ops.retrieval.fusion import Fusion, prior
 from genret_ops.retrieval.labelled import LabelledQuestions
 from genret_ops.retrieval.neighbours import NeighbourGraph
@@ -265,17 +265,17 @@ def load_model(folder: Path, encoder: str | None = None) -> Model:
         encoder: name or path of the encoder to load, if it lies elsewhere than the release says.
 
     Raises:
-        BrokenRelease: that encoder is not the one that the release was trained on, or a file is missing.
+        BrokenRelease: that encoder is not the one that the release was made with, or a file is missing.
     """
     search = read_search(folder)
     name = encoder or search.encoder
     if encoder_hash(name) != search.encoder_hash:
         back = "install the version in constraints.txt" if name in PACKAGED else "put its files back"
         raise BrokenRelease(
-            f"the encoder {name} is not the one that this release was made with: {back}, or run `genret build`"
+            f"the encoder {name} is not the one that {folder.name} was made with: {back}, or run `genret build`"
         )
     fitted = Fusion(search.fusion), Fusion(search.lexical_fusion)
-    same_features = search.fusion.keys() == set(FEATURES)
+    same_features = search.fusion.keys() == set(FEATURES) and search.lexical_fusion.keys() == set(LEXICAL)
     fusion, lexical_fusion = fitted if same_features else prior()  # fitted before there were these features
     adapter = None
     if search.trained_on:

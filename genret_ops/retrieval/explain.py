@@ -143,17 +143,17 @@ def hits(retriever: Retriever, result: Answer, evidence: bool = True) -> list[di
 
 
 def _evidence(retriever: Retriever, result: Answer) -> dict[int, str]:
-    """By docid, the sentence of each hit whose words of the query are rarest together; the first if none shares one.
+    """By docid, the sentence of each hit that shares most with the query: words, by their idf; the first of equals.
 
     A heading is evidence only if there is nothing else.
     """
     index = retriever.index
-    rarity = {word: index.lexical.idf(word) for word in tokenize([result.plan.text])[0]}
+    idf = {word: index.lexical.idf(word) for word in tokenize([result.plan.text])[0]}
     evidence = dict[int, str]()
     for docid in (hit.docid for hit in result.hits):
         sentences = index.head.passages[docid].sentences
         prose = [sentence for sentence in sentences if not is_heading(sentence)] or sentences
-        shared = [sum(rarity.get(word, 0.0) for word in set(stems)) for stems in tokenize(prose)]
+        shared = [sum(value for word, value in idf.items() if word in stems) for stems in map(set, tokenize(prose))]
         evidence[docid] = prose[shared.index(max(shared))]
     return evidence
 

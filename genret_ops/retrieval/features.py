@@ -1,12 +1,12 @@
 """What fusion knows of a candidate: how far it stands out under each ranker, for the whole query and for its clause.
 
-A score counts by the standard deviations that it lies above the mean of the ranker's 1,000 best allowed ones, and not
-at all below that: so the scales of rankers agree, and a ranker whose first hits stand out says more than one whose list
-is flat. `FIRST` makes a first list; `SECOND` is asked of the candidates alone: which words of the query stand near each
-other in them, how much of the query they cover (lexical/), and what the first list says (reranking.py). Coverage, and
-what users labelled (labelled.py), count as they come. A clause that asks for the value of an attribute seeks one fact
-of a known source, so nothing is read from the first list for it. Features in `MODEL` come from the model, and the
-fusion of `hybrid_without_model` uses none of them.
+A ranker's score counts by the standard deviations that it lies above the mean of the ranker's 1,000 best allowed ones,
+and not at all below that: so the scales of rankers agree, and a ranker whose first hits stand out says more than one
+whose list is flat. Proximity and feedback are standardised alike; all other features count as they are. `FIRST` makes a
+first list; `SECOND` is computed for candidates only: which words of the query are near each other in them, how much of
+the query they cover (lexical/), and what the first list says (reranking.py). A clause that asks for the value of an
+attribute seeks one fact of a known source, so nothing is read from the first list for it. Features in `MODEL` come from
+the model, and the fusion of `hybrid_without_model` uses none of them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,6 +27,8 @@ FIRST = (
     "generative_whole",
     "generative_clause",
 )
+RANKERS = ("passage_whole", "passage_clause", "body_whole", "body_clause", "generative_whole", "generative_clause")
+"""Those of `FIRST` that are the standardised scores of a ranker."""
 SECOND = ("proximity", "coverage", "feedback", "neighbours_above", "neighbours_below")
 FEATURES = FIRST + SECOND
 LEXICAL = (
@@ -79,10 +81,19 @@ def standing_out(scores: np.ndarray, allowed: np.ndarray) -> np.ndarray:
     return np.asarray(np.maximum((scores - np.float32(mean)) / np.float32(deviation), 0), dtype=np.float32)
 
 
-def standing_out_among(candidates: np.ndarray, total: int) -> np.ndarray:
-    """`standing_out` of some scores, of shape (candidates,), where the rest of `total` scores are 0."""
+def standing_out_among(candidates: np.ndarray, counted: np.ndarray, total: int) -> np.ndarray:
+    """`standing_out` of the scores of candidates, compared with some of them; all others of `total` scores are 0.
+
+    Args:
+        candidates: shape (m,), none below 0.
+        counted: those to compare with, a mask of shape (m,).
+        total: how many scores there are with those of no candidate.
+
+    Returns:
+        Shape (m,), float32.
+    """
     compared = min(total, _COMPARED)
-    best = np.sort(candidates)[-compared:]
+    best = np.sort(candidates[counted])[-compared:]
     mean = best.sum() / compared
     deviation = np.sqrt(max((best**2).sum() / compared - mean**2, 0.0))
     if deviation < 1e-6:

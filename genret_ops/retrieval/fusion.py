@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from genret_ops.retrieval.features import FEATURES, FIRST
+from genret_ops.retrieval.features import FEATURES, FIRST, RANKERS
 
-_RIDGE = 0.05
+_RIDGE = 0.1
 """How firmly weights are held to where they start, when there are many lists."""
 _FEW = 100
 """With as many lists as this, they are held twice as firmly as with very many."""
@@ -35,8 +35,14 @@ class Fusion:
     weights: Mapping[str, float]
 
     def first(self, matrix: np.ndarray) -> np.ndarray:
-        """Scores of the first list, shape (docids,), of a feature matrix of shape (docids, len(FIRST))."""
-        return np.asarray(matrix @ np.array([self.weights.get(name, 0.0) for name in FIRST], dtype=np.float32))
+        """Scores of the first list, shape (docids,), of a feature matrix of shape (docids, len(FIRST)).
+
+        The weights of the rankers sum to 1 here, so that the scale of a fusion changes no feature that is read from
+        the list.
+        """
+        scale = sum(self.weights.get(name, 0.0) for name in RANKERS) or 1.0
+        weights = np.array([self.weights.get(name, 0.0) / scale for name in FIRST], dtype=np.float32)
+        return np.asarray(matrix @ weights)
 
     def scores(self, matrix: np.ndarray) -> np.ndarray:
         """Fused scores, shape (candidates,), of a feature matrix of shape (candidates, len(FEATURES))."""

@@ -5,13 +5,14 @@ nearer it is; one that is near to none sees no difference (docs/decisions.md, 57
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from genret_ops.corpus.labels import Label, hash_of
+from genret_ops.corpus.labels import hash_of, read_labels
+from genret_ops.errors import BrokenRelease
 
 FILES = "labelled."
 """Prefix of the files that hold labelled questions."""
@@ -112,6 +113,16 @@ class LabelledQuestions:
         return cls(stored["labels"], texts, docids, np.load(folder / f"{FILES}npy"))
 
 
-def remembers(folder: Path, labels: Iterable[Label]) -> bool:
-    """Whether the release in `folder` was made with these labels, and no others."""
-    return LabelledQuestions.load(folder).labels == hash_of(labels)
+def remembers_labels(home: Path, folder: Path) -> bool:
+    """Whether the release in `folder` was made with the labels that a home has now, and no others.
+
+    Raises:
+        GenretError: a line of the labels is no label.
+        BrokenRelease: the file of the release that says so is damaged.
+    """
+    file = folder / f"{FILES}json"
+    try:
+        made_with = json.loads(file.read_text("utf-8"))["labels"] if file.exists() else ""
+    except (ValueError, KeyError, TypeError) as error:
+        raise BrokenRelease(f"{file} is damaged: run `genret build`") from error
+    return bool(made_with == hash_of(read_labels(home)))

@@ -13,6 +13,7 @@ from genret_ops.modeling.docid_head import log_probabilities
 from genret_ops.retrieval.artifacts import Model
 from genret_ops.retrieval.features import (
     FEATURES,
+    FIRST,
     LEXICAL,
     MODEL,
     SECOND,
@@ -136,22 +137,25 @@ def candidates(
         by_model = pool([query.generative, part.generative, query.body, part.body], allowed, size)
         by_model = np.union1d(by_model, np.flatnonzero(allowed & (labelled > 0)))
         docids = np.union1d(by_words, by_model)
-        second = np.zeros((len(docids), len(SECOND)), dtype=np.float32)
+        proposed_by_words, total = np.isin(docids, by_words), int(allowed.sum())
+        second = dict.fromkeys(SECOND, np.zeros(len(docids), dtype=np.float32))
         raised_by = np.full(len(docids), -1)
-        total = int(allowed.sum())
-        near, second[:, 1] = index.lexical.shared_words(part.words, docids, total)
-        second[:, 0] = standing_out_among(near, total)
+        if part.words:
+            near, covered = index.lexical.shared_words(part.words, docids, proposed_by_words, total)
+            second["proximity"] = standing_out_among(near, proposed_by_words, total)
+            second["coverage"] = covered.astype(np.float32)
         if vectors is not None and not constrained:
-            second[:, 2] = feedback(vectors[number], part.body, first, allowed, model.scorer)[docids]
-            unlabelled = first - model.fusion.weights.get("labelled", 0.0) * labelled
+            second["feedback"] = feedback(vectors[number], part.body, first, allowed, model.scorer)[docids]
+            unlabelled = matrix[docids]
+            unlabelled[:, FIRST.index("labelled")] = 0
             raised, raised_by = neighbourhood(
-                first, unlabelled[docids], docids, allowed, model.neighbours, model.scorer
+                first, model.fusion.first(unlabelled), docids, allowed, model.neighbours, model.scorer
             )
-            second[:, 3], second[:, 4] = np.maximum(raised, 0), np.minimum(raised, 0)
+            second["neighbours_above"], second["neighbours_below"] = np.maximum(raised, 0), np.minimum(raised, 0)
         generated = log_probabilities((query.generative + part.generative) / 2, allowed)[docids]
-        origins = np.isin(docids, by_words), np.isin(docids, by_model)
-        matrix = np.concatenate([matrix[docids], second], axis=1)
-        lists.append(ClauseCandidates(docids, matrix, generated, *origins, raised_by, relaxed))
+        matrix = np.column_stack([matrix[docids], *(second[name] for name in SECOND)])
+        proposed = proposed_by_words, np.isin(docids, by_model)
+        lists.append(ClauseCandidates(docids, matrix, generated, *proposed, raised_by, relaxed))
     return lists
 
 

@@ -67,8 +67,9 @@ def neighbourhood(
         scorer: the rows.
 
     Returns:
-        Shape (m,); and the neighbour that fares best, shape (m,), -1 where none raises the docid.
+        Shape (m,), 0 for a docid without neighbours; and the neighbour that fares best, shape (m,), -1 where none
+        raises the docid.
     """
     means, strongest = graph.means(first, chosen, allowed, scorer.bodies)
-    raised = means - scores
+    raised = np.where(strongest >= 0, means - scores, 0.0)
     return raised, np.where(raised > 0, strongest, -1)

@@ -62,21 +62,31 @@ def questions_of(index: Index) -> list[Question]:
 
 
 def test_what_surely_answers_better_counts(index: Index, model: Model) -> None:
-    worth = training_worth(index, {0.0: spoiled(model), 0.5: spoiled(model), 1.0: model}, questions_of(index))
+    worth = training_worth(index, {0.0: spoiled(model), 0.5: spoiled(model), 1.0: model}, questions_of(index), 0.0)
     assert (worth.share, worth.tried) == (1.0, 1.0) and worth.interval
     assert worth.interval[0] > 0
     assert str(worth).startswith("The training is worth +") and "100 % of it counts" in str(worth)
 
 
 def test_what_answers_worse_or_the_same_counts_for_nothing(index: Index, model: Model) -> None:
-    worse = training_worth(index, {0.0: model, 0.5: spoiled(model), 1.0: spoiled(model)}, questions_of(index))
+    worse = training_worth(index, {0.0: model, 0.5: spoiled(model), 1.0: spoiled(model)}, questions_of(index), 0.0)
     assert worse.share == 0.0 and worse.interval and worse.interval[1] < 0
     assert "brought no sure gain (-" in str(worse)
-    same = training_worth(index, {0.0: model, 0.5: model, 1.0: model}, questions_of(index))
+    same = training_worth(index, {0.0: model, 0.5: model, 1.0: model}, questions_of(index), 0.0)
     assert (same.share, same.tried, same.difference) == (0.0, 0.5, 0.0)
 
 
+def test_a_gain_has_to_be_surely_above_the_bar(index: Index, model: Model) -> None:
+    models = {0.0: spoiled(model), 1.0: model}
+    sure = training_worth(index, models, questions_of(index), 0.0)
+    assert sure.interval
+    low = training_worth(index, models, questions_of(index), sure.interval[0] - 1e-6)
+    high = training_worth(index, models, questions_of(index), sure.interval[0] + 1e-6)
+    assert (low.share, high.share) == (1.0, 0.0) and low.interval == high.interval == sure.interval
+    assert "no sure gain of more than 1 point (+" in str(replace(high, bar=0.01))
+
+
 def test_a_few_documents_prove_nothing(index: Index, model: Model) -> None:
-    few = training_worth(index, {0.0: spoiled(model), 1.0: model}, questions_of(index)[:5])
+    few = training_worth(index, {0.0: spoiled(model), 1.0: model}, questions_of(index)[:5], 0.0)
     assert few == TrainingWorth(0.0, 1.0, few.difference, None, 5)
     assert "Too few documents" in str(few)

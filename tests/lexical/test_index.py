@@ -88,7 +88,7 @@ def test_a_saved_index_gives_the_same_scores_from_disk(tmp_path: Path) -> None:
     for query in ("honey lamp", "lamp lamp", "honey bees smoke", "zeppelin", ""):
         words = tokenize([query])[0]
         np.testing.assert_array_equal(built.scores(words), opened.scores(words))
-        shared = [index.shared_words(words, everything, 4) for index in (built, opened)]
+        shared = [index.shared_words(words, everything, everything < 4, 4) for index in (built, opened)]
         np.testing.assert_array_equal(*shared)
     assert opened.idf("lamp") == built.idf("lamp") > 0
     assert isinstance(Bm25.load(tmp_path / "passages").sequences.stems, np.memmap)
@@ -125,17 +125,18 @@ def test_texts_laid_over_an_index_score_under_its_statistics(
 def test_shared_words_count_alike_below_and_in_an_overlay(
     before: list[str], after: list[str], query: list[str]
 ) -> None:
-    """Candidates that came later are compared with the others, as if all had been indexed at once."""
+    """What came later is near and covered where it would be in an index made at once, and alike for equal texts."""
     texts = [*before, *after, before[0]]
     words, everything = tokenize([" ".join(query)])[0], np.arange(len(texts))
     laid_over, anew = LexicalIndex.build(before).extended(texts), LexicalIndex.build(texts)
-    near, covered = laid_over.shared_words(words, everything, 50)
+    counted = everything >= 0
+    near, covered = laid_over.shared_words(words, everything, counted, 50)
     assert near[0] == near[-1] and covered[0] == covered[-1]
-    assert ((near > 0) == (anew.shared_words(words, everything, 50)[0] > 0)).all()
-    for values, reversed_values in zip(
-        (near, covered), laid_over.shared_words(words, everything[::-1], 50), strict=True
-    ):
-        np.testing.assert_array_equal(values, reversed_values[::-1])
+    for values, expected in zip((near, covered), anew.shared_words(words, everything, counted, 50), strict=True):
+        assert ((values > 0) == (expected > 0)).all()
+    backwards = laid_over.shared_words(words, everything[::-1], counted, 50)
+    for values, turned in zip((near, covered), backwards, strict=True):
+        np.testing.assert_array_equal(values, turned[::-1])
 
 
 def test_an_overlay_replaces_empties_and_brings_back(tmp_path: Path) -> None:
@@ -153,7 +154,9 @@ def test_an_overlay_replaces_empties_and_brings_back(tmp_path: Path) -> None:
             [False, False, False, True],
             [False, True, True, False],
         ]
-        near, covered = lexical.shared_words(tokenize(["harvest lamp shelf"])[0], np.arange(4), 4)
+        near, covered = lexical.shared_words(
+            tokenize(["harvest lamp shelf"])[0], np.arange(4), np.ones(4, dtype=bool), 4
+        )
         assert (near > 0).tolist() == (covered > 0).tolist() == [False, True, True, False]
         assert lexical.idf("oak") > 0 and lexical.idf("nowhere") == 0
     shared = [(tmp_path / name / "passages" / "stems.npy").stat().st_ino for name in ("base", "head")]

@@ -16,14 +16,22 @@ from genret_ops.lexical.sequences import StemSequences
 WINDOW = 8
 
 
-def measured(query: Sequence[int], texts: Sequence[Sequence[int]], mean_length: float, total: int) -> list[float]:
+def measured(
+    query: Sequence[int],
+    texts: Sequence[Sequence[int]],
+    mean_length: float,
+    total: int,
+    counted: np.ndarray | None = None,
+) -> list[float]:
     stems = StemSequences(
         np.array([stem for text in texts for stem in text], dtype=np.int32),
         np.cumsum([0, *map(len, texts)]).astype(np.int64),
     )
     known = sorted(set(query))
     order = [known.index(stem) for stem in query]
-    return proximity(order, stems.occurrences(np.array(known)), stems.lengths, mean_length, total).tolist()
+    every = np.ones(len(texts), dtype=bool)
+    places = stems.occurrences(np.array(known))
+    return proximity(order, places, stems.lengths, mean_length, every if counted is None else counted, total).tolist()
 
 
 def pairs(stems: Sequence[int]) -> Counter[frozenset[int]]:
@@ -87,6 +95,12 @@ def test_a_pair_that_every_candidate_has_says_less_than_a_rare_one() -> None:
     usual, rare = [HEAT, TRANSFER], [TRANSFER, 2]
     scores = measured([HEAT, TRANSFER, 2], [usual, usual, usual, rare], 2.0, 100)
     assert scores[3] > scores[0] == scores[1] == scores[2] > 0
+
+
+def test_a_candidate_that_is_not_counted_makes_no_pair_more_frequent() -> None:
+    near, counted = [HEAT, TRANSFER], np.array([True, False])
+    alone, beside = measured([*near], [near], 2.0, 100), measured([*near], [near, near], 2.0, 100, counted)
+    assert beside == pytest.approx(alone * 2)
 
 
 @pytest.mark.parametrize("query", [[], [HEAT], [HEAT, HEAT]])

@@ -9,12 +9,12 @@ import pytest
 
 from assets.lib import runner
 from assets.lib.erasure import erase
-from genret_ops.corpus.labels import add_labels, read_labels, remove_labels
+from genret_ops.corpus.labels import add_labels, remove_labels
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.store import Release
 from genret_ops.retrieval.fusion import Fusion
-from genret_ops.retrieval.labelled import LabelledQuestions, remembers
+from genret_ops.retrieval.labelled import LabelledQuestions, remembers_labels
 from genret_ops.retrieval.retriever import Retriever
 from genret_ops.summaries import status
 
@@ -65,7 +65,7 @@ def test_a_label_does_not_count_against_its_document(home: Home) -> None:
     answer = last_document(home)
     add_labels(home.path, [(QUESTION, answer)])
     _, retriever = open_release(home, runner.ingest(home).release.number)
-    weights = {**retriever.model.fusion.weights, "neighbours": 1.5}
+    weights = {**retriever.model.fusion.weights, "neighbours_above": 3.0, "neighbours_below": 3.0}
     model = replace(retriever.model, fusion=Fusion(weights))
     assert Retriever(retriever.index, model).search(QUESTION, 1).hits[0].doc_id == answer
 
@@ -131,13 +131,13 @@ def test_a_build_leaves_out_what_an_update_has_left_out(home: Home) -> None:
     add_labels(home.path, misleading(home))
     assert not questions_of(runner.ingest(home).release)
     release = runner.build(home, home.settings, waiver="a test").release
-    assert not questions_of(release) and remembers(release.folder, read_labels(home.path))
+    assert not questions_of(release) and remembers_labels(home.path, release.folder)
 
 
 def test_a_build_judges_labels_that_no_update_has_judged(home: Home) -> None:
     add_labels(home.path, misleading(home))
     release = runner.build(home, home.settings, waiver="a test").release
-    assert not questions_of(release) and remembers(release.folder, read_labels(home.path))
+    assert not questions_of(release) and remembers_labels(home.path, release.folder)
     verdicts = [home.registry.verdict(each.number) for each in home.registry.releases()]
     assert any("labels" in text for verdict in verdicts if verdict for text in verdict.refusals)
 

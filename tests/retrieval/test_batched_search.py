@@ -78,9 +78,13 @@ def test_nothing_unread_is_computed(retriever: Retriever, monkeypatch: pytest.Mo
     encode, score = Encoder.encode, LexicalIndex.scores
     monkeypatch.setattr(Encoder, "encode", lambda self, texts: (encoded.extend(texts), encode(self, texts))[1])
     monkeypatch.setattr(LexicalIndex, "scores", lambda self, words: (scored.append(words), score(self, words))[1])
+    monkeypatch.setattr(LexicalIndex, "shared_words", lambda self, words, *others: scored.append(words))
     planned: list[Search] = [retriever.plan(QUERIES[0], 5, mode) for mode in ("generative", "dense", "generative")]
     retriever.answer(planned)
     assert (sorted(encoded), scored) == (sorted({planned[0].plan.text, QUERIES[0]}), [])
     encoded.clear()
+    monkeypatch.undo()
+    monkeypatch.setattr(Encoder, "encode", lambda self, texts: (encoded.extend(texts), encode(self, texts))[1])
+    monkeypatch.setattr(LexicalIndex, "scores", lambda self, words: (scored.append(words), score(self, words))[1])
     retriever.search(QUERIES[0], 5, "lexical")
     assert (encoded, scored) == ([], tokenize([planned[0].plan.text]))

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import log_softmax
 
-from genret_ops.retrieval.features import FEATURES, FIRST, LEXICAL, MODEL, SECOND
+from genret_ops.retrieval.features import FEATURES, FIRST, LEXICAL, MODEL, RANKERS, SECOND
 from genret_ops.retrieval.fusion import Fusion, fit, prior
 
 TELLING = LEXICAL[0]
@@ -82,7 +82,7 @@ def test_weights_are_never_negative_and_only_of_the_features_that_started_with_o
 
 def test_the_shipped_prior_names_features_alone() -> None:
     hybrid, lexical = prior()
-    assert set(hybrid.weights) <= set(FEATURES) and set(lexical.weights) <= set(LEXICAL)
+    assert set(hybrid.weights) == set(FEATURES) and set(lexical.weights) == set(LEXICAL)
     assert set(LEXICAL) | set(MODEL) == set(FEATURES)
     assert all(weight >= 0 for fusion in (hybrid, lexical) for weight in fusion.weights.values())
 
@@ -106,4 +106,7 @@ def test_the_first_list_is_the_whole_without_the_second() -> None:
     matrix = np.random.default_rng(0).random((4, len(FEATURES))).astype(np.float32)
     plain = matrix.copy()
     plain[:, [FEATURES.index(name) for name in SECOND]] = 0
-    np.testing.assert_allclose(fusion.first(matrix[:, : len(FIRST)]), fusion.scores(plain), rtol=1e-6)
+    first, scale = fusion.first(matrix[:, : len(FIRST)]), sum(fusion.weights[name] for name in RANKERS)
+    np.testing.assert_allclose(first * scale, fusion.scores(plain), rtol=1e-5)
+    twice = Fusion({name: 2 * weight for name, weight in fusion.weights.items()})
+    np.testing.assert_allclose(twice.first(matrix[:, : len(FIRST)]), first, rtol=1e-6)

@@ -114,8 +114,8 @@ def test_a_clause_that_asks_for_a_value_reads_nothing_from_the_first_list(retrie
     assert columns(QUERIES[1], "body_whole")[0] > 0 and columns(QUERIES[1], *second) == [0] * 3
 
 
-def test_words_that_stand_near_each_other_raise_a_passage(retriever: Retriever) -> None:
-    """Both documents have every word of the query; in one of them two of the words stand side by side."""
+def test_words_near_each_other_give_a_passage_proximity(retriever: Retriever) -> None:
+    """Both documents have both words of the query; in one of them they stand side by side."""
     near = "The honey lamp stood on a shelf, it said."
     apart = "A lamp stood on a shelf. Nobody saw at any time, in any of the many rooms of that house, the honey."
     others = {f"other-{number}": ("", {}, [[f"The {thing} was seen."]]) for number, thing in enumerate(THINGS)}
@@ -127,6 +127,17 @@ def test_words_that_stand_near_each_other_raise_a_passage(retriever: Retriever) 
     column = clause.matrix[:, FEATURES.index("proximity")]
     documents = [head.first_document(docid).doc_id for docid in clause.docids.tolist()]
     assert {document for document, value in zip(documents, column, strict=True) if value > 0} == {"near"}
+
+
+@pytest.mark.parametrize("factor", [0.3, 4.0])
+def test_the_scale_of_a_fusion_orders_no_clause_anew(retriever: Retriever, factor: float) -> None:
+    model = retriever.model
+    scaled = Fusion({name: factor * weight for name, weight in model.fusion.weights.items()})
+    other = Retriever(retriever.index, replace(model, fusion=scaled))
+    for query in (QUERIES[0], EVERYWHERE):
+        first, second = (each.search(query, 20, "hybrid").hits for each in (retriever, other))
+        assert [hit.docid for hit in first] == [hit.docid for hit in second]
+        assert [hit.raised_by for hit in first] == [hit.raised_by for hit in second]
 
 
 def test_neighbours_above_and_below_count_apart(retriever: Retriever) -> None:
@@ -173,6 +184,8 @@ def test_a_question_that_measures_a_model_does_not_see_its_own_label(retriever: 
     assert raised == [7], "whoever asks it sees the label"
 
 
+EVERYWHERE = "who was seen in Lisbon"
+"""More passages have a pair of its words than words propose."""
 QUERIES = (
     "who saw the yacht in Lisbon",
     "Who saw a lamp, according to Fortune, and a printer, as reported by The Age?",
@@ -235,7 +248,7 @@ logits_of_docids = st.lists(st.floats(-60, 60, width=32), min_size=49, max_size=
 
 
 @settings(max_examples=25)
-@given(st.sampled_from(QUERIES), logits_of_docids, logits_of_docids)
+@given(st.sampled_from([*QUERIES, EVERYWHERE]), logits_of_docids, logits_of_docids)
 def test_a_lexical_list_does_not_depend_on_the_model_at_all(
     retriever: Retriever, query: str, first: np.ndarray, second: np.ndarray
 ) -> None:

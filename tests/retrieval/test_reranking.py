@@ -57,6 +57,14 @@ def test_neighbours_raise_those_in_good_company(bodies: np.ndarray, scorer: RowS
     assert (raised, nobody) == (pytest.approx(-1.0), -1), "better than its company"
 
 
+def test_no_neighbour_raises_and_none_lowers_a_passage_without_any(scorer: RowScorer) -> None:
+    """Not even by its label: the first list has it, and the passage's score to compare with has not."""
+    first, alone = np.full(COUNT, 15.0, dtype=np.float32), np.array([5])
+    graph, everything = NeighbourGraph.empty(COUNT), np.ones(COUNT, dtype=bool)
+    (raised,), (neighbour,) = neighbourhood(first, np.zeros(1, dtype=np.float32), alone, everything, graph, scorer)
+    assert (raised, neighbour) == (0, -1)
+
+
 scores_of_docids = st.lists(st.floats(-50, 50, width=32), min_size=1, max_size=1500).map(
     lambda row: np.array(row, "f4")
 )
@@ -91,5 +99,9 @@ def test_standing_out_among_candidates_is_that_among_all_where_the_others_are_ze
     candidates: list[float], others: int
 ) -> None:
     scores = np.array([*candidates, *[0.0] * others], dtype=np.float32)
-    among = standing_out_among(np.array(candidates), len(scores))
+    among = standing_out_among(np.array(candidates), np.ones(len(candidates), dtype=bool), len(scores))
     np.testing.assert_allclose(among, standing_out(scores, np.ones(len(scores), bool))[: len(candidates)], atol=1e-3)
+    beside = standing_out_among(
+        np.array([*candidates, 99.0]), np.arange(len(candidates) + 1) < len(candidates), len(scores)
+    )
+    np.testing.assert_array_equal(beside[:-1], among)

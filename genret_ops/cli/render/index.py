@@ -142,7 +142,9 @@ def status(home: Mapping[str, Any]) -> None:
     if home["training"]:
         rows.append(("training", home["training"]))
     if (labels := home["labels"])["count"] or labels["waiting"]:
-        rows.append(("labels", f"{labels['count']:,}{', not yet all in its answers' if labels['waiting'] else ''}"))
+        rows.append(
+            ("labels", f"{labels['count']:,}{', changed since the last genret ingest' if labels['waiting'] else ''}")
+        )
     if home["withdrawn"]:
         rows.append(("withdrawn", f"{listed(home['withdrawn'])}: in no answer"))
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in refused["reasons"].items())
