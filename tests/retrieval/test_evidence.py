@@ -1,4 +1,4 @@
-"""The evidence of a hit: the sentence that shares most with the query, and a heading only where there is nothing else."""
+"""The evidence of a hit: the sentence that shares most with the query; a heading only where there is nothing else."""
 
 import numpy as np
 import pytest
