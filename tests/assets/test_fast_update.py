@@ -55,7 +55,7 @@ def test_words_of_the_snapshot_before_that_are_damaged_are_taken_apart_again(
 ) -> None:
     (folder / "tides.md").write_text("# The harbour\n\nThe ferry waits for high tide.")
     before = runner.ingest(Home(home_copy)).record
-    cached = Home(home_copy).head(before) / "added.npz"
+    cached = Home(home_copy).head(before) / "changed.npz"
     written = cached.read_bytes()
     damaged = {
         "cut off": written[:-9],
