@@ -14,33 +14,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-FIRST = (
-    "passage_whole",
-    "passage_clause",
-    "document_whole",
-    "document_clause",
-    "named",
-    "dated",
-    "labelled",
-    "body_whole",
-    "body_clause",
-    "generative_whole",
-    "generative_clause",
-)
-RANKERS = ("passage_whole", "passage_clause", "body_whole", "body_clause", "generative_whole", "generative_clause")
+_OF_WORDS = ("passage_whole", "passage_clause", "document_whole", "document_clause", "named", "dated")
+_OF_BODIES = ("body_whole", "body_clause")
+_OF_LOGITS = ("generative_whole", "generative_clause")
+FIRST = (*_OF_WORDS, "labelled", *_OF_BODIES, *_OF_LOGITS)
+RANKERS = ("passage_whole", "passage_clause", *_OF_BODIES, *_OF_LOGITS)
 """Those of `FIRST` that are the standardised scores of a ranker."""
 SECOND = ("proximity", "coverage", "feedback", "neighbours_above", "neighbours_below")
 FEATURES = FIRST + SECOND
-LEXICAL = (
-    "passage_whole",
-    "passage_clause",
-    "document_whole",
-    "document_clause",
-    "named",
-    "dated",
-    "proximity",
-    "coverage",
-)
+LEXICAL = (*_OF_WORDS, "proximity", "coverage")
 MODEL = tuple(name for name in FEATURES if name not in LEXICAL)
 _COMPARED = 1000
 """A score is standardised against this many best scores of its ranker."""
