@@ -184,8 +184,8 @@ def test_a_question_that_measures_a_model_does_not_see_its_own_label(retriever: 
     assert raised == [7], "whoever asks it sees the label"
 
 
-EVERYWHERE = "who was seen in Lisbon"
-"""More passages have a pair of its words than words propose."""
+EVERYWHERE = "a yacht that was seen in Lisbon"
+"""More passages have one pair of its words than words propose, and few have another."""
 QUERIES = (
     "who saw the yacht in Lisbon",
     "Who saw a lamp, according to Fortune, and a printer, as reported by The Age?",
