@@ -2,11 +2,12 @@
 
 A ranker's score counts by the standard deviations that it lies above the mean of the ranker's 1,000 best allowed ones,
 and not at all below that: so the scales of rankers agree, and a ranker whose first hits stand out says more than one
-whose list is flat. Proximity and feedback are standardised alike; all other features count as they are. `FIRST` makes a
-first list; `SECOND` is computed for candidates only: which words of the query are near each other in them, how much of
-the query they cover (lexical/), and what the first list says (reranking.py). A clause that asks for the value of an
-attribute seeks one fact of a known source, so nothing is read from the first list for it. Features in `MODEL` come from
-the model, and the fusion of `hybrid_without_model` uses none of them.
+whose list is flat. Proximity and feedback are standardised alike; all other features count as they are. `FIRST` are
+known of every docid; the others of candidates only, step by step, each step read from the list of those before: which
+words of the query are near each other, and how much of it is covered (`SHARED_WORDS`, lexical/); then feedback; then
+how neighbours fare (reranking.py). A clause that asks for the value of an attribute seeks one fact of a known source,
+so it gets neither feedback nor neighbours. Features in `MODEL` come from the model, and the fusion of
+`hybrid_without_model` uses none of them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,9 +21,10 @@ _OF_LOGITS = ("generative_whole", "generative_clause")
 FIRST = (*_OF_WORDS, "labelled", *_OF_BODIES, *_OF_LOGITS)
 RANKERS = ("passage_whole", "passage_clause", *_OF_BODIES, *_OF_LOGITS)
 """Those of `FIRST` that are the standardised scores of a ranker."""
-SECOND = ("proximity", "coverage", "feedback", "neighbours_above", "neighbours_below")
+SHARED_WORDS = ("proximity", "coverage")
+SECOND = (*SHARED_WORDS, "feedback", "neighbours_above", "neighbours_below")
 FEATURES = FIRST + SECOND
-LEXICAL = (*_OF_WORDS, "proximity", "coverage")
+LEXICAL = (*_OF_WORDS, *SHARED_WORDS)
 MODEL = tuple(name for name in FEATURES if name not in LEXICAL)
 _COMPARED = 1000
 """A score is standardised against this many best scores of its ranker."""
@@ -92,7 +94,7 @@ def first_features(
     dated: np.ndarray,
     labelled: np.ndarray,
 ) -> np.ndarray:
-    """The features of the first list for every docid, shape (docids, len(FIRST)), float32, in the order of `FIRST`.
+    """What is known of every docid, shape (docids, len(FIRST)), float32, in the order of `FIRST`.
 
     Those of a document say by how much its best passage stands out more than the passage itself.
 

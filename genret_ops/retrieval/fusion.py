@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from genret_ops.retrieval.features import FEATURES, FIRST, RANKERS
+from genret_ops.retrieval.features import FEATURES, RANKERS
 
 _RIDGE = 0.1
 """How firmly weights are held to where they start, when there are many lists."""
@@ -25,6 +25,8 @@ _FEW = 100
 _SCALE_RIDGE = 0.01
 _UNIT = 0.5
 """A change of a weight that counts as one: the size of the larger ones."""
+_CORPUS_UNITS = {"neighbours_below": 3.0}
+"""The same for a weight whose right value is a trait of the corpus: its own queries move it far."""
 _PRIOR_FILE = Path(__file__).with_name("prior.json")
 
 
@@ -34,15 +36,14 @@ class Fusion:
 
     weights: Mapping[str, float]
 
-    def first(self, matrix: np.ndarray) -> np.ndarray:
-        """Scores of the first list, shape (docids,), of a feature matrix of shape (docids, len(FIRST)).
+    def share(self, names: Sequence[str], matrix: np.ndarray) -> np.ndarray:
+        """What some features add to a score while candidates are made, shape (m,), by their values, shape (m, names).
 
         The weights of the rankers sum to 1 here, so that the scale of a fusion changes no feature that is read from
-        the list.
+        these scores.
         """
         scale = sum(self.weights.get(name, 0.0) for name in RANKERS) or 1.0
-        weights = np.array([self.weights.get(name, 0.0) / scale for name in FIRST], dtype=np.float32)
-        return np.asarray(matrix @ weights)
+        return np.asarray(matrix @ np.array([self.weights.get(name, 0.0) / scale for name in names], dtype=np.float32))
 
     def scores(self, matrix: np.ndarray) -> np.ndarray:
         """Fused scores, shape (candidates,), of a feature matrix of shape (candidates, len(FEATURES))."""
@@ -82,7 +83,8 @@ def fit(lists: Sequence[np.ndarray], targets: Sequence[np.ndarray], start: Fusio
     share = np.concatenate([right / right.sum() for _, right in kept])
     lengths = np.array([len(matrix) for matrix, _ in kept])
     edges = np.cumsum([0, *lengths[:-1]])
-    ridge = _RIDGE * (1 + _FEW / len(kept)) / _UNIT**2
+    units = np.array([_CORPUS_UNITS.get(name, _UNIT) for name in names])
+    ridge = _RIDGE * (1 + _FEW / len(kept)) / units**2
     before = np.array([start.weights[name] for name in names])
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
@@ -94,7 +96,7 @@ def fit(lists: Sequence[np.ndarray], targets: Sequence[np.ndarray], start: Fusio
         total = np.repeat(np.add.reduceat(exponentials, edges), lengths)
         value = -(share * (scores - top - np.log(total))).sum() / len(kept)
         slope = scale * ((exponentials / total - share) @ flat) / len(kept)
-        penalty = ridge * moved @ moved + _SCALE_RIDGE * parameters[-1] ** 2
+        penalty = ridge @ moved**2 + _SCALE_RIDGE * parameters[-1] ** 2
         ends = slope @ weights + 2 * _SCALE_RIDGE * parameters[-1]
         return float(value + penalty), np.append(slope + 2 * ridge * moved, ends)
 

@@ -17,6 +17,7 @@ from genret_ops.retrieval.features import (
     LEXICAL,
     MODEL,
     SECOND,
+    SHARED_WORDS,
     Scores,
     first_features,
     pool,
@@ -131,29 +132,27 @@ def candidates(
         constrained = len(relaxed) < len(clause.constraints)
         dated = index.dated(clause.dates)
         matrix = first_features(query, part, allowed, index.documents, named, dated, labelled)
-        first = model.fusion.first(matrix)
         by_words = pool([query.passage, part.passage], allowed, size)
         by_words = by_words[query.passage[by_words] + part.passage[by_words] > 0]
         by_model = pool([query.generative, part.generative, query.body, part.body], allowed, size)
         by_model = np.union1d(by_model, np.flatnonzero(allowed & (labelled > 0)))
         docids = np.union1d(by_words, by_model)
         proposed_by_words, total = np.isin(docids, by_words), int(allowed.sum())
-        second = dict.fromkeys(SECOND, np.zeros(len(docids), dtype=np.float32))
+        near, covered, moved, raised = np.zeros((4, len(docids)), dtype=np.float32)
         raised_by = np.full(len(docids), -1)
         if part.words:
             near, covered = index.lexical.shared_words(part.words, docids, proposed_by_words, total)
-            second["proximity"] = standing_out_among(near, proposed_by_words, total)
-            second["coverage"] = covered.astype(np.float32)
+            near, covered = standing_out_among(near, proposed_by_words, total), covered.astype(np.float32)
         if vectors is not None and not constrained:
-            second["feedback"] = feedback(vectors[number], part.body, first, allowed, model.scorer)[docids]
-            unlabelled = matrix[docids]
-            unlabelled[:, FIRST.index("labelled")] = 0
-            raised, raised_by = neighbourhood(
-                first, model.fusion.first(unlabelled), docids, allowed, model.neighbours, model.scorer
-            )
-            second["neighbours_above"], second["neighbours_below"] = np.maximum(raised, 0), np.minimum(raised, 0)
+            listed = model.fusion.share(FIRST, matrix)
+            listed[docids] += model.fusion.share(SHARED_WORDS, np.column_stack([near, covered]))
+            moved = feedback(vectors[number], part.body, listed, allowed, model.scorer)[docids]
+            listed[docids] += model.fusion.share(["feedback"], moved[:, None])
+            unlabelled = listed[docids] - model.fusion.share(["labelled"], labelled[docids, None])
+            raised, raised_by = neighbourhood(listed, unlabelled, docids, allowed, model.neighbours, model.scorer)
+        second = [near, covered, moved, np.maximum(raised, 0), np.minimum(raised, 0)]
         generated = log_probabilities((query.generative + part.generative) / 2, allowed)[docids]
-        matrix = np.column_stack([matrix[docids], *(second[name] for name in SECOND)])
+        matrix = np.column_stack([matrix[docids], *second])
         proposed = proposed_by_words, np.isin(docids, by_model)
         lists.append(ClauseCandidates(docids, matrix, generated, *proposed, raised_by, relaxed))
     return lists

@@ -1,8 +1,8 @@
-"""What the first list says of every candidate: pseudo-relevance feedback, and how its neighbours score.
+"""What the list so far says of every candidate: pseudo-relevance feedback, and how its neighbours score.
 
-Feedback moves the query halfway to the mean of the three best passages of the first list, weighted by their scores, and
-scores bodies again (Rocchio 1971, for vectors). Neighbours say how a passage's nearest ones fare in the first list. All
-of it comes from allowed docids alone, so that nothing hidden changes what is seen.
+Feedback moves the query halfway to the mean of the three best passages of the list, weighted by their scores, and
+scores bodies again (Rocchio 1971, for vectors). Neighbours say how a passage's nearest ones fare in the list. All of it
+comes from allowed docids alone, so that nothing hidden changes what is seen.
 """
 
 import numpy as np
@@ -19,14 +19,14 @@ _REACH = 1000
 
 
 def feedback(
-    vector: np.ndarray, cosines: np.ndarray, first: np.ndarray, allowed: np.ndarray, scorer: RowScorer
+    vector: np.ndarray, cosines: np.ndarray, listed: np.ndarray, allowed: np.ndarray, scorer: RowScorer
 ) -> np.ndarray:
     """How far each docid stands out when the query moves towards its first hits.
 
     Args:
         vector: the query's unit vector, shape (dimension,).
         cosines: its cosine with each docid's body row, shape (docids,).
-        first: scores of the first list, shape (docids,).
+        listed: scores so far, shape (docids,).
         allowed: mask of the docids that may be seen, shape (docids,), not empty.
         scorer: the rows.
 
@@ -34,8 +34,8 @@ def feedback(
         Shape (docids,), float32; 0 beyond the docids that are scored again.
     """
     inside = np.flatnonzero(allowed)
-    hits = inside[np.lexsort((inside, -first[inside]))[:_FIRST_HITS]]
-    weights = np.maximum(first[hits], 1e-6)
+    hits = inside[np.lexsort((inside, -listed[inside]))[:_FIRST_HITS]]
+    weights = np.maximum(listed[hits], 1e-6)
     mean = weights @ scorer.bodies(hits)
     moved = _KEPT * vector + (1 - _KEPT) * mean / max(float(np.linalg.norm(mean)), 1e-9)
     moved /= max(float(np.linalg.norm(moved)), 1e-9)
@@ -48,17 +48,17 @@ def feedback(
 
 
 def neighbourhood(
-    first: np.ndarray,
+    listed: np.ndarray,
     scores: np.ndarray,
     chosen: np.ndarray,
     allowed: np.ndarray,
     graph: NeighbourGraph,
     scorer: RowScorer,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How much better the neighbours of some docids fare in the first list than they do; below 0 if worse.
+    """How much better the neighbours of some docids fare in the list than they do; below 0 if worse.
 
     Args:
-        first: scores of the first list, shape (docids,).
+        listed: scores so far, shape (docids,).
         scores: what the docids themselves score in it without their labels, so that a label does not count against its
             document; shape (m,).
         chosen: the docids, shape (m,).
@@ -70,6 +70,6 @@ def neighbourhood(
         Shape (m,), 0 for a docid without neighbours; and the neighbour that fares best, shape (m,), -1 where none
         raises the docid.
     """
-    means, strongest = graph.means(first, chosen, allowed, scorer.bodies)
+    means, strongest = graph.means(listed, chosen, allowed, scorer.bodies)
     raised = np.where(strongest >= 0, means - scores, 0.0)
     return raised, np.where(raised > 0, strongest, -1)

@@ -50,6 +50,19 @@ def test_few_lists_move_the_weights_less_than_many() -> None:
     assert ratios == sorted(ratios) and ratios[1] < 1.5 and ratios[3] > 3
 
 
+def test_whether_neighbours_lower_is_for_the_corpus_to_say() -> None:
+    """The same evidence moves this weight further than any other, either way."""
+    ratios = dict[str, float]()
+    for telling in ("neighbours_above", "neighbours_below"):
+        lists, targets = synthetic(np.random.default_rng(0), 10, telling=telling)
+        weights = fit(lists, targets, EVEN).weights
+        ratios[telling] = weights[telling] / float(np.median(list(weights.values())))
+    assert ratios["neighbours_below"] > 1.3 * ratios["neighbours_above"] > 1.3, ratios
+    for matrix in lists:
+        matrix[:, FEATURES.index("neighbours_below")] *= -1
+    assert fit(lists, targets, EVEN).weights["neighbours_below"] == 0
+
+
 def test_shuffled_labels_are_seen() -> None:
     lists, targets = synthetic(np.random.default_rng(0))
     rng = np.random.default_rng(1)
@@ -101,12 +114,12 @@ def test_weights_do_not_depend_on_the_order_of_candidates() -> None:
     assert turned.weights == pytest.approx(expected.weights, rel=0.02, abs=0.02)
 
 
-def test_the_first_list_is_the_whole_without_the_second() -> None:
+def test_a_share_is_that_part_of_the_whole_and_knows_no_scale() -> None:
     fusion = Fusion({name: 1.0 + place for place, name in enumerate(FEATURES)})
     matrix = np.random.default_rng(0).random((4, len(FEATURES))).astype(np.float32)
     plain = matrix.copy()
     plain[:, [FEATURES.index(name) for name in SECOND]] = 0
-    first, scale = fusion.first(matrix[:, : len(FIRST)]), sum(fusion.weights[name] for name in RANKERS)
-    np.testing.assert_allclose(first * scale, fusion.scores(plain), rtol=1e-5)
+    share, scale = fusion.share(FIRST, matrix[:, : len(FIRST)]), sum(fusion.weights[name] for name in RANKERS)
+    np.testing.assert_allclose(share * scale, fusion.scores(plain), rtol=1e-5)
     twice = Fusion({name: 2 * weight for name, weight in fusion.weights.items()})
-    np.testing.assert_allclose(twice.first(matrix[:, : len(FIRST)]), first, rtol=1e-6)
+    np.testing.assert_allclose(twice.share(FIRST, matrix[:, : len(FIRST)]), share, rtol=1e-6)
