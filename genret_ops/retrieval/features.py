@@ -2,10 +2,10 @@
 
 A ranker's score counts by the standard deviations that it lies above the mean of the ranker's 1,000 best allowed ones,
 and not at all below that: so the scales of rankers agree, and a ranker whose first hits stand out says more than one
-whose list is flat. Proximity and feedback are standardised alike; all other features count as they are. `FIRST` are
-known of every docid; the others of candidates only, step by step, each step read from the list of those before: which
-words of the query are near each other, and how much of it is covered (`SHARED_WORDS`, lexical/); then feedback; then
-how neighbours fare (reranking.py). A clause that asks for the value of an attribute seeks one fact of a known source,
+whose list is flat. Proximity and feedback are standardised alike; all other features count as they are. `OF_ALL` holds
+what is known of every docid, `OF_CANDIDATES` what is computed for candidates alone, step by step: what words they share
+with the query (`SHARED_WORDS`, lexical/); then feedback, read from the list so far; then neighbours, read from the list
+with feedback in it (reranking.py). A clause that asks for the value of an attribute seeks one fact of a known source,
 so it gets neither feedback nor neighbours. Features in `MODEL` come from the model, and the fusion of
 `hybrid_without_model` uses none of them.
 """
@@ -18,12 +18,12 @@ import numpy as np
 _OF_WORDS = ("passage_whole", "passage_clause", "document_whole", "document_clause", "named", "dated")
 _OF_BODIES = ("body_whole", "body_clause")
 _OF_LOGITS = ("generative_whole", "generative_clause")
-FIRST = (*_OF_WORDS, "labelled", *_OF_BODIES, *_OF_LOGITS)
+OF_ALL = (*_OF_WORDS, "labelled", *_OF_BODIES, *_OF_LOGITS)
 RANKERS = ("passage_whole", "passage_clause", *_OF_BODIES, *_OF_LOGITS)
-"""Those of `FIRST` that are the standardised scores of a ranker."""
+"""Those of `OF_ALL` that are the standardised scores of a ranker."""
 SHARED_WORDS = ("proximity", "coverage")
-SECOND = (*SHARED_WORDS, "feedback", "neighbours_above", "neighbours_below")
-FEATURES = FIRST + SECOND
+OF_CANDIDATES = (*SHARED_WORDS, "feedback", "neighbours_above", "neighbours_below")
+FEATURES = OF_ALL + OF_CANDIDATES
 LEXICAL = (*_OF_WORDS, *SHARED_WORDS)
 MODEL = tuple(name for name in FEATURES if name not in LEXICAL)
 _COMPARED = 1000
@@ -85,7 +85,7 @@ def standing_out_among(candidates: np.ndarray, counted: np.ndarray, total: int) 
     return np.asarray(np.maximum((candidates - mean) / deviation, 0), dtype=np.float32)
 
 
-def first_features(
+def features_of_all(
     query: Scores,
     clause: Scores,
     allowed: np.ndarray,
@@ -94,7 +94,7 @@ def first_features(
     dated: np.ndarray,
     labelled: np.ndarray,
 ) -> np.ndarray:
-    """What is known of every docid, shape (docids, len(FIRST)), float32, in the order of `FIRST`.
+    """What is known of every docid, shape (docids, len(OF_ALL)), float32, in the order of `OF_ALL`.
 
     Those of a document say by how much its best passage stands out more than the passage itself.
 

@@ -24,9 +24,9 @@ _FEW = 100
 """With as many lists as this, they are held twice as firmly as with very many."""
 _SCALE_RIDGE = 0.01
 _UNIT = 0.5
-"""A change of a weight that counts as one: the size of the larger ones."""
+"""The change of a weight that the ridge counts as one."""
 _CORPUS_UNITS = {"neighbours_below": 3.0}
-"""The same for a weight whose right value is a trait of the corpus: its own queries move it far."""
+"""The same for a weight whose right value differs most from corpus to corpus (docs/decisions.md, 64)."""
 _PRIOR_FILE = Path(__file__).with_name("prior.json")
 
 

@@ -13,13 +13,13 @@ from genret_ops.modeling.docid_head import log_probabilities
 from genret_ops.retrieval.artifacts import Model
 from genret_ops.retrieval.features import (
     FEATURES,
-    FIRST,
     LEXICAL,
     MODEL,
-    SECOND,
+    OF_ALL,
+    OF_CANDIDATES,
     SHARED_WORDS,
     Scores,
-    first_features,
+    features_of_all,
     pool,
     standing_out_among,
 )
@@ -71,7 +71,7 @@ class ClauseCandidates:
     def without_words(self) -> "ClauseCandidates":
         """The candidates as generation alone ranks them: only the model's proposals, all that needs more is zero."""
         kept, matrix = self.by_model, self.matrix[self.by_model]
-        matrix[:, [FEATURES.index(name) for name in (*LEXICAL, "labelled", *SECOND)]] = 0
+        matrix[:, [FEATURES.index(name) for name in (*LEXICAL, "labelled", *OF_CANDIDATES)]] = 0
         unraised = np.full(kept.sum(), -1)
         return ClauseCandidates(
             self.docids[kept], matrix, self.generated[kept], self.by_words[kept], kept[kept], unraised, self.relaxed
@@ -109,6 +109,8 @@ def candidates(
 ) -> list[ClauseCandidates]:
     """The candidates of every clause of a plan; none if the filters leave no docid.
 
+    A passage that no ranker proposes has no `OF_CANDIDATES`: as a neighbour it counts without them.
+
     Args:
         index: the corpus side.
         model: the learned side.
@@ -131,28 +133,30 @@ def candidates(
         allowed, relaxed = index.allowed(clause, filtered)
         constrained = len(relaxed) < len(clause.constraints)
         dated = index.dated(clause.dates)
-        matrix = first_features(query, part, allowed, index.documents, named, dated, labelled)
+        matrix = features_of_all(query, part, allowed, index.documents, named, dated, labelled)
         by_words = pool([query.passage, part.passage], allowed, size)
         by_words = by_words[query.passage[by_words] + part.passage[by_words] > 0]
         by_model = pool([query.generative, part.generative, query.body, part.body], allowed, size)
         by_model = np.union1d(by_model, np.flatnonzero(allowed & (labelled > 0)))
         docids = np.union1d(by_words, by_model)
         proposed_by_words, total = np.isin(docids, by_words), int(allowed.sum())
-        near, covered, moved, raised = np.zeros((4, len(docids)), dtype=np.float32)
+        extra = dict.fromkeys(OF_CANDIDATES, np.zeros(len(docids), dtype=np.float32))
         raised_by = np.full(len(docids), -1)
         if part.words:
             near, covered = index.lexical.shared_words(part.words, docids, proposed_by_words, total)
-            near, covered = standing_out_among(near, proposed_by_words, total), covered.astype(np.float32)
+            extra["proximity"] = standing_out_among(near, proposed_by_words, total)
+            extra["coverage"] = covered.astype(np.float32)
         if vectors is not None and not constrained:
-            listed = model.fusion.share(FIRST, matrix)
-            listed[docids] += model.fusion.share(SHARED_WORDS, np.column_stack([near, covered]))
-            moved = feedback(vectors[number], part.body, listed, allowed, model.scorer)[docids]
-            listed[docids] += model.fusion.share(["feedback"], moved[:, None])
+            listed = model.fusion.share(OF_ALL, matrix)
+            shared = np.column_stack([extra[name] for name in SHARED_WORDS])
+            listed[docids] += model.fusion.share(SHARED_WORDS, shared)
+            extra["feedback"] = feedback(vectors[number], part.body, listed, allowed, model.scorer)[docids]
+            listed[docids] += model.fusion.share(["feedback"], extra["feedback"][:, None])
             unlabelled = listed[docids] - model.fusion.share(["labelled"], labelled[docids, None])
-            raised, raised_by = neighbourhood(listed, unlabelled, docids, allowed, model.neighbours, model.scorer)
-        second = [near, covered, moved, np.maximum(raised, 0), np.minimum(raised, 0)]
+            better, raised_by = neighbourhood(listed, unlabelled, docids, allowed, model.neighbours, model.scorer)
+            extra["neighbours_above"], extra["neighbours_below"] = np.maximum(better, 0), np.minimum(better, 0)
         generated = log_probabilities((query.generative + part.generative) / 2, allowed)[docids]
-        matrix = np.column_stack([matrix[docids], *second])
+        matrix = np.column_stack([matrix[docids], *(extra[name] for name in OF_CANDIDATES)])
         proposed = proposed_by_words, np.isin(docids, by_model)
         lists.append(ClauseCandidates(docids, matrix, generated, *proposed, raised_by, relaxed))
     return lists

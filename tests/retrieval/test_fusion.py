@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import log_softmax
 
-from genret_ops.retrieval.features import FEATURES, FIRST, LEXICAL, MODEL, RANKERS, SECOND
+from genret_ops.retrieval.features import FEATURES, LEXICAL, MODEL, OF_ALL, RANKERS, SHARED_WORDS
 from genret_ops.retrieval.fusion import Fusion, fit, prior
 
 TELLING = LEXICAL[0]
@@ -50,17 +50,18 @@ def test_few_lists_move_the_weights_less_than_many() -> None:
     assert ratios == sorted(ratios) and ratios[1] < 1.5 and ratios[3] > 3
 
 
-def test_whether_neighbours_lower_is_for_the_corpus_to_say() -> None:
-    """The same evidence moves this weight further than any other, either way."""
-    ratios = dict[str, float]()
+def test_a_few_queries_move_the_weight_of_worse_neighbours_far() -> None:
+    """Further than that of better ones, either way."""
+    up, down = dict[str, float](), dict[str, float]()
     for telling in ("neighbours_above", "neighbours_below"):
         lists, targets = synthetic(np.random.default_rng(0), 10, telling=telling)
         weights = fit(lists, targets, EVEN).weights
-        ratios[telling] = weights[telling] / float(np.median(list(weights.values())))
-    assert ratios["neighbours_below"] > 1.3 * ratios["neighbours_above"] > 1.3, ratios
-    for matrix in lists:
-        matrix[:, FEATURES.index("neighbours_below")] *= -1
-    assert fit(lists, targets, EVEN).weights["neighbours_below"] == 0
+        up[telling] = weights[telling] / float(np.median(list(weights.values())))
+        for matrix in lists:
+            matrix[:, FEATURES.index(telling)] *= -1
+        down[telling] = fit(lists, targets, EVEN).weights[telling]
+    assert up["neighbours_below"] > 1.3 * up["neighbours_above"] > 1.3
+    assert down["neighbours_below"] == 0 < down["neighbours_above"]
 
 
 def test_shuffled_labels_are_seen() -> None:
@@ -116,10 +117,12 @@ def test_weights_do_not_depend_on_the_order_of_candidates() -> None:
 
 def test_a_share_is_that_part_of_the_whole_and_knows_no_scale() -> None:
     fusion = Fusion({name: 1.0 + place for place, name in enumerate(FEATURES)})
-    matrix = np.random.default_rng(0).random((4, len(FEATURES))).astype(np.float32)
-    plain = matrix.copy()
-    plain[:, [FEATURES.index(name) for name in SECOND]] = 0
-    share, scale = fusion.share(FIRST, matrix[:, : len(FIRST)]), sum(fusion.weights[name] for name in RANKERS)
-    np.testing.assert_allclose(share * scale, fusion.scores(plain), rtol=1e-5)
     twice = Fusion({name: 2 * weight for name, weight in fusion.weights.items()})
-    np.testing.assert_allclose(twice.share(FIRST, matrix[:, : len(FIRST)]), share, rtol=1e-6)
+    matrix = np.random.default_rng(0).random((4, len(FEATURES))).astype(np.float32)
+    scale, total = sum(fusion.weights[name] for name in RANKERS), np.zeros(4)
+    for names in (OF_ALL, SHARED_WORDS, ("neighbours_above", "feedback"), ("neighbours_below",)):
+        part = matrix[:, [FEATURES.index(name) for name in names]]
+        share = fusion.share(names, part)
+        np.testing.assert_allclose(twice.share(names, part), share, rtol=1e-6)
+        total += share
+    np.testing.assert_allclose(total * scale, fusion.scores(matrix), rtol=1e-5)

@@ -100,7 +100,7 @@ def proposed(retriever: Retriever, query: str, logits: np.ndarray) -> list[Claus
     return candidates(index, retriever.model, plan, index.scores(plan.texts, rows), vectors, index.filtered({}), 10)
 
 
-def test_a_clause_that_asks_for_a_value_reads_nothing_from_the_first_list(retriever: Retriever) -> None:
+def test_a_clause_that_asks_for_a_value_gets_no_feedback_and_no_neighbours(retriever: Retriever) -> None:
     def columns(query: str, *names: str) -> list[float]:
         """The largest value of each of these features over the candidates of all clauses."""
         plans = [retriever.index.planner.plan(query)]
@@ -109,9 +109,30 @@ def test_a_clause_that_asks_for_a_value_reads_nothing_from_the_first_list(retrie
         matrix = np.concatenate([clause.matrix for clause in clauses])
         return [float(np.abs(matrix[:, FEATURES.index(name)]).max()) for name in names]
 
-    second = "feedback", "neighbours_above", "neighbours_below"
-    assert min(columns(QUERIES[0], "body_whole", *second)) > 0
-    assert columns(QUERIES[1], "body_whole")[0] > 0 and columns(QUERIES[1], *second) == [0] * 3
+    of_others = "feedback", "neighbours_above", "neighbours_below"
+    assert min(columns(QUERIES[0], "body_whole", *of_others)) > 0
+    assert columns(QUERIES[1], "body_whole")[0] > 0 and columns(QUERIES[1], *of_others) == [0] * 3
+
+
+@pytest.mark.parametrize(
+    ("changed", "moved"),
+    [
+        ("coverage", {"feedback", "neighbours"}),
+        ("feedback", {"neighbours"}),
+        ("neighbours_above", set()),
+    ],
+)
+def test_each_step_reads_the_list_of_the_steps_before(retriever: Retriever, changed: str, moved: set[str]) -> None:
+    model = retriever.model
+    louder = replace(model, fusion=Fusion({**model.fusion.weights, changed: 50.0}))
+    plans = [retriever.index.planner.plan(QUERIES[0])]
+    vectors = minilm().encode(plans[0].texts)
+    (before,), (after,) = (
+        next(candidates_of_plans(retriever.index, each, plans, vectors, 10)) for each in (model, louder)
+    )
+    np.testing.assert_array_equal(before.docids, after.docids)
+    differing = (before.matrix != after.matrix).any(axis=0)
+    assert {name.split("_")[0] for name, differs in zip(FEATURES, differing, strict=True) if differs} == moved
 
 
 def test_words_near_each_other_give_a_passage_proximity(retriever: Retriever) -> None:

@@ -1,4 +1,4 @@
-"""Feedback and neighbours by hand, and standing out: what the corpus adds to a first list."""
+"""Feedback and neighbours by hand, and standing out: what the corpus adds to a list."""
 
 import numpy as np
 import pytest
@@ -58,7 +58,7 @@ def test_neighbours_raise_those_in_good_company(bodies: np.ndarray, scorer: RowS
 
 
 def test_no_neighbour_raises_and_none_lowers_a_passage_without_any(scorer: RowScorer) -> None:
-    """Not even by its label: the first list has it, and the passage's score to compare with has not."""
+    """Not even by its label: the list has it, and the passage's score to compare with has not."""
     first, alone = np.full(COUNT, 15.0, dtype=np.float32), np.array([5])
     graph, everything = NeighbourGraph.empty(COUNT), np.ones(COUNT, dtype=bool)
     (raised,), (neighbour,) = neighbourhood(first, np.zeros(1, dtype=np.float32), alone, everything, graph, scorer)
