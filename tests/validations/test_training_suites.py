@@ -144,6 +144,17 @@ def test_constraints_are_a_json_object(stored: str) -> None:
     }
 
 
+@pytest.mark.parametrize(("names", "fault"), [(24, ""), (31, "its whole passage")])
+def test_a_dotted_name_is_a_word_of_a_copied_passage(names: int, fault: str) -> None:
+    """A generator takes up to 24 words in a row, and a short passage may have no more."""
+    text = " ".join(f"os.path.name_{number}" for number in range(names))
+    head = head_of({"names": ("", {}, [[text]])})
+    query = SyntheticQuery(text, "chunk", (head.passages[0].passage_id,), "train", "x", 0)
+    table = to_arrow("queries", [query], delta="delta-00000")
+    frame = queries.frame(table, head, np.zeros(1, dtype=bool), head.live)
+    assert frame["copy_fault"].tolist() == [fault]
+
+
 def test_what_a_generator_may_do_now_and_then_is_tolerated() -> None:
     odd = [replace(CUPS, text="cup 1"), replace(CUPS, text="η λαβή του φλιτζανιού"), CUPS]
     assert failed(of_queries([*QUERIES, *MANY_CUPS, *odd])) == set()

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from genret_ops.corpus.metadata import is_date
 from genret_ops.corpus.view import CorpusView
+from genret_ops.synthesis.extractive import WORD
 from genret_ops.synthesis.queries import KINDS, SPLITS
 from genret_ops.text import percent, plural
 from validations.runner import expect_no_fault, gx, suite_of, typed_frame
@@ -34,7 +35,6 @@ _WORDS_OF = {
 _SHORT_PASSAGE = 30
 """A passage of at most this many words may be its own query, since it contains no shorter one."""
 _ODD_SHARE, _DISTINCT_SHARE, _LATIN_LETTERS = 0.1, 0.8, 0.9
-_WORDS = re.compile(r"\w+")
 _LETTER, _LATIN = re.compile(r"[^\W\d_]"), re.compile(r"[A-Za-z\u00c0-\u024f]")
 
 
@@ -173,7 +173,7 @@ def _latin_share(text: str) -> float:
 
 
 def _words(text: str) -> list[str]:
-    return _WORDS.findall(text.casefold())
+    return WORD.findall(text.casefold())
 
 
 def figures(frame: "pd.DataFrame") -> dict[str, float]:
