@@ -149,7 +149,8 @@ def test_a_dotted_name_is_a_word_of_a_copied_passage(names: int, fault: str) -> 
     """A generator takes up to 24 words in a row, and a short passage may have no more."""
     text = " ".join(f"os.path.name_{number}" for number in range(names))
     head = head_of({"names": ("", {}, [[text]])})
-    query = SyntheticQuery(text, "chunk", (head.passages[0].passage_id,), "train", "x", 0)
+    copy = text.replace(".", " ")
+    query = SyntheticQuery(copy, "chunk", (head.passages[0].passage_id,), "train", "x", 0)
     table = to_arrow("queries", [query], delta="delta-00000")
     frame = queries.frame(table, head, np.zeros(1, dtype=bool), head.live)
     assert frame["copy_fault"].tolist() == [fault]

@@ -33,8 +33,9 @@ _WORDS_OF = {
 }
 """The fewest and the most words of a query that somebody would ask, by kind."""
 _SHORT_PASSAGE = 30
-"""A passage of at most this many words may be its own query, since it contains no shorter one."""
+"""A passage of at most this many words, as generators count, may be its own query, since it contains no shorter one."""
 _ODD_SHARE, _DISTINCT_SHARE, _LATIN_LETTERS = 0.1, 0.8, 0.9
+_WORDS = re.compile(r"\w+")
 _LETTER, _LATIN = re.compile(r"[^\W\d_]"), re.compile(r"[A-Za-z\u00c0-\u024f]")
 
 
@@ -64,8 +65,9 @@ class _QueryChecks:
         self._corpus = corpus
         self._heldout: frozenset[int] = frozenset(np.flatnonzero(heldout).tolist())
         self._docids = corpus.live_docid_of
-        words = {docid: _words(corpus.passages[docid].text) for docid in self._docids.values()}
-        self._long_passages = {docid: row for docid, row in words.items() if len(row) > _SHORT_PASSAGE}
+        texts = {docid: corpus.passages[docid].text for docid in self._docids.values()}
+        long = {docid: text for docid, text in texts.items() if len(WORD.findall(text)) > _SHORT_PASSAGE}
+        self._long_passages = {docid: _words(text) for docid, text in long.items()}
 
     def row(self, query: Mapping[str, Any]) -> dict[str, Any]:
         """The frame's row of a query."""
@@ -173,7 +175,7 @@ def _latin_share(text: str) -> float:
 
 
 def _words(text: str) -> list[str]:
-    return WORD.findall(text.casefold())
+    return _WORDS.findall(text.casefold())
 
 
 def figures(frame: "pd.DataFrame") -> dict[str, float]:
