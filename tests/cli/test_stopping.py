@@ -138,7 +138,8 @@ def works() -> None:
     with capture_interrupts():
         pass
     print("ready", flush=True)
-    time.sleep(30)
+    for _ in range(300):
+        time.sleep(0.1)
 
 sys.argv = ["genret", "works"]
 cli.main()
@@ -158,7 +159,8 @@ from dagster._utils.interrupts import setup_interrupt_handlers
 setup_interrupt_handlers()
 try:
     print("ready", flush=True)
-    time.sleep(30)
+    for _ in range(300):
+        time.sleep(0.1)
 except KeyboardInterrupt:
     raise SystemExit(7)
 '''
