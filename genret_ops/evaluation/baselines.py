@@ -111,8 +111,9 @@ class Baselines:
 
     def _in_turn(self, plan: QueryPlan, scores: np.ndarray) -> list[int]:
         """The best docids under the constraints of each clause, taking turns."""
+        everything = self._index.filtered({})
         masks = {
-            tuple(clause.constraints.items()): self._index.allowed(clause, self._live)[0] for clause in plan.clauses
+            tuple(clause.constraints.items()): self._index.allowed(clause, everything).mask for clause in plan.clauses
         }
         lists = [best_docids(scores, mask) for mask in masks.values()]
         longest = max(len(ranked) for ranked in lists)

@@ -3,7 +3,8 @@
 An index does not know of models: those of one generation share it. Its files are index_cache.py's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,12 +16,32 @@ from genret_ops.corpus.visibility import Visibility
 from genret_ops.lexical.bm25 import tokenize
 from genret_ops.lexical.index import LexicalIndex
 from genret_ops.modeling.docid_head import RowScores
+from genret_ops.records import Document
 from genret_ops.retrieval.features import Scores
 from genret_ops.retrieval.query_plan import Clause, Planner
 from genret_ops.settings import RetrievalSettings
 
 _MASKS = 64
 """How many masks of attribute values are kept in memory; each takes one byte a docid."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Allowed:
+    """The docids that a search, or a clause of it, may return, and which of their documents may stand for them.
+
+    Attributes:
+        mask: shape (docids,).
+        live: what may be shown; None: everything that is live in the head.
+        values: attribute values; one document of a docid has them all.
+        left_out: ids of documents that may stand for no docid.
+        relaxed: the constraints that were given up, as "name=value": those that would have left no docid.
+    """
+
+    mask: np.ndarray
+    live: Visibility | None = None
+    values: tuple[tuple[str, str], ...] = ()
+    left_out: frozenset[str] = frozenset()
+    relaxed: tuple[str, ...] = ()
 
 
 class Index:
@@ -51,7 +72,7 @@ class Index:
         self.documents = np.array(
             [numbers[head.first_document(docid).doc_id] if head.live[docid] else 0 for docid in range(len(head))]
         )
-        self._shared = [docid for docid in range(len(head)) if len(head.documents_of(docid)) > 1]
+        self._shared = np.array([len(head.documents_of(docid)) > 1 for docid in range(len(head))], dtype=bool)
         self._days = [_days(self.attributes[name]) for name in date_attributes(values)]
         self._zeros = np.zeros(len(head), dtype=np.float32)
         self._visible = lru_cache(maxsize=2)(self._visible_docids)
@@ -75,30 +96,42 @@ class Index:
                 scores[text] = Scores(stems, passage, body, logits)
         return [scores[text] for text in texts]
 
-    def filtered(self, filters: Mapping[str, str], live: Visibility | None = None) -> np.ndarray:
-        """The docids that may be returned under filters, as a mask of shape (docids,); it may be empty.
+    def filtered(self, filters: Mapping[str, str], live: Visibility | None = None) -> Allowed:
+        """The docids that may be returned under filters; there may be none.
 
         Args:
             filters: attribute values; one document of a docid must have them all. It must have them now too: with
                 filters, documents whose attributes have changed since this index's snapshot are left out.
             live: what may be shown; None: everything that is live in `head`.
         """
-        allowed = self.head.live.copy() if live is None else self._visible(live).copy()
-        redescribed = self.redescribed(live) if live is not None and filters else frozenset[str]()
-        if redescribed:
-            allowed &= ~np.isin(self.documents, [self._numbers[doc_id] for doc_id in redescribed])
-        for name, value in filters.items():
-            if name not in self.attributes or not value:
-                return np.zeros(len(self.head), dtype=bool)
-            allowed &= np.asarray(self.attributes[name] == np.array(value, dtype=object), dtype=bool)
-        for docid in self._shared if filters else ():
-            allowed[docid] = any(
-                all(document.metadata.get(name) == value for name, value in filters.items())
-                for document in map(self.head.document, self.head.documents_of(docid))
-                if live is None or (document.doc_id, self.head.passages[docid].passage_id) in live
-                if document.doc_id not in redescribed
-            )
-        return allowed
+        mask = self.head.live.copy() if live is None else self._visible(live).copy()
+        left_out = self.redescribed(live) if live is not None and filters else frozenset[str]()
+        if left_out:
+            mask &= self._shared | ~np.isin(self.documents, [self._numbers[doc_id] for doc_id in left_out])
+        return self._with_values(Allowed(mask, live, left_out=left_out), filters)
+
+    def _with_values(self, allowed: Allowed, values: Mapping[str, str]) -> Allowed:
+        """Those of the allowed docids of which one document also has these attribute values."""
+        mask = allowed.mask.copy()
+        for name, value in values.items():
+            mask &= self._carrying(name, value)
+        narrower = replace(allowed, mask=mask, values=(*allowed.values, *values.items()))
+        for docid in np.flatnonzero(mask & self._shared).tolist() if narrower.values else ():
+            mask[docid] = any(self._documents(docid, narrower))
+        return narrower
+
+    def document(self, docid: int, allowed: Allowed) -> Document:
+        """The document that stands for an allowed docid: the first, by id, that may be shown and has the values."""
+        return next(self._documents(docid, allowed))
+
+    def _documents(self, docid: int, allowed: Allowed) -> Iterator[Document]:
+        """The documents that may stand for a docid, by id."""
+        passage_id = self.head.passages[docid].passage_id
+        for doc_id in self.head.documents_of(docid):
+            document, visible = self.head.document(doc_id), allowed.live is None or (doc_id, passage_id) in allowed.live
+            has_values = all(document.metadata.get(name) == value for name, value in allowed.values)
+            if visible and has_values and doc_id not in allowed.left_out:
+                yield document
 
     def _redescribed(self, live: Visibility) -> frozenset[str]:
         """Ids of the documents that have other attributes in the newest snapshot; most often there is none."""
@@ -115,27 +148,30 @@ class Index:
         )
 
     def _docids_carrying(self, name: str, value: str) -> np.ndarray:
-        return self.filtered({name: value})
+        """The docids of which a document has this attribute value, as a mask of shape (docids,)."""
+        if name not in self.attributes or not value:
+            return np.zeros(len(self.head), dtype=bool)
+        carrying = np.asarray(self.attributes[name] == np.array(value, dtype=object), dtype=bool)
+        for docid in np.flatnonzero(self._shared & ~carrying).tolist():
+            others = map(self.head.document, self.head.documents_of(docid))
+            carrying[docid] = any(document.metadata.get(name) == value for document in others)
+        return carrying
 
-    def allowed(self, clause: Clause, filtered: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-        """The docids that a clause may return.
+    def allowed(self, clause: Clause, filtered: Allowed) -> Allowed:
+        """The docids that a clause may return: of its constraints those hold that leave any.
 
         Args:
             clause: the clause.
-            filtered: mask of the docids that the filters allow, shape (docids,).
-
-        Returns:
-            The mask, shape (docids,), and the constraints that were given up, as "name=value": those that would have
-            left no docid.
+            filtered: the docids that the filters allow.
         """
         allowed, relaxed = filtered, list[str]()
         for name, value in clause.constraints.items():
-            narrower = allowed & self._carrying(name, value)
-            if narrower.any():
+            narrower = self._with_values(allowed, {name: value})
+            if narrower.mask.any():
                 allowed = narrower
             else:
                 relaxed.append(f"{name}={value}")
-        return allowed, tuple(relaxed)
+        return replace(allowed, relaxed=tuple(relaxed))
 
     def named(self, soft: Sequence[tuple[str, str]]) -> np.ndarray:
         """The share of the softly named values that each docid carries, shape (docids,)."""

@@ -5,7 +5,7 @@ the list by probability: the clause that is surest comes first, and each one get
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from genret_ops.retrieval.features import (
     pool,
     standing_out_among,
 )
-from genret_ops.retrieval.index import Index
+from genret_ops.retrieval.index import Allowed, Index
 from genret_ops.retrieval.query_plan import QueryPlan
 from genret_ops.retrieval.reranking import feedback, neighbourhood
 
@@ -48,7 +48,7 @@ class ClauseCandidates:
         by_words: mask of those that a lexical ranker proposed and that share a word with the query, shape (n,).
         by_model: mask of those that the model proposed, shape (n,).
         raised_by: the neighbour that raises each, shape (n,); -1 if none does.
-        relaxed: the constraints that were given up because no allowed docid meets them.
+        allowed: the docids that the clause may return.
     """
 
     docids: np.ndarray
@@ -57,7 +57,7 @@ class ClauseCandidates:
     by_words: np.ndarray
     by_model: np.ndarray
     raised_by: np.ndarray
-    relaxed: tuple[str, ...]
+    allowed: Allowed
 
     def without_model(self) -> "ClauseCandidates":
         """The candidates as they would be without a model: its proposals gone, its features zero."""
@@ -65,7 +65,7 @@ class ClauseCandidates:
         matrix[:, [FEATURES.index(name) for name in MODEL]] = 0
         nothing, unraised = np.zeros(kept.sum()), np.full(kept.sum(), -1)
         return ClauseCandidates(
-            self.docids[kept], matrix, nothing, kept[kept], self.by_model[kept], unraised, self.relaxed
+            self.docids[kept], matrix, nothing, kept[kept], self.by_model[kept], unraised, self.allowed
         )
 
     def without_words(self) -> "ClauseCandidates":
@@ -74,7 +74,7 @@ class ClauseCandidates:
         matrix[:, [FEATURES.index(name) for name in (*LEXICAL, "labelled", *OF_CANDIDATES)]] = 0
         unraised = np.full(kept.sum(), -1)
         return ClauseCandidates(
-            self.docids[kept], matrix, self.generated[kept], self.by_words[kept], kept[kept], unraised, self.relaxed
+            self.docids[kept], matrix, self.generated[kept], self.by_words[kept], kept[kept], unraised, self.allowed
         )
 
 
@@ -87,14 +87,14 @@ class Ranked:
         score: its probability within its clause; in the mode `dense` its cosine.
         found_by: rank (from 0) and value under each ranker that an explanation shows.
         raised_by: the docid of the neighbour that raised it; None if none did.
-        relaxed: the constraints that its clause gave up.
+        allowed: the docids that its clause may return.
     """
 
     docid: int
     score: float
     found_by: Mapping[str, tuple[int, float]]
     raised_by: int | None
-    relaxed: tuple[str, ...]
+    allowed: Allowed = field(compare=False)
 
 
 def candidates(
@@ -103,7 +103,7 @@ def candidates(
     plan: QueryPlan,
     scores: Sequence[Scores],
     vectors: np.ndarray | None,
-    filtered: np.ndarray,
+    filtered: Allowed,
     size: int,
     left_out: str | None = None,
 ) -> list[ClauseCandidates]:
@@ -117,21 +117,21 @@ def candidates(
         plan: the plan.
         scores: the scores of each of the plan's texts, the whole query's first.
         vectors: unit vectors of these texts, shape (texts, dimension); None leaves out what needs them.
-        filtered: mask of the docids that may be returned, shape (docids,).
+        filtered: the docids that may be returned.
         size: how many candidates each ranker proposes.
         left_out: a labelled question whose answers the model is not to know.
     """
-    if not filtered.any():
+    if not filtered.mask.any():
         return []
     query, *by_clause = scores
     named = index.named(plan.soft)
-    labelled = np.zeros(len(filtered), dtype=np.float32)
+    labelled = np.zeros(len(filtered.mask), dtype=np.float32)
     if vectors is not None:
-        labelled = model.labelled.scores(vectors[0], len(filtered), left_out)
+        labelled = model.labelled.scores(vectors[0], len(filtered.mask), left_out)
     lists = list[ClauseCandidates]()
     for number, (clause, part) in enumerate(zip(plan.clauses, by_clause, strict=True), 1):
-        allowed, relaxed = index.allowed(clause, filtered)
-        constrained = len(relaxed) < len(clause.constraints)
+        of_clause = index.allowed(clause, filtered)
+        allowed, constrained = of_clause.mask, len(of_clause.relaxed) < len(clause.constraints)
         dated = index.dated(clause.dates)
         matrix = features_of_all(query, part, allowed, index.documents, named, dated, labelled)
         by_words = pool([query.passage, part.passage], allowed, size)
@@ -158,7 +158,7 @@ def candidates(
         generated = log_probabilities((query.generative + part.generative) / 2, allowed)[docids]
         matrix = np.column_stack([matrix[docids], *(extra[name] for name in OF_CANDIDATES)])
         proposed = proposed_by_words, np.isin(docids, by_model)
-        lists.append(ClauseCandidates(docids, matrix, generated, *proposed, raised_by, relaxed))
+        lists.append(ClauseCandidates(docids, matrix, generated, *proposed, raised_by, of_clause))
     return lists
 
 
@@ -176,11 +176,11 @@ def candidates_of_plans(
         vectors: unit vectors of the texts of all plans, one after the other, shape (texts, dimension).
         size: how many candidates each ranker proposes.
     """
-    counts = [len(plan.texts) for plan in plans]
+    everything, counts = index.filtered({}), [len(plan.texts) for plan in plans]
     ends = np.cumsum([0, *counts])
     for number, (plan, rows) in enumerate(zip(plans, model.scorer.scores_in_turn(vectors, counts), strict=True)):
         texts = vectors[ends[number] : ends[number + 1]]
-        yield candidates(index, model, plan, index.scores(plan.texts, rows), texts, index.head.live, size, plan.query)
+        yield candidates(index, model, plan, index.scores(plan.texts, rows), texts, everything, size, plan.query)
 
 
 def merge(clauses: Iterable[ClauseCandidates], scores: Iterable[np.ndarray], k: int) -> list[Ranked]:
@@ -191,7 +191,7 @@ def merge(clauses: Iterable[ClauseCandidates], scores: Iterable[np.ndarray], k: 
         scores: the fused scores of each clause's candidates, each of shape (n,).
         k: length of the list.
     """
-    items = list[tuple[float, float, int, dict[str, tuple[int, float]], int, tuple[str, ...]]]()
+    items = list[tuple[float, float, int, dict[str, tuple[int, float]], int, Allowed]]()
     for clause, values in zip(clauses, scores, strict=True):
         if not len(values):
             continue
@@ -199,13 +199,13 @@ def merge(clauses: Iterable[ClauseCandidates], scores: Iterable[np.ndarray], k: 
         best = np.lexsort((clause.docids, -clause.generated, -shares))[:k]
         for position, account in zip(best, _accounts(clause, best), strict=True):
             order = -float(shares[position]), -float(clause.generated[position]), int(clause.docids[position])
-            items.append((*order, account, int(clause.raised_by[position]), clause.relaxed))
+            items.append((*order, account, int(clause.raised_by[position]), clause.allowed))
     items.sort(key=lambda item: item[:3])
     ranked = dict[int, Ranked]()
-    for cost, _, docid, account, raised_by, relaxed in items:
+    for cost, _, docid, account, raised_by, allowed in items:
         if docid not in ranked and len(ranked) < k:
             neighbour = raised_by if raised_by >= 0 else None
-            ranked[docid] = Ranked(docid, float(np.exp(-cost)), account, neighbour, relaxed)
+            ranked[docid] = Ranked(docid, float(np.exp(-cost)), account, neighbour, allowed)
     return list(ranked.values())
 
 

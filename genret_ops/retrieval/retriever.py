@@ -14,9 +14,9 @@ from genret_ops.corpus.view import CorpusView
 from genret_ops.corpus.visibility import Visibility
 from genret_ops.errors import GenretError
 from genret_ops.modeling.docid_head import RowScores
-from genret_ops.records import MODES, Document, Hit, Mode, Related
+from genret_ops.records import MODES, Hit, Mode, Related
 from genret_ops.retrieval.artifacts import Model
-from genret_ops.retrieval.index import Index
+from genret_ops.retrieval.index import Allowed, Index
 from genret_ops.retrieval.query_plan import QueryPlan
 from genret_ops.retrieval.ranking import ClauseCandidates, Ranked, candidates, merge
 
@@ -138,7 +138,7 @@ class Retriever:
                 ranked = self._ranked_by_plan(search, allowed, scores[chosen], moved)
             else:
                 ranked = self._ranked_by_plan(search, allowed)
-            hits = tuple(self._hits(ranked, allowed, search.filters, live))
+            hits = tuple(self._hits(ranked, allowed))
             seconds = {"encoder": encoded, "total": time.perf_counter() - started}
             answers.append(Answer(search.query, search.mode, search.plan, hits, seconds))
         return answers
@@ -154,13 +154,13 @@ class Retriever:
         return merge(clauses, [fusion.scores(clause.matrix) for clause in clauses], k)
 
     def _ranked_by_plan(
-        self, search: Search, allowed: np.ndarray, rows: RowScores | None = None, vectors: np.ndarray | None = None
+        self, search: Search, allowed: Allowed, rows: RowScores | None = None, vectors: np.ndarray | None = None
     ) -> list[Ranked]:
         """The ranking of a search whose mode ranks clauses; scores that the mode does not read are not computed.
 
         Args:
             search: the search.
-            allowed: mask of the docids that may be returned, shape (docids,).
+            allowed: the docids that may be returned.
             rows: the model's scores of each text of its plan; None in a mode without the model.
             vectors: the unit vectors of these texts, shape (texts, dimension), for feedback; None leaves it out.
         """
@@ -184,21 +184,19 @@ class Retriever:
                     + (f"choose from {known}" if known else "these documents have none, so search without filters")
                 )
 
-    def _hits(
-        self, ranked: Sequence[Ranked], allowed: np.ndarray, filters: Mapping[str, str], live: Visibility
-    ) -> Iterator[Hit]:
+    def _hits(self, ranked: Sequence[Ranked], allowed: Allowed) -> Iterator[Hit]:
         """Hits with their account and what is related to them, all of it from the allowed docids."""
         docids = np.array([item.docid for item in ranked], dtype=np.int64)
-        near, _ = self.model.neighbours.near(docids, allowed, self.model.scorer.bodies)
+        near, _ = self.model.neighbours.near(docids, allowed.mask, self.model.scorer.bodies)
         for item, neighbours in zip(ranked, near.tolist(), strict=True):
-            yield self._hit(item, [docid for docid in neighbours if docid >= 0], filters, live)
+            yield self._hit(item, [docid for docid in neighbours if docid >= 0], allowed)
 
-    def _hit(self, item: Ranked, neighbours: Sequence[int], filters: Mapping[str, str], live: Visibility) -> Hit:
-        """A hit, attributed to the first live document that holds the passage and has the filters' values."""
+    def _hit(self, item: Ranked, neighbours: Sequence[int], allowed: Allowed) -> Hit:
+        """A hit, attributed to the first document of the passage that its clause allows."""
         head = self.index.head
-        passage, document = head.passages[item.docid], self._document(item.docid, filters, live)
-        near = {docid: self._document(docid, filters, live) for docid in neighbours}
-        raised_by = self._document(item.raised_by, filters, live).doc_id if item.raised_by is not None else ""
+        passage, document = head.passages[item.docid], self.index.document(item.docid, item.allowed)
+        near = {docid: self.index.document(docid, allowed) for docid in neighbours}
+        raised_by = "" if item.raised_by is None else self.index.document(item.raised_by, item.allowed).doc_id
         return Hit(
             passage_id=passage.passage_id,
             doc_id=document.doc_id,
@@ -209,7 +207,7 @@ class Retriever:
             label=head.labels[item.docid],
             score=item.score,
             found_by=item.found_by,
-            relaxed=item.relaxed,
+            relaxed=item.allowed.relaxed,
             raised_by=raised_by,
             related=tuple(
                 Related(head.passages[docid].passage_id, other.doc_id, other.title) for docid, other in near.items()
@@ -217,24 +215,13 @@ class Retriever:
             state="learned" if item.docid in self.model.known else "fresh",
         )
 
-    def _document(self, docid: int, filters: Mapping[str, str], live: Visibility) -> Document:
-        head = self.index.head
-        redescribed = self.index.redescribed(live) if filters else frozenset[str]()
-        return next(
-            document
-            for document in map(head.document, head.documents_of(docid))
-            if (document.doc_id, head.passages[docid].passage_id) in live
-            and document.doc_id not in redescribed
-            and all(document.metadata.get(name) == value for name, value in filters.items())
-        )
 
-
-def _nearest(cosines: np.ndarray, allowed: np.ndarray, k: int) -> list[Ranked]:
-    """The `k` allowed docids with the highest cosine, both arrays of shape (docids,); ties by docid."""
-    similar = np.where(allowed, cosines, -np.inf)
+def _nearest(cosines: np.ndarray, allowed: Allowed, k: int) -> list[Ranked]:
+    """The `k` allowed docids with the highest cosine, an array of shape (docids,); ties by docid."""
+    similar = np.where(allowed.mask, cosines, -np.inf)
     best = np.lexsort((np.arange(len(similar)), -similar))[:k]
     return [
-        Ranked(int(docid), float(similar[docid]), {"dense": (rank, round(float(similar[docid]), 4))}, None, ())
+        Ranked(int(docid), float(similar[docid]), {"dense": (rank, round(float(similar[docid]), 4))}, None, allowed)
         for rank, docid in enumerate(best)
         if np.isfinite(similar[docid])
     ]

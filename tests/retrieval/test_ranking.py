@@ -15,7 +15,7 @@ from genret_ops.records import MODES
 from genret_ops.retrieval.artifacts import Model
 from genret_ops.retrieval.features import FEATURES, LEXICAL
 from genret_ops.retrieval.fusion import Fusion
-from genret_ops.retrieval.index import Index, build_lexical
+from genret_ops.retrieval.index import Allowed, Index, build_lexical
 from genret_ops.retrieval.labelled import LabelledQuestions
 from genret_ops.retrieval.neighbours import NeighbourGraph
 from genret_ops.retrieval.query_plan import Clause, QueryPlan
@@ -77,7 +77,7 @@ def test_what_a_filter_hides_moves_nothing_that_is_seen(
 ) -> None:
     """Feedback and neighbours come from the allowed set alone: whatever hidden passages say, hits and scores stay."""
     index, model = retriever.index, retriever.model
-    hidden = np.flatnonzero(~index.filtered(filters))
+    hidden = np.flatnonzero(~index.filtered(filters).mask)
     rows, vectors = model.scorer.rows, np.array(model.scorer.rows.vectors)
     for docid in hidden:
         owned = slice(rows.starts[docid], rows.starts[docid + 1])
@@ -144,7 +144,7 @@ def test_words_near_each_other_give_a_passage_proximity(retriever: Retriever) ->
     index = Index(head, RetrievalSettings(pool=20), build_lexical(head))
     scores = index.scores(["honey lamp"] * 2, None)
     plan = QueryPlan("honey lamp", "honey lamp", (Clause("honey lamp"),))
-    (clause,) = candidates(index, retriever.model, plan, scores, None, head.live, 20)
+    (clause,) = candidates(index, retriever.model, plan, scores, None, index.filtered({}), 20)
     column = clause.matrix[:, FEATURES.index("proximity")]
     documents = [head.first_document(docid).doc_id for docid in clause.docids.tolist()]
     assert {document for document, value in zip(documents, column, strict=True) if value > 0} == {"near"}
@@ -176,7 +176,7 @@ def test_a_label_raises_nothing_that_a_filter_hides(
     retriever: Retriever, filters: Mapping[str, str], labelled: set[int]
 ) -> None:
     index, query = retriever.index, "zeppelin over the harbour"
-    seen = labelled & set(np.flatnonzero(index.filtered(filters)).tolist())
+    seen = labelled & set(np.flatnonzero(index.filtered(filters).mask).tolist())
 
     def ranked(docids: set[int]) -> list[tuple[int, float]]:
         questions = LabelledQuestions.make("", {query: sorted(docids)} if docids else {}, minilm().encode)
@@ -294,8 +294,8 @@ def test_a_candidate_that_only_the_model_proposed_is_no_lexical_one(
 def clause_of(docids: Sequence[int], relaxed: tuple[str, ...] = ()) -> ClauseCandidates:
     matrix = np.zeros((len(docids), len(FEATURES)), dtype=np.float32)
     everywhere = np.ones(len(docids), dtype=bool)
-    nobody = np.full(len(docids), -1)
-    return ClauseCandidates(np.array(docids), matrix, np.zeros(len(docids)), everywhere, everywhere, nobody, relaxed)
+    nobody, allowed = np.full(len(docids), -1), Allowed(everywhere, relaxed=relaxed)
+    return ClauseCandidates(np.array(docids), matrix, np.zeros(len(docids)), everywhere, everywhere, nobody, allowed)
 
 
 def test_ties_go_by_docid() -> None:
@@ -311,7 +311,7 @@ def test_clauses_are_merged_by_probability_and_a_docid_of_both_keeps_its_better_
     """Softmax of (ln 3, 0) is (3/4, 1/4), of (ln 2, 0) it is (2/3, 1/3): those are compared, not raw scores."""
     first, second = clause_of([1, 2]), clause_of([2, 3], ("source=Fortune",))
     ranked = merge([first, second], [np.log([3.0, 1.0]), 100 + np.log([2.0, 1.0])], 10)
-    assert [(item.docid, item.relaxed) for item in ranked] == [
+    assert [(item.docid, item.allowed.relaxed) for item in ranked] == [
         (1, ()),
         (2, ("source=Fortune",)),
         (3, ("source=Fortune",)),
@@ -379,7 +379,7 @@ def test_candidates_of_many_plans_are_those_of_each_alone(retriever: Retriever) 
         assert len(clauses) == len(plan.clauses)
         texts = minilm().encode(plan.texts)
         scores = index.scores(plan.texts, model.scorer.scores(texts))
-        alone = candidates(index, model, plan, scores, texts, index.head.live, index.pool)
+        alone = candidates(index, model, plan, scores, texts, index.filtered({}), index.pool)
         for ours, theirs in zip(clauses, alone, strict=True):
-            assert ours.docids.tolist() == theirs.docids.tolist() and ours.relaxed == theirs.relaxed
+            assert ours.docids.tolist() == theirs.docids.tolist() and ours.allowed.relaxed == theirs.allowed.relaxed
             np.testing.assert_allclose(ours.matrix, theirs.matrix, atol=1e-4)
