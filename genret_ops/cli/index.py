@@ -71,10 +71,13 @@ def ingest(
     if sources:
         make_home(home_path(home))
     opened = open_home(home)
-    before = newest_snapshot(opened.path)
+    before, served = newest_snapshot(opened.path), opened.registry.champion()
 
     def what_is_left() -> str:
-        if (newest := newest_snapshot(opened.path)) == before:
+        newest, champion = newest_snapshot(opened.path), opened.registry.champion()
+        if champion is not None and champion != served:
+            return f"{champion.delta} is searchable in {champion.name}."
+        if newest == before:
             return "Nothing was changed; run the same command again."
         return f"{newest} is committed, but it may not be searchable yet; run the same command again."
 
@@ -118,8 +121,8 @@ def build(
             plan = runner.plan_build(opened, settings, consolidate)
             minutes = 0.0 if plan.release else runner.training_minutes(opened, settings, plan)
         if plan.release is None:
-            longest = duration(60 * minutes)
-            say(f"{plan.text} That takes at most {longest}; it ends sooner if nothing more is gained.", stderr=True)
+            about = duration(60 * minutes)
+            say(f"{plan.text} They take about {about}, and measuring comes on top.", stderr=True)
         built = runner.build(opened, settings, consolidate)
     summary = summaries.release(opened.registry, built.release)
     print_result(summary, as_json, lambda release: render.build(release, built.new))

@@ -89,7 +89,7 @@ def version_in(store: TableStore, snapshot: str, doc_id: str) -> tuple[str, str]
 
 def _nothing_left(refused: list[Quarantined]) -> str:
     if not refused:
-        return "the sources hold no documents: name a folder, a file or a URL that does"
+        return "the sources hold no documents, so nothing was changed: name a folder, a file or a URL that does"
     shown = "; ".join(
         f"{item.source}: {item.reason}" + (f" ({item.detail})" if item.detail else "")
         for item in refused[:_REASONS_SHOWN]

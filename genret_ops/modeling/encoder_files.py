@@ -51,8 +51,10 @@ def encoder_path(name: str) -> str:
         The folder inside the package, or `name` itself.
 
     Raises:
-        GenretError: the package is not installed.
+        GenretError: the package is not installed, or there is no such folder.
     """
+    if Path(name).is_absolute() and not Path(name).is_dir():
+        raise GenretError(f"model.encoder names {name}, and there is no such folder")
     if name not in PACKAGED:
         return name
     spec = importlib.util.find_spec(PACKAGED[name])

@@ -102,7 +102,8 @@ def reason_for_genesis(registry: Registry, champion: Release, settings: Settings
     """
     name = champion.name
     if not was_trained(registry, champion):
-        return "nothing was trained yet"
+        trained = any(was_trained(registry, other) for other in registry.releases())
+        return f"{name} was never trained" if trained else "nothing was trained yet"
     if other := _other_training(champion, settings):
         return other
     if (updates := chain_length(registry, champion.number)) >= settings.training.chain:

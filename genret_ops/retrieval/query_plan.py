@@ -58,6 +58,7 @@ _QUESTION_WORDS = re.compile(
     r"published|discussed|described|mentioned|claim|claims|both|same|also|between|change|changed|consistent|inconsistent)\b",
     re.IGNORECASE,
 )
+_EMPTY_QUOTES = re.compile(r"(['\"])\s+\1|‘\s+’|“\s+”")
 _TAGLINE = re.compile(r"\s+[|–—-]\s+")
 """What parts the name of a site from its slogan."""
 _DISTINCTIVE = re.compile(r"\w[a-z.]*[A-Z.]\w|^(?!The |An? )[A-Z]\S+ \S")
@@ -102,7 +103,8 @@ class QueryPlan:
 
     Attributes:
         query: the query as it was written.
-        text: its content, without named values, dates and the words that only make it a question.
+        text: what it asks, without dates; if it names firm values, without these and the words that only make it a
+            question.
         clauses: one for each time that the query names a firm value; a single one if it does so at most once.
         soft: (attribute, value) of the values that it mentions without a cue.
         dates: the days that it names, as ISO dates.
@@ -232,8 +234,12 @@ def _month_number(name: str) -> int:
 
 
 def _stripped(text: str, named: Sequence[NamedValue]) -> str:
-    """The content of a query; without any, the query without its named values, or else as it is."""
-    return _content(text, named) or _without(text, named).strip() or text.strip()
+    """What a query asks: its content beside named values, or all of it but its dates if it names none.
+
+    Without any content it is the query without its named values, or else as it is.
+    """
+    content = _content(text, named) if named else _tidy(_without_dates(text))
+    return content or _without(text, named).strip() or text.strip()
 
 
 def _content(text: str, named: Sequence[NamedValue], offset: int = 0) -> str:
@@ -241,10 +247,18 @@ def _content(text: str, named: Sequence[NamedValue], offset: int = 0) -> str:
 
     `offset` is where `text` begins in the query in which the values are named.
     """
-    text = _without(text, named, offset)
+    return _tidy(_QUESTION_WORDS.sub(" ", _without_dates(_without(text, named, offset))))
+
+
+def _without_dates(text: str) -> str:
     for pattern in _DATES:
         text = pattern.sub(" ", text)
-    return re.sub(r"\s+", " ", _QUESTION_WORDS.sub(" ", text)).strip(" ,.;:?!'\"")
+    return text
+
+
+def _tidy(text: str) -> str:
+    """A text without the quotation marks that stood around what was taken out, and without punctuation at its ends."""
+    return re.sub(r"\s+", " ", _EMPTY_QUOTES.sub(" ", text)).strip(" ,.;:?!'\"")
 
 
 def _without(text: str, named: Sequence[NamedValue], offset: int = 0) -> str:

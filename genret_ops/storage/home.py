@@ -161,14 +161,17 @@ def make_home(path: Path) -> bool:
     """Make a home with a `genret.toml` that names every setting; False if there is one already.
 
     Raises:
-        GenretError: `path` is a file.
+        GenretError: `path` is a file, or no folder can be made there.
     """
     if path.is_file():
         raise GenretError(f"{path} is a file, but a home is a folder: name another with --home")
     if (path / SETTINGS_FILE).exists():
         return False
-    path.mkdir(parents=True, exist_ok=True)
-    (path / SETTINGS_FILE).write_text(settings_text(), encoding="utf-8")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        (path / SETTINGS_FILE).write_text(settings_text(), encoding="utf-8")
+    except OSError as error:
+        raise GenretError(f"cannot make a home in {path}: {error.strerror}. Name another folder with --home") from error
     return True
 
 

@@ -572,3 +572,9 @@ def test_a_collection_that_finds_nothing_frees_nothing_although_the_trail_grows(
     nothing = {"collected": [], "kept": ["r1"], "snapshots": ["delta-00000"], "removed": {"releases": 0}}
     maintenance.collection({**nothing, "freed_bytes": -4096, "dry_run": False})
     assert capsys.readouterr().out.splitlines()[-2:] == ["Removed: nothing.", "Freed 0.0 MB."]
+
+
+def test_a_hit_that_no_ranker_shows_says_nothing_of_rankers(capsys: pytest.CaptureFixture[str]) -> None:
+    answer = {"release": "r1", "mode": "hybrid", "plan": "keys", "seconds": {"total": 0.01, "encoder": 0.002}}
+    index.answer({**answer, "hits": [{**hit("keys"), "found_by": {}, "raised_by": "", "relaxed": []}]})
+    assert "keys learned\n" in capsys.readouterr().out

@@ -99,6 +99,13 @@ def test_an_ingest_that_has_committed_says_so(home: Path, monkeypatch: pytest.Mo
     assert done.stderr == f"Stopped. {message}\n"
 
 
+def test_an_ingest_that_is_searchable_says_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    champions = iter([None, SimpleNamespace(name="r0", delta="delta-00000")])
+    monkeypatch.setattr(Home, "registry", SimpleNamespace(champion=lambda: next(champions)))
+    done = CliRunner().invoke(app, ["ingest", "docs", "--home", str(home)])
+    assert done.stderr == "Stopped. delta-00000 is searchable in r0.\n"
+
+
 def test_an_erasure_that_has_begun_says_so(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("genret_ops.corpus.visibility.withdrawn", lambda home: {"a.md"})
     done = CliRunner().invoke(app, ["erase", "a.md", "--yes", "--home", str(home)])

@@ -108,7 +108,7 @@ def test_files_that_make_no_sense_are_named_in_a_sentence(folder: Path, file: st
 
 
 def test_a_folder_that_is_not_there_and_one_without_a_tokenizer_are_refused(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(GenretError, match=r"cannot load the encoder .*nowhere"):
+    with pytest.raises(GenretError, match=r"model.encoder names .*nowhere, and there is no such folder"):
         query_encoder(ModelSettings(encoder=str(tmp_path / "nowhere")))
     for file in ("tokenizer.json", "vocab.txt"):
         (folder / file).unlink()

@@ -79,4 +79,6 @@ def test_a_training_that_learned_nonsense_leaves_it_in_its_place(home: Home, mon
     assert home.registry.release("champion").name == "r0" and home.registry.release("candidate").name == "r1"
     verdict = home.registry.verdict(1)
     assert verdict is not None and verdict.against == home.registry.release("r0").model
+    reason = reason_for_genesis(home.registry, home.registry.release("r0"), home.settings)
+    assert reason == "r0 was never trained", "others were"
     assert open_release(home)[1].search("descale the espresso machine", 1).hits[0].doc_id == "coffee.md"

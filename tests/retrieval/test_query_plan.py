@@ -252,3 +252,14 @@ def test_any_values_make_a_planner(values: dict[str, dict[str, int]], query: str
     plan = Planner(values).plan(words)
     assert all(clause.text.strip() for clause in plan.clauses)
     assert all(value in values[attribute] for attribute, value in firm(plan))
+
+
+@pytest.mark.parametrize("query", ["the form of a stored file has to change", "what is between both claims"])
+def test_a_query_that_names_nothing_is_searched_as_it_is_written(query: str) -> None:
+    assert PLANNER.plan(f"{query}?").texts == [query, query]
+
+
+@pytest.mark.parametrize("quotes", ['""', "''", "‘’", "“”"])
+def test_no_quotation_marks_stay_where_a_value_was_taken_out(quotes: str) -> None:
+    plan = PLANNER.plan(f"which function in the {quotes[0]}json{quotes[1]} module writes text")
+    assert plan.clauses[0].constraints == {"module": "json"} and plan.text == "function in module writes text"

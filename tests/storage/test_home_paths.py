@@ -8,6 +8,7 @@ import pytest
 from assets.lib.execution import prepare_instance
 from genret_ops.errors import GenretError
 from genret_ops.registry.home import Home
+from genret_ops.storage.home import make_home
 
 
 @pytest.mark.parametrize("name", ["a?b", "a%20b", quote("ü")])
@@ -21,3 +22,11 @@ def test_a_path_that_is_an_address_of_another_is_refused(tmp_path: Path, name: s
 def test_any_other_path_will_do(tmp_path: Path, name: str) -> None:
     prepare_instance(Home(tmp_path / name).dagster)
     assert (tmp_path / name / "dagster" / "dagster.yaml").exists()
+
+
+def test_a_home_that_cannot_be_made_is_said_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        GenretError, match=r"cannot make a home in .*: Not a directory. Name another folder with --home"
+    ):
+        make_home(tmp_path / "file" / "folder" / "home")

@@ -76,9 +76,10 @@ def answer(result: Mapping[str, Any]) -> None:
             say((about, "dim"), indent=3)
         say(*_snippet(hit["text"], hit["evidence"]), indent=3)
         ranks = ", ".join(f"{_RANKERS.get(name, name)} #{by['rank']}" for name, by in hit["found_by"].items())
+        found_by = f" · found by {ranks}" if ranks else ""
         relaxed = f" · relaxed: {', '.join(hit['relaxed'])}" if hit["relaxed"] else ""
         raised = f" · raised by {hit['raised_by']}, its neighbour" if hit["raised_by"] else ""
-        say((hit["label"], "cyan"), (f" {hit['state']} · found by {ranks}{raised}{relaxed}", "dim"), indent=3)
+        say((hit["label"], "cyan"), (f" {hit['state']}{found_by}{raised}{relaxed}", "dim"), indent=3)
         others = dict.fromkeys(passage["doc_id"] for passage in hit["related"] if passage["doc_id"] != hit["doc_id"])
         if others:
             say((f"related: {listed(list(others))}", "dim"), indent=3)

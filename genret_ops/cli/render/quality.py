@@ -34,7 +34,8 @@ def evaluation(report: Mapping[str, Any]) -> None:
     say(f"{report['release']} on {report['delta']}, {report['mode']} by default")
     for name, scores in report["MRR@10"].items():
         figures = ", ".join(f"{mode} {100 * value:.1f}" for mode, value in (scores or {}).items())
-        say(f"MRR@10 on {display_name(name)} ({report['questions'][name]:,}): {figures or 'nothing to ask'}")
+        how = ", each without its own label" if name == "labels" else ""
+        say(f"MRR@10 on {display_name(name)} ({report['questions'][name]:,}{how}): {figures or 'nothing to ask'}")
     say(f"Passages found by a sentence of their own: {100 * report['reachable']:.1f} %")
     if benchmark := report.get("benchmark"):
         systems = benchmark["systems"].items()
