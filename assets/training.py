@@ -67,7 +67,7 @@ def synthetic_queries(context: dg.AssetExecutionContext, home: StageResource) ->
     if settings.synthesis.recorded:
         recorded = read_recorded(home.home.path / settings.synthesis.recorded)
         with progress("filtering recorded queries") as report:
-            written = written_queries(index.head, near, index.lexical, settings, recorded, report)
+            written = written_queries(index.head, index.lexical, settings, recorded, report)
     queries = write_queries(index.head, near, settings, home.known, written.kept)
     home.home.work(delta).mkdir(parents=True, exist_ok=True)
     np.save(home.home.work(delta) / "neighbours.npy", near)

@@ -31,7 +31,7 @@ WORDS_OF: Mapping[str, tuple[int, int]] = {
 """The fewest and the most words of a query that somebody would ask, by kind."""
 SHORT_PASSAGE = 30
 """A passage of at most this many words, as generators count, may stand in its query, since it holds no shorter one."""
-NEAR = 0.85
+NEAR = 0.9
 """Two queries are near-duplicates if they share this much of the words that either has (Jaccard)."""
 TOP = 20
 """A query has full weight if the baseline finds its passage among so many."""
@@ -52,7 +52,9 @@ _INSTRUCTION_WORDS = 6
 _WORDS = re.compile(r"\w+")
 _LETTER = re.compile(r"[^\W\d_]")
 _MARKUP = re.compile(r'```|<\||[{\[]\s*"|"\s*:\s*["\[{]|"\s*[}\]]|\\n')
-_LIST_ITEM = re.compile(r"\s*(?:\W*\d{1,2}[.)]|[-*•])\s|\W*(?:questions?|quer(?:y|ies)|answer|claim|output)\s*\d*\W*:", re.I)
+_LIST_ITEM = re.compile(
+    r"\s*(?:\W*\d{1,2}[.)]|[-*•])\s|\W*(?:questions?|quer(?:y|ies)|answer|claim|output)\s*\d*\W*:", re.I
+)
 _EAST_ASIAN = {"CJK", "HIRAGANA", "KATAKANA"}
 
 
@@ -133,7 +135,9 @@ def _refusals(queries: Sequence[WrittenQuery], faults: Sequence[str]) -> list[Re
     ]
 
 
-def fault_of(query: WrittenQuery, passages: Sequence[SourcePassage], runs: frozenset[tuple[str, ...]] = frozenset()) -> str:
+def fault_of(
+    query: WrittenQuery, passages: Sequence[SourcePassage], runs: frozenset[tuple[str, ...]] = frozenset()
+) -> str:
     """The first of `REASONS` that holds of a query alone, without the others; "" if none does.
 
     Args:
@@ -382,5 +386,6 @@ def round_trip_weights(ranks: np.ndarray) -> np.ndarray:
         >>> round_trip_weights(np.array([1, 20, 25, 900, 0])).tolist()
         [1.0, 1.0, 0.8, 0.5, 0.5]
     """
-    shares = np.divide(TOP, ranks, out=np.zeros(len(ranks)), where=ranks > 0)
-    return np.clip(shares, LEAST_WEIGHT, 1.0)
+    shares = np.zeros(len(ranks))
+    shares[ranks > 0] = TOP / ranks[ranks > 0]
+    return shares.clip(LEAST_WEIGHT, 1.0)

@@ -8,7 +8,7 @@ on: `tuning` fits the fusion weights, `gate` judges a release. Documents are hel
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow.compute as pc
@@ -26,12 +26,11 @@ from genret_ops.storage.tables import TableStore
 from genret_ops.synthesis.extractive import WORD, ExtractiveGenerator, SourcePassage
 from genret_ops.synthesis.filters import Filtered, filter_queries
 from genret_ops.synthesis.generators import Generators
-from genret_ops.synthesis.recorded import RECORDED, RecordedQueries, place
-from genret_ops.synthesis.written import WrittenGenerator, WrittenQuery
+from genret_ops.synthesis.recorded import RecordedQueries, place
+from genret_ops.synthesis.written import RECORDED, SPLITS, WrittenGenerator, WrittenQuery
 
 NEIGHBOURS = 8
 """Most lexical neighbours of a docid."""
-SPLITS = ("train", "hard", "tuning", "gate")
 MIN_GATE_DOCUMENTS = 6
 """Fewest documents from which the gate can conclude anything (docs/decisions.md, 16)."""
 _GATE_SHARE = 1 / 3
@@ -148,7 +147,6 @@ def write_queries(
 
 def written_queries(
     head: CorpusView,
-    near: np.ndarray,
     lexical: LexicalIndex,
     settings: Settings,
     recorded: RecordedQueries,
@@ -158,16 +156,33 @@ def written_queries(
 
     Args:
         head: the snapshot.
-        near: lexical neighbours, shape (docids, n), as `lexical_neighbours` finds them.
         lexical: its lexical index, the baseline of the round trip.
         settings: which documents are held out, and which attributes a query can name.
         recorded: the queries as they were read.
         progress: called with (queries done, queries).
     """
-    passages, (tuning, gate) = source_passages(head, near, settings.retrieval), heldout_docids(head, settings)
+    passages, (tuning, gate) = (
+        source_passages(head, _no_neighbours(head), settings.retrieval),
+        heldout_docids(head, settings),
+    )
     placed, refused = place(recorded, passages, _idf(head), (tuning | gate).tolist())
     filtered = filter_queries(placed, passages, lexical, head.live, progress=progress)
     return Filtered(filtered.kept, (*refused, *filtered.refused))
+
+
+def placed_queries(head: CorpusView, settings: RetrievalSettings, recorded: RecordedQueries) -> list[WrittenQuery]:
+    """The queries that others wrote about live passages, unfiltered and whatever their split.
+
+    Args:
+        head: the snapshot.
+        settings: settings of retrieval.
+        recorded: the queries as they were read.
+    """
+    return place(recorded, source_passages(head, _no_neighbours(head), settings), _idf(head))[0]
+
+
+def _no_neighbours(head: CorpusView) -> np.ndarray:
+    return np.empty((len(head), 0), dtype=np.int64)
 
 
 def _heldout(generator: Generators, mask: np.ndarray, split: str, count: int) -> list[SyntheticQuery]:

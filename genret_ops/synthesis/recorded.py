@@ -14,14 +14,10 @@ from pathlib import Path
 
 from genret_ops.errors import GenretError
 from genret_ops.records import SyntheticQuery
-from genret_ops.synthesis.extractive import EXTRACTIVE_KINDS, WORD, SourcePassage
+from genret_ops.synthesis.extractive import WORD, SourcePassage
 from genret_ops.synthesis.filters import Refusal
-from genret_ops.synthesis.written import WrittenQuery
+from genret_ops.synthesis.written import RECORDED, TRAINED, WrittenQuery
 
-RECORDED = "recorded"
-"""Name of the generator, and the kind of the queries of a file of JSON lines."""
-KINDS = (*EXTRACTIVE_KINDS, RECORDED)
-"""Every kind of query that a build may hold."""
 ABSENT, OTHER_SIDE = "passages that the corpus lacks", "documents that are on the other side of held-out here"
 
 
@@ -97,7 +93,10 @@ def _entries(text: str) -> Iterator[tuple[str, str, str]]:
 
 
 def place(
-    recorded: RecordedQueries, passages: Sequence[SourcePassage], idf: Mapping[str, float], heldout: Sequence[bool]
+    recorded: RecordedQueries,
+    passages: Sequence[SourcePassage],
+    idf: Mapping[str, float],
+    heldout: Sequence[bool] | None = None,
 ) -> tuple[list[WrittenQuery], list[Refusal]]:
     """Give recorded queries to the passages that they are about.
 
@@ -107,7 +106,7 @@ def place(
         recorded: what was read.
         passages: every passage, in docid order; they are named by their position.
         idf: inverse document frequency of each lower-cased word.
-        heldout: whether each passage is held out from training.
+        heldout: whether each passage is held out from training; None: it does not matter.
 
     Returns:
         The queries that have a passage, and the refused ones: what made no sense when it was read, and rows of a folder
@@ -121,7 +120,7 @@ def place(
         reason = ""
         if not positions or len(positions) < len(row.positives):
             reason = ABSENT
-        elif any(heldout[position] == (row.split in ("train", "hard")) for position in positions):
+        elif heldout is not None and any(heldout[position] == (row.split in TRAINED) for position in positions):
             reason = OTHER_SIDE
         if reason:
             refused.setdefault((row.generator, reason), []).append(row.text)

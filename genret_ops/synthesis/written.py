@@ -7,10 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from genret_ops.records import SyntheticQuery, text_hash
-from genret_ops.synthesis.extractive import SourcePassage
+from genret_ops.synthesis.extractive import EXTRACTIVE_KINDS, SourcePassage
 
-_HELDOUT = ("tuning", "gate")
-"""Splits that are never trained on; each holds a query once, however many epochs it takes."""
+RECORDED = "recorded"
+"""The generator of queries in a file of JSON lines, and their kind."""
+KINDS = (*EXTRACTIVE_KINDS, RECORDED)
+"""Every kind of query that a build may hold."""
+TRAINED, HELDOUT = ("train", "hard"), ("tuning", "gate")
+"""Splits that are trained on, and those that never are; a held-out split has a query once, in whatever epoch."""
+SPLITS = (*TRAINED, *HELDOUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,7 @@ class WrittenGenerator:
             split: the split that the queries belong to.
             hard: ignored, there is one set.
         """
-        if number and split in _HELDOUT:
+        if number and split in HELDOUT:
             return []
         inside = frozenset(members)
         return [
@@ -87,7 +92,7 @@ class WrittenGenerator:
             for member in members
             for query in self._queries.get(member, ())
             if query.split in ("", split) and inside.issuperset(query.positions)
-            if split in _HELDOUT or stands(query, self._seed, number, split)
+            if split in HELDOUT or stands(query, self._seed, number, split)
         ]
 
 

@@ -12,8 +12,7 @@ from genret_ops.corpus.metadata import is_date
 from genret_ops.corpus.view import CorpusView
 from genret_ops.synthesis.extractive import WORD
 from genret_ops.synthesis.filters import SHORT_PASSAGE, WORDS_OF, is_copy, words
-from genret_ops.synthesis.queries import SPLITS
-from genret_ops.synthesis.recorded import KINDS
+from genret_ops.synthesis.written import KINDS, SPLITS, TRAINED
 from genret_ops.text import percent, plural
 from validations.runner import expect_no_fault, gx, suite_of, typed_frame
 
@@ -27,7 +26,6 @@ _FAULTS = (
     *("constraint_fault", "unnamed_fault"),
 )
 _TYPES = {"words": "int64", "letters": "float64", "covered": "float64", **dict.fromkeys((*KEY, *_FAULTS), "str")}
-_TRAINED = ("train", "hard")
 _MOST_WORDS = 200
 _ODD_SHARE, _DISTINCT_SHARE, _LATIN_LETTERS = 0.1, 0.8, 0.9
 _LETTER, _LATIN = re.compile(r"[^\W\d_]"), re.compile(r"[A-Za-z\u00c0-\u024f]")
@@ -109,7 +107,7 @@ class _QueryChecks:
 
     def _leak_fault(self, query: Mapping[str, Any]) -> str:
         heldout = [docid in self._heldout for docid in self.docids(query)]
-        if query["split"] in _TRAINED:
+        if query["split"] in TRAINED:
             return "asks for a held-out passage" if any(heldout) else ""
         return "" if all(heldout) else "asks for a passage that is trained on"
 
