@@ -80,10 +80,18 @@ def read_rows(folder: Path) -> Iterator[SyntheticQuery]:
         for row in rows.select_columns(SCHEMA.names).to_list():
             if row["kind"] not in KINDS:
                 raise GenretError(f"{folder} holds a query of kind {row['kind']!r}: kinds are {', '.join(KINDS)}")
-            yield _query(split, row)
+            yield _query(folder, split, row)
 
 
-def _query(split: str, row: Mapping[str, Any]) -> SyntheticQuery:
+def _query(folder: Path, split: str, row: Mapping[str, Any]) -> SyntheticQuery:
+    try:
+        constraints = json.loads(row["constraints"])
+    except ValueError:
+        constraints = None
+    if not isinstance(constraints, dict):
+        raise GenretError(
+            f"{folder} holds constraints {row['constraints']!r}, which are no JSON object: export it again"
+        )
     return SyntheticQuery(
         row["query"],
         row["kind"],
@@ -92,5 +100,5 @@ def _query(split: str, row: Mapping[str, Any]) -> SyntheticQuery:
         row["generator"],
         row["seed"],
         tuple(row["withheld"]),
-        json.loads(row["constraints"]),
+        constraints,
     )

@@ -10,7 +10,7 @@ import re
 import tomllib
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from importlib import resources
@@ -145,22 +145,24 @@ def fault_of(
         passages: every passage, in docid order.
         runs: runs of words of the instructions, as `instruction_runs` gives them.
     """
-    if query.kind == "context":
-        return ""
-    about = [passages[position] for position in query.positions]
+    return "" if query.kind == "context" else next(_faults(query, [passages[n] for n in query.positions], runs), "")
+
+
+def _faults(query: WrittenQuery, about: Sequence[SourcePassage], runs: frozenset[tuple[str, ...]]) -> Iterator[str]:
     text = "\n".join(part for passage in about for part in (passage.title, passage.text))
     fewest, most = WORDS_OF.get(query.kind, WORDS_OF["recorded"])
     if not fewest <= len(WORD.findall(query.text)) <= most:
-        return LENGTH
+        yield LENGTH
     if leaks_instruction(query.text, text, runs):
-        return LEAKS
+        yield LEAKS
     if needs_passage(query.text):
-        return PHRASES
+        yield PHRASES
     if not same_script(query.text, text):
-        return SCRIPT
+        yield SCRIPT
     if not same_language(query.text, text):
-        return LANGUAGE
-    return COPIES if any(is_copy(query.text, passage.text) for passage in about) else ""
+        yield LANGUAGE
+    if any(is_copy(query.text, passage.text) for passage in about):
+        yield COPIES
 
 
 def words(text: str) -> list[str]:

@@ -1,9 +1,9 @@
 """Queries that somebody else wrote about the documents: people, a language model, or another home.
 
-They come as a file of JSON lines, or as a folder that `genret dataset export` wrote (dataset.py). A line of a file names
-a document and holds queries that it answers, `{"_id": "bees.md", "queries": ["how do I calm bees"]}`; its other fields
-are left alone. Such a query is about the passage of the document that says most of its words, rare words counting more.
-A row of a folder names its passages, its kind and its split, and all three stay.
+They come as a file of JSON lines, or as a folder that `genret dataset export` wrote (dataset.py). A line of a file
+names a document and holds queries that it answers, `{"_id": "bees.md", "queries": ["how do I calm bees"]}`; its other
+fields are left alone. Such a query is about the passage of the document that says most of its words, rare words
+counting more. A row of a folder names its passages, its kind and its split, and all three stay.
 """
 
 import json

@@ -52,7 +52,8 @@ class WrittenGenerator:
         seed: seed of the build: of the draws by weight, and for the provenance of the queries.
 
     Example:
-        >>> generator = WrittenGenerator(passages, [WrittenQuery("who calms the bees", "recorded", (0,), "recorded")], 0)
+        >>> query = WrittenQuery("who calms the bees", "recorded", (0,), "recorded")
+        >>> generator = WrittenGenerator(passages, [query], seed=0)
         >>> [query.text for query in generator.epoch(0, [0], "train")]
         ['who calms the bees']
     """

@@ -39,7 +39,7 @@ PASSAGES = [
 ]
 LEXICAL = LexicalIndex.build([f"{passage.title} {passage.text}" for passage in PASSAGES])
 LIVE = np.array([True, True, False])
-WORDS = st.lists(st.sampled_from(["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"]), max_size=14).map(" ".join)
+WORDS = st.lists(st.sampled_from([*"abcdefghijkl"]), max_size=14).map(" ".join)
 
 
 def query(
