@@ -55,7 +55,7 @@ def synthetic_queries(context: dg.AssetExecutionContext, home: StageResource) ->
 
     from genret_ops.records import to_arrow
     from genret_ops.retrieval.index_cache import open_or_make_index
-    from genret_ops.synthesis.filters import Filtered
+    from genret_ops.synthesis.filters import EXAMPLES, Filtered
     from genret_ops.synthesis.queries import lexical_neighbours, write_queries, written_queries
     from genret_ops.synthesis.recorded import read_recorded
 
@@ -86,8 +86,11 @@ def synthetic_queries(context: dg.AssetExecutionContext, home: StageResource) ->
             "written queries kept": len(written.kept),
             "mean weight": float(np.mean([query.weight for query in written.kept])) if written.kept else 1.0,
             "queries left out": table(
-                ("generator", "reason", "queries", "examples"),
-                [(each.generator, each.reason, each.count, " · ".join(each.examples)) for each in written.refused],
+                ("generator", "reason", "queries", *(f"example {n}" for n in range(1, EXAMPLES + 1))),
+                [
+                    (each.generator, each.reason, each.count, *each.examples, *[""] * (EXAMPLES - len(each.examples)))
+                    for each in written.refused
+                ],
             ),
         },
         data_version=table_version(tables),

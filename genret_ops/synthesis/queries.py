@@ -27,7 +27,7 @@ from genret_ops.synthesis.extractive import WORD, ExtractiveGenerator, SourcePas
 from genret_ops.synthesis.filters import Filtered, filter_queries
 from genret_ops.synthesis.generators import Generators
 from genret_ops.synthesis.recorded import RecordedQueries, place
-from genret_ops.synthesis.written import RECORDED, SPLITS, WrittenGenerator, WrittenQuery
+from genret_ops.synthesis.written import RECORDED, SPLITS, TRAINED, WrittenGenerator, WrittenQuery
 
 NEIGHBOURS = 8
 """Most lexical neighbours of a docid."""
@@ -165,7 +165,9 @@ def written_queries(
         source_passages(head, _no_neighbours(head), settings.retrieval),
         heldout_docids(head, settings),
     )
-    placed, refused = place(recorded, passages, _idf(head), (tuning | gate).tolist())
+    trained = (~(tuning | gate)).tolist()
+    asks = {**dict.fromkeys(TRAINED, trained), "tuning": tuning.tolist(), "gate": gate.tolist()}
+    placed, refused = place(recorded, passages, _idf(head), asks)
     filtered = filter_queries(placed, passages, lexical, head.live, progress=progress)
     return Filtered(filtered.kept, (*refused, *filtered.refused))
 

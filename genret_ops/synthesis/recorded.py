@@ -15,10 +15,10 @@ from pathlib import Path
 from genret_ops.errors import GenretError
 from genret_ops.records import SyntheticQuery
 from genret_ops.synthesis.extractive import WORD, SourcePassage
-from genret_ops.synthesis.filters import Refusal
-from genret_ops.synthesis.written import RECORDED, TRAINED, WrittenQuery
+from genret_ops.synthesis.filters import EXAMPLES, Refusal
+from genret_ops.synthesis.written import RECORDED, WrittenQuery
 
-ABSENT, OTHER_SIDE = "passages that the corpus lacks", "documents that are on the other side of held-out here"
+ABSENT, OTHER_SIDE = "passages that the corpus lacks", "documents that another split holds here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def place(
     recorded: RecordedQueries,
     passages: Sequence[SourcePassage],
     idf: Mapping[str, float],
-    heldout: Sequence[bool] | None = None,
+    asks: Mapping[str, Sequence[bool]] | None = None,
 ) -> tuple[list[WrittenQuery], list[Refusal]]:
     """Give recorded queries to the passages that they are about.
 
@@ -106,11 +106,11 @@ def place(
         recorded: what was read.
         passages: every passage, in docid order; they are named by their position.
         idf: inverse document frequency of each lower-cased word.
-        heldout: whether each passage is held out from training; None: it does not matter.
+        asks: for each split whether it may ask for each passage; None: every split may ask for all.
 
     Returns:
         The queries that have a passage, and the refused ones: what made no sense when it was read, and rows of a folder
-        whose passages are gone or on the other side of the split.
+        whose passages are gone, or that their split may not ask for.
     """
     written = _of_documents(recorded.by_document, passages, idf)
     position_of = {passage.passage_id: n for n, passage in enumerate(passages) if passage.documents}
@@ -120,7 +120,7 @@ def place(
         reason = ""
         if not positions or len(positions) < len(row.positives):
             reason = ABSENT
-        elif heldout is not None and any(heldout[position] == (row.split in TRAINED) for position in positions):
+        elif asks is not None and not all(asks[row.split][position] for position in positions):
             reason = OTHER_SIDE
         if reason:
             refused.setdefault((row.generator, reason), []).append(row.text)
@@ -132,7 +132,7 @@ def place(
             )
     return written, [
         *(Refusal(RECORDED, reason, count) for reason, count in recorded.refused.items()),
-        *(Refusal(*key, len(texts), tuple(texts[:3])) for key, texts in refused.items()),
+        *(Refusal(*key, len(texts), tuple(texts[:EXAMPLES])) for key, texts in refused.items()),
     ]
 
 

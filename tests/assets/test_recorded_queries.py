@@ -47,13 +47,10 @@ def test_a_build_learns_from_them(home: Home) -> None:
     refused = metadata["queries left out"]
     assert isinstance(refused, dg.TableMetadataValue)
     rows = [record.data for record in refused.records]
-    assert rows[0] == {"generator": RECORDED, "reason": "lines that are not JSON", "queries": 1, "examples": ""}
-    assert rows[1] == {
-        "generator": RECORDED,
-        "reason": "instruction leaks",
-        "queries": 1,
-        "examples": "Here is a question: what is this?",
-    }
+    none = {"example 1": "", "example 2": "", "example 3": ""}
+    leak = {"reason": "instruction leaks", "queries": 1, **none, "example 1": "Here is a question: what is this?"}
+    broken = {"reason": "lines that are not JSON", "queries": 1, **none}
+    assert rows == [{"generator": RECORDED, **row} for row in (broken, leak)]
     kept = metadata["written queries kept"].value
     assert kept == 20 * len(documents), "every question names its document, so that none is near another"
     assert 0.5 <= metadata["mean weight"].value <= 1

@@ -56,7 +56,7 @@ def test_held_out_queries_that_come_back_are_never_trained_on(small_home: Path, 
     same = written_queries(head, lexical, home.settings, recorded)
     assert len(same.kept) + sum(each.count for each in same.refused) == len(recorded.rows)
     assert {query.kind for query in same.kept} >= {"chunk", "sentence", "constraint", "multihop", "context"}
-    assert not [each for each in same.refused if "other side" in each.reason]
+    assert not [each for each in same.refused if "another split" in each.reason]
     other = home.settings.with_training(seed=7)
     tuning, gate = heldout_docids(head, other)
     for query in written_queries(head, lexical, other, recorded).kept:

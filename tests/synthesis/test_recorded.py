@@ -217,13 +217,16 @@ def test_a_row_of_a_folder_keeps_its_kind_passages_and_split() -> None:
         row("do they turn and sleep", "hard", "one", "two", kind="multihop"),
         row("held out there, trained on here", "tuning", "one"),
         row("trained on there, held out here", "train", "two"),
+        row("it tuned there and judges here", "tuning", "two"),
         row("it has left", "train", "gone"),
         row("half of it was never here", "train", "one", "nowhere"),
     )
     recorded = RecordedQueries(rows=rows)
-    written, refused = place(recorded, passages, {}, heldout=[False, True, False])
+    trained, judged, nothing = [True, False, True], [False, True, False], [False, False, False]
+    asks = {"train": trained, "hard": trained, "tuning": nothing, "gate": judged}
+    written, refused = place(recorded, passages, {}, asks)
     assert [query.text for query in written] == [rows[0].text, rows[1].text, rows[2].text]
-    assert {(each.reason, each.count) for each in refused} == {(OTHER_SIDE, 3), (ABSENT, 2)}
+    assert {(each.reason, each.count) for each in refused} == {(OTHER_SIDE, 4), (ABSENT, 2)}
     assert len(written) + sum(each.count for each in refused) == len(rows)
     generator = WrittenGenerator(passages, written, seed=7)
     assert generator.epoch(0, [0], "train") == [
@@ -232,7 +235,7 @@ def test_a_row_of_a_folder_keeps_its_kind_passages_and_split() -> None:
     assert [query.text for query in generator.epoch(0, [0], "hard")] == [rows[1].text]
     assert [query.text for query in generator.epoch(0, [1], "gate")] == [rows[2].text]
     assert not generator.epoch(0, [1], "tuning") and not generator.epoch(0, [1], "train")
-    both, _ = place(recorded, passages, {}, heldout=None)
+    both, _ = place(recorded, passages, {})
     assert rows[3].text in [query.text for query in both]
     joined = WrittenGenerator(passages, both, seed=7)
     assert [query.positives for query in joined.epoch(0, [0, 1], "hard") if query.kind == "multihop"] == [

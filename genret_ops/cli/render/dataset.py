@@ -40,7 +40,7 @@ def comparison(report: Mapping[str, Any]) -> None:
         ),
         (f"MRR of {report['release']}", *(f"{100 * side['MRR']:.1f}" for side in sides)),
     ]
-    columns(("", "first", "second"), rows, right=("first", "second"))
+    columns(("measure", "first", "second"), rows, right=("first", "second"))
     say(f"Jaccard of a query of each about the same passage: {report['jaccard']:.3f}")
     if report["win_rate"] is None:
         say("Too few documents have queries of both for a win rate.")
