@@ -78,6 +78,8 @@ def reasons(*queries: WrittenQuery) -> dict[str, int]:
         ("is 1.5 bar too much for a smoker", ""),
         ("the passage of a bee through smoke", ""),
         ("bees", filters.LENGTH),
+        ("bees calm", ""),
+        ("bee " * 100, ""),
     ],
 )
 def test_a_query_that_nobody_would_ask_is_refused_with_its_reason(text: str, reason: str) -> None:
@@ -92,6 +94,7 @@ def test_a_language_is_told_by_its_stop_words() -> None:
     assert not same_language("what is it that calms the bees in the hive", french)
     assert same_language("what is it that calms the bees in the hive", english)
     assert same_language("what the phrase je ne sais quoi means in the letter", english), "words of both languages"
+    assert language_of(f"{english} {french}") == "", "half of it in each"
     assert same_language("abeilles, fumée", english), "too short to tell"
     assert same_language("que calme les abeilles dans la ruche", "bees"), "nothing to compare with"
 
@@ -100,6 +103,7 @@ def test_a_script_is_that_of_the_passage() -> None:
     assert same_script("蜂はなぜ静かになる", "蜜蜂は煙で静かになります")
     assert not same_script("why are they quiet", "蜜蜂は煙で静かになります")
     assert same_script("is 5 µm or β the size", "A size.")
+    assert same_script("βητα beta", "A letter.") and not same_script("βητας beta", "A letter."), "half is enough"
     assert same_script("12 + 30", "煙") and same_script("why", "12 30")
 
 
