@@ -68,7 +68,9 @@ def test_the_card_says_what_it_is(small_home: Path, exported: Path) -> None:
     card, counts = (exported / "README.md").read_text(), Counter(line.split()[0] for line in stored(Home(small_home)))
     assert f"# Training queries of {DELTA}" in card and "| extractive | " in card and "| seed | 0 |" in card
     for split, count in counts.items():
-        assert any(line.startswith(f"| {split} |") and line.endswith(f" {count} |") for line in card.splitlines()), card
+        assert any(line.startswith(f"| {split} |") and line.endswith(f" {count:,} |") for line in card.splitlines()), (
+            card
+        )
     assert str(small_home) not in card and "encoder" not in card
 
 
@@ -115,7 +117,7 @@ def test_an_export_that_lacks_a_file_or_is_of_something_else_is_replaced(
     assert len(rows) == len(stored(Home(small_home))) - shorter["withdrawn"]
     shown = "".join(path.read_bytes().decode("utf-8", "replace") for path in copy.rglob("*") if path.is_file())
     assert "bees.md" not in shown and "calms the bees" not in shown
-    assert f"{shorter['withdrawn']} of the build's queries are missing" in (copy / "README.md").read_text()
+    assert f"withdrawn: {shorter['withdrawn']} of the build's queries." in (copy / "README.md").read_text()
     assert (copy / LISTING).exists()
 
 
