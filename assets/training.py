@@ -55,17 +55,20 @@ def synthetic_queries(context: dg.AssetExecutionContext, home: StageResource) ->
 
     from genret_ops.records import to_arrow
     from genret_ops.retrieval.index_cache import open_or_make_index
-    from genret_ops.synthesis.queries import lexical_neighbours, write_queries
-    from genret_ops.synthesis.recorded import RecordedQueries, read_recorded
+    from genret_ops.synthesis.filters import EXAMPLES, Filtered
+    from genret_ops.synthesis.queries import lexical_neighbours, write_queries, written_queries
+    from genret_ops.synthesis.recorded import read_recorded
 
     delta, settings = context.partition_key, home.settings
     index = open_or_make_index(home.home, home.home.store.committed(delta), settings.retrieval)
     with progress("finding lexical neighbours") as report:
         near = lexical_neighbours(index.head, index.lexical, report)
-    recorded = RecordedQueries({}, {})
+    written = Filtered()
     if settings.synthesis.recorded:
         recorded = read_recorded(home.home.path / settings.synthesis.recorded)
-    queries = write_queries(index.head, near, settings, home.known, recorded.by_document)
+        with progress("filtering recorded queries") as report:
+            written = written_queries(index.head, index.lexical, settings, recorded, report)
+    queries = write_queries(index.head, near, settings, home.known, written.kept)
     home.home.work(delta).mkdir(parents=True, exist_ok=True)
     np.save(home.home.work(delta) / "neighbours.npy", near)
     rows = to_arrow("queries", queries, delta=delta)
@@ -80,7 +83,15 @@ def synthetic_queries(context: dg.AssetExecutionContext, home: StageResource) ->
             "seed": settings.training.seed,
             "by kind": table(("split", "kind", "queries"), [(*key, n) for key, n in sorted(counts.items())]),
             "samples": table(("split", "kind", "text"), samples),
-            "recorded queries left out": table(("reason", "count"), list(recorded.refused.items())),
+            "written queries kept": len(written.kept),
+            "mean weight": float(np.mean([query.weight for query in written.kept])) if written.kept else 1.0,
+            "queries left out": table(
+                ("generator", "reason", "queries", *(f"example {n}" for n in range(1, EXAMPLES + 1))),
+                [
+                    (each.generator, each.reason, each.count, *each.examples, *[""] * (EXAMPLES - len(each.examples)))
+                    for each in written.refused
+                ],
+            ),
         },
         data_version=table_version(tables),
     )

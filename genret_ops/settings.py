@@ -37,7 +37,7 @@ class SynthesisSettings(_Group):
     context: float = Field(0.5, ge=0, description="Context2ID rows, which ask with the text of the passage")
     heldout: float = Field(0.1, gt=0, lt=0.5, description="share of the documents whose queries are never trained on")
     heldout_queries: int = Field(1200, ge=20, description="tuning queries about the held-out documents")
-    recorded: str = Field("", description="JSON lines of queries that others wrote, relative to the home; empty: none")
+    recorded: str = Field("", description="queries that others wrote: JSON lines or an exported folder; empty: none")
 
 
 class ModelSettings(_Group):

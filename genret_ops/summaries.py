@@ -14,6 +14,7 @@ from genret_ops.text import plural
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from genret_ops.progress import Progress
     from genret_ops.records import SnapshotRecord
     from genret_ops.registry.home import Home
     from genret_ops.registry.store import Registry, Release
@@ -116,6 +117,26 @@ def difference(home: "Home", old: str, new: str) -> dict[str, Any]:
     for release in (first, second):
         registry.verify(release)
     return difference(home, first, second, heldout_queries(home.store, second))
+
+
+def generators(home: "Home", first: "Path", second: "Path", release: str, progress: "Progress") -> dict[str, Any]:
+    """How two sets of queries about the documents of a release differ, and whose queries find their passages better.
+
+    Raises:
+        GenretError: a file holds no queries, or no passage of the release has queries of both.
+    """
+    from genret_ops.evaluation.generator_comparison import compare
+    from genret_ops.registry.loading import open_release
+    from genret_ops.synthesis.queries import placed_queries
+    from genret_ops.synthesis.recorded import read_recorded
+
+    opened, retriever = open_release(home, release)
+    head, settings = retriever.index.head, home.settings.retrieval
+    ours, theirs = (placed_queries(head, settings, read_recorded(path)) for path in (first, second))
+    comparison = compare(retriever, ours, theirs, progress=progress)
+    if not comparison["passages"]:
+        raise GenretError(f"no passage of {opened.name} has queries in both {first} and {second}: nothing to compare")
+    return {"release": opened.name, "files": [str(first), str(second)], **comparison}
 
 
 def history(registry: "Registry") -> list[dict[str, Any]]:

@@ -13,11 +13,11 @@ import sys
 
 import typer
 
-from genret_ops.cli import index, releases, quality, automation, service, maintenance, audit  # isort: skip  # as in --help
+from genret_ops.cli import index, releases, quality, dataset, automation, service, maintenance, audit  # isort: skip  # as in --help
 from genret_ops.cli.options import app
 from genret_ops.errors import GenretError
 
-__all__ = ["app", "audit", "automation", "index", "main", "maintenance", "quality", "releases", "service"]
+__all__ = ["app", "audit", "automation", "dataset", "index", "main", "maintenance", "quality", "releases", "service"]
 
 _REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR}
 """What the machine refuses for reasons that its user can mend: rights, room, a file where a folder should be."""

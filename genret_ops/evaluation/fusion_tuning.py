@@ -27,7 +27,7 @@ from genret_ops.retrieval.ranking import ClauseCandidates, candidates_of_plans
 from genret_ops.retrieval.retriever import CLAUSE_MODES, Retriever
 from genret_ops.settings import RetrievalSettings
 from genret_ops.synthesis.queries import MIN_GATE_DOCUMENTS, least_extractive
-from genret_ops.synthesis.recorded import RECORDED
+from genret_ops.synthesis.written import RECORDED
 
 Trained = tuple[Encoder, Callable[[Rows], Rows]]
 """A query encoder, and what makes finished rows of genesis rows."""

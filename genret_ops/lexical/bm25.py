@@ -15,12 +15,25 @@ from typing import Any
 import bm25s
 import numpy as np
 import Stemmer
-from bm25s.stopwords import STOPWORDS_EN
+from bm25s import stopwords
 
 from genret_ops.lexical.sequences import StemSequences, starts_of
 from genret_ops.records import text_hash
 
-STOP_WORDS = frozenset(STOPWORDS_EN)
+STOP_WORDS = frozenset(stopwords.STOPWORDS_EN)
+STOP_WORDS_OF = {
+    "danish": frozenset(stopwords.STOPWORDS_DANISH),
+    "dutch": frozenset(stopwords.STOPWORDS_DUTCH),
+    "english": frozenset(stopwords.STOPWORDS_EN_PLUS),
+    "french": frozenset(stopwords.STOPWORDS_FRENCH),
+    "german": frozenset(stopwords.STOPWORDS_GERMAN),
+    "italian": frozenset(stopwords.STOPWORDS_ITALIAN),
+    "portuguese": frozenset(stopwords.STOPWORDS_PORTUGUESE),
+    "russian": frozenset(stopwords.STOPWORDS_RUSSIAN),
+    "spanish": frozenset(stopwords.STOPWORDS_SPANISH),
+    "swedish": frozenset(stopwords.STOPWORDS_SWEDISH),
+}
+"""The stop words of each language, lower-cased: what tells one language from another. Retrieval reads English ones."""
 _K1, _B = 1.5, 0.75
 
 

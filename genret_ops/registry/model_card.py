@@ -34,13 +34,14 @@ def write_card(folder: Path, facts: Mapping[str, Any]) -> Path:
     Raises:
         jinja2.UndefinedError: one of them is missing; an earlier card stays as it was.
     """
-    text = _environment().get_template("card.md.j2").render(dict(facts))
+    text = card_environment().get_template("card.md.j2").render(dict(facts))
     path = folder / CARD
     path.write_text(text, encoding="utf-8")
     return path
 
 
-def _environment() -> Environment:
+def card_environment() -> Environment:
+    """The templates of this room: each fact is required, and the filters put it on one line."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         undefined=StrictUndefined,

@@ -8,7 +8,7 @@ on: `tuning` fits the fusion weights, `gate` judges a release. Documents are hel
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow.compute as pc
@@ -23,14 +23,14 @@ from genret_ops.progress import Progress, silent
 from genret_ops.records import SyntheticQuery, text_hash
 from genret_ops.settings import RetrievalSettings, Settings, TrainingSettings
 from genret_ops.storage.tables import TableStore
-from genret_ops.synthesis.extractive import EXTRACTIVE_KINDS, WORD, ExtractiveGenerator, SourcePassage
+from genret_ops.synthesis.extractive import WORD, ExtractiveGenerator, SourcePassage
+from genret_ops.synthesis.filters import Filtered, filter_queries
 from genret_ops.synthesis.generators import Generators
-from genret_ops.synthesis.recorded import RECORDED, RecordedGenerator
+from genret_ops.synthesis.recorded import RecordedQueries, place
+from genret_ops.synthesis.written import RECORDED, SPLITS, TRAINED, WrittenGenerator, WrittenQuery
 
 NEIGHBOURS = 8
 """Most lexical neighbours of a docid."""
-KINDS = (*EXTRACTIVE_KINDS, RECORDED)
-SPLITS = ("train", "hard", "tuning", "gate")
 MIN_GATE_DOCUMENTS = 6
 """Fewest documents from which the gate can conclude anything (docs/decisions.md, 16)."""
 _GATE_SHARE = 1 / 3
@@ -112,7 +112,7 @@ def write_queries(
     near: np.ndarray,
     settings: Settings,
     known: frozenset[int] | None = None,
-    recorded: Mapping[str, Sequence[str]] | None = None,
+    written: Sequence[WrittenQuery] = (),
 ) -> list[SyntheticQuery]:
     """Write all synthetic queries of a build; the same inputs and seed give the same queries.
 
@@ -122,7 +122,7 @@ def write_queries(
         settings: how many queries a split holds, and of which kinds.
         known: docids that the parent of an update has learned; the update asks about the others, interleaved with a
             replay of these. None for a training from genesis, which asks about all alike.
-        recorded: queries that others wrote, by the id of their document.
+        written: queries that others wrote, as `written_queries` keeps them.
 
     Returns:
         The queries of every split, one split after the other.
@@ -130,7 +130,7 @@ def write_queries(
     passages = source_passages(head, near, settings.retrieval)
     idf, seed = _idf(head), settings.training.seed
     extractive = ExtractiveGenerator(passages, settings.synthesis, idf, seed)
-    generator = Generators([extractive, RecordedGenerator(passages, recorded or {}, idf, seed)])
+    generator = Generators([extractive, WrittenGenerator(passages, written, seed)])
     (tuning, gate), training = heldout_docids(head, settings), settings.training
     members = np.flatnonzero(head.live & ~(tuning | gate))
     if not len(members):
@@ -143,6 +143,48 @@ def write_queries(
     heldout = _heldout(generator, tuning & head.live, "tuning", settings.synthesis.heldout_queries)
     heldout += _heldout(generator, gate & head.live, "gate", settings.gate.questions)
     return train + hard[: 2 * preference_steps * training.batch] + heldout
+
+
+def written_queries(
+    head: CorpusView,
+    lexical: LexicalIndex,
+    settings: Settings,
+    recorded: RecordedQueries,
+    progress: Progress = silent,
+) -> Filtered:
+    """The queries that others wrote and that a build may use, each with its weight, and those that are left out.
+
+    Args:
+        head: the snapshot.
+        lexical: its lexical index, the baseline of the round trip.
+        settings: which documents are held out, and which attributes a query can name.
+        recorded: the queries as they were read.
+        progress: called with (queries done, queries).
+    """
+    passages, (tuning, gate) = (
+        source_passages(head, _no_neighbours(head), settings.retrieval),
+        heldout_docids(head, settings),
+    )
+    trained = (~(tuning | gate)).tolist()
+    asks = {**dict.fromkeys(TRAINED, trained), "tuning": tuning.tolist(), "gate": gate.tolist()}
+    placed, refused = place(recorded, passages, _idf(head), asks)
+    filtered = filter_queries(placed, passages, lexical, head.live, progress=progress)
+    return Filtered(filtered.kept, (*refused, *filtered.refused))
+
+
+def placed_queries(head: CorpusView, settings: RetrievalSettings, recorded: RecordedQueries) -> list[WrittenQuery]:
+    """The queries that others wrote about live passages, unfiltered and whatever their split.
+
+    Args:
+        head: the snapshot.
+        settings: settings of retrieval.
+        recorded: the queries as they were read.
+    """
+    return place(recorded, source_passages(head, _no_neighbours(head), settings), _idf(head))[0]
+
+
+def _no_neighbours(head: CorpusView) -> np.ndarray:
+    return np.empty((len(head), 0), dtype=np.int64)
 
 
 def _heldout(generator: Generators, mask: np.ndarray, split: str, count: int) -> list[SyntheticQuery]:

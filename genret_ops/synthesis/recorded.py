@@ -1,55 +1,58 @@
-"""Queries that somebody else wrote about the documents: people, or a language model, in a file of JSON lines.
+"""Queries that somebody else wrote about the documents: people, a language model, or another home.
 
-A line names a document and holds queries that it answers, `{"_id": "bees.md", "queries": ["how do I calm bees"]}`; its
-other fields are left alone. A query is about the passage of the document that says most of its words, rare words
-counting more. Such queries share fewer words with the text than those that are made from it.
+They come as a file of JSON lines, or as a folder that `genret dataset export` wrote (dataset.py). A line of a file
+names a document and holds queries that it answers, `{"_id": "bees.md", "queries": ["how do I calm bees"]}`; its other
+fields are left alone. Such a query is about the passage of the document that says most of its words, rare words
+counting more. A row of a folder names its passages, its kind and its split, and all three stay.
 """
 
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from genret_ops.errors import GenretError
 from genret_ops.records import SyntheticQuery
 from genret_ops.synthesis.extractive import WORD, SourcePassage
+from genret_ops.synthesis.filters import EXAMPLES, Refusal
+from genret_ops.synthesis.written import RECORDED, WrittenQuery
 
-RECORDED = "recorded"
-"""Name of the generator, and the one kind of its queries."""
-_ONCE = ("tuning", "gate")
-"""Splits that hold a query once, however many epochs they take."""
-_WORDS = range(2, 101)
-"""How many words a query has."""
-_LENGTH_FAULT = f"queries with fewer than {_WORDS.start} or more than {_WORDS.stop - 1} words"
+ABSENT, OTHER_SIDE = "passages that the corpus lacks", "documents that another split holds here"
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedQueries:
-    """What a file of queries holds.
+    """What a file or a folder of queries holds.
 
     Attributes:
-        by_document: the queries by the id of their document.
+        by_document: queries by the id of their document, of a file.
+        rows: queries with their passages and splits, of a folder.
         refused: how many lines and queries were left out, by reason.
     """
 
-    by_document: Mapping[str, tuple[str, ...]]
-    refused: Mapping[str, int]
+    by_document: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rows: tuple[SyntheticQuery, ...] = ()
+    refused: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_recorded(path: Path) -> RecordedQueries:
-    """Read a file of queries; what makes no sense in it is left out and counted.
+    """Read a file or a folder of queries; what makes no sense in it is left out and counted.
 
     Args:
-        path: the file.
+        path: a file of JSON lines, or a folder that `genret dataset export` wrote.
 
     Raises:
-        GenretError: there is no such file, it is not UTF-8, or nothing in it makes sense.
+        GenretError: there is no such file, it is not UTF-8, the folder is no such data set, or nothing makes sense.
 
     Example:
         >>> read_recorded(Path("queries.jsonl")).by_document["bees.md"]
         ('how do I calm bees',)
     """
+    if path.is_dir():
+        from genret_ops.synthesis.dataset import read_rows
+
+        return RecordedQueries(rows=tuple(read_rows(path)))
     try:
         text = path.read_text("utf-8-sig")
     except OSError as error:
@@ -68,7 +71,7 @@ def read_recorded(path: Path) -> RecordedQueries:
             f"{path} holds no recorded queries{reasons and f' ({reasons})'}: expected lines like "
             '{"_id": "bees.md", "queries": ["how do I calm bees"]}'
         )
-    return RecordedQueries({doc_id: tuple(texts) for doc_id, texts in queries.items()}, dict(refused))
+    return RecordedQueries({doc_id: tuple(texts) for doc_id, texts in queries.items()}, refused=dict(refused))
 
 
 def _entries(text: str) -> Iterator[tuple[str, str, str]]:
@@ -85,60 +88,71 @@ def _entries(text: str) -> Iterator[tuple[str, str, str]]:
             yield "", "", "lines without _id and queries"
             continue
         for query in queries:
-            words = WORD.findall(query) if isinstance(query, str) else []
-            yield doc_id, " ".join(query.split()) if words else "", "" if len(words) in _WORDS else _LENGTH_FAULT
+            worded = isinstance(query, str) and WORD.search(query)
+            yield doc_id, " ".join(query.split()) if worded else "", "" if worded else "queries without a word"
 
 
-class RecordedGenerator:
-    """Gives recorded queries to the passages that they are about.
+def place(
+    recorded: RecordedQueries,
+    passages: Sequence[SourcePassage],
+    idf: Mapping[str, float],
+    asks: Mapping[str, Sequence[bool]] | None = None,
+) -> tuple[list[WrittenQuery], list[Refusal]]:
+    """Give recorded queries to the passages that they are about.
+
+    Queries of a file about documents that the corpus does not hold wait for them, and are not counted.
 
     Args:
+        recorded: what was read.
         passages: every passage, in docid order; they are named by their position.
-        queries: recorded queries by the id of their document; those about other documents wait for them, and one that
-            says all that its passage says is left out.
         idf: inverse document frequency of each lower-cased word.
-        seed: seed of the build, for the provenance of the queries.
+        asks: for each split whether it may ask for each passage; None: every split may ask for all.
+
+    Returns:
+        The queries that have a passage, and the refused ones: what made no sense when it was read, and rows of a folder
+        whose passages are gone, or that their split may not ask for.
     """
+    written = _of_documents(recorded.by_document, passages, idf)
+    position_of = {passage.passage_id: n for n, passage in enumerate(passages) if passage.documents}
+    refused = dict[tuple[str, str], list[str]]()
+    for row in recorded.rows:
+        positions = tuple(position_of[positive] for positive in row.positives if positive in position_of)
+        reason = ""
+        if not positions or len(positions) < len(row.positives):
+            reason = ABSENT
+        elif asks is not None and not all(asks[row.split][position] for position in positions):
+            reason = OTHER_SIDE
+        if reason:
+            refused.setdefault((row.generator, reason), []).append(row.text)
+        else:
+            written.append(
+                WrittenQuery(
+                    row.text, row.kind, positions, row.generator, row.split, row.withheld, dict(row.constraints)
+                )
+            )
+    return written, [
+        *(Refusal(RECORDED, reason, count) for reason, count in recorded.refused.items()),
+        *(Refusal(*key, len(texts), tuple(texts[:EXAMPLES])) for key, texts in refused.items()),
+    ]
 
-    def __init__(
-        self,
-        passages: Sequence[SourcePassage],
-        queries: Mapping[str, Sequence[str]],
-        idf: Mapping[str, float],
-        seed: int,
-    ) -> None:
-        self._passages, self._seed = passages, seed
-        positions = dict[str, list[int]]()
-        for position, passage in enumerate(passages):
-            for doc_id in passage.documents & queries.keys():
-                positions.setdefault(doc_id, []).append(position)
-        self._queries = dict[int, list[str]]()
-        for doc_id, of_document in positions.items():
-            said = [_words(passages[position].text) for position in of_document]
-            words = [_words(passages[position].title) | text for position, text in zip(of_document, said, strict=True)]
-            for query in queries[doc_id]:
-                wanted = _words(query)
-                if wanted not in said:
-                    shared = [sum(idf.get(word, 0.0) for word in wanted & known) for known in words]
-                    best = of_document[max(range(len(shared)), key=lambda number: shared[number])]
-                    self._queries.setdefault(best, []).append(query)
 
-    def epoch(self, number: int, members: Sequence[int], split: str, hard: bool = False) -> list[SyntheticQuery]:
-        """All recorded queries about some passages; every epoch has the same, but for splits that hold each once.
-
-        Args:
-            number: number of the epoch.
-            members: positions of the passages.
-            split: the split that the queries belong to.
-            hard: ignored, there is one set.
-        """
-        if number and split in _ONCE:
-            return []
-        return [
-            SyntheticQuery(query, RECORDED, (self._passages[position].passage_id,), split, RECORDED, self._seed)
-            for position in members
-            for query in self._queries.get(position, ())
-        ]
+def _of_documents(
+    queries: Mapping[str, Sequence[str]], passages: Sequence[SourcePassage], idf: Mapping[str, float]
+) -> list[WrittenQuery]:
+    """Each query about the passage of its document that says most of its words, document after document."""
+    positions = dict[str, list[int]]()
+    for position, passage in enumerate(passages):
+        for doc_id in passage.documents & queries.keys():
+            positions.setdefault(doc_id, []).append(position)
+    written = list[WrittenQuery]()
+    for doc_id, of_document in positions.items():
+        known = [_words(f"{passages[position].title} {passages[position].text}") for position in of_document]
+        for query in queries[doc_id]:
+            wanted = _words(query)
+            shared = [sum(idf.get(word, 0.0) for word in wanted & said) for said in known]
+            best = of_document[max(range(len(shared)), key=lambda number: shared[number])]
+            written.append(WrittenQuery(query, RECORDED, (best,), RECORDED))
+    return written
 
 
 def _words(text: str) -> frozenset[str]:

@@ -13,7 +13,7 @@ from assets.lib.execution import instance_of
 from genret_ops.errors import GenretError
 from genret_ops.registry.home import Home
 from genret_ops.synthesis.queries import read_queries
-from genret_ops.synthesis.recorded import RECORDED
+from genret_ops.synthesis.written import RECORDED
 
 
 @pytest.fixture
@@ -30,6 +30,7 @@ def test_a_build_learns_from_them(home: Home) -> None:
     documents = home.store.read("documents", newest.tables["documents"]).column("doc_id").to_pylist()
     texts = {doc_id: [f"question {number} about {doc_id}" for number in range(20)] for doc_id in documents}
     lines = [json.dumps({"_id": doc_id, "queries": queries}) for doc_id, queries in texts.items()]
+    lines.append(json.dumps({"_id": documents[0], "queries": ["Here is a question: what is this?"]}))
     (home.path / "questions.jsonl").write_text("\n".join([*lines, "{broken"]))
     release = runner.build(home, home.settings).release
     queries = read_queries(home.store, release.delta, release.manifest().training_tables["queries"])
@@ -42,9 +43,17 @@ def test_a_build_learns_from_them(home: Home) -> None:
     with instance_of(home.dagster) as instance:
         event = instance.get_latest_materialization_event(dg.AssetKey("synthetic_queries"))
     assert event is not None and event.asset_materialization is not None
-    refused = event.asset_materialization.metadata["recorded queries left out"]
+    metadata = event.asset_materialization.metadata
+    refused = metadata["queries left out"]
     assert isinstance(refused, dg.TableMetadataValue)
-    assert [record.data for record in refused.records] == [{"reason": "lines that are not JSON", "count": 1}]
+    rows = [record.data for record in refused.records]
+    none = {"example 1": "", "example 2": "", "example 3": ""}
+    leak = {"reason": "instruction leaks", "queries": 1, **none, "example 1": "Here is a question: what is this?"}
+    broken = {"reason": "lines that are not JSON", "queries": 1, **none}
+    assert rows == [{"generator": RECORDED, **row} for row in (broken, leak)]
+    kept = metadata["written queries kept"].value
+    assert kept == 20 * len(documents), "every question names its document, so that none is near another"
+    assert 0.5 <= metadata["mean weight"].value <= 1
 
 
 def test_a_file_that_is_not_there_trains_nothing(home: Home) -> None:

@@ -11,9 +11,17 @@ from genret_ops.records import SyntheticQuery
 from genret_ops.retrieval.index import build_lexical
 from genret_ops.settings import Settings, SynthesisSettings, TrainingSettings
 from genret_ops.synthesis.extractive import SourcePassage
+from genret_ops.synthesis.filters import Refusal
 from genret_ops.synthesis.generators import Generators
-from genret_ops.synthesis.queries import heldout_docids, least_extractive, lexical_neighbours, write_queries
-from genret_ops.synthesis.recorded import RECORDED, RecordedGenerator, read_recorded
+from genret_ops.synthesis.queries import (
+    heldout_docids,
+    least_extractive,
+    lexical_neighbours,
+    write_queries,
+    written_queries,
+)
+from genret_ops.synthesis.recorded import ABSENT, OTHER_SIDE, RecordedQueries, place, read_recorded
+from genret_ops.synthesis.written import RECORDED, WrittenGenerator
 from tests.support.small_head import head_of
 
 WORDS = [
@@ -63,8 +71,9 @@ def written(head: CorpusView, seed: int = 0) -> list[SyntheticQuery]:
         synthesis=SynthesisSettings(heldout=0.4, heldout_queries=60),
         training=TrainingSettings(steps=3, batch=64, rpo_steps=1, seed=seed),
     )
-    near = lexical_neighbours(head, build_lexical(head))
-    return write_queries(head, near, settings, recorded=RECORDED_QUERIES)
+    lexical = build_lexical(head)
+    kept = written_queries(head, lexical, settings, RecordedQueries(RECORDED_QUERIES)).kept
+    return write_queries(head, lexical_neighbours(head, lexical), settings, None, kept)
 
 
 def test_a_file_is_read_and_what_makes_no_sense_is_counted(tmp_path: Path) -> None:
@@ -83,13 +92,13 @@ def test_a_file_is_read_and_what_makes_no_sense_is_counted(tmp_path: Path) -> No
     recorded = read_recorded(path)
     assert recorded.by_document == {
         "c": ("first of the file",),
-        "a": ("how do I calm bees", "does smoke hurt them"),
-        "b": ("where is the ferry",),
+        "a": ("how do I calm bees", "why", "does smoke hurt them"),
+        "b": (" ".join(["word"] * 101), "where is the ferry"),
         "17": ("what is seventeen",),
     }
     assert recorded.refused == {
         "duplicates": 1,
-        "queries with fewer than 2 or more than 100 words": 4,
+        "queries without a word": 2,
         "lines that are not JSON": 1,
         "lines without _id and queries": 2,
     }
@@ -124,12 +133,15 @@ def test_a_query_is_about_the_passage_that_says_most_of_its_words() -> None:
         "c": ["the bees"],
     }
     idf = {"the": 0.0, "tide": 0.1, "bees": 1.0, "ferry": 1.0, "leaves": 1.0}
-    generator = RecordedGenerator(passages, queries, idf, seed=7)
+    written, refused = place(RecordedQueries(queries, refused={"duplicates": 3}), passages, idf)
+    assert refused == [Refusal(RECORDED, "duplicates", 3)]
+    generator = WrittenGenerator(passages, written, seed=7)
     rows = generator.epoch(0, [0, 1, 2], "train")
     assert [(row.text, row.positives) for row in rows] == [
         ("the ferry here", ("one",)),
         ("nothing of it", ("one",)),
         ("the bees here", ("two",)),
+        ("The bees and the tide!", ("two",)),
         ("ferry leaves", ("two",)),
     ]
     assert {(row.kind, row.generator, row.seed, row.split) for row in rows} == {(RECORDED, RECORDED, 7, "train")}
@@ -173,8 +185,9 @@ def test_queries_about_held_out_documents_are_never_trained_on(head: CorpusView,
 def test_nothing_changes_without_them(head: CorpusView) -> None:
     near = lexical_neighbours(head, build_lexical(head))
     settings = Settings(training=TrainingSettings(steps=2, batch=32))
-    assert write_queries(head, near, settings) == write_queries(head, near, settings, recorded={})
-    assert write_queries(head, near, settings) == write_queries(head, near, settings, recorded={"another": ["a b"]})
+    another = written_queries(head, build_lexical(head), settings, RecordedQueries({"another": ("a b",)}))
+    assert (another.kept, another.refused) == ((), ())
+    assert write_queries(head, near, settings) == write_queries(head, near, settings, None, another.kept)
 
 
 def test_they_judge_a_training_alone_if_they_are_enough() -> None:
@@ -185,3 +198,47 @@ def test_they_judge_a_training_alone_if_they_are_enough() -> None:
     assert least_extractive([*made, *few]) == [*made, *few]
     many = [*few, query(RECORDED, 49)]
     assert least_extractive([*made, *many]) == many
+
+
+def test_a_row_of_a_folder_keeps_its_kind_passages_and_split() -> None:
+    passages = [
+        SourcePassage("one", frozenset({"a"}), "", "the tide turns", (), {}),
+        SourcePassage("two", frozenset({"b"}), "", "the bees sleep", (), {}),
+        SourcePassage("gone", frozenset(), "", "", (), {}),
+    ]
+
+    def row(text: str, split: str, *positives: str, kind: str = "chunk") -> SyntheticQuery:
+        return SyntheticQuery(text, kind, positives, split, "pen", 3, ("a sentence",), {"team": "Red"})
+
+    rows = (
+        row("which way does it go", "train", "one"),
+        row("which way does it go", "hard", "one"),
+        row("do they sleep", "gate", "two"),
+        row("do they turn and sleep", "hard", "one", "two", kind="multihop"),
+        row("held out there, trained on here", "tuning", "one"),
+        row("trained on there, held out here", "train", "two"),
+        row("it tuned there and judges here", "tuning", "two"),
+        row("it has left", "train", "gone"),
+        row("half of it was never here", "train", "one", "nowhere"),
+    )
+    recorded = RecordedQueries(rows=rows)
+    trained, judged, nothing = [True, False, True], [False, True, False], [False, False, False]
+    asks = {"train": trained, "hard": trained, "tuning": nothing, "gate": judged}
+    written, refused = place(recorded, passages, {}, asks)
+    assert [query.text for query in written] == [rows[0].text, rows[1].text, rows[2].text]
+    assert {(each.reason, each.count) for each in refused} == {(OTHER_SIDE, 4), (ABSENT, 2)}
+    assert len(written) + sum(each.count for each in refused) == len(rows)
+    generator = WrittenGenerator(passages, written, seed=7)
+    assert generator.epoch(0, [0], "train") == [
+        SyntheticQuery(rows[0].text, "chunk", ("one",), "train", "pen", 7, ("a sentence",), {"team": "Red"})
+    ]
+    assert [query.text for query in generator.epoch(0, [0], "hard")] == [rows[1].text]
+    assert [query.text for query in generator.epoch(0, [1], "gate")] == [rows[2].text]
+    assert not generator.epoch(0, [1], "tuning") and not generator.epoch(0, [1], "train")
+    both, _ = place(recorded, passages, {})
+    assert rows[3].text in [query.text for query in both]
+    joined = WrittenGenerator(passages, both, seed=7)
+    assert [query.positives for query in joined.epoch(0, [0, 1], "hard") if query.kind == "multihop"] == [
+        ("one", "two")
+    ]
+    assert not [query for query in joined.epoch(0, [0], "hard") if query.kind == "multihop"], "one of them is no member"

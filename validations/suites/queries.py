@@ -11,7 +11,8 @@ import pyarrow as pa
 from genret_ops.corpus.metadata import is_date
 from genret_ops.corpus.view import CorpusView
 from genret_ops.synthesis.extractive import WORD
-from genret_ops.synthesis.queries import KINDS, SPLITS
+from genret_ops.synthesis.filters import SHORT_PASSAGE, WORDS_OF, is_copy, words
+from genret_ops.synthesis.written import KINDS, SPLITS, TRAINED
 from genret_ops.text import percent, plural
 from validations.runner import expect_no_fault, gx, suite_of, typed_frame
 
@@ -25,17 +26,8 @@ _FAULTS = (
     *("constraint_fault", "unnamed_fault"),
 )
 _TYPES = {"words": "int64", "letters": "float64", "covered": "float64", **dict.fromkeys((*KEY, *_FAULTS), "str")}
-_TRAINED = ("train", "hard")
 _MOST_WORDS = 200
-_WORDS_OF = {
-    **{"chunk": (3, 40), "sentence": (3, 40), "constraint": (4, 60), "multihop": (6, 100), "context": (1, 80)},
-    "recorded": (2, 100),
-}
-"""The fewest and the most words of a query that somebody would ask, by kind."""
-_SHORT_PASSAGE = 30
-"""A passage of at most this many words, as generators count, may be its own query, since it contains no shorter one."""
 _ODD_SHARE, _DISTINCT_SHARE, _LATIN_LETTERS = 0.1, 0.8, 0.9
-_WORDS = re.compile(r"\w+")
 _LETTER, _LATIN = re.compile(r"[^\W\d_]"), re.compile(r"[A-Za-z\u00c0-\u024f]")
 
 
@@ -66,8 +58,7 @@ class _QueryChecks:
         self._heldout: frozenset[int] = frozenset(np.flatnonzero(heldout).tolist())
         self._docids = corpus.live_docid_of
         texts = {docid: corpus.passages[docid].text for docid in self._docids.values()}
-        long = {docid: text for docid, text in texts.items() if len(WORD.findall(text)) > _SHORT_PASSAGE}
-        self._long_passages = {docid: _words(text) for docid, text in long.items()}
+        self._long = {docid: text for docid, text in texts.items() if len(WORD.findall(text)) > SHORT_PASSAGE}
 
     def row(self, query: Mapping[str, Any]) -> dict[str, Any]:
         """The frame's row of a query."""
@@ -75,7 +66,7 @@ class _QueryChecks:
             **{name: query[name] for name in KEY},
             "words": len(query["text"].split()),
             "letters": _latin_share(query["text"]),
-            "text_fault": "" if _words(query["text"]) else "no word",
+            "text_fault": "" if words(query["text"]) else "no word",
             "length_fault": _length_fault(query),
             "copy_fault": self._copy_fault(query),
             "positive_fault": self._positive_fault(query),
@@ -94,8 +85,8 @@ class _QueryChecks:
         """A query is what somebody would ask and not the passage itself, except one of Context2ID."""
         if query["kind"] == "context":
             return ""
-        words = _words(query["text"])
-        copied = any(words == self._long_passages.get(docid) for docid in self.docids(query))
+        about = (self._long[docid] for docid in self.docids(query) if docid in self._long)
+        copied = any(is_copy(query["text"], text) for text in about)
         return "its whole passage" if copied else ""
 
     def _positive_fault(self, query: Mapping[str, Any]) -> str:
@@ -116,7 +107,7 @@ class _QueryChecks:
 
     def _leak_fault(self, query: Mapping[str, Any]) -> str:
         heldout = [docid in self._heldout for docid in self.docids(query)]
-        if query["split"] in _TRAINED:
+        if query["split"] in TRAINED:
             return "asks for a held-out passage" if any(heldout) else ""
         return "" if all(heldout) else "asks for a passage that is trained on"
 
@@ -161,9 +152,9 @@ def _unnamed_fault(query: Mapping[str, Any]) -> str:
 
 
 def _length_fault(query: Mapping[str, Any]) -> str:
-    fewest, most = _WORDS_OF.get(query["kind"], (1, _MOST_WORDS))
-    words = len(query["text"].split())
-    return "" if fewest <= words <= most else f"{plural(words, 'word')} in a {query['kind']} query"
+    fewest, most = WORDS_OF.get(query["kind"], (1, _MOST_WORDS))
+    length = len(query["text"].split())
+    return "" if fewest <= length <= most else f"{plural(length, 'word')} in a {query['kind']} query"
 
 
 def _latin_share(text: str) -> float:
@@ -172,10 +163,6 @@ def _latin_share(text: str) -> float:
         return 1.0
     letters = _LETTER.findall(text)
     return sum(map(bool, map(_LATIN.match, letters))) / len(letters) if letters else 1.0
-
-
-def _words(text: str) -> list[str]:
-    return _WORDS.findall(text.casefold())
 
 
 def figures(frame: "pd.DataFrame") -> dict[str, float]:
