@@ -8,8 +8,9 @@ value is values.py's question.
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import takewhile
 
 from genret_ops.dates import find_dates
 from genret_ops.extraction.values import names_of, normalised
@@ -19,17 +20,21 @@ _HEAD_LINES = 60
 """Header lines are looked for in so many lines from the top."""
 _BLOCK = 2
 """So many header lines one after the other are a block of headers, and no sentence with a colon."""
-_IN_BLOCK, _BESIDE_TEXT = 98, 80
-_BYLINE, _CREDIT, _SIGNED = 90, 60, 55
-_LABELLED_DAY, _UPDATED_DAY, _FIRST_DAY = 90, 60, 30
-_DATELINE, _AGENCY = 85, 80
-_INTERVIEWED, _PATTERN, _ENTITIES = 60, 70, 60
-_SURELY, _MOSTLY, _ONCE = 85, 75, 60
-_TOP = 400
-"""A day stands for the whole text if it is among so many first characters."""
+_TOP_LINES = 12
+"""A block of headers begins among so many first lines; further down it is a list or a program."""
+_EDGE = 400
+"""Bylines, datelines and the day of publication are among so many first characters; a byline also among the last."""
+_IN_BLOCK, _BESIDE_TEXT, _FURTHER_DOWN = 98, 60, 40
+_BYLINE, _SIGNED = 90, 55
+_PUBLISHED, _NAMED_SO, _ANY_DAY = 90, 40, 25
+_DATELINE, _AGENCY, _INTERVIEWED = 85, 80, 45
+_PATTERN, _ENTITIES = 70, 60
+_SURELY, _MOSTLY, _ONCE, _SHARED_NAME = 85, 75, 60, 10
+_LEFT_OUT = 2
+"""A text with headers that leaves an attribute out says something: what its prose says is worth this part."""
 _ENTITIES_KEPT = 5
 
-_HEADER = re.compile(r"[ \t]*[>*_+•-]*[ \t]*[*_:]*(?P<name>[^\W\d_][\w /-]{0,40}?)[*_]*:[*_]*(?:[ \t]+(?P<value>.*))?$")
+_HEADER = re.compile(r"[>*_+•-]*[ \t]*[*_:]*(?P<name>[^\W\d_][\w /-]{0,40}?)[*_]*(?P<colon>:[*_]*)(?:[ \t].*)?$")
 _NAME = r"[^\W\d_a-z][\w.'’-]+(?:[ \t]+(?:d[aeiu]|del|della|van|von|der|den|la|le|al|bin|ibn|[^\W\d_a-z][\w.'’-]*)){1,4}"
 _NAMES = rf"{_NAME}(?:(?:,[ \t]*|,?[ \t]+(?:and|&)[ \t]+){_NAME})*"
 _BY = re.compile(
@@ -37,15 +42,10 @@ _BY = re.compile(
     r"(?:[ \t]*[,|–—-][ \t]*[^.\n]{0,60})?[ \t*_]*$",
     re.MULTILINE,
 )
-_ROLE = r"(?:reporter|writer|editor|journalist|correspondent|columnist|producer|contributor|critic)"
-_CREDITED = re.compile(
-    rf"\b(?P<names>{_NAME}) (?:is|was) (?:an?|the)\b(?: [\w/-]+){{0,4}} {_ROLE}\b"
-    rf"|\b[Ff]ollow (?P<followed>{_NAME}) (?:on|at)\b"
-)
-_SIGNATURE = re.compile(rf"^[ \t]*(?P<names>{_NAME}),[ \t]+(?P<source>[^\W\d_a-z][\w.&' -]{{2,40}})$", re.MULTILINE)
+_SIGNATURE = re.compile(rf"^[ \t]*(?![Bb]y\b|BY\b)(?P<names>{_NAME}),[ \t]+(?P<source>[^\W\d_a-z][\w.&' -]{{2,40}})$", re.MULTILINE)
 _DAY_LABEL = re.compile(
-    r"(?:\b(?P<first>published|posted|first published|created|issued|date)|\b(?:updated|last modified|modified|update))"
-    r"\b[^\w\n]{0,4}(?:(?:on|at)[ \t]+)?[^\n]{0,20}$",
+    r"\b(?:published|posted|created|issued|updated|last modified|modified)\b[: \t]*(?:(?:on|at)[: \t]+)?"
+    r"(?:[^\W\d]{3,9},?[ \t]+)?$",
     re.IGNORECASE,
 )
 _DATELINE_PLACE = re.compile(
@@ -53,7 +53,7 @@ _DATELINE_PLACE = re.compile(
     r"[ \t]*(?:\((?P<agency>[A-Z][\w .&-]{1,30})\))?[ \t]*[–—-]{1,2}[ \t]",
     re.MULTILINE,
 )
-_ORGANISATION = r"(?:[Tt]he )?[A-Z][\w.&’'-]*(?: [A-Z][\w.&-]*){0,3}"
+_ORGANISATION = r"(?:[Tt]he )?[A-Z][\w&-]*(?: [A-Z][\w&-]*){0,3}"
 _INTERVIEW = re.compile(
     rf"\b(?:told|tells|telling) (?P<to>{_ORGANISATION})"
     rf"|\b[Ff]ollow (?P<follow>{_ORGANISATION}) on\b"
@@ -78,8 +78,18 @@ class Proposal:
 
 def proposals(text: str, attribute: ExtractedAttribute) -> Iterator[list[Proposal]]:
     """What each rule that fits an attribute's type reads in a text; only entities have several values."""
-    if line := _header(text, attribute):
+    headers = _headers(text)
+    labels = {_letters(label) for label in (attribute.name, *attribute.labels)}
+    named = [header for header in headers if header.label in labels]
+    if named and (line := _proposal(text, named[0].span, attribute, named[0].confidence, "header")):
         yield [line]
+    leaves_out = not named and any(header.confidence == _IN_BLOCK for header in headers)
+    for values in _in_prose(text, attribute):
+        yield [replace(each, confidence=each.confidence // _LEFT_OUT) for each in values] if leaves_out else values
+
+
+def _in_prose(text: str, attribute: ExtractedAttribute) -> Iterator[list[Proposal]]:
+    """What the rules for running text read."""
     if attribute.pattern:
         yield from _each(_by_pattern(text, attribute))
     if attribute.type == "date":
@@ -106,44 +116,44 @@ def _proposal(
     return Proposal(value, *span, confidence, by) if value else None
 
 
-def _header(text: str, attribute: ExtractedAttribute) -> Proposal | None:
-    """The first header line near the top that is called as the attribute is, with the lines that go on from it."""
-    labels = {_letters(label) for label in (attribute.name, *attribute.labels)}
-    block = 0
-    known: tuple[tuple[int, int], int] | None = None
-    for start, line, following in _head(text):
-        match = _HEADER.match(line)
-        if match is None:
-            block = block if line[:1] in (" ", "\t") and line.strip() else 0
-            if known and not block:
-                break
-            continue
-        block += 1
-        if known is None and _letters(match["name"]) in labels:
-            begin = start + (match.start("value") if match["value"] else len(line))
-            known = (begin, start + len(line) + following), block
-        elif known and block >= _BLOCK:
-            break
-    if known is None:
-        return None
-    span, before = known
-    confidence = _IN_BLOCK if max(before, block) >= _BLOCK else _BESIDE_TEXT
-    begin, end = span[0] + len(text[slice(*span)]) - len(text[slice(*span)].lstrip()), span[1]
-    return _proposal(text, (begin, end), attribute, confidence, "header")
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """A header line: its name in letters and digits alone, the characters of its value, and how sure a value is."""
+
+    label: str
+    span: tuple[int, int]
+    confidence: int
 
 
-def _head(text: str) -> Iterator[tuple[int, str, int]]:
-    """(start, line, characters of the indented lines after it that go on with it) of each line near the top."""
+@lru_cache(maxsize=4)
+def _headers(text: str) -> Sequence[_Header]:
+    """The header lines near the top, each with the indented lines that go on from it."""
     lines = text.split("\n", _HEAD_LINES)[:_HEAD_LINES]
-    start = 0
+    blocks, start, after_last = list[list[tuple[int, str, tuple[int, int]]]](), 0, -1
     for number, line in enumerate(lines):
-        following = 0
-        for later in lines[number + 1 :]:
-            if not later.strip() or later[0] not in " \t":
-                break
-            following += len(later) + 1
-        yield start, line, following
+        if match := _HEADER.match(line):
+            following = list(takewhile(_goes_on, lines[number + 1 :]))
+            end = start + len(line) + sum(len(later) + 1 for later in following)
+            value = text[start + match.end("colon") : end]
+            begin = end - len(value.lstrip())
+            if number != after_last:
+                blocks.append([])
+            blocks[-1].append((number, _letters(match["name"]), (begin, end)))
+            after_last = number + 1 + len(following)
         start += len(line) + 1
+    return [_Header(label, span, _worth(block)) for block in blocks for _, label, span in block]
+
+
+def _worth(block: Sequence[tuple[int, str, tuple[int, int]]]) -> int:
+    """How sure the header lines of a block are."""
+    if block[0][0] >= _TOP_LINES:
+        return _FURTHER_DOWN
+    return _IN_BLOCK if len(block) >= _BLOCK else _BESIDE_TEXT
+
+
+def _goes_on(line: str) -> bool:
+    """Whether a line goes on from a header line above it."""
+    return line[:1] in (" ", "\t") and bool(line.strip())
 
 
 def _letters(name: str) -> str:
@@ -164,42 +174,35 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def _days(text: str) -> Iterator[Proposal]:
-    """Days: one behind `Published` or `Updated`, and the first of all."""
-    days = find_dates(text)
-    for number, (day, start, end) in enumerate(days):
-        line = text.rfind("\n", 0, start) + 1
-        if label := _DAY_LABEL.search(text[max(line, start - 60) : start]):
-            confidence = _LABELLED_DAY if label["first"] else _UPDATED_DAY
-            yield Proposal(day, start, end, confidence, "label")
+    """Days: those behind a word such as `Published`, and the first of all."""
+    for number, (day, start, end) in enumerate(find_dates(text)):
+        if _DAY_LABEL.search(text[max(text.rfind("\n", 0, start) + 1, start - 60) : start]):
+            yield Proposal(day, start, end, _PUBLISHED if start < _EDGE else _NAMED_SO, "label")
         elif number == 0:
-            yield Proposal(day, start, end, _FIRST_DAY + 20 * (start < _TOP), "first date")
+            yield Proposal(day, start, end, _ANY_DAY, "first date")
 
 
 def _persons(text: str, attribute: ExtractedAttribute) -> Iterator[Proposal]:
-    """Bylines, and what is said of a writer at the end of a text."""
-    for pattern, confidence, by in ((_BY, _BYLINE, "byline"), (_SIGNATURE, _SIGNED, "signature")):
-        if (match := pattern.search(text)) and (
-            proposal := _proposal(text, match.span("names"), attribute, confidence, by)
-        ):
+    """Bylines at the top or at the end, and the line of a writer and an agency at the top."""
+    for begin in (0, max(0, len(text) - _EDGE)):
+        match = _BY.search(text, begin, begin + _EDGE)
+        if match and (proposal := _proposal(text, match.span("names"), attribute, _BYLINE, "byline")):
             yield proposal
-    credits = list(_CREDITED.finditer(text))
-    if credits:
-        last = credits[-1]
-        span = last.span("names" if last["names"] else "followed")
-        if proposal := _proposal(text, span, attribute, _CREDIT, "credit"):
-            yield proposal
+    match = _SIGNATURE.search(text, 0, _EDGE // 2)
+    if match and (proposal := _proposal(text, match.span("names"), attribute, _SIGNED, "signature")):
+        yield proposal
 
 
 def _places(text: str, attribute: ExtractedAttribute) -> Iterator[Proposal]:
     """The place of a dateline: `LISBON (Agency) -`."""
-    match = _DATELINE_PLACE.search(text[:_TOP])
+    match = _DATELINE_PLACE.search(text[:_EDGE])
     if match and (proposal := _proposal(text, match.span("place"), attribute, _DATELINE, "dateline")):
         yield proposal
 
 
 def _any_source(text: str, attribute: ExtractedAttribute) -> Iterator[Proposal]:
     """The agency of a dateline; whom people have told something most often, if that is more than once."""
-    dateline = _DATELINE_PLACE.search(text[:_TOP])
+    dateline = _DATELINE_PLACE.search(text[:_EDGE])
     if (
         dateline
         and dateline["agency"]
@@ -233,7 +236,7 @@ def _known_sources(text: str, attribute: ExtractedAttribute) -> Iterator[Proposa
     confidence = _ONCE if share < 0.6 else _MOSTLY if weights[best] < 4 else _SURELY
     evidence = max(mentions[best], key=lambda match: _own_voice(text, match))
     value = _likeliest(text, names[best])
-    confidence -= 0 if len(names[best]) == 1 else 10
+    confidence -= _SHARED_NAME if len(names[best]) > 1 else 0
     yield Proposal(value, *evidence.span(), confidence, "mention")
 
 
