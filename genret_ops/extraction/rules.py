@@ -36,7 +36,8 @@ _ENTITIES_KEPT = 5
 
 _HEADER = re.compile(r"[>*_+•-]*[ \t]*[*_:]*(?P<name>[^\W\d_][\w /-]{0,40}?)[*_]*(?P<colon>:[*_]*)(?:[ \t].*)?$")
 _NAME = r"[^\W\d_a-z][\w.'’-]+(?:[ \t]+(?:d[aeiu]|del|della|van|von|der|den|la|le|al|bin|ibn|[^\W\d_a-z][\w.'’-]*)){1,4}"
-_NAMES = rf"{_NAME}(?:(?:,[ \t]*|,?[ \t]+(?:and|&)[ \t]+){_NAME})*"
+_NAMES = rf"{_NAME}(?:(?:,[ \t]*{_NAME})*,?[ \t]+(?:and|&)[ \t]+{_NAME})?"
+"""Behind a comma without "and" stands whom somebody writes for."""
 _BY = re.compile(
     rf"^[ \t*_]*(?:[Bb]y|BY|(?:Written|Words|Story|Posted|Reported|Edited) by|Authors?:)[ \t]+(?P<names>{_NAMES})"
     r"(?:[ \t]*[,|–—-][ \t]*[^.\n]{0,60})?[ \t*_]*$",

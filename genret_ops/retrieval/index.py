@@ -9,16 +9,20 @@ from pathlib import Path
 
 import numpy as np
 
+from genret_ops.corpus.extracted import SURE
 from genret_ops.corpus.metadata import date_attributes, detectable, profile
 from genret_ops.corpus.view import CorpusView
 from genret_ops.corpus.visibility import Visibility
 from genret_ops.lexical.bm25 import tokenize
 from genret_ops.lexical.index import LexicalIndex
 from genret_ops.modeling.docid_head import RowScores
+from genret_ops.records import Document
 from genret_ops.retrieval.features import Scores
 from genret_ops.retrieval.query_plan import Clause, Planner
 from genret_ops.settings import RetrievalSettings
 
+_ASKED_FOR = 5.0
+"""An extracted value that a clause asks for counts as much as so many that it mentions (docs/decisions.md, 77)."""
 _MASKS = 64
 """How many masks of attribute values are kept in memory; each takes one byte a docid."""
 
@@ -32,6 +36,7 @@ class Index:
         settings: the settings of retrieval that its release fixed.
         pool: how many candidates each ranker proposes for a clause.
         attributes: by attribute the value of each docid's first document, shape (docids,), dtype object.
+        extracted: the attributes of which some document's value was read from its text.
         planner: plans queries against its attribute values.
         documents: number of the first document of each docid, shape (docids,).
         folder: where its files lie, if it was read from files.
@@ -46,6 +51,7 @@ class Index:
         self.pool = settings.pool
         values = profile(head.documents.values())
         self.attributes = {name: head.attribute(name) for name in values}
+        self.extracted = frozenset(name for document in head.documents.values() for name in document.extracted)
         self.planner = planner_of(head, settings)
         self._numbers = numbers = {doc_id: number for number, doc_id in enumerate(head.documents)}
         self.documents = np.array(
@@ -57,6 +63,7 @@ class Index:
         self._visible = lru_cache(maxsize=2)(self._visible_docids)
         self.redescribed = lru_cache(maxsize=2)(self._redescribed)
         self._carrying = lru_cache(maxsize=_MASKS)(self._docids_carrying)
+        self._not_excluded = lru_cache(maxsize=_MASKS)(self._docids_not_excluded)
 
     def scores(self, texts: Sequence[str], rows: RowScores | None, words: bool = True) -> list[Scores]:
         """Scores of every docid for each text; a text that recurs is scored once.
@@ -75,13 +82,17 @@ class Index:
                 scores[text] = Scores(stems, passage, body, logits)
         return [scores[text] for text in texts]
 
-    def filtered(self, filters: Mapping[str, str], live: Visibility | None = None) -> np.ndarray:
+    def filtered(
+        self, filters: Mapping[str, str], live: Visibility | None = None, access: Mapping[str, str] | None = None
+    ) -> np.ndarray:
         """The docids that may be returned under filters, as a mask of shape (docids,); it may be empty.
 
         Args:
             filters: attribute values; one document of a docid must have them all. It must have them now too: with
                 filters, documents whose attributes have changed since this index's snapshot are left out.
             live: what may be shown; None: everything that is live in `head`.
+            access: those of `filters` that say what the caller may see: a value that was read from a text grants
+                nothing.
         """
         allowed = self.head.live.copy() if live is None else self._visible(live).copy()
         redescribed = self.redescribed(live) if live is not None and filters else frozenset[str]()
@@ -91,9 +102,12 @@ class Index:
             if name not in self.attributes or not value:
                 return np.zeros(len(self.head), dtype=bool)
             allowed &= np.asarray(self.attributes[name] == np.array(value, dtype=object), dtype=bool)
+        granting = access or {}
+        for docid in np.flatnonzero(allowed) if self.extracted.intersection(granting) else ():
+            allowed[docid] = passes(self.head.first_document(docid), filters, granting)
         for docid in self._shared if filters else ():
             allowed[docid] = any(
-                all(document.metadata.get(name) == value for name, value in filters.items())
+                passes(document, filters, granting)
                 for document in map(self.head.document, self.head.documents_of(docid))
                 if live is None or (document.doc_id, self.head.passages[docid].passage_id) in live
                 if document.doc_id not in redescribed
@@ -117,8 +131,20 @@ class Index:
     def _docids_carrying(self, name: str, value: str) -> np.ndarray:
         return self.filtered({name: value})
 
+    def _docids_not_excluded(self, name: str, value: str) -> np.ndarray:
+        """The docids that a constraint leaves: all but those of documents that surely have another value."""
+        return np.array(
+            [
+                any(_may_have(self.head.document(doc_id), name, value) for doc_id in self.head.documents_of(docid))
+                for docid in range(len(self.head))
+            ]
+        )
+
     def allowed(self, clause: Clause, filtered: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
         """The docids that a clause may return.
+
+        Where values were read from texts, many documents state none and some guesses are wrong: a constraint on such an
+        attribute leaves out only documents that surely have another value, and `asked_for` raises those that have it.
 
         Args:
             clause: the clause.
@@ -130,7 +156,7 @@ class Index:
         """
         allowed, relaxed = filtered, list[str]()
         for name, value in clause.constraints.items():
-            narrower = allowed & self._carrying(name, value)
+            narrower = allowed & (self._not_excluded if name in self.extracted else self._carrying)(name, value)
             if narrower.any():
                 allowed = narrower
             else:
@@ -144,12 +170,30 @@ class Index:
             carried += self._carrying(name, value)
         return carried / max(1, len(soft))
 
+    def asked_for(self, clause: Clause) -> np.ndarray:
+        """How much each docid counts for carrying the extracted values that a clause asks for, shape (docids,)."""
+        values = [(name, value) for name, value in clause.constraints.items() if name in self.extracted]
+        return _ASKED_FOR * self.named(values)
+
     def dated(self, days: Sequence[str]) -> np.ndarray:
         """1 for docids that carry one of these ISO dates, else 0, shape (docids,)."""
         matches = np.zeros(len(self.head), dtype=np.float32)
         for column in self._days:
             matches = np.maximum(matches, np.isin(column, list(days)))
         return matches
+
+
+def passes(document: Document, filters: Mapping[str, str], access: Mapping[str, str]) -> bool:
+    """Whether a document has the values of filters, and those of `access` by the word of its source."""
+    return all(document.metadata.get(name) == value for name, value in filters.items()) and all(
+        document.given.get(name) == value for name, value in access.items()
+    )
+
+
+def _may_have(document: Document, name: str, value: str) -> bool:
+    """Whether a document has a value of an attribute, or does not surely have another."""
+    is_sure = name in document.metadata and document.extracted.get(name, 100) >= SURE
+    return document.metadata.get(name) == value or not is_sure
 
 
 def _days(column: np.ndarray) -> np.ndarray:

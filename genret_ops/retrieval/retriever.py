@@ -16,7 +16,7 @@ from genret_ops.errors import GenretError
 from genret_ops.modeling.docid_head import RowScores
 from genret_ops.records import MODES, Document, Hit, Mode, Related
 from genret_ops.retrieval.artifacts import Model
-from genret_ops.retrieval.index import Index
+from genret_ops.retrieval.index import Index, passes
 from genret_ops.retrieval.query_plan import QueryPlan
 from genret_ops.retrieval.ranking import ClauseCandidates, Ranked, candidates, merge
 
@@ -36,6 +36,7 @@ class Search:
         mode: one of `MODES`.
         filters: attribute values that every hit must have.
         plan: its plan.
+        access: those of `filters` that limit what the caller may see; values that were read from texts grant nothing.
     """
 
     query: str
@@ -43,6 +44,7 @@ class Search:
     mode: str
     filters: Mapping[str, str]
     plan: QueryPlan
+    access: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +107,21 @@ class Retriever:
         return replace(answer, seconds={**answer.seconds, "total": answer.seconds["total"] + planned})
 
     def plan(
-        self, query: str, k: int = 10, mode: str | None = None, filters: Mapping[str, str] | None = None
+        self,
+        query: str,
+        k: int = 10,
+        mode: str | None = None,
+        filters: Mapping[str, str] | None = None,
+        access: Mapping[str, str] | None = None,
     ) -> Search:
-        """Check and plan a search without running it; arguments and errors are those of `search`."""
-        search = Search(query, k, mode or self.model.default_mode, filters or {}, self.index.planner.plan(query))
+        """Check and plan a search without running it.
+
+        Arguments and errors are those of `search`; `access` are attribute values that limit what the caller may see,
+        which every hit must have by the word of its source.
+        """
+        everything = {**(filters or {}), **(access or {})}
+        planned = self.index.planner.plan(query)
+        search = Search(query, k, mode or self.model.default_mode, everything, planned, access or {})
         self._check(search)
         return search
 
@@ -129,7 +142,7 @@ class Retriever:
         places = {text: place for place, text in enumerate([*texts, *dense])}
         live, answers = self.live(), list[Answer]()
         for search in searches:
-            allowed = self.index.filtered(search.filters, live)
+            allowed = self.index.filtered(search.filters, live, search.access)
             if search.mode not in CLAUSE_MODES:
                 ranked = _nearest(scores.bodies[places[search.query]], allowed, search.k)
             elif search.mode in _MODEL_MODES:
@@ -138,7 +151,7 @@ class Retriever:
                 ranked = self._ranked_by_plan(search, allowed, scores[chosen], moved)
             else:
                 ranked = self._ranked_by_plan(search, allowed)
-            hits = tuple(self._hits(ranked, allowed, search.filters, live))
+            hits = tuple(self._hits(ranked, allowed, search, live))
             seconds = {"encoder": encoded, "total": time.perf_counter() - started}
             answers.append(Answer(search.query, search.mode, search.plan, hits, seconds))
         return answers
@@ -185,20 +198,20 @@ class Retriever:
                 )
 
     def _hits(
-        self, ranked: Sequence[Ranked], allowed: np.ndarray, filters: Mapping[str, str], live: Visibility
+        self, ranked: Sequence[Ranked], allowed: np.ndarray, search: Search, live: Visibility
     ) -> Iterator[Hit]:
         """Hits with their account and what is related to them, all of it from the allowed docids."""
         docids = np.array([item.docid for item in ranked], dtype=np.int64)
         near, _ = self.model.neighbours.near(docids, allowed, self.model.scorer.bodies)
         for item, neighbours in zip(ranked, near.tolist(), strict=True):
-            yield self._hit(item, [docid for docid in neighbours if docid >= 0], filters, live)
+            yield self._hit(item, [docid for docid in neighbours if docid >= 0], search, live)
 
-    def _hit(self, item: Ranked, neighbours: Sequence[int], filters: Mapping[str, str], live: Visibility) -> Hit:
+    def _hit(self, item: Ranked, neighbours: Sequence[int], search: Search, live: Visibility) -> Hit:
         """A hit, attributed to the first live document that holds the passage and has the filters' values."""
         head = self.index.head
-        passage, document = head.passages[item.docid], self._document(item.docid, filters, live)
-        near = {docid: self._document(docid, filters, live) for docid in neighbours}
-        raised_by = self._document(item.raised_by, filters, live).doc_id if item.raised_by is not None else ""
+        passage, document = head.passages[item.docid], self._document(item.docid, search, live)
+        near = {docid: self._document(docid, search, live) for docid in neighbours}
+        raised_by = self._document(item.raised_by, search, live).doc_id if item.raised_by is not None else ""
         return Hit(
             passage_id=passage.passage_id,
             doc_id=document.doc_id,
@@ -215,17 +228,18 @@ class Retriever:
                 Related(head.passages[docid].passage_id, other.doc_id, other.title) for docid, other in near.items()
             ),
             state="learned" if item.docid in self.model.known else "fresh",
+            extracted=tuple(document.extracted),
         )
 
-    def _document(self, docid: int, filters: Mapping[str, str], live: Visibility) -> Document:
+    def _document(self, docid: int, search: Search, live: Visibility) -> Document:
         head = self.index.head
-        redescribed = self.index.redescribed(live) if filters else frozenset[str]()
+        redescribed = self.index.redescribed(live) if search.filters else frozenset[str]()
         return next(
             document
             for document in map(head.document, head.documents_of(docid))
             if (document.doc_id, head.passages[docid].passage_id) in live
             and document.doc_id not in redescribed
-            and all(document.metadata.get(name) == value for name, value in filters.items())
+            and passes(document, search.filters, search.access)
         )
 
 
