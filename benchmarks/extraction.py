@@ -132,7 +132,9 @@ def write_hidden(
         {
             **row,
             "metadata": {
-                name: value for name, value in dict(row["metadata"]).items() if name not in (*HIDDEN, *HIDDEN_TOO)  # type: ignore[call-overload]
+                name: value
+                for name, value in dict(row["metadata"]).items()
+                if name not in (*HIDDEN, *HIDDEN_TOO)  # type: ignore[call-overload]
             },
         }
         for row in rows

@@ -52,7 +52,9 @@ class ExtractedAttribute(_Group):
 class ExtractionSettings(_Group):
     """Which attributes are read from texts; none unless named here."""
 
-    confidence: int = Field(50, ge=0, le=100, description="a value that is less sure than this, in percent, is left out")
+    confidence: int = Field(
+        50, ge=0, le=100, description="a value that is less sure than this, in percent, is left out"
+    )
     attributes: tuple[ExtractedAttribute, ...] = Field((), description="the schema, one entry an attribute")
 
     @model_validator(mode="after")

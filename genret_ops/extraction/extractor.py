@@ -46,9 +46,7 @@ class Extractor:
             ['Ann Lee']
         """
         return [
-            ExtractedValue(
-                document.doc_id, attribute.name, each.value, each.confidence, each.start, each.end, each.by
-            )
+            ExtractedValue(document.doc_id, attribute.name, each.value, each.confidence, each.start, each.end, each.by)
             for attribute in self._settings.attributes
             if attribute.name not in document.metadata
             for each in self._best(document.text, attribute)

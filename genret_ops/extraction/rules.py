@@ -27,7 +27,7 @@ _EDGE = 400
 _IN_BLOCK, _BESIDE_TEXT, _FURTHER_DOWN = 98, 60, 40
 _BYLINE, _SIGNED = 90, 55
 _PUBLISHED, _NAMED_SO, _ANY_DAY = 90, 40, 25
-_DATELINE, _AGENCY, _INTERVIEWED = 85, 80, 45
+_DATELINE, _AGENCY, _INTERVIEWED = 80, 80, 45
 _PATTERN, _ENTITIES = 70, 60
 _SURELY, _MOSTLY, _ONCE, _SHARED_NAME = 85, 75, 60, 10
 _LEFT_OUT = 2
@@ -35,7 +35,9 @@ _LEFT_OUT = 2
 _ENTITIES_KEPT = 5
 
 _HEADER = re.compile(r"[>*_+•-]*[ \t]*[*_:]*(?P<name>[^\W\d_][\w /-]{0,40}?)[*_]*(?P<colon>:[*_]*)(?:[ \t].*)?$")
-_NAME = r"[^\W\d_a-z][\w.'’-]+(?:[ \t]+(?:d[aeiu]|del|della|van|von|der|den|la|le|al|bin|ibn|[^\W\d_a-z][\w.'’-]*)){1,4}"
+_NAME = (
+    r"[^\W\d_a-z][\w.'’-]+(?:[ \t]+(?:d[aeiu]|del|della|van|von|der|den|la|le|al|bin|ibn|[^\W\d_a-z][\w.'’-]*)){1,4}"
+)
 _NAMES = rf"{_NAME}(?:(?:,[ \t]*{_NAME})*,?[ \t]+(?:and|&)[ \t]+{_NAME})?"
 """Behind a comma without "and" stands whom somebody writes for."""
 _BY = re.compile(
@@ -43,7 +45,9 @@ _BY = re.compile(
     r"(?:[ \t]*[,|–—-][ \t]*[^.\n]{0,60})?[ \t*_]*$",
     re.MULTILINE,
 )
-_SIGNATURE = re.compile(rf"^[ \t]*(?![Bb]y\b|BY\b)(?P<names>{_NAME}),[ \t]+(?P<source>[^\W\d_a-z][\w.&' -]{{2,40}})$", re.MULTILINE)
+_SIGNATURE = re.compile(
+    rf"^[ \t]*(?![Bb]y\b|BY\b)(?P<names>{_NAME}),[ \t]+(?P<source>[^\W\d_a-z][\w.&' -]{{2,40}})$", re.MULTILINE
+)
 _DAY_LABEL = re.compile(
     r"\b(?:published|posted|created|issued|updated|last modified|modified)\b[: \t]*(?:(?:on|at)[: \t]+)?"
     r"(?:[^\W\d]{3,9},?[ \t]+)?$",
@@ -60,10 +64,14 @@ _INTERVIEW = re.compile(
     rf"|\b[Ff]ollow (?P<follow>{_ORGANISATION}) on\b"
     rf"|©\s*(?:\d{{4}}\s+)?(?P<owner>{_ORGANISATION})"
 )
-_OWN_VOICE = re.compile(r"\b(?:told|tells|telling|click here to get the|download the|follow|subscribe to|©)\s*(?:the )?$", re.I)
+_OWN_VOICE = re.compile(
+    r"\b(?:told|tells|telling|click here to get the|download the|follow|subscribe to|©)\s*(?:the )?$", re.I
+)
 _OWN_MARK = re.compile(r"^(?:\s+digital|\s+recommends|['’]s own|\s+has (?:learned|reached out|been)|\s*\(@)", re.I)
 _REACH = 30
-_CAPITALISED = re.compile(r"(?<![.!?\"“] )(?<!^)\b[A-Z][\w’'-]+(?: (?:of|the|de|von|van|and) (?=[A-Z])| [A-Z][\w’'-]+)+")
+_CAPITALISED = re.compile(
+    r"(?<![.!?\"“] )(?<!^)\b[A-Z][\w’'-]+(?: (?:of|the|de|von|van|and) (?=[A-Z])| [A-Z][\w’'-]+)+"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,8 +255,12 @@ def _names_pattern(values: Sequence[str]) -> re.Pattern[str]:
     forms = set[str]()
     for name, meant in names_of(values).items():
         written = {value[: len(name)] for value in meant if value.casefold().startswith(name)}
-        forms |= {form for each in written for form in (each, each.title(), *([each.upper()] if " " not in each else []))}
-    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(forms, key=lambda form: (-len(form), form))))})(?!\w)")
+        forms |= {
+            form for each in written for form in (each, each.title(), *([each.upper()] if " " not in each else []))
+        }
+    return re.compile(
+        rf"(?<!\w)(?:{'|'.join(map(re.escape, sorted(forms, key=lambda form: (-len(form), form))))})(?!\w)"
+    )
 
 
 def _own_voice(text: str, match: re.Match[str]) -> bool:
@@ -263,9 +275,7 @@ def _likeliest(text: str, values: Sequence[str]) -> str:
         return values[0]
     words = Counter(re.findall(r"\w+", text.casefold()))
     shared = set.intersection(*(set(re.findall(r"\w+", value.casefold())) for value in values))
-    counts = [
-        sum(words[word] for word in set(re.findall(r"\w{4,}", value.casefold())) - shared) for value in values
-    ]
+    counts = [sum(words[word] for word in set(re.findall(r"\w{4,}", value.casefold())) - shared) for value in values]
     return values[counts.index(max(counts))]
 
 

@@ -197,9 +197,7 @@ class Retriever:
                     + (f"choose from {known}" if known else "these documents have none, so search without filters")
                 )
 
-    def _hits(
-        self, ranked: Sequence[Ranked], allowed: np.ndarray, search: Search, live: Visibility
-    ) -> Iterator[Hit]:
+    def _hits(self, ranked: Sequence[Ranked], allowed: np.ndarray, search: Search, live: Visibility) -> Iterator[Hit]:
         """Hits with their account and what is related to them, all of it from the allowed docids."""
         docids = np.array([item.docid for item in ranked], dtype=np.int64)
         near, _ = self.model.neighbours.near(docids, allowed, self.model.scorer.bodies)

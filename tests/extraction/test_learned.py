@@ -8,7 +8,9 @@ from genret_ops.settings import ExtractedAttribute, ExtractionSettings
 TEAM = ExtractedAttribute(name="team", type="category")
 WORDS = {"bees": "hive honey smoke queen", "ships": "harbour ferry anchor tide"}
 TAUGHT = [
-    Document(f"{team}-{number}", "", f"{words} and more about {words.split()[number % 4]} number{number}", {"team": team})
+    Document(
+        f"{team}-{number}", "", f"{words} and more about {words.split()[number % 4]} number{number}", {"team": team}
+    )
     for team, words in WORDS.items()
     for number in range(12)
 ]
