@@ -17,6 +17,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from genret_ops.extraction.extractor import Extractor
 from genret_ops.extraction.values import normalised
@@ -124,18 +125,14 @@ def report(
 
 
 def write_hidden(
-    folder: Path, target: Path, rows: Sequence[Mapping[str, object]], attributes: Sequence[ExtractedAttribute]
+    folder: Path, target: Path, rows: Sequence[Mapping[str, Any]], attributes: Sequence[ExtractedAttribute]
 ) -> None:
     """Write the benchmark with its attributes hidden into a folder, and `genret.toml` beside it with the schema."""
     target.mkdir(parents=True, exist_ok=True)
     kept = [
         {
             **row,
-            "metadata": {
-                name: value
-                for name, value in dict(row["metadata"]).items()
-                if name not in (*HIDDEN, *HIDDEN_TOO)  # type: ignore[call-overload]
-            },
+            "metadata": {name: value for name, value in row["metadata"].items() if name not in (*HIDDEN, *HIDDEN_TOO)},
         }
         for row in rows
     ]

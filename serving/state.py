@@ -40,7 +40,7 @@ class State:
         return {doc_id: [docid for _, docid in sorted(ordered)] for doc_id, ordered in passages.items()}
 
     def attributes(self, filters: Mapping[str, str]) -> Mapping[str, Counter[str]]:
-        """How many live documents have each value of each attribute, among those whose sources gave the filters' values."""
+        """How many live documents have each value of each attribute, among those whose source gave the filters."""
         counts: Mapping[str, Counter[str]] = self._counted(self.retriever.live(), tuple(sorted(filters.items())))
         return counts
 

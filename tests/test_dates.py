@@ -1,4 +1,4 @@
-"""Dates in texts: every usual form gives its ISO day, its place in the text says the same, and doubtful ones are none."""
+"""Dates in texts: every usual form gives its ISO day, its place says the same, and doubtful ones are none."""
 
 from datetime import date
 

@@ -22,7 +22,7 @@ from genret_ops.retrieval.query_plan import Clause, Planner
 from genret_ops.settings import RetrievalSettings
 
 _ASKED_FOR = 8.0
-"""An extracted value that a clause asks for counts as much as so many that it mentions (docs/decisions.md, 77)."""
+"""An extracted value that a clause asks for counts as much as so many that it mentions (docs/decisions.md, 65)."""
 _MASKS = 64
 """How many masks of attribute values are kept in memory; each takes one byte a docid."""
 

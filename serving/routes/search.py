@@ -110,6 +110,6 @@ def _show(state: State, caller: Caller, request: SearchRequest, answer: Answer) 
 
 
 def _given(hit: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes of a hit that its source gave: documents beyond the caller's filters may have taught the others."""
+    """The attributes of a hit that its source gave: documents outside the caller's filters may have taught others."""
     given = {name: value for name, value in hit["metadata"].items() if name not in hit["extracted"]}
     return {"metadata": given, "extracted": []}

@@ -26,7 +26,10 @@ type = "person"
 name = "team"
 type = "category"
 """
-TIDES = "# The harbour\n\nBy Ann Lee\n\nThe ferry waits for high tide before it leaves for the lighthouse. Shelves and lamps line its hold."
+TIDES = (
+    "# The harbour\n\nBy Ann Lee\n\nThe ferry waits for high tide before it leaves for the lighthouse. "
+    "Shelves and lamps line its hold."
+)
 WINDS = "# The mill\n\nBy Ann Lee\n\nThe sails of the mill turn when the wind comes from the west."
 SIGNED = {"tides.md": "Ann Lee", "winds.md": "Ann Lee"}
 

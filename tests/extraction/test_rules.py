@@ -96,7 +96,7 @@ def test_confidence_below_the_setting_leaves_a_value_out() -> None:
 ALPHABET = "AaBb by,.:-()\n\t©5 2023-10/OctoberPublished told Status Final Author "
 
 
-@given(st.text(ALPHABET, max_size=120) | st.lists(st.sampled_from(ALPHABET.split(" ") + ["\n", ": "]), max_size=30))
+@given(st.text(ALPHABET, max_size=120) | st.lists(st.sampled_from([*ALPHABET.split(" "), "\n", ": "]), max_size=30))
 def test_evidence_always_says_the_value(pieces: str | Sequence[str]) -> None:
     text = pieces if isinstance(pieces, str) else " ".join(pieces)
     for attribute in (AUTHOR, MADE, STATUS, SOURCE, PLACE, NAMES, CODE):
