@@ -64,10 +64,12 @@ _INTERVIEW = re.compile(
     rf"|\b[Ff]ollow (?P<follow>{_ORGANISATION}) on\b"
     rf"|©\s*(?:\d{{4}}\s+)?(?P<owner>{_ORGANISATION})"
 )
-_OWN_VOICE = re.compile(
+_SPEAKING_BEFORE = re.compile(
     r"\b(?:told|tells|telling|click here to get the|download the|follow|subscribe to|©)\s*(?:the )?$", re.I
 )
-_OWN_MARK = re.compile(r"^(?:\s+digital|\s+recommends|['’]s own|\s+has (?:learned|reached out|been)|\s*\(@)", re.I)
+_SPEAKING_AFTER = re.compile(
+    r"^(?:\s+digital|\s+recommends|['’]s own|\s+has (?:learned|reached out|been)|\s*\(@)", re.I
+)
 _REACH = 30
 _CAPITALISED = re.compile(
     r"(?<![.!?\"“] )(?<!^)\b[A-Z][\w’'-]+(?: (?:of|the|de|von|van|and) (?=[A-Z])| [A-Z][\w’'-]+)+"
@@ -239,11 +241,11 @@ def _known_sources(text: str, attribute: ExtractedAttribute) -> Iterator[Proposa
         mentions.setdefault(match[0].casefold(), []).append(match)
     if not mentions:
         return
-    weights = {name: sum(1 + 2 * _own_voice(text, match) for match in places) for name, places in mentions.items()}
+    weights = {name: sum(1 + 2 * _speaks_for(text, match) for match in places) for name, places in mentions.items()}
     best = max(weights, key=lambda name: (weights[name], -mentions[name][0].start()))
     share = weights[best] / sum(weights.values())
     confidence = _ONCE if share < 0.6 else _MOSTLY if weights[best] < 4 else _SURELY
-    evidence = max(mentions[best], key=lambda match: _own_voice(text, match))
+    evidence = max(mentions[best], key=lambda match: _speaks_for(text, match))
     value = _likeliest(text, names[best])
     confidence -= _SHARED_NAME if len(names[best]) > 1 else 0
     yield Proposal(value, *evidence.span(), confidence, "mention")
@@ -263,10 +265,10 @@ def _names_pattern(values: Sequence[str]) -> re.Pattern[str]:
     )
 
 
-def _own_voice(text: str, match: re.Match[str]) -> bool:
+def _speaks_for(text: str, match: re.Match[str]) -> bool:
     """Whether a text speaks of a source as its own."""
     before, after = text[max(0, match.start() - _REACH) : match.start()], text[match.end() : match.end() + _REACH]
-    return bool(_OWN_VOICE.search(before) or _OWN_MARK.match(after))
+    return bool(_SPEAKING_BEFORE.search(before) or _SPEAKING_AFTER.match(after))
 
 
 def _likeliest(text: str, values: Sequence[str]) -> str:

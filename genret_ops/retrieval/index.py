@@ -21,7 +21,7 @@ from genret_ops.retrieval.features import Scores
 from genret_ops.retrieval.query_plan import Clause, Planner
 from genret_ops.settings import RetrievalSettings
 
-_ASKED_FOR = 8.0
+_CONSTRAINED = 8.0
 """An extracted value that a clause asks for counts as much as so many that it mentions (docs/decisions.md, 65)."""
 _MASKS = 64
 """How many masks of attribute values are kept in memory; each takes one byte a docid."""
@@ -144,7 +144,7 @@ class Index:
         """The docids that a clause may return.
 
         Where values were read from texts, many documents state none and some guesses are wrong: a constraint on such an
-        attribute leaves out only documents that surely have another value, and `asked_for` raises those that have it.
+        attribute leaves out only documents that surely have another value, and `constrained` raises those that have it.
 
         Args:
             clause: the clause.
@@ -170,10 +170,10 @@ class Index:
             carried += self._carrying(name, value)
         return carried / max(1, len(soft))
 
-    def asked_for(self, clause: Clause) -> np.ndarray:
+    def constrained(self, clause: Clause) -> np.ndarray:
         """How much each docid counts for carrying the extracted values that a clause asks for, shape (docids,)."""
         values = [(name, value) for name, value in clause.constraints.items() if name in self.extracted]
-        return _ASKED_FOR * self.named(values)
+        return _CONSTRAINED * self.named(values)
 
     def dated(self, days: Sequence[str]) -> np.ndarray:
         """1 for docids that carry one of these ISO dates, else 0, shape (docids,)."""

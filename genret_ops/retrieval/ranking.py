@@ -133,7 +133,7 @@ def candidates(
         allowed, relaxed = index.allowed(clause, filtered)
         constrained = len(relaxed) < len(clause.constraints)
         dated = index.dated(clause.dates)
-        carried = np.maximum(named, index.asked_for(clause))
+        carried = np.maximum(named, index.constrained(clause))
         matrix = features_of_all(query, part, allowed, index.documents, carried, dated, labelled)
         by_words = pool([query.passage, part.passage], allowed, size)
         by_words = by_words[query.passage[by_words] + part.passage[by_words] > 0]
