@@ -71,7 +71,7 @@ def answer_lineage(home: Home, release: Release, retriever: Retriever, answer: A
             "metadata": dict(document.metadata),
             "text_hash": document.text_hash,
             "metadata_hash": document.metadata_hash,
-            "extracted": _extracted(store, release, document),
+            **_extracted(store, release, document),
             "snapshot": release.delta,
         },
         "source": _source(home, document),
@@ -94,18 +94,17 @@ def _document(store: TableStore, release: Release, doc_id: str) -> Document:
     return document
 
 
-def _extracted(store: TableStore, release: Release, document: Document) -> list[dict[str, Any]]:
-    """The attributes that were read from a document's text, each with its evidence; none that its source gives."""
+def _extracted(store: TableStore, release: Release, document: Document) -> dict[str, list[dict[str, Any]]]:
+    """The attributes that were read from a document's text, each with its evidence, if the snapshot has any."""
     if TABLE not in release.head.tables:
-        return []
+        return {}
     rows = store.read(TABLE, release.head.tables[TABLE]).filter(pc.field("doc_id") == document.doc_id)
-    return [
-        {
-            **{name: getattr(value, name) for name in ("attribute", "value", "confidence", "by", "start", "end")},
-            "evidence": document.text[value.start : value.end],
-        }
+    names = ("attribute", "value", "confidence", "by", "start", "end")
+    values = [
+        {**{name: getattr(value, name) for name in names}, "evidence": document.text[value.start : value.end]}
         for value in extracted_of(rows)
     ]
+    return {"extracted": values}
 
 
 def _source(home: Home, document: Document) -> dict[str, Any]:
