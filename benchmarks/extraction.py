@@ -114,11 +114,11 @@ def report(
         open_documents = [document.doc_id for document in documents if attribute.name not in document.metadata]
         right = answered = known = 0
         for doc_id in open_documents:
-            value = normalised(gold[doc_id].get(attribute.name) or "", attribute)
+            right_value = normalised(gold[doc_id].get(attribute.name) or "", attribute)
             answer = ", ".join(answers.get((doc_id, attribute.name), ()))
-            known += bool(value)
+            known += bool(right_value)
             answered += bool(answer)
-            right += bool(value) and answer == value
+            right += bool(right_value) and answer == right_value
         precision, recall = right / max(1, answered), right / max(1, known)
         f1 = 2 * right / max(1, answered + known)
         print(f"| {attribute.name} | {known} | {answered} | {right} | {precision:.3f} | {recall:.3f} | {f1:.3f} |")

@@ -103,7 +103,7 @@ class Index:
                 return np.zeros(len(self.head), dtype=bool)
             allowed &= np.asarray(self.attributes[name] == np.array(value, dtype=object), dtype=bool)
         granting = access or {}
-        for docid in np.flatnonzero(allowed) if self.extracted.intersection(granting) else ():
+        for docid in np.flatnonzero(allowed).tolist() if self.extracted.intersection(granting) else ():
             allowed[docid] = passes(self.head.first_document(docid), filters, granting)
         for docid in self._shared if filters else ():
             allowed[docid] = any(
