@@ -31,14 +31,20 @@ def normalised(text: str, attribute: ExtractedAttribute) -> str | None:
         return days[0][0] if days else None
     value = " ".join(text.split()).strip(_EDGES)
     if attribute.type == "person":
-        names = (name.strip(_EDGES) for name in _BETWEEN_PERSONS.split(" ".join(_ADDRESS.sub(" ", value).split())))
-        value = ", ".join(dict.fromkeys(filter(None, names)))
+        while (names := _persons(value)) != value:
+            value = names
     if attribute.type == "topic":
         value = value.casefold()
     if attribute.values:
         meant = names_of(attribute.values).get(value.casefold(), ())
         return meant[0] if len(meant) == 1 or (meant and meant[0].casefold() == value.casefold()) else None
     return value if 0 < len(value) <= LONGEST and any(map(str.isalnum, value)) else None
+
+
+def _persons(text: str) -> str:
+    """The persons of a list, each once, without the outermost brackets and addresses."""
+    names = (name.strip(_EDGES) for name in _BETWEEN_PERSONS.split(" ".join(_ADDRESS.sub(" ", text).split())))
+    return ", ".join(dict.fromkeys(name for name in names if any(map(str.isalnum, name))))
 
 
 def names_of(values: Sequence[str]) -> Mapping[str, Sequence[str]]:

@@ -1,5 +1,7 @@
 """What other documents teach: a closed list from those whose source gave a value, and the keyphrase of a text."""
 
+import pytest
+
 from genret_ops.extraction.extractor import Extractor
 from genret_ops.extraction.learned import ClosedList
 from genret_ops.records import Document
@@ -16,12 +18,18 @@ TAUGHT = [
 ]
 
 
-def test_a_value_is_learned_from_documents_that_carry_it() -> None:
+@pytest.mark.parametrize(
+    ("team", "text"),
+    [
+        ("ships", "The anchor held while the ferry waited for the tide."),
+        ("bees", "Smoke calms the hive, and the queen gives no honey."),
+    ],
+)
+def test_a_value_is_learned_from_documents_that_carry_it(team: str, text: str) -> None:
     extractor = Extractor(ExtractionSettings(attributes=(TEAM,)), TAUGHT)
-    (value,) = extractor.values(Document("new", "", "The anchor held while the ferry waited for the tide."))
-    assert (value.value, value.by) == ("ships", "learned")
-    evidence = "The anchor held while the ferry waited for the tide."[value.start : value.end]
-    assert evidence in WORDS["ships"].split()
+    (value,) = extractor.values(Document("new", "", text))
+    assert (value.value, value.by) == (team, "learned")
+    assert text[value.start : value.end].casefold() in WORDS[team].split()
 
 
 def test_what_is_given_is_not_extracted() -> None:

@@ -26,6 +26,7 @@ def test_what_is_normalised_stays_as_it_is(type: str, text: str) -> None:
         ("Ann Lee and Bo Ek, and Cy Dee", "Ann Lee, Bo Ek, Cy Dee"),
         ("Ann Lee,\n   Ann Lee", "Ann Lee"),
         ("<ann@example.org>", None),
+        ("Ann Lee <<ann>>, (((Bo) Ek)", "Ann Lee"),
     ],
 )
 def test_persons_lose_their_addresses(text: str, names: str | None) -> None:
