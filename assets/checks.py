@@ -33,13 +33,18 @@ def documents_are_sound(context: dg.AssetCheckExecutionContext, home: StageResou
 
 @dg.asset_check(asset="metadata", name=CHECK, blocking=True)
 def attributes_are_sound(context: dg.AssetCheckExecutionContext, home: StageResource) -> dg.AssetCheckResult:
-    """Names, values, dates and fill of the attributes; what fails here stops no run."""
+    """Names, values, dates, fill and evidence of the attributes; what fails here stops no run."""
+    from genret_ops.corpus.extracted import TABLE, extracted_of
     from genret_ops.corpus.snapshot import read_documents
     from validations.runner import validate
     from validations.suites import metadata
 
-    documents = read_documents(home.home.store, tables_of(context, "snapshot")["documents"])
-    frame = metadata.frame(documents, home.settings.retrieval)
+    store = home.home.store
+    documents = read_documents(store, tables_of(context, "snapshot")["documents"])
+    versions = tables_of(context, "metadata")
+    extracted = extracted_of(store.read(TABLE, versions[TABLE])) if TABLE in versions else []
+    schema = home.home.settings.extraction.attributes
+    frame = metadata.frame(documents, home.settings.retrieval, schema, extracted)
     report = validate(frame, metadata.suite(), metadata.KEY, metadata.figures(frame))
     return _check(context, home, "metadata", report, NOT_COMMITTED)
 

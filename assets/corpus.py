@@ -21,12 +21,12 @@ from assets.lib.metadata_views import table
 from assets.lib.resources import SourceReader, StageResource
 from assets.partitions import deltas, require_next_delta
 from genret_ops.errors import GenretError
-from genret_ops.records import SnapshotRecord, canonical_json, text_hash
+from genret_ops.records import ExtractedValue, SnapshotRecord, canonical_json, text_hash
 from genret_ops.storage.commits import record_path
 
 _SHOWN = 20
 _SOUND = "Whether each docid means one passage for ever, and can be generated; checked before anything is committed."
-_CUT_FROM = "version of documents"
+_MADE_FROM = "version of documents"
 _GROWN = 0.2
 """Share of newer docids from which a snapshot has word statistics of its own."""
 
@@ -82,27 +82,66 @@ def delta(context: dg.AssetExecutionContext, home: StageResource) -> dg.Material
 
 @dg.asset(partitions_def=deltas, group_name="corpus", code_version="1", deps=[snapshot])
 def metadata(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
-    """The attributes that documents carry, and which of their values are detected in queries."""
+    """The attributes that documents carry, read from their texts where the settings say so, and which queries name."""
+    from genret_ops.corpus.extracted import TABLE, with_extracted
     from genret_ops.corpus.metadata import date_attributes, detectable, profile
     from genret_ops.corpus.snapshot import read_documents
+    from genret_ops.extraction.extractor import extract_snapshot
 
-    documents = read_documents(home.home.store, tables_of(context, "snapshot")["documents"])
+    store, version = home.home.store, tables_of(context, "snapshot")["documents"]
+    extracted = extract_snapshot(store, home.home.settings.extraction, version, store.newest())
+    rows = store.read(TABLE, extracted.tables[TABLE]) if extracted.tables else None
+    documents = with_extracted(read_documents(store, version), rows)
     attributes = profile(documents)
     named = detectable(attributes, home.settings.retrieval, len(documents))
-    rows = [
+    rows_shown = [
         (name, sum(values.values()), len(values), len(named.get(name, ())), ", ".join(list(values)[:3]))
         for name, values in attributes.items()
     ]
     header = ("attribute", "documents", "values", "detected in queries", "most frequent")
+    identity = [attributes, dict(extracted.tables)] if extracted.tables else attributes
     return dg.MaterializeResult(
         metadata={
+            TABLES: dict(extracted.tables),
+            **table_links(home, extracted.tables),
+            _MADE_FROM: version,
             "attributes": len(attributes),
             "detected": list(named),
             "dates": list(date_attributes(attributes)),
-            "profile": table(header, rows[:_SHOWN]),
+            "profile": table(header, rows_shown[:_SHOWN]),
+            **_extraction_shown(extracted.values, extracted.read, len(documents)),
         },
-        data_version=dg.DataVersion(text_hash(canonical_json(attributes))),
+        data_version=dg.DataVersion(text_hash(canonical_json(identity))),
     )
+
+
+def _extraction_shown(values: Sequence[ExtractedValue], read: int, documents: int) -> dict[str, dg.MetadataValue | int]:
+    """What was read from texts, by attribute, with samples; nothing if nothing was."""
+    if not values and not read:
+        return {}
+    by_attribute = dict[str, list[ExtractedValue]]()
+    for value in values:
+        by_attribute.setdefault(value.attribute, []).append(value)
+    rows = [
+        (
+            name,
+            len({value.doc_id for value in each}) / documents,
+            sum(value.end > value.start for value in each) / len(each),
+            sum(value.confidence for value in each) / len(each),
+            ", ".join(f"{by} {count}" for by, count in Counter(value.by for value in each).most_common()),
+        )
+        for name, each in by_attribute.items()
+    ]
+    samples = [
+        (value.attribute, value.doc_id, value.value, value.confidence, value.by)
+        for each in by_attribute.values()
+        for value in each[: max(1, _SHOWN // len(by_attribute))]
+    ]
+    return {
+        "documents read anew": read,
+        "extracted": table(("attribute", "filled", "with evidence", "confidence", "read by"), rows),
+        "samples": table(("attribute", "document", "value", "confidence", "read by"), samples),
+    }
 
 
 @dg.asset(partitions_def=deltas, group_name="corpus", code_version="1", deps=[delta, metadata], kinds={"lancedb"})
@@ -122,7 +161,7 @@ def passages(context: dg.AssetExecutionContext, home: StageResource) -> dg.Mater
         metadata={
             TABLES: dict(cut.tables),
             **table_links(home, cut.tables),
-            _CUT_FROM: version,
+            _MADE_FROM: version,
             "passages": cut.passages,
             "new": cut.new,
             "occurrences": cut.occurrences,
@@ -144,6 +183,7 @@ def docids(context: dg.AssetExecutionContext, home: StageResource) -> dg.Materia
     """A docid and a readable label for every new passage; if they are sound, the record that commits the snapshot."""
     from genret_ops.corpus.chunking import titled_passages
     from genret_ops.corpus.erased import Erased
+    from genret_ops.corpus.extracted import TABLE
     from genret_ops.identifiers.docids import assign, forget
     from genret_ops.records import SCHEMAS
     from validations.dagster_checks import check_result
@@ -152,9 +192,11 @@ def docids(context: dg.AssetExecutionContext, home: StageResource) -> dg.Materia
 
     name, store, erased = require_next_delta(context, home), home.home.store, Erased.of(home.home.path).keys
     checked = require_checked(context, "snapshot", "metadata", "passages")
-    tables = {**tables_of(context, "snapshot"), **tables_of(context, "passages")}
-    if stage_metadata(context, "passages")[_CUT_FROM] != tables["documents"]:
+    tables = {**tables_of(context, "snapshot"), **tables_of(context, "metadata"), **tables_of(context, "passages")}
+    if stage_metadata(context, "passages")[_MADE_FROM] != tables["documents"]:
         raise GenretError("the passages were cut from earlier documents: materialise `passages` again, then `docids`")
+    if TABLE in tables and stage_metadata(context, "metadata")[_MADE_FROM] != tables["documents"]:
+        raise GenretError("attributes were read from earlier documents: materialise `metadata` again, then `docids`")
     last = store.newest()
     before = store.read("docids", last.tables["docids"]) if last else SCHEMAS["docids"].empty_table()
     titled = titled_passages(store, tables)
@@ -198,6 +240,7 @@ def _commit(
     """Write the record that makes the snapshot exist; `forgets` says that earlier word statistics may not be used."""
     from genret_ops.corpus.delta import CHANGE_KINDS
     from genret_ops.corpus.view import CorpusView
+    from genret_ops.extraction.extractor import extraction_key
     from genret_ops.ingestion.inbox import postings
     from genret_ops.ingestion.sources import cut_settings
 
@@ -211,6 +254,7 @@ def _commit(
         statistics=name if forgets else _statistics(home, name, len(head)),
         sources=stage_metadata(context, "snapshot")["sources"],
         cut=cut_settings(home.settings),
+        extraction=extraction_key(home.home.settings.extraction),
         checked=checked,
         erased=erased,
         posted=postings(head.documents.values()),

@@ -31,7 +31,8 @@ class Hit:
 
     With `explain` come `evidence` (the sentence closest to the query), `found_by`, `raised_by` (the document of the
     neighbour that raised it, if one did) and `related` (the passages nearest to it). A token that is limited by filters
-    gets no `label`, `relaxed`, `found_by` or `raised_by`.
+    gets no `label`, `relaxed`, `found_by` or `raised_by`. `extracted` names the attributes in `metadata` that were read
+    from the text, and not given by the source.
     """
 
     rank: int
@@ -50,6 +51,7 @@ class Hit:
     found_by: Mapping[str, FoundBy] | None = None
     raised_by: str | None = None
     related: Sequence[Related] | None = None
+    extracted: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ PICTURE = ROOT / "docs" / "images" / "architecture.svg"
 LIBRARY = "genret_ops"
 BESIDE = ("assets", "serving", "validations", "clients")
 GROUND, REMOTE, SERVICE = "ground", "clients", "serving"
-GROUND_MODULES = ("errors", "text", "parent_process", "progress", "records", "settings")
+GROUND_MODULES = ("errors", "text", "dates", "parent_process", "progress", "records", "settings")
 """Modules of the library that everything stands on, drawn as one box."""
 TEXTS: Mapping[str, tuple[str, str]] = {
     "cli": ("genret_ops/cli", "the genret command"),
@@ -42,6 +42,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "modeling": ("modeling", "encoder, embeddings, docid head"),
     "synthesis": ("synthesis", "queries made from the corpus"),
     "ingestion": ("ingestion", "readers, inbox, file watcher"),
+    "extraction": ("extraction", "attributes read from texts"),
     "identifiers": ("identifiers", "docids, labels, trie"),
     "corpus": ("corpus", "snapshots, passages, visibility"),
     "lexical": ("lexical", "BM25, near words, coverage"),

@@ -35,6 +35,8 @@ class Document:
 
     `source_hash` is the SHA-256 (64 hex digits) of the bytes of the file that `source` names, "" if there is no
     file; it says where a document comes from, not what it is, so two documents may differ in it and be equal.
+    `extracted` has the confidence, in percent, of each attribute in `metadata` that was read from the text; every other
+    attribute was given by the source.
     """
 
     doc_id: str
@@ -43,6 +45,12 @@ class Document:
     metadata: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
     source_hash: str = field(default="", compare=False)
+    extracted: Mapping[str, int] = field(default_factory=dict, compare=False)
+
+    @property
+    def given(self) -> Mapping[str, str]:
+        """The attributes that the source gave, without those that were read from the text."""
+        return {name: value for name, value in self.metadata.items() if name not in self.extracted}
 
     @property
     def text_hash(self) -> str:
@@ -53,6 +61,29 @@ class Document:
     def metadata_hash(self) -> str:
         """Changes when an attribute does; metadata is hashed apart, so it renews no passage."""
         return text_hash(canonical_json(dict(self.metadata)))
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractedValue:
+    """A value of an attribute that was read from a document's text.
+
+    Attributes:
+        doc_id: the document.
+        attribute: name of the attribute.
+        value: the value, in the form of its type.
+        confidence: how sure it is, in percent.
+        start: where its evidence begins in the document's text, in characters.
+        end: where its evidence ends; `start` if there is none.
+        by: the rule that read it, such as `header`.
+    """
+
+    doc_id: str
+    attribute: str
+    value: str
+    confidence: int
+    start: int
+    end: int
+    by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +157,8 @@ class Hit:
 
     `found_by` maps a ranker to (rank from 0, score); `relaxed` names the constraints that were given up; `raised_by` is
     the document of the neighbour that raised it ("" if none did), and `related` are the passages nearest to it, nearest
-    first; `state` is `learned` or `fresh` (the passage came after the model's last training).
+    first; `state` is `learned` or `fresh` (the passage came after the model's last training). `extracted` names the
+    attributes in `metadata` that were read from the text, and not given by the source.
     """
 
     passage_id: str
@@ -142,6 +174,7 @@ class Hit:
     raised_by: str = ""
     related: tuple[Related, ...] = ()
     state: str = "learned"
+    extracted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +189,7 @@ class SnapshotRecord:
         statistics: the snapshot whose word statistics its lexical index uses: itself or an earlier one.
         sources: where its documents were read from.
         cut: the settings on which the cuts of its passages depend.
+        extraction: hash of what its extracted attributes depend on besides the documents; "" if none are extracted.
         checked: warnings of each stage's data check, by stage.
         erased: keys of the documents that had been erased by then (corpus/erased.py).
         posted: ticket of each document that was posted, by the document's key.
@@ -173,6 +207,7 @@ class SnapshotRecord:
     statistics: str = ""
     sources: Sequence[str] = ()
     cut: Mapping[str, Any] = field(default_factory=dict)
+    extraction: str = ""
     checked: Mapping[str, Sequence[str]] = field(default_factory=dict)
     erased: Sequence[str] = ()
     posted: Mapping[str, str] = field(default_factory=dict)
@@ -222,6 +257,9 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         text_hash=_text,
         metadata_hash=_text,
         source_hash=_text,
+    ),
+    "extractions": _schema(
+        doc_id=_text, attribute=_text, value=_text, confidence=_number, start=_number, end=_number, by=_text
     ),
     "quarantine": _schema(source=_text, reason=_text, detail=_text, delta=_text),
     "passages": _schema(passage_id=_text, text=_text, sentences=_texts),

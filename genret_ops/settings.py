@@ -4,10 +4,11 @@ Values come from `genret.toml` in the home folder and from the environment (`GEN
 """
 
 import os
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from genret_ops.errors import GenretError
@@ -25,6 +26,43 @@ class CorpusSettings(_Group):
 
     max_tokens: int = Field(256, ge=32, description="longest body of a passage, in tokens of the encoder")
     max_sentence_tokens: int = Field(128, ge=16, le=400, description="longest sentence, in tokens; a longer one is cut")
+
+
+class ExtractedAttribute(_Group):
+    """An attribute that is read from the text of documents whose source does not give it."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="the attribute, as filters and constraints name it")
+    type: Literal["date", "person", "source", "category", "place", "topic", "entities", "text"] = Field(
+        "text", description="what its values are: decides where they are looked for and how they are written"
+    )
+    labels: tuple[str, ...] = Field((), description="what header lines call it, besides its name")
+    values: tuple[str, ...] = Field((), description="the only values that it may have; empty: any")
+    pattern: str = Field("", description="regular expression that finds it in running text; its first group, if any")
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from error
+        return pattern
+
+
+class ExtractionSettings(_Group):
+    """Which attributes are read from texts; none unless named here."""
+
+    confidence: int = Field(
+        50, ge=0, le=100, description="a value that is less sure than this, in percent, is left out"
+    )
+    attributes: tuple[ExtractedAttribute, ...] = Field((), description="the schema, one entry an attribute")
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [attribute.name for attribute in self.attributes]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"extraction.attributes names {', '.join(twice)} twice: keep one entry of each")
+        return self
 
 
 class SynthesisSettings(_Group):
@@ -157,7 +195,8 @@ class Settings(BaseSettings):
     """Every setting with its default. Frozen; `Settings.load(home)` reads the home's file and the environment.
 
     `registry` and `lineage` say where a home keeps its records, `updates` when something runs and `serving` who may
-    ask. None of them changes what a run does, so they are in no dump, no hash and no manifest.
+    ask. None of them changes what a run does, so they are in no dump, no hash and no manifest. Nor is `extraction`,
+    which the record of each snapshot names: what was read from texts is part of the corpus.
 
     Example:
         >>> Settings.load(Path(".genret")).with_training(steps=50).training.steps
@@ -180,6 +219,7 @@ class Settings(BaseSettings):
     training: TrainingSettings = TrainingSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
     gate: GateSettings = GateSettings()
+    extraction: ExtractionSettings = Field(ExtractionSettings(), exclude=True)
     updates: UpdateSettings = Field(UpdateSettings(), exclude=True)
     registry: RegistrySettings = Field(RegistrySettings(), exclude=True)
     lineage: LineageSettings = Field(LineageSettings(), exclude=True)

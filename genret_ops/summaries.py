@@ -5,6 +5,7 @@ room, since it joins several; what it needs of them is imported inside the funct
 it reports.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,7 @@ def status(home: "Home") -> dict[str, Any]:
         "sources": newest.sources if newest else [],
         "documents": newest.documents if newest else 0,
         "passages": passages,
+        "extracted": _extracted(home.store, newest),
         "learned": learned,
         "fresh": passages - learned,
         "unlearned": _unlearned(home) if newest else None,
@@ -206,6 +208,16 @@ def _next_command(
     reason = reason_for_genesis(home.registry, champion, home.settings)
     purpose = f"from genesis: {reason}" if reason else f"learns {plural(fresh, 'fresh passage')}"
     return f"genret build    # {purpose}"
+
+
+def _extracted(store: "TableStore", newest: "SnapshotRecord | None") -> dict[str, int]:
+    """How many documents have each attribute from their text, by attribute."""
+    from genret_ops.corpus.extracted import TABLE, extracted_of
+
+    if newest is None or TABLE not in newest.tables:
+        return {}
+    values = extracted_of(store.read(TABLE, newest.tables[TABLE]))
+    return dict(Counter(attribute for attribute, _ in dict.fromkeys((each.attribute, each.doc_id) for each in values)))
 
 
 def _release(

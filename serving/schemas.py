@@ -106,6 +106,7 @@ class HitAnswer(BaseModel):
     section: str
     text: str
     metadata: dict[str, str]
+    extracted: list[str] = Field(description="attributes in metadata that were read from the text")
     docid: int
     label: str | None = None
     score: float = Field(

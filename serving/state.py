@@ -40,7 +40,7 @@ class State:
         return {doc_id: [docid for _, docid in sorted(ordered)] for doc_id, ordered in passages.items()}
 
     def attributes(self, filters: Mapping[str, str]) -> Mapping[str, Counter[str]]:
-        """How many live documents have each value of each attribute, among those that pass the filters."""
+        """How many live documents have each value of each attribute, among those whose source gave the filters."""
         counts: Mapping[str, Counter[str]] = self._counted(self.retriever.live(), tuple(sorted(filters.items())))
         return counts
 
@@ -52,8 +52,8 @@ class State:
         counts = dict[str, Counter[str]]()
         gone = self.retriever.index.redescribed(live) if filters else frozenset[str]()
         for document in self.live_documents(live):
-            if document.doc_id not in gone and all(document.metadata.get(name) == value for name, value in filters):
-                for name, value in document.metadata.items():
+            if document.doc_id not in gone and all(document.given.get(name) == value for name, value in filters):
+                for name, value in (document.given if filters else document.metadata).items():
                     counts.setdefault(name, Counter())[value] += 1
         return counts
 

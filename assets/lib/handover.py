@@ -45,8 +45,8 @@ def _latest(context: Context, stage: str) -> dg.AssetMaterialization:
 
 
 def tables_of(context: Context, stage: str) -> dict[str, int]:
-    """The table versions that another stage of this delta wrote."""
-    return {name: int(version) for name, version in stage_metadata(context, stage)[TABLES].items()}
+    """The table versions that another stage of this delta wrote; none if it wrote none."""
+    return {name: int(version) for name, version in stage_metadata(context, stage).get(TABLES, {}).items()}
 
 
 def version_of(context: Context, stage: str) -> str:

@@ -17,6 +17,7 @@ from genret_ops.corpus.erased import Erased
 from genret_ops.corpus.snapshot import read_documents
 from genret_ops.corpus.view import CorpusView
 from genret_ops.errors import BrokenRelease, GenretError
+from genret_ops.extraction.extractor import extraction_key
 from genret_ops.ingestion.inbox import postings
 from genret_ops.ingestion.sources import Reading, cut_settings, read_sources, remembered_sources, resolve_sources
 from genret_ops.promotion.gate import is_outdated, judge_release
@@ -277,6 +278,7 @@ def _same_inputs(home: Home, last: SnapshotRecord, sources: Sequence[str], readi
     """Whether all that a snapshot depends on besides its documents is unchanged."""
     return (
         last.cut == cut_settings(home.settings)
+        and last.extraction == extraction_key(home.settings.extraction)
         and list(last.sources) == list(sources)
         and list(last.erased) == Erased.of(home.path).keys
         and last.posted == postings(reading.documents)

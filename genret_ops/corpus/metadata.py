@@ -18,6 +18,8 @@ Profile = Mapping[str, Mapping[str, int]]
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ].+)?")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S*|www\.\S+|mailto:\S+")
 _NUMBER = re.compile(r"[\W\d_]+")
+TAGLINE = re.compile(r"\s+[|–—-]\s+")
+"""What parts the name of a site from its slogan."""
 _SHORTEST, _LONGEST = 2, 80
 _DOCUMENTS_A_VALUE = 1.2
 _DATES_SHARE = 0.95

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from genret_ops.corpus.extracted import TABLE, with_extracted
 from genret_ops.corpus.metadata import is_url
 from genret_ops.corpus.snapshot import documents_of
 from genret_ops.errors import GenretError
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 _HEADING_ATTRIBUTES = ("source", "module")
 """Where a document comes from, if it says so: the first of these stands in its passages' headings."""
 _TABLES = ("documents", "passages", "occurrences", "docids")
+_OPTIONAL = (TABLE,)
+"""A snapshot has these if its settings asked for them."""
 
 
 class CorpusView:
@@ -59,7 +62,7 @@ class CorpusView:
 
     @classmethod
     def of(cls, tables: Mapping[str, pa.Table]) -> "CorpusView":
-        """The head of its four tables.
+        """The head of its tables.
 
         Raises:
             GenretError: they do not belong together.
@@ -70,7 +73,8 @@ class CorpusView:
         ids: list[str] = docids["passage_id"].to_pylist()
         live = passages_of(tables["passages"])
         places = occurrences_of(tables["occurrences"])
-        documents = {document.doc_id: document for document in documents_of(tables["documents"])}
+        read = with_extracted(documents_of(tables["documents"]), tables.get(TABLE))
+        documents = {document.doc_id: document for document in read}
         _check(set(ids), live, places, documents)
         return cls(
             passages=[live.get(passage_id) or Passage(passage_id, "", ()) for passage_id in ids],
@@ -177,35 +181,37 @@ class CorpusView:
 def encoder_text(document: Document, body: str) -> str:
     """What the encoder reads of a whole passage: its document's title, where that comes from if it says so, the body.
 
-    Volatile attributes stay out, so that their change renews no encoding.
+    Volatile attributes stay out, and those that were read from the text, so that their change renews no encoding.
     """
-    named = (document.metadata[name] for name in _HEADING_ATTRIBUTES if document.metadata.get(name))
+    names = (name for name in _HEADING_ATTRIBUTES if name not in document.extracted)
+    named = (document.metadata[name] for name in names if document.metadata.get(name))
     heading = ". ".join(filter(None, (document.title, next(named, ""))))
     return "\n".join(filter(None, (heading, body)))
 
 
 def read_tables(store: "TableStore", versions: Mapping[str, int]) -> dict[str, pa.Table]:
-    """The four tables of a snapshot that make its corpus view, at these versions.
+    """The tables of a snapshot that make its corpus view, at these versions.
 
     Raises:
-        GenretError: the snapshot lacks one of them.
+        GenretError: the snapshot lacks one that every snapshot has.
     """
     missing = [name for name in _TABLES if name not in versions]
     if missing:
         raise GenretError(f"the snapshot has no {', '.join(missing)}: run `genret build` to complete it")
-    return {name: store.read(name, versions[name]) for name in _TABLES}
+    return {name: store.read(name, versions[name]) for name in (*_TABLES, *_OPTIONAL) if name in versions}
 
 
 def write_files(tables: Mapping[str, pa.Table], folder: Path) -> None:
     """Write a head's tables into `folder` as Arrow files, which open without a database."""
-    for name in _TABLES:
-        with pa.OSFile(str(folder / f"{name}.arrow"), "wb") as sink, pa.ipc.new_file(sink, tables[name].schema) as file:
-            file.write_table(tables[name])
+    for name, rows in tables.items():
+        with pa.OSFile(str(folder / f"{name}.arrow"), "wb") as sink, pa.ipc.new_file(sink, rows.schema) as file:
+            file.write_table(rows)
 
 
 def read_files(folder: Path) -> dict[str, pa.Table]:
     """What `write_files` wrote."""
-    return {name: pa.ipc.open_file(pa.memory_map(str(folder / f"{name}.arrow"))).read_all() for name in _TABLES}
+    names = [*_TABLES, *(name for name in _OPTIONAL if (folder / f"{name}.arrow").exists())]
+    return {name: pa.ipc.open_file(pa.memory_map(str(folder / f"{name}.arrow"))).read_all() for name in names}
 
 
 def passages_of(rows: pa.Table) -> dict[str, Passage]:

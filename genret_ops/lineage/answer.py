@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from genret_ops.corpus.extracted import TABLE, extracted_of
 from genret_ops.corpus.snapshot import documents_of, version_in
 from genret_ops.errors import GenretError
 from genret_ops.ingestion.inbox import Inbox, posting_of
@@ -70,6 +71,7 @@ def answer_lineage(home: Home, release: Release, retriever: Retriever, answer: A
             "metadata": dict(document.metadata),
             "text_hash": document.text_hash,
             "metadata_hash": document.metadata_hash,
+            **_extracted(store, release, document),
             "snapshot": release.delta,
         },
         "source": _source(home, document),
@@ -90,6 +92,19 @@ def _document(store: TableStore, release: Release, doc_id: str) -> Document:
     rows = store.read("documents", release.head.tables["documents"]).filter(pc.field("doc_id") == doc_id)
     (document,) = documents_of(rows)
     return document
+
+
+def _extracted(store: TableStore, release: Release, document: Document) -> dict[str, list[dict[str, Any]]]:
+    """The attributes that were read from a document's text, each with its evidence, if the snapshot has any."""
+    if TABLE not in release.head.tables:
+        return {}
+    rows = store.read(TABLE, release.head.tables[TABLE]).filter(pc.field("doc_id") == document.doc_id)
+    names = ("attribute", "value", "confidence", "by", "start", "end")
+    values = [
+        {**{name: getattr(value, name) for name in names}, "evidence": document.text[value.start : value.end]}
+        for value in extracted_of(rows)
+    ]
+    return {"extracted": values}
 
 
 def _source(home: Home, document: Document) -> dict[str, Any]:

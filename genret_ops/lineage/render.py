@@ -199,7 +199,15 @@ def _document(lineage: Mapping[str, Any]) -> Node:
     document = lineage["document"]
     hashes = [(name.replace("_", " "), document[name]) for name in ("text_hash", "metadata_hash")]
     facts = [("title", document["title"]), *hashes, *document["metadata"].items()]
+    facts += [(value["attribute"], _reading(value)) for value in document.get("extracted", ())]
     return Node("corpus", "Document", document["doc_id"], facts)
+
+
+def _reading(value: Mapping[str, Any]) -> str:
+    """A value that was read from a text, and why."""
+    evidence = " ".join(value["evidence"].split())
+    because = f" in {evidence!r}" if evidence else ""
+    return f"{value['value']} (read from the text by {value['by']}{because}, {value['confidence']} % sure)"
 
 
 def _source(lineage: Mapping[str, Any]) -> Node:

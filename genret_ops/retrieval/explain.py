@@ -129,6 +129,7 @@ def hits(retriever: Retriever, result: Answer, evidence: bool = True) -> list[di
             "text": hit.text,
             **({"evidence": sentences[hit.docid]} if evidence else {}),
             "metadata": dict(hit.metadata),
+            "extracted": list(hit.extracted),
             "docid": hit.docid,
             "label": hit.label,
             "score": hit.score,

@@ -103,7 +103,8 @@ def features_of_all(
         clause: scores for the clause; the same object if it is the whole query.
         allowed: boolean mask of shape (docids,).
         documents: each docid's document number, shape (docids,).
-        named: share of the softly named values that each docid carries, shape (docids,).
+        named: share of the softly named values that each docid carries, more for an extracted value that the clause
+            asks for, shape (docids,).
         dated: 1 for docids whose date the query names, else 0, shape (docids,).
         labelled: how much each docid is what a labelled question asked for, shape (docids,).
     """

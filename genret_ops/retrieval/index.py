@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from genret_ops.corpus.extracted import SURE
 from genret_ops.corpus.metadata import date_attributes, detectable, profile
 from genret_ops.corpus.view import CorpusView
 from genret_ops.corpus.visibility import Visibility
@@ -21,6 +22,8 @@ from genret_ops.retrieval.features import Scores
 from genret_ops.retrieval.query_plan import Clause, Planner
 from genret_ops.settings import RetrievalSettings
 
+_CONSTRAINED = 8.0
+"""An extracted value that a clause asks for counts as much as so many that it mentions (docs/decisions.md, 65)."""
 _MASKS = 64
 """How many masks of attribute values are kept in memory; each takes one byte a docid."""
 
@@ -33,6 +36,8 @@ class Allowed:
         mask: shape (docids,).
         live: what may be shown; None: everything that is live in the head.
         values: attribute values; one document of a docid has them all.
+        likely: attribute values; the same document has them, or does not surely have others.
+        access: attribute values that say what the caller may see; the same document has them by the word of its source.
         left_out: ids of documents that may stand for no docid.
         relaxed: the constraints that were given up, as "name=value": those that would have left no docid.
     """
@@ -40,8 +45,18 @@ class Allowed:
     mask: np.ndarray
     live: Visibility | None = None
     values: tuple[tuple[str, str], ...] = ()
+    likely: tuple[tuple[str, str], ...] = ()
+    access: tuple[tuple[str, str], ...] = ()
     left_out: frozenset[str] = frozenset()
     relaxed: tuple[str, ...] = ()
+
+    def fits(self, document: Document) -> bool:
+        """Whether a document has what is wanted of it."""
+        return (
+            all(document.metadata.get(name) == value for name, value in self.values)
+            and all(_may_have(document, name, value) for name, value in self.likely)
+            and all(document.given.get(name) == value for name, value in self.access)
+        )
 
 
 class Index:
@@ -53,6 +68,7 @@ class Index:
         settings: the settings of retrieval that its release fixed.
         pool: how many candidates each ranker proposes for a clause.
         attributes: by attribute the value of each docid's first document, shape (docids,), dtype object.
+        extracted: the attributes of which some document's value was read from its text.
         planner: plans queries against its attribute values.
         documents: number of the first document of each docid, shape (docids,).
         folder: where its files lie, if it was read from files.
@@ -67,6 +83,7 @@ class Index:
         self.pool = settings.pool
         values = profile(head.documents.values())
         self.attributes = {name: head.attribute(name) for name in values}
+        self.extracted = frozenset(name for document in head.documents.values() for name in document.extracted)
         self.planner = planner_of(head, settings)
         self._numbers = numbers = {doc_id: number for number, doc_id in enumerate(head.documents)}
         self.documents = np.array(
@@ -78,6 +95,7 @@ class Index:
         self._visible = lru_cache(maxsize=2)(self._visible_docids)
         self.redescribed = lru_cache(maxsize=2)(self._redescribed)
         self._carrying = lru_cache(maxsize=_MASKS)(self._docids_carrying)
+        self._not_excluded = lru_cache(maxsize=_MASKS)(self._docids_not_excluded)
 
     def scores(self, texts: Sequence[str], rows: RowScores | None, words: bool = True) -> list[Scores]:
         """Scores of every docid for each text; a text that recurs is scored once.
@@ -96,42 +114,54 @@ class Index:
                 scores[text] = Scores(stems, passage, body, logits)
         return [scores[text] for text in texts]
 
-    def filtered(self, filters: Mapping[str, str], live: Visibility | None = None) -> Allowed:
+    def filtered(
+        self, filters: Mapping[str, str], live: Visibility | None = None, access: Mapping[str, str] | None = None
+    ) -> Allowed:
         """The docids that may be returned under filters; there may be none.
 
         Args:
             filters: attribute values; one document of a docid must have them all. It must have them now too: with
                 filters, documents whose attributes have changed since this index's snapshot are left out.
             live: what may be shown; None: everything that is live in `head`.
+            access: those of `filters` that say what the caller may see: a value that was read from a text grants
+                nothing.
         """
         mask = self.head.live.copy() if live is None else self._visible(live).copy()
         left_out = self.redescribed(live) if live is not None and filters else frozenset[str]()
         if left_out:
             mask &= self._shared | ~np.isin(self.documents, [self._numbers[doc_id] for doc_id in left_out])
-        return self._with_values(Allowed(mask, live, left_out=left_out), filters)
+        allowed = Allowed(mask, live, access=tuple((access or {}).items()), left_out=left_out)
+        for name, value in filters.items():
+            allowed = self._narrowed(allowed, self._carrying(name, value), values=((name, value),))
+        return allowed
 
-    def _with_values(self, allowed: Allowed, values: Mapping[str, str]) -> Allowed:
-        """Those of the allowed docids of which one document also has these attribute values."""
-        mask = allowed.mask.copy()
-        for name, value in values.items():
-            mask &= self._carrying(name, value)
-        narrower = replace(allowed, mask=mask, values=(*allowed.values, *values.items()))
-        for docid in np.flatnonzero(mask & self._shared).tolist() if narrower.values else ():
-            mask[docid] = any(self._documents(docid, narrower))
+    def _narrowed(self, allowed: Allowed, mask: np.ndarray, **wanted: tuple[tuple[str, str], ...]) -> Allowed:
+        """Those of the allowed docids that are in a mask and have one document with all that is wanted.
+
+        Args:
+            allowed: the docids.
+            mask: the docids of which any document would do for `wanted`, shape (docids,).
+            wanted: further `values` or `likely` of `Allowed`.
+        """
+        more = {name: (*getattr(allowed, name), *pairs) for name, pairs in wanted.items()}
+        narrower = replace(allowed, mask=allowed.mask & mask, **more)
+        by_word_of_source = any(name in self.extracted for name, _ in allowed.access)
+        doubtful = narrower.mask if by_word_of_source else narrower.mask & self._shared
+        for docid in np.flatnonzero(doubtful).tolist():
+            narrower.mask[docid] = any(self._documents(docid, narrower))
         return narrower
 
     def document(self, docid: int, allowed: Allowed) -> Document:
-        """The document that stands for an allowed docid: the first, by id, that may be shown and has the values."""
+        """The document that stands for an allowed docid: the first, by id, that may be shown and has what is wanted."""
         return next(self._documents(docid, allowed))
 
     def _documents(self, docid: int, allowed: Allowed) -> Iterator[Document]:
         """The documents that may stand for a docid, by id."""
         passage_id = self.head.passages[docid].passage_id
         for doc_id in self.head.documents_of(docid):
-            document, visible = self.head.document(doc_id), allowed.live is None or (doc_id, passage_id) in allowed.live
-            has_values = all(document.metadata.get(name) == value for name, value in allowed.values)
-            if visible and has_values and doc_id not in allowed.left_out:
-                yield document
+            visible = allowed.live is None or (doc_id, passage_id) in allowed.live
+            if visible and doc_id not in allowed.left_out and allowed.fits(self.head.document(doc_id)):
+                yield self.head.document(doc_id)
 
     def _redescribed(self, live: Visibility) -> frozenset[str]:
         """Ids of the documents that have other attributes in the newest snapshot; most often there is none."""
@@ -157,8 +187,20 @@ class Index:
             carrying[docid] = any(document.metadata.get(name) == value for document in others)
         return carrying
 
+    def _docids_not_excluded(self, name: str, value: str) -> np.ndarray:
+        """The docids that a constraint leaves: all but those of documents that surely have another value."""
+        return np.array(
+            [
+                any(_may_have(self.head.document(doc_id), name, value) for doc_id in self.head.documents_of(docid))
+                for docid in range(len(self.head))
+            ]
+        )
+
     def allowed(self, clause: Clause, filtered: Allowed) -> Allowed:
         """The docids that a clause may return: of its constraints those hold that leave any.
+
+        Where values were read from texts, many documents state none and some guesses are wrong: a constraint on such an
+        attribute leaves out only documents that surely have another value, and `constrained` raises those that have it.
 
         Args:
             clause: the clause.
@@ -166,7 +208,11 @@ class Index:
         """
         allowed, relaxed = filtered, list[str]()
         for name, value in clause.constraints.items():
-            narrower = self._with_values(allowed, {name: value})
+            wanted = ((name, value),)
+            if name in self.extracted:
+                narrower = self._narrowed(allowed, self._not_excluded(name, value), likely=wanted)
+            else:
+                narrower = self._narrowed(allowed, self._carrying(name, value), values=wanted)
             if narrower.mask.any():
                 allowed = narrower
             else:
@@ -180,12 +226,23 @@ class Index:
             carried += self._carrying(name, value)
         return carried / max(1, len(soft))
 
+    def constrained(self, clause: Clause) -> np.ndarray:
+        """How much each docid counts for carrying the extracted values that a clause asks for, shape (docids,)."""
+        values = [(name, value) for name, value in clause.constraints.items() if name in self.extracted]
+        return _CONSTRAINED * self.named(values)
+
     def dated(self, days: Sequence[str]) -> np.ndarray:
         """1 for docids that carry one of these ISO dates, else 0, shape (docids,)."""
         matches = np.zeros(len(self.head), dtype=np.float32)
         for column in self._days:
             matches = np.maximum(matches, np.isin(column, list(days)))
         return matches
+
+
+def _may_have(document: Document, name: str, value: str) -> bool:
+    """Whether a document has a value of an attribute, or does not surely have another."""
+    is_sure = name in document.metadata and document.extracted.get(name, 100) >= SURE
+    return document.metadata.get(name) == value or not is_sure
 
 
 def _days(column: np.ndarray) -> np.ndarray:

@@ -9,8 +9,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from itertools import pairwise
+
+from genret_ops.corpus.metadata import TAGLINE
+from genret_ops.dates import IN_QUERIES, day_of
 
 _BEFORE = re.compile(
     r"\b(?:according to|reported (?:by|in|on)|(?:as )?per|covered (?:by|in)|published (?:by|in)|claimed by|noted by|"
@@ -32,26 +34,6 @@ _BREAK = re.compile(
     r",\s+(?:while|and|but|whereas|as)\b|\bwhile\b|\bwhereas\b|;|,|\band\b|\bcompared (?:to|with)\b|\bor\b",
     re.IGNORECASE,
 )
-_MONTHS = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-]
-_MONTH = "|".join(f"{name}|{name[:3]}\\.?" for name in _MONTHS) + "|sept\\.?"
-_DATES = (
-    re.compile(rf"\b(?P<m>{_MONTH})\s+(?P<d>\d{{1,2}})(?:st|nd|rd|th)?,?\s+(?P<y>\d{{4}})\b", re.IGNORECASE),
-    re.compile(rf"\b(?P<d>\d{{1,2}})(?:st|nd|rd|th)?(?:\s+of)?\s+(?P<m>{_MONTH}),?\s+(?P<y>\d{{4}})\b", re.IGNORECASE),
-    re.compile(r"\b(?P<y>\d{4})-(?P<m>\d{2})-(?P<d>\d{2})\b"),
-)
 _QUESTION_WORDS = re.compile(
     r"\b(?:who|what|which|when|where|how|why|does|do|did|has|have|is|are|was|were|can|could|will|would|the|an?|individual|"
     r"article|articles|report|reports|reported|coverage|according(?: to)?|suggest|suggests|indicate|indicates|"
@@ -59,8 +41,6 @@ _QUESTION_WORDS = re.compile(
     re.IGNORECASE,
 )
 _EMPTY_QUOTES = re.compile(r"(['\"])\s+\1|‘\s+’|“\s+”")
-_TAGLINE = re.compile(r"\s+[|–—-]\s+")
-"""What parts the name of a site from its slogan."""
 _DISTINCTIVE = re.compile(r"\w[a-z.]*[A-Z.]\w|^(?!The |An? )[A-Z]\S+ \S")
 """A name that is no ordinary word: a capital inside, or two words."""
 _CUE_REACH = 100
@@ -211,7 +191,7 @@ def _by_name(values: Iterable[str]) -> dict[str, str]:
     """
     meanings = dict[str, set[str]]()
     for value in values:
-        short = _TAGLINE.split(value)[0]
+        short = TAGLINE.split(value)[0]
         for name in {short, *([short.upper()] if " " not in short else [])}:
             if len(name) > 2:
                 meanings.setdefault(name, set()).add(value)
@@ -220,17 +200,8 @@ def _by_name(values: Iterable[str]) -> dict[str, str]:
 
 
 def _days(query: str) -> Iterable[str]:
-    for pattern in _DATES:
-        for match in pattern.finditer(query):
-            month = match["m"] if match["m"].isdigit() else _month_number(match["m"])
-            try:
-                yield date(int(match["y"]), int(month), int(match["d"])).isoformat()
-            except ValueError:
-                continue
-
-
-def _month_number(name: str) -> int:
-    return next(number for number, month in enumerate(_MONTHS, 1) if month.startswith(name.casefold()[:3]))
+    for pattern in IN_QUERIES:
+        yield from filter(None, map(day_of, pattern.finditer(query)))
 
 
 def _stripped(text: str, named: Sequence[NamedValue]) -> str:
@@ -251,7 +222,7 @@ def _content(text: str, named: Sequence[NamedValue], offset: int = 0) -> str:
 
 
 def _without_dates(text: str) -> str:
-    for pattern in _DATES:
+    for pattern in IN_QUERIES:
         text = pattern.sub(" ", text)
     return text
 
@@ -297,7 +268,7 @@ def _spans(query: str, firm: Sequence[NamedValue]) -> list[tuple[int, int]]:
     """
     follows = len(_content(query[: firm[0].start], [])) < _SHORT
     whole_dates = query
-    for pattern in _DATES:
+    for pattern in IN_QUERIES:
         whole_dates = pattern.sub(lambda match: "_" * len(match[0]), whole_dates)
     cuts = list[int]()
     for left, right in pairwise(firm):

@@ -133,7 +133,8 @@ def candidates(
         of_clause = index.allowed(clause, filtered)
         allowed, constrained = of_clause.mask, len(of_clause.relaxed) < len(clause.constraints)
         dated = index.dated(clause.dates)
-        matrix = features_of_all(query, part, allowed, index.documents, named, dated, labelled)
+        carried = np.maximum(named, index.constrained(clause))
+        matrix = features_of_all(query, part, allowed, index.documents, carried, dated, labelled)
         by_words = pool([query.passage, part.passage], allowed, size)
         by_words = by_words[query.passage[by_words] + part.passage[by_words] > 0]
         by_model = pool([query.generative, part.generative, query.body, part.body], allowed, size)

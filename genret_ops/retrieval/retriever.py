@@ -36,6 +36,7 @@ class Search:
         mode: one of `MODES`.
         filters: attribute values that every hit must have.
         plan: its plan.
+        access: those of `filters` that limit what the caller may see; values that were read from texts grant nothing.
     """
 
     query: str
@@ -43,6 +44,7 @@ class Search:
     mode: str
     filters: Mapping[str, str]
     plan: QueryPlan
+    access: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +107,21 @@ class Retriever:
         return replace(answer, seconds={**answer.seconds, "total": answer.seconds["total"] + planned})
 
     def plan(
-        self, query: str, k: int = 10, mode: str | None = None, filters: Mapping[str, str] | None = None
+        self,
+        query: str,
+        k: int = 10,
+        mode: str | None = None,
+        filters: Mapping[str, str] | None = None,
+        access: Mapping[str, str] | None = None,
     ) -> Search:
-        """Check and plan a search without running it; arguments and errors are those of `search`."""
-        search = Search(query, k, mode or self.model.default_mode, filters or {}, self.index.planner.plan(query))
+        """Check and plan a search without running it.
+
+        Arguments and errors are those of `search`; `access` are attribute values that limit what the caller may see,
+        which every hit must have by the word of its source.
+        """
+        everything = {**(filters or {}), **(access or {})}
+        planned = self.index.planner.plan(query)
+        search = Search(query, k, mode or self.model.default_mode, everything, planned, access or {})
         self._check(search)
         return search
 
@@ -129,7 +142,7 @@ class Retriever:
         places = {text: place for place, text in enumerate([*texts, *dense])}
         live, answers = self.live(), list[Answer]()
         for search in searches:
-            allowed = self.index.filtered(search.filters, live)
+            allowed = self.index.filtered(search.filters, live, search.access)
             if search.mode not in CLAUSE_MODES:
                 ranked = _nearest(scores.bodies[places[search.query]], allowed, search.k)
             elif search.mode in _MODEL_MODES:
@@ -213,6 +226,7 @@ class Retriever:
                 Related(head.passages[docid].passage_id, other.doc_id, other.title) for docid, other in near.items()
             ),
             state="learned" if item.docid in self.model.known else "fresh",
+            extracted=tuple(document.extracted),
         )
 
 

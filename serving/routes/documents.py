@@ -67,7 +67,8 @@ def _read(state: State, caller: Caller, doc_id: str) -> dict[str, Any]:
         }
         for docid in dict.fromkeys(state.docids[doc_id])
     ]
-    fields = {"title": document.title, "text": document.text, "metadata": dict(document.metadata)}
+    attributes = document.given if caller.filters else document.metadata
+    fields = {"title": document.title, "text": document.text, "metadata": dict(attributes)}
     return {"release": state.name, "id": doc_id, **fields, "passages": passages}
 
 
@@ -149,7 +150,7 @@ def visible_document(state: State, caller: Caller, doc_id: str) -> Document:
     head, live = state.retriever.index.head, state.retriever.live()
     docids = state.docids.get(doc_id, ())
     complete = docids and all((doc_id, head.passages[docid].passage_id) in live for docid in docids)
-    if not complete or not caller.sees(head.document(doc_id).metadata):
+    if not complete or not caller.sees(head.document(doc_id).given):
         raise _unknown(doc_id)
     if caller.filters and doc_id in state.retriever.index.redescribed(live):
         raise _unknown(doc_id)
@@ -163,7 +164,7 @@ def _within(worker: Worker, caller: Caller, refusal: Refusal) -> ChangeCheck:
     """
 
     def check(doc_id: str, versions: Sequence[Document]) -> None:
-        if not all(caller.sees(document.metadata) for document in [*versions, *_newest(worker, doc_id)]):
+        if not all(caller.sees(document.given) for document in [*versions, *_newest(worker, doc_id)]):
             raise refusal
 
     return check if caller.filters else allow_every_change

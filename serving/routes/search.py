@@ -1,7 +1,7 @@
 """POST /v1/search and /v1/search/batch."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import APIRouter
@@ -89,7 +89,7 @@ def _plan(limits: ServingSettings, caller: Caller, state: State, request: Search
     if any(name not in state.retriever.index.attributes for name in caller.filters):
         raise Refusal(403, "outside", "no document has the attributes that this token is limited to")
     try:
-        return state.retriever.plan(request.query, request.k, request.mode, filters)
+        return state.retriever.plan(request.query, request.k, request.mode, filters, caller.filters)
     except GenretError as error:
         raise Refusal(422, "refused", str(error)) from error
 
@@ -98,6 +98,8 @@ def _show(state: State, caller: Caller, request: SearchRequest, answer: Answer) 
     """An answer as its caller may see it, without the account of its hits unless asked for."""
     hidden = [*(() if request.explain else _EXPLAINED), *(_OF_OTHERS if caller.filters else ())]
     hits = explain.hits(state.retriever, answer, evidence="evidence" not in hidden)
+    if caller.filters:
+        hits = [hit | _given(hit) for hit in hits]
     return {
         "mode": answer.mode,
         "plan": None if caller.filters else describe_plan(answer.plan),
@@ -105,3 +107,9 @@ def _show(state: State, caller: Caller, request: SearchRequest, answer: Answer) 
         "seconds": dict(answer.seconds),
         "hits": [{name: value for name, value in hit.items() if name not in hidden} for hit in hits],
     }
+
+
+def _given(hit: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of a hit that its source gave: documents outside the caller's filters may have taught others."""
+    given = {name: value for name, value in hit["metadata"].items() if name not in hit["extracted"]}
+    return {"metadata": given, "extracted": []}

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 ORDER = (
     "errors",
     "text",
+    "dates",
     "parent_process",
     "progress",
     "records",
@@ -19,6 +20,7 @@ ORDER = (
     "corpus",
     "ingestion",
     "identifiers",
+    "extraction",
     "synthesis",
     "modeling",
     "training",

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genret_ops.corpus.chunking import cut_document
-from genret_ops.records import SCHEMAS, Document, Occurrence, Passage, text_hash, to_arrow
-from genret_ops.settings import CorpusSettings, RetrievalSettings
+from genret_ops.records import SCHEMAS, Document, ExtractedValue, Occurrence, Passage, text_hash, to_arrow
+from genret_ops.settings import CorpusSettings, ExtractedAttribute, RetrievalSettings
 from genret_ops.storage.check_results import Finding
 from validations.runner import validate
 from validations.suites import docids, documents, metadata, passages
@@ -62,6 +62,17 @@ def of_attributes(rows: Sequence[Mapping[str, str]], looked_for: tuple[str, ...]
     """The findings about the attributes of documents that carry these."""
     carried = [Document(f"{number}.md", "", "A text.", row) for number, row in enumerate(rows)]
     frame = metadata.frame(carried, RetrievalSettings(attributes=looked_for))
+    return list(validate(frame, metadata.suite(), metadata.KEY, metadata.figures(frame)).findings)
+
+
+SCHEMA = (ExtractedAttribute(name="made", type="date"),)
+READ = ExtractedValue("a.md", "made", "2026-11-23", 90, 2, 13, "label")
+DATED = [Document("a.md", "", "A 23 Nov 2026."), Document("b.md", "", "B.")]
+
+
+def of_extracted(*values: ExtractedValue) -> list[Finding]:
+    """The findings about attributes that were read from the texts of two documents."""
+    frame = metadata.frame(DATED, RetrievalSettings(), SCHEMA, values)
     return list(validate(frame, metadata.suite(), metadata.KEY, metadata.figures(frame)).findings)
 
 
@@ -200,6 +211,24 @@ def test_attributes(name: str, rows: list[Mapping[str, str]], looked_for: tuple[
     assert not any(finding.critical for finding in findings if not finding.passed), "a text is found without them"
 
 
+OF_EXTRACTED = [
+    ("every value that was read from a text is one of its type", replace(READ, value="23 Nov 2026")),
+    ("every value that was read from a text is one of its type", replace(READ, end=99)),
+    ("of the values read from texts, 95 % have evidence", replace(READ, end=READ.start)),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), OF_EXTRACTED)
+def test_extracted_attributes(name: str, value: ExtractedValue) -> None:
+    assert failed(of_extracted(READ)) == set()
+    assert failed(of_extracted(value)) == {name}
+
+
+def test_how_many_documents_have_an_extracted_value_is_a_figure() -> None:
+    figures = metadata.figures(metadata.frame(DATED, RetrievalSettings(), SCHEMA, [READ]))
+    assert figures["share with made from the text"] == 0.5
+
+
 def test_values_that_differ_in_more_than_case_are_others() -> None:
     assert failed(of_attributes([{"team": team} for team in ("C", "C++", "C#") for _ in range(2)])) == set()
 
@@ -251,7 +280,7 @@ def test_every_expectation_is_broken_by_something() -> None:
     cases = {
         "documents": (of_documents(DOCUMENTS), {name for name, *_ in OF_DOCUMENTS}),
         "passages": (of_passages(PASSAGES, PLACES), {name for name, *_ in OF_PASSAGES}),
-        "metadata": (of_attributes(ATTRIBUTES), {name for name, *_ in OF_ATTRIBUTES}),
+        "metadata": (of_attributes(ATTRIBUTES), {name for name, *_ in [*OF_ATTRIBUTES, *OF_EXTRACTED]}),
         "docids": (of_docids(GIVEN), {name for names, *_ in OF_DOCIDS for name in names}),
     }
     for table, (findings, broken) in cases.items():

@@ -4,12 +4,14 @@ None of these stops a run: a document with odd attributes is still found by its 
 object of strings is refused in `documents.py`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from genret_ops.corpus.extracted import TABLE, with_extracted
 from genret_ops.corpus.metadata import date_attributes, detectable, is_date, is_url, profile
-from genret_ops.records import Document
-from genret_ops.settings import RetrievalSettings
+from genret_ops.extraction.extractor import fault_of
+from genret_ops.records import Document, ExtractedValue, to_arrow
+from genret_ops.settings import ExtractedAttribute, RetrievalSettings
 from genret_ops.text import percent
 from validations.runner import expect_no_fault, gx, suite_of, typed_frame
 
@@ -18,20 +20,47 @@ if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
 
 KEY = ("attribute", "documents")
-_FAULTS = ("name_fault", "twin_fault", "value_fault", "spelling_fault", "date_fault", "filter_fault")
-_TYPES = {"filled": "float64", "values": "int64", "named": "int64", "documents": "int64"}
+_FAULTS = ("name_fault", "twin_fault", "value_fault", "spelling_fault", "date_fault", "filter_fault", "type_fault")
+_TYPES = {
+    "filled": "float64",
+    "values": "int64",
+    "named": "int64",
+    "documents": "int64",
+    "extracted": "float64",
+    "evident": "float64",
+}
 _LONGEST_VALUE, _LEAST_FILLED, _FIGURES, _QUOTED = 1000, 0.05, 10, 80
+_LEAST_EVIDENT = 0.95
 
 
-def frame(documents: Iterable[Document], settings: RetrievalSettings) -> "pd.DataFrame":
+def frame(
+    documents: Iterable[Document],
+    settings: RetrievalSettings,
+    schema: Sequence[ExtractedAttribute] = (),
+    extracted: Sequence[ExtractedValue] = (),
+) -> "pd.DataFrame":
     """One row for each attribute; a column that ends in `_fault` says what is wrong with it, and is "" if nothing is.
 
     `documents` counts the documents that carry the attribute and `filled` is their share. `values` counts its distinct
-    values, and `named` those that are looked for in queries.
+    values, and `named` those that are looked for in queries. `extracted` is the share of the documents whose value was
+    read from the text, and `evident` the share of these values for which a piece of the text stands.
+
+    Args:
+        documents: the documents as their sources gave them.
+        settings: which attributes queries name.
+        schema: which attributes are read from texts.
+        extracted: what was read from their texts.
     """
-    everything = list(documents)
+    given = list(documents)
+    everything = with_extracted(given, to_arrow(TABLE, extracted))
     attributes = profile(everything)
     named = detectable(attributes, settings, len(everything))
+    texts = {document.doc_id: document.text for document in given}
+    read = {attribute.name: [value for value in extracted if value.attribute == attribute.name] for attribute in schema}
+    faults = {
+        attribute.name: (fault_of(value, texts[value.doc_id], attribute) for value in read[attribute.name])
+        for attribute in schema
+    }
     dates = date_attributes(attributes)
     alike = dict[str, list[str]]()
     for name in attributes:
@@ -39,6 +68,9 @@ def frame(documents: Iterable[Document], settings: RetrievalSettings) -> "pd.Dat
     rows = (
         {
             **_row(name, attributes[name], named.get(name, {}), name in dates, len(everything)),
+            "extracted": len({value.doc_id for value in read.get(name, ())}) / len(everything),
+            "evident": _share_evident(read.get(name, ())),
+            "type_fault": next(filter(None, faults.get(name, ())), ""),
             "twin_fault": next((f"there is also {twin!r}" for twin in alike[_letters_of(name)] if twin != name), ""),
         }
         for name in attributes
@@ -66,6 +98,11 @@ def _row(
         ),
         "filter_fault": "every document has another value" if identifies else "",
     }
+
+
+def _share_evident(values: Sequence[ExtractedValue]) -> float:
+    """The share of values for which a piece of the text stands; all, if there are none."""
+    return sum(value.end > value.start for value in values) / len(values) if values else 1.0
 
 
 def _odd_values(values: Iterable[str]) -> Iterator[str]:
@@ -101,6 +138,11 @@ def figures(frame: "pd.DataFrame") -> dict[str, float]:
     return {
         "attributes": len(frame),
         "looked for in queries": int((frame["named"] > 0).sum()),
+        **{
+            f"share with {name} from the text": share
+            for name, share in zip(frame["attribute"].tolist(), frame["extracted"].tolist(), strict=True)
+            if share
+        },
         **{f"share with {name}": share for name, share in filled.items()},
     }
 
@@ -115,6 +157,7 @@ def suite() -> "ExpectationSuite":
         "spelling_fault": "no two values of an attribute differ only in case or spaces",
         "date_fault": "every value of a date attribute is a date",
         "filter_fault": "no attribute that queries may name has a different value in every document",
+        "type_fault": "every value that was read from a text is one of its type",
     }
     return suite_of(
         "metadata",
@@ -125,6 +168,12 @@ def suite() -> "ExpectationSuite":
                 min_value=_LEAST_FILLED,
                 severity="warning",
                 description=f"every attribute is filled in at least {percent(_LEAST_FILLED)} of the documents",
+            ),
+            expect.ExpectColumnValuesToBeBetween(
+                column="evident",
+                min_value=_LEAST_EVIDENT,
+                severity="warning",
+                description=f"of the values read from texts, {percent(_LEAST_EVIDENT)} have evidence",
             ),
         ],
         may_be_empty="documents need no attributes",

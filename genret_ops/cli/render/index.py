@@ -132,6 +132,9 @@ def status(home: Mapping[str, Any]) -> None:
         ("documents", f"{home['documents']:,}"),
         ("passages", f"{home['passages']:,} ({learned})" if home["passages"] else "0"),
     ]
+    if home["extracted"]:
+        counts = (f"{name} of {plural(count, 'document')}" for name, count in home["extracted"].items())
+        rows.append(("from texts", ", ".join(counts)))
     if (unlearned := home["unlearned"]) and unlearned["passages"]:
         waited = duration(unlearned["hours"] * 3600)
         rows.append(("oldest fresh", f"has waited for {waited}, since {moment(unlearned['since'])}"))
