@@ -1,7 +1,7 @@
 """Rules that read values from a text: header lines, bylines, dates, mentions of sources, and patterns of the user.
 
 A rule proposes pieces of the text, each with a confidence in percent. The confidences are shares of right answers on
-collections of documents, rounded down (docs/decisions.md, 65; benchmarks/extraction.py). What a piece is worth as a
+collections of documents, rounded down (docs/decisions.md, 67; benchmarks/extraction.py). What a piece is worth as a
 value is values.py's question.
 """
 

@@ -134,12 +134,12 @@ class Retriever:
         """
         started = time.perf_counter()
         with_model = [search for search in searches if search.mode in _MODEL_MODES]
-        texts = dict.fromkeys(text for search in with_model for text in search.plan.texts)
-        dense = dict.fromkeys(search.query for search in searches if search.mode not in CLAUSE_MODES)
-        vectors = self.model.encoder.encode([*texts, *dense])
+        dense = [search.query for search in searches if search.mode not in CLAUSE_MODES]
+        texts = list(dict.fromkeys([*(text for search in with_model for text in search.plan.texts), *dense]))
+        vectors = self.model.encoder.encode(texts)
         encoded = time.perf_counter() - started
         scores = self.model.scorer.scores(vectors)
-        places = {text: place for place, text in enumerate([*texts, *dense])}
+        places = {text: place for place, text in enumerate(texts)}
         live, answers = self.live(), list[Answer]()
         for search in searches:
             allowed = self.index.filtered(search.filters, live, search.access)

@@ -3,7 +3,7 @@
 What a language model writes is often no question: a preface, a piece of JSON, a copy of the passage, the same words for
 every passage. Such queries are refused and counted by reason. Whether a baseline finds the passage again decides only
 how often a query stands in an epoch, since a query that no word leads to its passage may be the best of all. All bounds
-were set so that the questions of a strong writer pass (docs/decisions.md, 65).
+were set so that the questions of a strong writer pass (docs/decisions.md, 66).
 """
 
 import re
