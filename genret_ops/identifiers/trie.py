@@ -1,7 +1,7 @@
 """A trie over identifiers for constrained decoding: which token may follow, for a whole batch of beams at once.
 
 Identifiers are sorted as sequences, and each is a leaf. A node under which several leaves lie is stored: such nodes are
-numbered breadth first (the root is 0) and their edges are one sorted array of (node << 32 | token), so a step of a batch
+numbered breadth first (the root is 0), and their edges are one sorted array of (node << 32 | token). A step of a batch
 is one binary search and the children of a node are neighbours. Below the last fork of an identifier nothing is stored
 but its tokens: a node there is a position among them. First levels with few enough nodes and tokens have dense tables
 as well, where a step is one look-up ("Vectorizing the Trie", STATIC, 2026). Every node covers a contiguous range of
