@@ -8,7 +8,6 @@ Source: docs/method.md, "Identifiers".
 
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from itertools import count
 
 import pyarrow as pa
 
@@ -45,42 +44,61 @@ def assign(
         The new rows only, under `written.SCHEMA`.
 
     Raises:
-        GenretError: a passage has no keywords, the tokenizer makes nothing of them, or `existing` contradicts itself.
+        GenretError: a passage has no keywords, the tokenizer does not tell texts apart, or `existing` contradicts
+            itself.
         ValueError: `most` is below 1.
 
     Example:
-        >>> assign(None, [(0, ["jury", "trial"]), (1, ["Jury", "trial"])], "delta-00000", tokenize)["identifier"]
-        ["jury, trial", "Jury, trial, 2"]
+        >>> rows = assign(None, [(0, ["jury", "trial"]), (1, ["jury", "trial"])], "delta-00000", tokenize)
+        >>> rows["identifier"].to_pylist()
+        ['jury, trial', 'jury, trial, 2']
     """
     if most < 1:
         raise ValueError("an identifier needs at least one keyword")
     rows = checked(existing)
     known, taken = set(rows["docid"].to_pylist()), set(spelt(rows))
+    numbers: dict[str, int] = {}
     new = list[tuple[int, str, list[int]]]()
     for docid, keywords in passages:
         if docid in known:
             continue
         known.add(docid)
-        for identifier in _identifiers(docid, keywords, most):
+        names = _distinct(keywords)
+        if not names:
+            raise GenretError(f"docid {docid} has no keywords: give it extractive ones")
+        for identifier in _identifiers(names, most, numbers, len(taken)):
             tokens = tuple(tokenize(identifier))
-            if not tokens:
-                raise GenretError(f"the tokenizer makes no token of {identifier!r}: choose another for this corpus")
-            if tokens not in taken:
+            if tokens and tokens not in taken:
                 break
+        else:
+            raise GenretError(f"the tokenizer does not tell {identifier!r} from other texts: use that of the model")
         taken.add(tokens)
         new.append((docid, identifier, list(tokens)))
     return table(new, delta)
 
 
-def _identifiers(docid: int, keywords: Sequence[str], most: int) -> Iterator[str]:
-    """What may identify a passage, the shortest first, without end."""
+def _distinct(keywords: Sequence[str]) -> list[str]:
+    """The keywords without what separates them, extra spaces, and those that differ from an earlier in case alone."""
     distinct: dict[str, str] = {}
     for keyword in keywords:
         words = " ".join(unicodedata.normalize("NFC", keyword).replace(",", " ").split())
         if words:
             distinct.setdefault(words.casefold(), words)
-    names = list(distinct.values())
-    if not names:
-        raise GenretError(f"docid {docid} has no keywords: give it extractive ones")
+    return list(distinct.values())
+
+
+def _identifiers(names: Sequence[str], most: int, numbers: dict[str, int], taken: int) -> Iterator[str]:
+    """What may identify a passage, the shortest first: more texts than there are identifiers in use.
+
+    Args:
+        names: its keywords.
+        most: keywords of the shortest.
+        numbers: the last number given to each text; kept up to date.
+        taken: how many identifiers are in use.
+    """
     yield from (SEPARATOR.join(names[:length]) for length in range(min(most, len(names)), len(names) + 1))
-    yield from (SEPARATOR.join([*names, str(number)]) for number in count(2))
+    text = SEPARATOR.join(names)
+    first = numbers.get(text, 1) + 1
+    for number in range(first, first + taken + 1):
+        numbers[text] = number
+        yield SEPARATOR.join([text, str(number)])

@@ -29,12 +29,11 @@ def checked(existing: pa.Table | None) -> pa.Table:
     """The rows assigned so far, under `SCHEMA`; no rows if there are none yet.
 
     Raises:
-        GenretError: a docid, an identifier or a token sequence is there twice.
+        GenretError: a docid or a token sequence is there twice.
     """
     rows = (SCHEMA.empty_table() if existing is None else existing).select(SCHEMA.names)
-    for column in ("docid", "identifier"):
-        if pc.count_distinct(rows[column]).as_py() != rows.num_rows:
-            raise GenretError(f"the table of identifiers holds a {column} twice: restore an earlier version of it")
+    if pc.count_distinct(rows["docid"]).as_py() != rows.num_rows:
+        raise GenretError("the table of identifiers holds a docid twice: restore an earlier version of it")
     sequences = list(spelt(rows))
     if len(set(sequences)) != len(sequences):
         raise GenretError("the table of identifiers spells two docids alike: restore an earlier version of it")
@@ -70,6 +69,8 @@ def trie_of(rows: pa.Table) -> tuple[Trie, Ints]:
 
 def forget(existing: pa.Table, erased: Collection[int]) -> pa.Table:
     """Blank the rows of erased passages: of each, only the docid and its delta stay.
+
+    A passage that comes later may get the identifier of an erased one, which the model is trained to forget.
 
     Args:
         existing: rows under `SCHEMA`.

@@ -201,7 +201,7 @@ def test_large_tokens_do_not_collide() -> None:
 
 
 @pytest.mark.parametrize("library", ["numpy", "torch"])
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(identifiers | scattered, st.data())
 def test_trie_and_dictionary_agree_on_every_node(library: str, sequences: list[list[int]], data: st.DataObject) -> None:
     trie = Trie.build(sequences)
