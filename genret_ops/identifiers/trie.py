@@ -154,7 +154,11 @@ class Trie:
         Raises:
             ValueError: a token that may follow lies outside the vocabulary.
         """
-        return _mask(self.successors(nodes)[0], vocabulary)
+        nodes = self._integers(nodes)
+        edges, lowest = self._dense_rows(nodes)
+        if edges is None:
+            return _mask(self.successors(nodes)[0], vocabulary)
+        return _placed(edges >= 0, lowest, vocabulary)
 
     def ends(self, nodes: ArrayLike) -> Array:
         """The identifier that ends at each node, shape (n,); -1 where none does."""
@@ -253,6 +257,18 @@ class Trie:
         edge = xp.where(edge < len(self.edges), edge, 0)
         return xp.where(self.edges[edge] == wanted, edge, DEAD)
 
+    def _dense_rows(self, nodes: Array) -> tuple[Array, int]:
+        """(rows of `dense`, their lowest token) of nodes of a single dense depth, or (None, 0) if they are others."""
+        if not len(self.tables) or not len(nodes) or not bool(((nodes >= 0) & (nodes < len(self.start))).all()):
+            return None, 0
+        depths = self._depth(nodes)
+        depth = int(depths[0])
+        if depth >= len(self.tables) or not bool((depths == depth).all()):
+            return None, 0
+        begin, lowest, width = self.tables[depth].tolist()
+        rows = begin + (nodes - self.levels[depth])[:, None] * width
+        return self.dense[rows + array_library(nodes).arange(width, device=self.edges.device)], lowest
+
     def _range(self, nodes: Array) -> tuple[Array, Array]:
         """(first leaf, one past the last leaf) under each node; those of the root for a dead one."""
         xp = array_library(self.edges)
@@ -316,10 +332,7 @@ class AllowedSet:
         xp, trie = array_library(self.before), self.trie
         nodes = trie._integers(nodes)
         tokens, children, child = trie._successors(nodes)
-        stored = xp.where(child >= 0, child, ROOT)
-        begin = xp.where(child >= 0, trie.start[stored], ~child)
-        end = xp.where(child >= 0, trie.stop[stored], ~child + 1)
-        live = self.before[end] > self.before[begin]
+        live = self._lives(child)
         live[:, 0] = xp.where(nodes >= len(trie.start), self._live(nodes), live[:, 0])
         return xp.where(live, tokens, DEAD), xp.where(live, children, DEAD)
 
@@ -329,7 +342,13 @@ class AllowedSet:
         Raises:
             ValueError: a token that may follow lies outside the vocabulary.
         """
-        return _mask(self.successors(nodes)[0], vocabulary)
+        nodes = self.trie._integers(nodes)
+        edges, lowest = self.trie._dense_rows(nodes)
+        if edges is None:
+            return _mask(self.successors(nodes)[0], vocabulary)
+        xp = array_library(edges)
+        child = self.trie.child[xp.where(edges >= 0, edges, 0)]
+        return _placed((edges >= 0) & self._lives(child), lowest, vocabulary)
 
     def ends(self, nodes: ArrayLike) -> Array:
         """The allowed identifier that ends at each node, shape (n,); -1 where none does."""
@@ -342,6 +361,14 @@ class AllowedSet:
     def decode(self, sequence: Sequence[int]) -> int:
         """The allowed identifier that `sequence` spells, or -1."""
         return _decode(self, sequence)
+
+    def _lives(self, child: Array) -> Array:
+        """Whether an allowed leaf lies under each entry of `child`."""
+        xp = array_library(child)
+        stored = xp.where(child >= 0, child, ROOT)
+        begin = xp.where(child >= 0, self.trie.start[stored], ~child)
+        end = xp.where(child >= 0, self.trie.stop[stored], ~child + 1)
+        return self.before[end] > self.before[begin]
 
     def _live(self, nodes: Array) -> Array:
         """Whether an allowed leaf lies under each node, shape (n,); never under a dead one."""
@@ -385,6 +412,18 @@ def _mask(tokens: Array, vocabulary: int) -> Array:
     mask = xp.zeros((len(tokens), vocabulary), dtype=xp.bool, device=tokens.device)
     rows, columns = xp.where(tokens >= 0)
     mask[rows, tokens[rows, columns]] = True
+    return mask
+
+
+def _placed(allowed: Array, lowest: int, vocabulary: int) -> Array:
+    """Truth values of the tokens from `lowest` on, as truth values over the vocabulary."""
+    xp = array_library(allowed)
+    width = min(allowed.shape[1], max(vocabulary - lowest, 0))
+    if bool(allowed[:, width:].any()):
+        token = lowest + int(xp.where(allowed.any(0))[0].max())
+        raise ValueError(f"token {token} may follow, but the vocabulary has only {vocabulary}")
+    mask = xp.zeros((len(allowed), vocabulary), dtype=xp.bool, device=allowed.device)
+    mask[:, lowest : lowest + width] = allowed[:, :width]
     return mask
 
 

@@ -72,9 +72,10 @@ def beam_search(
     tokens, mask, cache = input_ids, attention_mask, None
     while len(nodes):
         log_probs, cache = _next_log_probs(model, tokens, mask, cache)
-        following, children, ending = _step(constraints, prompts, nodes)
         for allowed in constraints:
-            _check_tokens(allowed, following, log_probs.shape[1], end_token)
+            _check_vocabulary(allowed, log_probs.shape[1], end_token)
+        following, children, ending = _step(constraints, prompts, nodes)
+        _check_end_token(bool((following == end_token).any()), end_token)
         best.add(prompts, ending, scores + log_probs[:, end_token])
         totals = scores[:, None] + log_probs.gather(1, following.clamp(min=0))
         totals = totals.masked_fill((following < 0) | (totals <= best.bound[prompts, None]), _NEVER)
@@ -132,24 +133,25 @@ class TrieLogitsProcessor:
             raise ValueError(f"{len(input_ids)} rows are not those of prompts with {self._beams} beams each")
         if input_ids.device.type != "cpu":
             self._constraint = self._constraint.to(input_ids.device)
+        _check_vocabulary(self._constraint, scores.shape[1], self._end_token)
         xp = array_library(_trie(self._constraint).edges)
         nodes = self._reached(xp.asarray(input_ids[:, self._prompt_length :]))
         everywhere = len(nodes) > 0 and bool((nodes == nodes[0]).all())
-        distinct = nodes[:1] if everywhere else nodes
-        following, _ = self._constraint.successors(distinct)
-        _check_tokens(self._constraint, following, scores.shape[1], self._end_token)
-        ending = xp.where((self._constraint.ends(distinct) >= 0) | (distinct == _FINISHED))[0]
-        rows, columns = xp.where(following >= 0)
-        allowed = xp.concatenate([following[rows, columns], xp.full_like(ending, self._end_token)])
-        rows = xp.concatenate([rows, ending])
-        tokens, goes_on = torch.as_tensor(allowed), nodes == _FINISHED
+        may_end = (self._constraint.ends(nodes) >= 0) | (nodes == _FINISHED)
+        goes_on = nodes == _FINISHED
         if everywhere:
-            mask = torch.zeros(scores.shape[1], dtype=torch.bool, device=scores.device)
-            mask[tokens] = True
+            mask = torch.as_tensor(self._constraint.next_mask(nodes[:1], scores.shape[1]))[0]
+            _check_end_token(bool(mask[self._end_token]), self._end_token)
+            mask[self._end_token] = bool(may_end[0])
             result = torch.where(mask, scores, _NEVER)
             goes_on |= xp.asarray(result.amax(dim=1) > _NEVER)
         else:
-            places = torch.as_tensor(rows)
+            following, _ = self._constraint.successors(nodes)
+            _check_end_token(bool((following == self._end_token).any()), self._end_token)
+            (rows, columns), (ending,) = xp.where(following >= 0), xp.where(may_end)
+            allowed = xp.concatenate([following[rows, columns], xp.full_like(ending, self._end_token)])
+            rows = xp.concatenate([rows, ending])
+            places, tokens = torch.as_tensor(rows), torch.as_tensor(allowed)
             values, result = scores[places, tokens], torch.full_like(scores, _NEVER)
             result[places, tokens] = values
             goes_on[rows[xp.asarray(values > _NEVER)]] = True
@@ -253,7 +255,7 @@ def _trie(constraint: Constraint) -> Trie:
     return constraint.trie if isinstance(constraint, AllowedSet) else constraint
 
 
-def _check_tokens(constraint: Constraint, following: Array, vocabulary: int, end_token: int) -> None:
+def _check_vocabulary(constraint: Constraint, vocabulary: int, end_token: int) -> None:
     if (largest := int(_trie(constraint).largest.max())) >= vocabulary:
         raise GenretError(
             f"identifiers use token {largest}, but the model's vocabulary has only {vocabulary}: "
@@ -261,7 +263,10 @@ def _check_tokens(constraint: Constraint, following: Array, vocabulary: int, end
         )
     if not 0 <= end_token < vocabulary:
         raise GenretError(f"the end token {end_token} lies outside the model's vocabulary of {vocabulary}")
-    if bool((following == end_token).any()):
+
+
+def _check_end_token(used: bool, end_token: int) -> None:
+    if used:
         raise GenretError(f"identifiers use token {end_token}, which ends them: make them without it")
 
 
@@ -270,8 +275,11 @@ def _step(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """(tokens that may follow, their nodes, identifiers that end) at each node: shapes (n, most) twice, and (n,)."""
     if len(constraints) == 1:
-        tokens, children = map(torch.as_tensor, constraints[0].successors(nodes))
-        return tokens, children, torch.as_tensor(constraints[0].ends(nodes))
+        (constraint,), rows = constraints, len(nodes)
+        nodes = nodes[:1] if bool((nodes == ROOT).all()) else nodes
+        arrays = (*constraint.successors(nodes), constraint.ends(nodes))
+        tokens, children, ending = (torch.as_tensor(array) for array in arrays)
+        return tokens.expand(rows, -1), children.expand(rows, -1), ending.expand(rows)
     parts = [_step([constraints[number]], prompts, nodes[prompts == number]) for number in prompts.unique().tolist()]
     most = max(tokens.shape[1] for tokens, _, _ in parts)
     tokens, children = (
