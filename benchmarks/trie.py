@@ -100,7 +100,6 @@ def trie_steps(trie: Trie | AllowedSet, texts: Sequence[torch.Tensor]) -> np.nda
             begun = time.process_time()
             current = nodes[:1] if step == 0 else nodes
             trie.successors(current)
-            trie.ends(current)
             row[step] = time.process_time() - begun
             if step < LENGTH:
                 nodes = trie.advance(nodes, text[:, PROMPT + step])

@@ -129,7 +129,6 @@ class Trie:
         """
         xp = array_library(self.edges)
         nodes, tokens = self._integers(nodes), self._integers(tokens)
-        tokens = xp.where(tokens <= MAX_TOKEN, tokens, DEAD)
         after = xp.where((self._following(nodes) == tokens) & (tokens >= 0), nodes + 1, DEAD)
         stored = (nodes >= 0) & (nodes < len(self.start))
         if not len(self) or not bool(stored.any()):
@@ -140,13 +139,19 @@ class Trie:
         reached = self._node(self.child[xp.where(edges >= 0, edges, 0)], depths)
         return xp.where(stored, xp.where(edges >= 0, reached, DEAD), after)
 
-    def successors(self, nodes: ArrayLike) -> tuple[Array, Array]:
-        """(tokens, nodes) that may follow each node, shapes (n, most): by ascending token, padded with -1 at the end.
+    def successors(self, nodes: ArrayLike) -> tuple[Array, Array, Array]:
+        """What a step of a search asks of each node: what may follow, and what ends.
 
-        `most` is the largest number that may follow any of the nodes, and at least 1.
+        Args:
+            nodes: shape (n,).
+
+        Returns:
+            Tokens that may follow and the nodes that they lead to, shape (n, most) each, by ascending token and padded
+            with -1 at the end, where `most` is the largest number that may follow any of the nodes, and at least 1;
+            and the identifier that ends at each node or -1, shape (n,).
         """
-        tokens, children, _ = self._successors(self._integers(nodes))
-        return tokens, children
+        tokens, children, ending, _ = self._successors(self._integers(nodes))
+        return tokens, children, ending
 
     def next_mask(self, nodes: ArrayLike, vocabulary: int) -> Array:
         """Which tokens may follow each node, shape (n, vocabulary); no token follows where a row is all False.
@@ -162,17 +167,8 @@ class Trie:
 
     def ends(self, nodes: ArrayLike) -> Array:
         """The identifier that ends at each node, shape (n,); -1 where none does."""
-        xp = array_library(self.edges)
         nodes = self._integers(nodes)
-        if not len(self):
-            return xp.full_like(nodes, DEAD)
-        leaves, _ = self._range(nodes)
-        stored = (nodes >= 0) & (nodes < len(self.start))
-        ended = (nodes >= len(self.start)) & (self._following(nodes) < 0)
-        if bool(stored.any()):
-            depths = self._depth(xp.where(stored, nodes, ROOT))
-            ended = xp.where(stored, self.tokens[self.offsets[leaves] + depths] < 0, ended)
-        return xp.where(ended, self.identifier[leaves], xp.full_like(nodes, DEAD))
+        return self._ending(nodes, self._following(nodes), (nodes >= 0) & (nodes < len(self.start)))
 
     def decode(self, sequence: Sequence[int]) -> int:
         """The identifier that `sequence` spells, or -1."""
@@ -252,7 +248,7 @@ class Trie:
             inside = (column >= 0) & (column < width)
             entry = begin + (parents - self.levels[depths]) * width + column
             return xp.where(inside, self.dense[xp.where(inside, entry, 0)], DEAD)
-        wanted = xp.where(tokens >= 0, parents << 32 | tokens, DEAD)
+        wanted = xp.where((tokens >= 0) & (tokens <= MAX_TOKEN), parents << 32 | tokens, DEAD)
         edge = xp.searchsorted(self.edges, wanted)
         edge = xp.where(edge < len(self.edges), edge, 0)
         return xp.where(self.edges[edge] == wanted, edge, DEAD)
@@ -277,14 +273,27 @@ class Trie:
         leaves = (nodes - len(self.start)) // self._longest
         return xp.where(stored, self.start[parents], leaves), xp.where(stored, self.stop[parents], leaves + 1)
 
-    def _successors(self, nodes: Array) -> tuple[Array, Array, Array]:
+    def _ending(self, nodes: Array, following: Array, stored: Array) -> Array:
+        """`ends`, of nodes whose `_following` is known, and whether they are stored."""
+        xp = array_library(self.edges)
+        ended = (nodes >= len(self.start)) & (following < 0)
+        if len(self) and bool(stored.any()):
+            parents = xp.where(stored, nodes, ROOT)
+            after = self.offsets[self.start[parents]] + self._depth(parents)
+            ended = xp.where(stored, self.tokens[after] < 0, ended)
+        nothing = xp.full_like(nodes, DEAD)
+        return xp.where(ended, self.identifier[self._range(nodes)[0]], nothing) if bool(ended.any()) else nothing
+
+    def _successors(self, nodes: Array) -> tuple[Array, Array, Array, Array]:
         """`successors`, and for those of stored nodes their entry of `child`, shape (n, most)."""
         xp = array_library(self.edges)
-        following = self._integers(self._following(nodes))[:, None]
-        after = xp.where(following >= 0, nodes[:, None] + 1, DEAD)
+        following = self._following(nodes)
         stored = (nodes >= 0) & (nodes < len(self.start))
+        ending = self._ending(nodes, following, stored)
+        following = self._integers(following)[:, None]
+        after = xp.where(following >= 0, nodes[:, None] + 1, DEAD)
         if not len(self) or not bool(stored.any()):
-            return following, after, xp.zeros_like(following)
+            return following, after, ending, xp.zeros_like(following)
         parents = xp.where(stored, nodes, ROOT)
         begin = self.first[parents]
         width = xp.where(stored, self.first[parents + 1] - begin, 0)
@@ -296,7 +305,7 @@ class Trie:
         children = xp.where(inside, self._node(child, self._depth(parents)[:, None]), DEAD)
         tokens[:, :1] = xp.where(stored[:, None], tokens[:, :1], following)
         children[:, :1] = xp.where(stored[:, None], children[:, :1], after)
-        return tokens, children, child
+        return tokens, children, ending, child
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -327,14 +336,14 @@ class AllowedSet:
         after = self.trie.advance(nodes, tokens)
         return array_library(after).where(self._live(after), after, DEAD)
 
-    def successors(self, nodes: ArrayLike) -> tuple[Array, Array]:
-        """Like `Trie.successors`, with -1 in place of those that lead to no allowed identifier."""
+    def successors(self, nodes: ArrayLike) -> tuple[Array, Array, Array]:
+        """Like `Trie.successors`, with -1 in place of what leads to or is no allowed identifier."""
         xp, trie = array_library(self.before), self.trie
         nodes = trie._integers(nodes)
-        tokens, children, child = trie._successors(nodes)
+        tokens, children, ending, child = trie._successors(nodes)
         live = self._lives(child)
         live[:, 0] = xp.where(nodes >= len(trie.start), self._live(nodes), live[:, 0])
-        return xp.where(live, tokens, DEAD), xp.where(live, children, DEAD)
+        return xp.where(live, tokens, DEAD), xp.where(live, children, DEAD), self._allowed(ending)
 
     def next_mask(self, nodes: ArrayLike, vocabulary: int) -> Array:
         """Like `Trie.next_mask`, shape (n, vocabulary): the tokens that lead to an allowed identifier.
@@ -352,15 +361,20 @@ class AllowedSet:
 
     def ends(self, nodes: ArrayLike) -> Array:
         """The allowed identifier that ends at each node, shape (n,); -1 where none does."""
-        xp = array_library(self.before)
-        identifiers = self.trie.ends(nodes)
-        leaf = self.trie.leaf[xp.where(identifiers >= 0, identifiers, 0)]
-        allowed = (identifiers >= 0) & (self.before[leaf + 1] > self.before[leaf])
-        return xp.where(allowed, identifiers, DEAD)
+        return self._allowed(self.trie.ends(nodes))
 
     def decode(self, sequence: Sequence[int]) -> int:
         """The allowed identifier that `sequence` spells, or -1."""
         return _decode(self, sequence)
+
+    def _allowed(self, identifiers: Array) -> Array:
+        """The identifiers, with -1 in place of those that are not allowed."""
+        if not bool((identifiers >= 0).any()):
+            return identifiers
+        xp = array_library(identifiers)
+        leaf = self.trie.leaf[xp.where(identifiers >= 0, identifiers, 0)]
+        allowed = (identifiers >= 0) & (self.before[leaf + 1] > self.before[leaf])
+        return xp.where(allowed, identifiers, DEAD)
 
     def _lives(self, child: Array) -> Array:
         """Whether an allowed leaf lies under each entry of `child`."""
@@ -400,7 +414,7 @@ def _mapped(path: Path) -> Array:
 
 
 def _children(trie: Trie | AllowedSet, node: int) -> tuple[Array, Array]:
-    tokens, nodes = trie.successors([node])
+    tokens, nodes, _ = trie.successors([node])
     return tokens[0][tokens[0] >= 0], nodes[0][tokens[0] >= 0]
 
 

@@ -114,6 +114,7 @@ class TrieLogitsProcessor:
         _check_not_empty([constraint])
         self._constraint = constraint
         self._prompt_length, self._end_token, self._beams = prompt_length, end_token, beams
+        self._vocabulary = 0
         self._written: Array = None
         self._nodes: Array = None
 
@@ -133,24 +134,26 @@ class TrieLogitsProcessor:
             raise ValueError(f"{len(input_ids)} rows are not those of prompts with {self._beams} beams each")
         if input_ids.device.type != "cpu":
             self._constraint = self._constraint.to(input_ids.device)
-        _check_vocabulary(self._constraint, scores.shape[1], self._end_token)
+        if scores.shape[1] != self._vocabulary:
+            _check_vocabulary(self._constraint, scores.shape[1], self._end_token)
+            self._vocabulary = scores.shape[1]
         xp = array_library(_trie(self._constraint).edges)
         nodes = self._reached(xp.asarray(input_ids[:, self._prompt_length :]))
         everywhere = len(nodes) > 0 and bool((nodes == nodes[0]).all())
-        may_end = (self._constraint.ends(nodes) >= 0) | (nodes == _FINISHED)
         goes_on = nodes == _FINISHED
         if everywhere:
+            may_end = goes_on | (self._constraint.ends(nodes) >= 0)
             mask = torch.as_tensor(self._constraint.next_mask(nodes[:1], scores.shape[1]))[0]
             _check_end_token(bool(mask[self._end_token]), self._end_token)
             mask[self._end_token] = bool(may_end[0])
             result = torch.where(mask, scores, _NEVER)
             goes_on |= xp.asarray(result.amax(dim=1) > _NEVER)
         else:
-            following, _ = self._constraint.successors(nodes)
+            following, _, ending = self._constraint.successors(nodes)
             _check_end_token(bool((following == self._end_token).any()), self._end_token)
-            (rows, columns), (ending,) = xp.where(following >= 0), xp.where(may_end)
-            allowed = xp.concatenate([following[rows, columns], xp.full_like(ending, self._end_token)])
-            rows = xp.concatenate([rows, ending])
+            (rows, columns), (ends,) = xp.where(following >= 0), xp.where(goes_on | (ending >= 0))
+            allowed = xp.concatenate([following[rows, columns], xp.full_like(ends, self._end_token)])
+            rows = xp.concatenate([rows, ends])
             places, tokens = torch.as_tensor(rows), torch.as_tensor(allowed)
             values, result = scores[places, tokens], torch.full_like(scores, _NEVER)
             result[places, tokens] = values
@@ -277,8 +280,7 @@ def _step(
     if len(constraints) == 1:
         (constraint,), rows = constraints, len(nodes)
         nodes = nodes[:1] if bool((nodes == ROOT).all()) else nodes
-        arrays = (*constraint.successors(nodes), constraint.ends(nodes))
-        tokens, children, ending = (torch.as_tensor(array) for array in arrays)
+        tokens, children, ending = map(torch.as_tensor, constraint.successors(nodes))
         return tokens.expand(rows, -1), children.expand(rows, -1), ending.expand(rows)
     parts = [_step([constraints[number]], prompts, nodes[prompts == number]) for number in prompts.unique().tolist()]
     most = max(tokens.shape[1] for tokens, _, _ in parts)
