@@ -236,8 +236,8 @@ class Trie:
 
     def _node(self, child: Array, depth: Array) -> Array:
         """The node that an entry of `child` stands for, if its parent has this depth."""
-        xp = array_library(self.edges)
-        return xp.where(child < 0, len(self.start) + xp.where(child < 0, ~child, 0) * self._longest + depth, child)
+        below = ~child * self._integers(self._longest) + (depth + len(self.start))
+        return array_library(self.edges).where(child < 0, below, child)
 
     def _edge(self, parents: Array, tokens: Array, depths: Array) -> Array:
         """The edge by which each token leaves its stored node, or -1."""
@@ -341,8 +341,12 @@ class AllowedSet:
         xp, trie = array_library(self.before), self.trie
         nodes = trie._integers(nodes)
         tokens, children, ending, child = trie._successors(nodes)
-        live = self._lives(child)
-        live[:, 0] = xp.where(nodes >= len(trie.start), self._live(nodes), live[:, 0])
+        live = self._live(nodes)[:, None]
+        stored = (nodes < len(trie.start))[:, None]
+        if bool(stored.any()):
+            below = self._lives(child)
+            below[:, :1] = xp.where(stored, below[:, :1], live)
+            live = below
         return xp.where(live, tokens, DEAD), xp.where(live, children, DEAD), self._allowed(ending)
 
     def next_mask(self, nodes: Array, vocabulary: int) -> Array:
@@ -379,9 +383,10 @@ class AllowedSet:
     def _lives(self, child: Array) -> Array:
         """Whether an allowed leaf lies under each entry of `child`."""
         xp = array_library(child)
-        stored = xp.where(child >= 0, child, ROOT)
-        begin = xp.where(child >= 0, self.trie.start[stored], ~child)
-        end = xp.where(child >= 0, self.trie.stop[stored], ~child + 1)
+        several, leaf = child >= 0, ~child
+        stored = xp.where(several, child, ROOT)
+        begin = xp.where(several, self.trie.start[stored], leaf)
+        end = xp.where(several, self.trie.stop[stored], leaf + 1)
         return self.before[end] > self.before[begin]
 
     def _live(self, nodes: Array) -> Array:
