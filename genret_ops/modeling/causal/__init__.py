@@ -1,0 +1,5 @@
+"""The causal family: a language model that writes the identifier of a passage, token by token.
+
+`model_files` finds the weights, `prompts` words what the model reads, and `model` writes identifiers for queries. How
+it is trained is in training/causal, which identifiers there are in identifiers/.
+"""
