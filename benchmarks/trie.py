@@ -1,99 +1,179 @@
-"""What the flat trie costs beside a trie of Python dictionaries: `python benchmarks/trie.py`.
+"""What constrained decoding costs beside a trie of Python dictionaries: `python benchmarks/trie.py [identifiers ...]`.
 
-Both hold the same 100,000 random identifiers of four tokens (256 tokens in each position); a step is what a
-position of a beam search needs: advance 80 beams by a token, then a mask over the vocabulary.
+Random identifiers of eight tokens of a vocabulary of 32,000 are written by ten beams, for one prompt and for eight.
+`TrieLogitsProcessor` does so beside what transformers has for the purpose, `PrefixConstrainedLogitsProcessor` with a
+`prefix_allowed_tokens_fn` that walks nested dictionaries; what both let through is compared. A step is the mean over the
+nine tokens of an identifier with its end, since each search takes all nine; the first, where every token of the
+vocabulary may follow, is also given apart. `trie` is what a direct beam search asks of the trie at each step, and
+`allowed` the same within 1 % of the identifiers. Beyond a million there is no room for dictionaries.
+
+By default 10,000 to 10,000,000 identifiers: minutes, and 6 GB of memory.
 """
 
+import gc
 import json
+import os
+import resource
+import sys
+import tempfile
 import time
-import tracemalloc
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from transformers.generation.logits_process import PrefixConstrainedLogitsProcessor
 
-from genret_ops.identifiers.trie import ROOT, Trie
+from genret_ops.identifiers.trie import ROOT, AllowedSet, Trie
+from genret_ops.modeling.causal.decoding import TrieLogitsProcessor
 
-IDENTIFIERS, LENGTH, TOKENS, BEAMS, REPEATS = 100_000, 4, 256, 80, 7
+SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
+LARGEST_DICTIONARY = 1_000_000
+LENGTH, VOCABULARY, END, BEAMS, PROMPT, REPEATS = 8, 32_000, 0, 10, 16, 9
+STEPS = LENGTH + 1
+
+Processor = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-def random_identifiers(rng: np.random.Generator) -> list[list[int]]:
-    """Distinct sequences; position d uses tokens d * TOKENS .. (d + 1) * TOKENS, as two-level codes do."""
-    numbers = rng.choice(TOKENS**LENGTH, IDENTIFIERS, replace=False)
-    digits = numbers[:, None] // TOKENS ** np.arange(LENGTH) % TOKENS
-    return (digits + np.arange(LENGTH) * TOKENS).tolist()  # type: ignore[no-any-return]
+def resident() -> int:
+    """Bytes of memory that this process holds."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def dictionary_trie(sequences: list[list[int]]) -> dict[int, Any]:
-    """Nested dictionaries, one a node."""
+def dictionary_trie(rows: np.ndarray) -> dict[int, Any]:
+    """Nested dictionaries, one a node; every identifier ends with END."""
     root: dict[int, Any] = {}
-    for sequence in sequences:
+    for row in rows:
         node = root
-        for token in sequence:
+        for token in row.tolist():
             node = node.setdefault(token, {})
+        node[END] = None
     return root
 
 
-def flat_walk(trie: Any, paths: np.ndarray) -> np.ndarray:
-    """Masks of every step of `paths`, shape (BEAMS, LENGTH), through a `Trie` or an `AllowedSet`."""
-    nodes = np.full(BEAMS, ROOT)
-    for tokens in paths.T[:-1]:
-        nodes = trie.advance(nodes, tokens)
-        mask = trie.next_mask(nodes, LENGTH * TOKENS)
-    return np.asarray(mask)
+def dictionary_processor(root: dict[int, Any]) -> Processor:
+    """What transformers does with the dictionaries."""
+
+    def allowed_tokens(_: int, sentence: torch.Tensor) -> list[int]:
+        node = root
+        for token in sentence[PROMPT:].tolist():
+            node = node[token]
+        return list(node)
+
+    return PrefixConstrainedLogitsProcessor(allowed_tokens, BEAMS)  # type: ignore[no-any-return]
 
 
-def dictionary_walk(root: dict[int, Any], paths: list[list[int]]) -> np.ndarray:
-    """The same through nested dictionaries."""
-    nodes = [root] * BEAMS
-    for depth in range(LENGTH - 1):
-        nodes = [node[path[depth]] for node, path in zip(nodes, paths, strict=True)]
-        mask = np.zeros((BEAMS, LENGTH * TOKENS), dtype=bool)
-        for row, node in enumerate(nodes):
-            mask[row, list(node)] = True
-    return mask
+def written(rows: np.ndarray, prompts: int, rng: np.random.Generator) -> torch.Tensor:
+    """Prompts and, for each beam, an identifier that exists, shape (prompts * BEAMS, PROMPT + LENGTH)."""
+    chosen = rows[rng.integers(0, len(rows), prompts * BEAMS)]
+    return torch.cat([torch.ones(len(chosen), PROMPT, dtype=torch.int64), torch.from_numpy(chosen).long()], dim=1)
 
 
-def fastest(call: Any, *arguments: Any) -> tuple[float, Any]:
-    """Seconds of the fastest of `REPEATS` calls, and what the last returned."""
-    times = []
-    for _ in range(REPEATS):
+def processor_steps(
+    make: Callable[[], Processor], texts: Sequence[torch.Tensor], scores: torch.Tensor
+) -> tuple[np.ndarray, list[int]]:
+    """(median seconds of each step, how many tokens each step of the last text let through)."""
+    seconds = np.empty((len(texts), STEPS))
+    for text, row in zip(texts, seconds, strict=True):
+        processor, counts = make(), list[int]()
+        for step in range(STEPS):
+            begun = time.perf_counter()
+            result = processor(text[:, : PROMPT + step], scores)
+            row[step] = time.perf_counter() - begun
+            counts.append(int(torch.isfinite(result).sum()))
+    return np.median(seconds, axis=0), counts
+
+
+def trie_steps(trie: Trie | AllowedSet, texts: Sequence[torch.Tensor]) -> np.ndarray:
+    """Median seconds of each step of a direct beam search in the trie; the first has a row for each prompt only."""
+    seconds = np.empty((len(texts), STEPS))
+    for text, row in zip(texts, seconds, strict=True):
+        nodes = np.full(len(text), ROOT)
+        for step in range(STEPS):
+            begun = time.perf_counter()
+            current = nodes[::BEAMS] if step == 0 else nodes
+            trie.successors(current)
+            trie.ends(current)
+            row[step] = time.perf_counter() - begun
+            if step < LENGTH:
+                nodes = trie.advance(nodes, text[:, PROMPT + step])
+    return np.median(seconds, axis=0)
+
+
+def milliseconds(steps: np.ndarray) -> dict[str, float]:
+    """Of a step in the mean, of the first, and of the later ones in the mean."""
+    return {
+        "step_ms": round(float(steps.mean()) * 1e3, 4),
+        "first_ms": round(float(steps[0]) * 1e3, 4),
+        "later_ms": round(float(steps[1:].mean()) * 1e3, 4),
+    }
+
+
+def measure(count: int) -> dict[str, Any]:
+    """All figures of one number of identifiers."""
+    rng = np.random.default_rng(0)
+    rows = rng.integers(1, VOCABULARY, (count, LENGTH), dtype=np.int32)
+    begun = time.perf_counter()
+    built = Trie.build(rows)
+    figures: dict[str, Any] = {
+        "identifiers": count,
+        "build_s": round(time.perf_counter() - begun, 3),
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1000,
+        "mb_per_million": round(built.nbytes / count, 1),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        built.save(Path(folder))
+        trie = Trie.load(Path(folder))
+        chosen = rng.choice(count, count // 100, replace=False)
         begun = time.perf_counter()
-        result = call(*arguments)
-        times.append(time.perf_counter() - begun)
-    return min(times), result
+        allowed = trie.allowed(chosen)
+        figures["allowed_set_ms"] = round((time.perf_counter() - begun) * 1e3, 2)
+        root = None
+        if count <= LARGEST_DICTIONARY:
+            before, begun = resident(), time.perf_counter()
+            root = dictionary_trie(rows)
+            figures["dictionary_build_s"] = round(time.perf_counter() - begun, 3)
+            figures["dictionary_mb_per_million"] = round((resident() - before) / count, 1)
+        for prompts in (1, 8):
+            texts = [written(rows, prompts, rng) for _ in range(REPEATS)]
+            scores = torch.randn(prompts * BEAMS, VOCABULARY).log_softmax(dim=1)
+            ours, counts = processor_steps(lambda: TrieLogitsProcessor(trie, PROMPT, END, BEAMS), texts, scores)
+            batch = figures[f"batch_{prompts}"] = {
+                "processor": milliseconds(ours),
+                "trie": milliseconds(trie_steps(trie, texts)),
+                "allowed": milliseconds(trie_steps(allowed, [written(rows[chosen], prompts, rng) for _ in texts])),
+            }
+            if root is not None:
+                theirs, expected = processor_steps(lambda: dictionary_processor(root), texts, scores)
+                assert counts == expected, "the two processors let different tokens through"
+                batch["dictionary_processor"] = milliseconds(theirs)
+                batch["times_faster"] = {
+                    "step": round(float(theirs.mean() / ours.mean()), 1),
+                    "first": round(float(theirs[0] / ours[0]), 1),
+                    "later": round(float(theirs[1:].mean() / ours[1:].mean()), 1),
+                }
+    return figures
 
 
 def main() -> None:
     """Print one JSON object of figures."""
-    rng = np.random.default_rng(0)
-    sequences = random_identifiers(rng)
-    paths = [sequences[i] for i in rng.integers(0, IDENTIFIERS, BEAMS)]
-    build, trie = fastest(Trie.build, sequences)
-    tracemalloc.start()
-    plain = dictionary_trie(sequences)
-    plain_bytes, _ = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    plain_build, _ = fastest(dictionary_trie, sequences)
-    chosen = rng.choice(IDENTIFIERS, IDENTIFIERS // 100, replace=False)
-    restrict, _ = fastest(trie.allowed, chosen)
-    flat, mask = fastest(flat_walk, trie, np.array(paths))
-    restricted, _ = fastest(flat_walk, trie.allowed(chosen), np.array(paths))
-    nested, expected = fastest(dictionary_walk, plain, paths)
-    assert (mask == expected).all()
-    steps = LENGTH - 1
-    figures = {
-        "identifiers": IDENTIFIERS,
-        "build_seconds": round(build, 3),
-        "build_seconds_dictionaries": round(plain_build, 3),
-        "bytes_per_identifier": round(trie.nbytes / IDENTIFIERS, 1),
-        "bytes_per_identifier_dictionaries": round(plain_bytes / IDENTIFIERS, 1),
-        "allowed_set_of_1_percent_ms": round(restrict * 1e3, 3),
-        "step_ms": round(flat / steps * 1e3, 3),
-        "step_ms_allowed_set": round(restricted / steps * 1e3, 3),
-        "step_ms_dictionaries": round(nested / steps * 1e3, 3),
-        "step_ratio": round(nested / flat, 2),
+    gc.disable()  # millions of dictionaries, none in a cycle
+    sizes = [int(argument) for argument in sys.argv[1:]] or SIZES
+    results = []
+    for count in sizes:
+        results.append(measure(count))
+        print(json.dumps(results[-1]), file=sys.stderr, flush=True)
+    growth = {
+        f"batch_{prompts}": {
+            kind: round(
+                results[-1][f"batch_{prompts}"][kind]["step_ms"] / results[0][f"batch_{prompts}"][kind]["step_ms"], 2
+            )
+            for kind in ("processor", "trie", "allowed")
+        }
+        for prompts in (1, 8)
     }
-    print(json.dumps(figures, indent=1))
+    print(json.dumps({"threads": torch.get_num_threads(), "growth": growth, "sizes": results}, indent=1))
 
 
 if __name__ == "__main__":

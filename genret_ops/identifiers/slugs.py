@@ -39,19 +39,39 @@ def keyword_labels(
         >>> keyword_labels(["The striker's goal came late.", "Goal!"], ["", ""])
         ['striker-goal-came-late', 'goal']
     """
+    return list(_distinct(map("-".join, keywords(texts, titles, words)), taken))
+
+
+def keywords(texts: Sequence[str], titles: Sequence[str], words: int = 5, spare: int = 0) -> list[list[str]]:
+    """The words that set each passage apart: those of highest tf-idf among the passages of the call.
+
+    A passage without keywords has the first words of its title or else of its text, or else `passage`.
+
+    Args:
+        texts: one text per passage.
+        titles: one title per passage.
+        words: most words of a passage, which stand in reading order.
+        spare: most words that follow them, the best first.
+
+    Raises:
+        ValueError: `texts` and `titles` differ in length, or `words` is below 1.
+
+    Example:
+        >>> keywords(["The striker's goal came late.", "Goal!"], ["", ""], words=2, spare=1)
+        [['striker', 'came', 'late'], ['goal']]
+    """
     if words < 1:
         raise ValueError("a label needs at least one word")
     passages = list(zip(titles, texts, strict=True))
-    keywords = _keywords([f"{title}\n{text}" for title, text in passages], words)
-    labels = [
-        "-".join(best or _words(title)[:words] or _words(text)[:words] or ["passage"])
-        for best, (title, text) in zip(keywords, passages, strict=True)
+    ranked = _keywords([f"{title}\n{text}" for title, text in passages], words, spare)
+    return [
+        best or _words(title)[:words] or _words(text)[:words] or ["passage"]
+        for best, (title, text) in zip(ranked, passages, strict=True)
     ]
-    return list(_distinct(labels, taken))
 
 
-def _keywords(texts: Sequence[str], words: int) -> Iterator[list[str]]:
-    """The `words` words of highest tf-idf of each text, in reading order; none if it has only stop words."""
+def _keywords(texts: Sequence[str], words: int, spare: int) -> Iterator[list[str]]:
+    """`keywords` of each text; none if it has only stop words."""
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
     documents = [
@@ -68,8 +88,8 @@ def _keywords(texts: Sequence[str], words: int) -> Iterator[list[str]]:
         entries = slice(weights.indptr[row], weights.indptr[row + 1])
         weight = dict(zip(weights.indices[entries].tolist(), weights.data[entries].tolist(), strict=True))
         in_order = list(dict.fromkeys(document))
-        best = sorted(in_order, key=lambda word: -weight[column_of[word]])[:words]
-        yield sorted(best, key=in_order.index)
+        best = sorted(in_order, key=lambda word: -weight[column_of[word]])[: words + spare]
+        yield sorted(best[:words], key=in_order.index) + best[words:]
 
 
 def _words(text: str) -> list[str]:

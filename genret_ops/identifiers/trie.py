@@ -1,38 +1,38 @@
 """A trie over identifiers for constrained decoding: which token may follow, for a whole batch of beams at once.
 
-Nodes are numbered breadth first: root 0, siblings by token. The edge into node `i` is entry `i - 1` of one sorted array
-of (parent << 32 | token), so a step of a batch is one binary search, and the children of a node are neighbours. The
-leaves are the identifiers sorted as sequences. Every node covers a contiguous range of leaves, so an allowed set of any
-size is one prefix sum over the leaves. (The arrays are the CSR flattening of "Vectorizing the Trie", 2026, without its
-dense first levels.)
+Identifiers are sorted as sequences, and each is a leaf. A node under which several leaves lie is stored: such nodes are
+numbered breadth first (the root is 0), and their edges are one sorted array of (node << 32 | token). A step of a batch
+is one binary search and the children of a node are neighbours. Below the last fork of an identifier nothing is stored
+but its tokens: a node there is a position among them. First levels with few enough nodes and tokens have dense tables
+as well, where a step is one look-up ("Vectorizing the Trie", STATIC, 2026). Every node covers a contiguous range of
+leaves, so an allowed set of any size is one prefix sum over the leaves.
 
-benchmarks/trie.py measured, with 100,000 identifiers of four tokens (256 tokens at each position) on two shared CPU
-cores: building takes 0.09 s and 64 bytes per identifier (427 as nested dictionaries); a step of 80 beams with its mask
-takes 0.08 to 0.13 ms, a fifth of what nested dictionaries take; making an allowed set of 1 % takes 0.1 ms, and walking
-it takes a fifth longer than walking the whole trie.
-
-Docids are one token each today, so building and walking a trie is all that the library uses of it. Masks, allowed sets
-and files are for identifiers of several tokens, which a model writes token by token.
+The arrays are numpy's, in memory or mapped from files, or torch's on any device (`Trie.to`); the methods are the same
+code for both, and give the same answers.
 
 The trie does not know what a token means or which passage an identifier names: an identifier is its position in the
-sequences that `Trie.build` was called with.
+sequences that `Trie.build` was called with. What it costs is in docs/method.md, "Identifiers" (benchmarks/trie.py).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+Array = Any
+"""An array of integers or truth values: numpy's, or a torch tensor after `Trie.to`."""
 Ints = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 ROOT = 0
 DEAD = -1
-"""The node of a walk that has left the trie, and the identifier where none ends."""
+"""The node of a walk that has left the trie, the identifier where none ends, and the token where none may follow."""
 MAX_TOKEN = 2**31 - 1
+_DENSE = 2**18
+"""Entries that dense tables may have in any trie; beyond, two per identifier."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,68 +49,52 @@ class Trie:
         [1, 2]
     """
 
-    edges: Ints
-    """(nodes - 1,), ascending: parent << 32 | token of the edge into node 1, 2, ..."""
-    first: NDArray[np.int32]
-    """(nodes + 1,): the edges of a node are `first[node]` to `first[node + 1]`."""
-    start: NDArray[np.int32]
-    """(nodes,): first leaf under a node."""
-    stop: NDArray[np.int32]
-    """(nodes,): one past the last leaf under a node."""
-    identifier: NDArray[np.int32]
-    """(nodes,): the identifier that ends at a node, or -1."""
-    leaf: NDArray[np.int32]
-    """(identifiers,): position of each identifier in the sorted order."""
+    edges: Array
+    """(edges,), ascending: node << 32 | token of every edge that leaves a stored node."""
+    child: Array
+    """(edges,): the stored node that an edge leads to, or ~leaf if only that leaf lies below."""
+    first: Array
+    """(stored nodes + 1,): the edges of a node are `first[node]` to `first[node + 1]`."""
+    start: Array
+    """(stored nodes,): first leaf under a node."""
+    stop: Array
+    """(stored nodes,): one past the last leaf under a node."""
+    levels: Array
+    """(depths + 1,): the stored nodes of a depth are `levels[depth]` to `levels[depth + 1]`."""
+    tokens: Array
+    """-1, then the tokens of every leaf in order, each leaf's followed by -1."""
+    offsets: Array
+    """(identifiers,): where the tokens of a leaf begin in `tokens`."""
+    identifier: Array
+    """(identifiers,): the identifier that is a leaf."""
+    leaf: Array
+    """(identifiers,): the leaf of an identifier."""
+    largest: Array
+    """(longest,): the largest token at each position of the identifiers."""
+    tables: Array
+    """(dense depths, 3): where the table of a depth begins in `dense`, its lowest token, and its width in tokens."""
+    dense: Array
+    """The edge by which a token leaves a node of a dense depth, or -1; a row for each node."""
 
     @classmethod
-    def build(cls, sequences: Sequence[Sequence[int]]) -> "Trie":
+    def build(cls, sequences: Sequence[Sequence[int]] | NDArray[np.integer]) -> "Trie":
         """Build the trie in which identifier i is `sequences[i]`; lengths may differ.
+
+        Args:
+            sequences: one sequence of tokens per identifier; or a matrix of shape (identifiers, longest), in which
+                shorter ones are padded with -1 at their end.
 
         Raises:
             ValueError: a sequence is empty or occurs twice, or a token lies outside 0 to 2**31 - 1.
         """
-        padded, lengths = _padded(sequences)
-        order = np.lexsort(padded.T[::-1]) if padded.size else np.arange(0)
-        padded, lengths = padded[order], lengths[order]
-        differs = np.ones(padded.shape, dtype=bool)
-        differs[1:] = np.logical_or.accumulate(padded[1:] != padded[:-1], axis=1)
-        if padded.size and not differs[:, -1].all():
-            twice = order[np.flatnonzero(~differs[:, -1])[0]]
-            raise ValueError(f"identifier {list(sequences[twice])} occurs twice")
-        return cls._from_sorted(padded, lengths, differs, order)
-
-    @classmethod
-    def _from_sorted(cls, padded: Ints, lengths: Ints, differs: Mask, order: Ints) -> "Trie":
-        """Level by level: rows that share a prefix share a node; `differs` marks where a prefix is new."""
-        count = len(padded)
-        node_of_row = np.zeros(count, dtype=np.int64)
-        edges, starts, sizes = [], [np.zeros(1, np.int64)], [np.array([count])]
-        ends = np.zeros(count, dtype=np.int64)
-        nodes = 1
-        for depth in range(padded.shape[1]):
-            present = lengths > depth
-            new = present & differs[:, depth]
-            rank = np.cumsum(new) - 1
-            edges.append(node_of_row[new] << 32 | padded[new, depth])
-            starts.append(np.flatnonzero(new))
-            sizes.append(np.bincount(rank[present]))
-            node_of_row = np.where(present, nodes + rank, DEAD)
-            ends = np.where(lengths == depth + 1, node_of_row, ends)
-            nodes += len(starts[-1])
-        edge = np.concatenate([np.zeros(0, np.int64), *edges])
-        start = np.concatenate(starts)
-        identifier = np.full(nodes, DEAD, dtype=np.int32)
-        identifier[ends] = order
-        leaf = np.empty(count, dtype=np.int32)
-        leaf[order] = np.arange(count)
-        return cls(
-            edges=edge,
-            first=np.searchsorted(edge >> 32, np.arange(nodes + 1)).astype(np.int32),
-            start=start.astype(np.int32),
-            stop=(start + np.concatenate(sizes)).astype(np.int32),
-            identifier=identifier,
-            leaf=leaf,
-        )
+        padded = _matrix(sequences) if isinstance(sequences, np.ndarray) else _padded(sequences)
+        order = _order(padded)
+        padded = padded[order]
+        common = _common_prefixes(padded)
+        if padded.size and (twice := np.flatnonzero(common == padded.shape[1])).size:
+            tokens = padded[twice[0]]
+            raise ValueError(f"identifier {tokens[tokens >= 0].tolist()} occurs twice")
+        return cls(**_stored_nodes(padded, common), **_leaves(padded, order))
 
     def __len__(self) -> int:
         """Number of identifiers."""
@@ -121,12 +105,19 @@ class Trie:
         """Bytes of all arrays."""
         return sum(getattr(self, name).nbytes for name in _ARRAYS)
 
-    def children(self, node: int) -> tuple[Ints, Ints]:
-        """(tokens, nodes) that may follow `node`, by ascending token; both empty for a dead or childless node."""
-        _, children = self._successors(np.array([node]))
-        return self._token(children), children
+    def to(self, device: Any) -> "Trie":
+        """The same trie as torch tensors on a device; on a CPU they share the memory of numpy's arrays.
 
-    def advance(self, nodes: ArrayLike, tokens: ArrayLike) -> Ints:
+        Args:
+            device: what torch takes for a device, such as "cuda".
+        """
+        return Trie(**{name: _tensor(getattr(self, name), device) for name in _ARRAYS})
+
+    def children(self, node: int) -> tuple[Array, Array]:
+        """(tokens, nodes) that may follow `node`, by ascending token; both empty for a dead or childless node."""
+        return _children(self, node)
+
+    def advance(self, nodes: ArrayLike, tokens: ArrayLike) -> Array:
         """Take one token from each node.
 
         Args:
@@ -136,46 +127,57 @@ class Trie:
         Returns:
             The nodes reached, shape (n,); -1 where no identifier goes on with the token.
         """
-        tokens = np.asarray(tokens, dtype=np.int64)
-        wanted = np.asarray(nodes, dtype=np.int64) << 32 | tokens
-        wanted = np.where(tokens <= MAX_TOKEN, wanted, DEAD)
-        edge = np.searchsorted(self.edges, wanted)
-        exists = edge < len(self.edges)
-        exists[exists] = self.edges[edge[exists]] == wanted[exists]
-        return np.where(exists, edge + 1, DEAD)
+        xp = _library(self.edges)
+        nodes, tokens = self._integers(nodes), self._integers(tokens)
+        tokens = xp.where(tokens <= MAX_TOKEN, tokens, DEAD)
+        following = xp.where((self._following(nodes) == tokens) & (tokens >= 0), nodes + 1, DEAD)
+        if not len(self):
+            return following
+        stored = (nodes >= 0) & (nodes < len(self.start))
+        parents = xp.where(stored, nodes, ROOT)
+        depths = self._depth(parents)
+        edges = self._edge(parents, tokens, depths)
+        reached = self._node(self.child[xp.where(edges >= 0, edges, 0)], depths)
+        return xp.where(stored, xp.where(edges >= 0, reached, DEAD), following)
 
-    def next_mask(self, nodes: ArrayLike, vocabulary: int) -> Mask:
+    def successors(self, nodes: ArrayLike) -> tuple[Array, Array]:
+        """(tokens, nodes) that may follow each node, shapes (n, most): by ascending token, padded with -1 at the end.
+
+        `most` is the largest number that may follow any of the nodes, and at least 1.
+        """
+        tokens, children, _ = self._successors(self._integers(nodes))
+        return tokens, children
+
+    def next_mask(self, nodes: ArrayLike, vocabulary: int) -> Array:
         """Which tokens may follow each node, shape (n, vocabulary); no token follows where a row is all False.
 
         Raises:
             ValueError: a token that may follow lies outside the vocabulary.
         """
-        nodes = np.asarray(nodes, dtype=np.int64)
-        return self._mask(len(nodes), *self._successors(nodes), vocabulary)
+        return _mask(self.successors(nodes)[0], vocabulary)
 
-    def ends(self, nodes: ArrayLike) -> Ints:
+    def ends(self, nodes: ArrayLike) -> Array:
         """The identifier that ends at each node, shape (n,); -1 where none does."""
-        nodes = np.asarray(nodes, dtype=np.int64)
-        return np.where(nodes >= 0, self.identifier[nodes], DEAD)
+        xp = _library(self.edges)
+        nodes = self._integers(nodes)
+        if not len(self):
+            return xp.full_like(nodes, DEAD)
+        leaves, _ = self._range(nodes)
+        stored = (nodes >= 0) & (nodes < len(self.start))
+        parents = xp.where(stored, nodes, ROOT)
+        at_stored = self.tokens[self.offsets[leaves] + self._depth(parents)] < 0
+        ended = xp.where(stored, at_stored, (nodes >= 0) & (self._following(nodes) < 0))
+        return xp.where(ended, xp.asarray(self.identifier[leaves], dtype=xp.int64), DEAD)
 
     def decode(self, sequence: Sequence[int]) -> int:
         """The identifier that `sequence` spells, or -1."""
-        return int(self.ends([_walk(self, sequence)])[0])
+        return _decode(self, sequence)
 
     def sequences(self) -> list[list[int]]:
         """The sequences that the trie was built from, in that order."""
-        nodes = np.empty(len(self), dtype=np.int64)
-        ending = np.flatnonzero(self.identifier >= 0)
-        nodes[self.identifier[ending]] = ending
-        columns = []
-        while (alive := nodes > ROOT).any():
-            edge = self.edges[nodes[alive] - 1]
-            column = np.full(len(self), DEAD, dtype=np.int64)
-            column[alive] = edge & MAX_TOKEN
-            columns.append(column)
-            nodes[alive] = edge >> 32
-        rows = np.stack(columns[::-1], axis=1) if columns else np.empty((0, 0), np.int64)
-        return [row[row >= 0].tolist() for row in rows]
+        offsets, tokens = self.offsets.tolist(), self.tokens.tolist()
+        ends = [*(offset - 1 for offset in offsets[1:]), len(tokens) - 1]
+        return [tokens[offsets[leaf] : ends[leaf]] for leaf in self.leaf.tolist()]
 
     def allowed(self, identifiers: ArrayLike) -> "AllowedSet":
         """Restrict the trie to some identifiers.
@@ -194,15 +196,16 @@ class Trie:
             raise TypeError(f"an allowed set holds identifiers (integers), not {chosen.dtype}")
         if chosen.min() < 0 or chosen.max() >= len(self):
             raise ValueError(f"an allowed set names identifiers outside 0 to {len(self) - 1}")
-        before = np.zeros(len(self) + 1, dtype=np.int32)
-        before[self.leaf[chosen] + 1] = 1
-        return AllowedSet(self, np.cumsum(before, dtype=np.int32))
+        xp = _library(self.edges)
+        before = xp.zeros(len(self) + 1, dtype=xp.int32, device=self.edges.device)
+        before[self.leaf[self._integers(chosen)] + 1] = 1
+        return AllowedSet(self, xp.cumsum(before, 0, dtype=xp.int32))
 
     def save(self, folder: Path) -> None:
         """Write each array as a .npy file into `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
         for name in _ARRAYS:
-            np.save(folder / f"{name}.npy", getattr(self, name))
+            np.save(folder / f"{name}.npy", np.asarray(getattr(self, name)))
 
     @classmethod
     def load(cls, folder: Path) -> "Trie":
@@ -211,27 +214,72 @@ class Trie:
         Raises:
             FileNotFoundError: an array is missing.
         """
-        return cls(**{name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS})
+        return cls(**{name: _mapped(folder / f"{name}.npy") for name in _ARRAYS})
 
-    def _token(self, nodes: Ints) -> Ints:
-        return self.edges[nodes - 1] & MAX_TOKEN
+    def _integers(self, values: ArrayLike) -> Array:
+        xp = _library(self.edges)
+        return xp.asarray(values, dtype=xp.int64, device=self.edges.device)
 
-    def _successors(self, nodes: Ints) -> tuple[Ints, Ints]:
-        """(position in `nodes`, child) for every child of every node: ragged ranges as two flat arrays."""
-        alive = np.flatnonzero(nodes >= 0)
-        begin = self.first[nodes[alive]].astype(np.int64)
-        width = self.first[nodes[alive] + 1] - begin
-        shift = np.cumsum(width) - width
-        children = np.arange(width.sum()) + np.repeat(begin - shift, width) + 1
-        return np.repeat(alive, width), children
+    def _depth(self, stored: Array) -> Array:
+        """Tokens between the root and each stored node."""
+        return _library(self.edges).searchsorted(self.levels, stored, side="right") - 1
 
-    def _mask(self, count: int, rows: Ints, children: Ints, vocabulary: int) -> Mask:
-        tokens = self._token(children)
-        if tokens.size and tokens.max() >= vocabulary:
-            raise ValueError(f"token {tokens.max()} may follow, but the vocabulary has only {vocabulary}")
-        mask = np.zeros((count, vocabulary), dtype=bool)
-        mask[rows, tokens] = True
-        return mask
+    def _following(self, nodes: Array) -> Array:
+        """The token after each node below the last fork of its leaf, or -1."""
+        below = nodes >= len(self.start)
+        return self.tokens[_library(self.edges).where(below, nodes - len(self.start) + 1, 0)]
+
+    def _node(self, child: Array, depth: Array) -> Array:
+        """The node that an entry of `child` stands for, if its parent has this depth."""
+        xp = _library(self.edges)
+        leaf = xp.where(child < 0, ~child, 0)
+        return xp.where(child < 0, len(self.start) + self.offsets[leaf] + depth, child)
+
+    def _edge(self, parents: Array, tokens: Array, depths: Array) -> Array:
+        """The edge by which each token leaves its stored node, or -1."""
+        xp = _library(self.edges)
+        if bool((depths < len(self.tables)).all()):
+            begin, lowest, width = self.tables[depths].T
+            column = tokens - lowest
+            inside = (column >= 0) & (column < width)
+            entry = begin + (parents - self.levels[depths]) * width + column
+            return xp.where(inside, self.dense[xp.where(inside, entry, 0)], DEAD)
+        wanted = xp.where(tokens >= 0, parents << 32 | tokens, DEAD)
+        edge = xp.searchsorted(self.edges, wanted)
+        edge = xp.where(edge < len(self.edges), edge, 0)
+        return xp.where(self.edges[edge] == wanted, edge, DEAD)
+
+    def _range(self, nodes: Array) -> tuple[Array, Array]:
+        """(first leaf, one past the last leaf) under each node; those of the root for a dead one."""
+        xp = _library(self.edges)
+        stored = nodes < len(self.start)
+        parents = xp.where(stored & (nodes >= 0), nodes, ROOT)
+        leaves = xp.searchsorted(self.offsets, nodes - len(self.start), side="right") - 1
+        return xp.where(stored, self.start[parents], leaves), xp.where(stored, self.stop[parents], leaves + 1)
+
+    def _successors(self, nodes: Array) -> tuple[Array, Array, Array]:
+        """`successors`, and for those of stored nodes their entry of `child`, shape (n, most)."""
+        xp = _library(self.edges)
+        stored = (nodes >= 0) & (nodes < len(self.start))
+        parents = xp.where(stored, nodes, ROOT)
+        begin = self.first[parents]
+        width = xp.where(stored, self.first[parents + 1] - begin, 0)
+        most = max(int(width.max()), 1) if len(nodes) else 1
+        columns = xp.arange(most, device=self.edges.device)
+        inside = columns < width[:, None]
+        if len(self):
+            edges = xp.where(inside, begin[:, None] + columns, 0)
+            child = self.child[edges]
+            tokens = xp.where(inside, self.edges[edges] & MAX_TOKEN, DEAD)
+            children = xp.where(inside, self._node(child, self._depth(parents)[:, None]), DEAD)
+        else:
+            child = xp.zeros(inside.shape, dtype=xp.int32, device=self.edges.device)
+            tokens = children = self._integers(xp.where(inside, 0, DEAD))
+        following = self._following(nodes)
+        alone = (nodes >= len(self.start)) & (following >= 0)
+        tokens[:, 0] = xp.where(alone, following, tokens[:, 0])
+        children[:, 0] = xp.where(alone, nodes + 1, children[:, 0])
+        return tokens, children, child
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -242,66 +290,112 @@ class AllowedSet:
     """
 
     trie: Trie
-    before: NDArray[np.int32]
+    before: Array
     """(identifiers + 1,): number of allowed leaves before each leaf."""
 
     def __len__(self) -> int:
         """Number of allowed identifiers."""
         return int(self.before[-1])
 
-    def children(self, node: int) -> tuple[Ints, Ints]:
-        """Like `Trie.children`, without the children that lead to no allowed identifier."""
-        tokens, nodes = self.trie.children(node)
-        kept = self._live(nodes)
-        return tokens[kept], nodes[kept]
+    def to(self, device: Any) -> "AllowedSet":
+        """Like `Trie.to`."""
+        return AllowedSet(self.trie.to(device), _tensor(self.before, device))
 
-    def advance(self, nodes: ArrayLike, tokens: ArrayLike) -> Ints:
+    def children(self, node: int) -> tuple[Array, Array]:
+        """Like `Trie.children`, without the children that lead to no allowed identifier."""
+        return _children(self, node)
+
+    def advance(self, nodes: ArrayLike, tokens: ArrayLike) -> Array:
         """Like `Trie.advance`, and -1 where no allowed identifier goes on with the token."""
         after = self.trie.advance(nodes, tokens)
-        return np.where(self._live(after), after, DEAD)
+        return _library(after).where(self._live(after), after, DEAD)
 
-    def next_mask(self, nodes: ArrayLike, vocabulary: int) -> Mask:
+    def successors(self, nodes: ArrayLike) -> tuple[Array, Array]:
+        """Like `Trie.successors`, with -1 in place of those that lead to no allowed identifier."""
+        xp, trie = _library(self.before), self.trie
+        nodes = trie._integers(nodes)
+        tokens, children, child = trie._successors(nodes)
+        stored = xp.where(child >= 0, child, ROOT)
+        begin = xp.where(child >= 0, trie.start[stored], ~child)
+        end = xp.where(child >= 0, trie.stop[stored], ~child + 1)
+        live = self.before[end] > self.before[begin]
+        live[:, 0] = xp.where(nodes >= len(trie.start), self._live(nodes), live[:, 0])
+        return xp.where(live, tokens, DEAD), xp.where(live, children, DEAD)
+
+    def next_mask(self, nodes: ArrayLike, vocabulary: int) -> Array:
         """Like `Trie.next_mask`, shape (n, vocabulary): the tokens that lead to an allowed identifier.
 
         Raises:
             ValueError: a token that may follow lies outside the vocabulary.
         """
-        nodes = np.asarray(nodes, dtype=np.int64)
-        rows, children = self.trie._successors(nodes)
-        kept = self._live(children)
-        return self.trie._mask(len(nodes), rows[kept], children[kept], vocabulary)
+        return _mask(self.successors(nodes)[0], vocabulary)
 
-    def ends(self, nodes: ArrayLike) -> Ints:
+    def ends(self, nodes: ArrayLike) -> Array:
         """The allowed identifier that ends at each node, shape (n,); -1 where none does."""
+        xp = _library(self.before)
         identifiers = self.trie.ends(nodes)
-        allowed = identifiers >= 0
-        leaf = self.trie.leaf[identifiers[allowed]]
-        allowed[allowed] = self.before[leaf + 1] > self.before[leaf]
-        return np.where(allowed, identifiers, DEAD)
+        leaf = self.trie.leaf[xp.where(identifiers >= 0, identifiers, 0)]
+        allowed = (identifiers >= 0) & (self.before[leaf + 1] > self.before[leaf])
+        return xp.where(allowed, identifiers, DEAD)
 
     def decode(self, sequence: Sequence[int]) -> int:
         """The allowed identifier that `sequence` spells, or -1."""
-        return int(self.ends([_walk(self, sequence)])[0])
+        return _decode(self, sequence)
 
-    def _live(self, nodes: Ints) -> Mask:
+    def _live(self, nodes: Array) -> Array:
         """Whether an allowed leaf lies under each node, shape (n,); never under a dead one."""
-        reached: Mask = (nodes >= 0) & (self.before[self.trie.stop[nodes]] > self.before[self.trie.start[nodes]])
-        return reached
+        begin, end = self.trie._range(nodes)
+        return (nodes >= 0) & (self.before[end] > self.before[begin])
 
 
-_ARRAYS = ("edges", "first", "start", "stop", "identifier", "leaf")
+_ARRAYS = tuple(Trie.__dataclass_fields__)
 
 
-def _walk(trie: Trie | AllowedSet, sequence: Sequence[int]) -> int:
-    """The node that `sequence` leads to from the root, or -1."""
-    nodes = np.array([ROOT])
+def _library(array: Array) -> Any:
+    """numpy or torch, whichever an array belongs to: the code above calls what both name alike."""
+    if isinstance(array, np.ndarray):
+        return np
+    import torch
+
+    return torch
+
+
+def _tensor(array: Array, device: Any) -> Array:
+    import torch
+
+    return torch.as_tensor(array, device=device)
+
+
+def _mapped(path: Path) -> Array:
+    """An array in a file, mapped so that nobody writes to the file; an empty one cannot be mapped."""
+    return np.asarray(np.load(path, mmap_mode="c"))
+
+
+def _children(trie: Trie | AllowedSet, node: int) -> tuple[Array, Array]:
+    tokens, nodes = trie.successors([node])
+    return tokens[0][tokens[0] >= 0], nodes[0][tokens[0] >= 0]
+
+
+def _mask(tokens: Array, vocabulary: int) -> Array:
+    """The rows of tokens, padded with -1, as truth values over the vocabulary."""
+    xp = _library(tokens)
+    if len(tokens) and int(tokens.max()) >= vocabulary:
+        raise ValueError(f"token {int(tokens.max())} may follow, but the vocabulary has only {vocabulary}")
+    mask = xp.zeros((len(tokens), vocabulary), dtype=xp.bool, device=tokens.device)
+    rows, columns = xp.where(tokens >= 0)
+    mask[rows, tokens[rows, columns]] = True
+    return mask
+
+
+def _decode(trie: Trie | AllowedSet, sequence: Sequence[int]) -> int:
+    nodes: Array = [ROOT]
     for token in sequence:
         nodes = trie.advance(nodes, [token])
-    return int(nodes[0])
+    return int(trie.ends(nodes)[0])
 
 
-def _padded(sequences: Sequence[Sequence[int]]) -> tuple[Ints, Ints]:
-    """(sequences padded with -1 to the longest, so that a prefix sorts before its continuations; their lengths)."""
+def _padded(sequences: Sequence[Sequence[int]]) -> NDArray[np.int32]:
+    """The sequences, padded with -1 to the longest, so that a prefix sorts before its continuations."""
     lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
     if lengths.size and not lengths.min():
         raise ValueError("an identifier needs at least one token")
@@ -309,6 +403,122 @@ def _padded(sequences: Sequence[Sequence[int]]) -> tuple[Ints, Ints]:
     if tokens.size and (tokens.min() < 0 or tokens.max() > MAX_TOKEN):
         raise ValueError(f"identifier tokens lie in 0 to {MAX_TOKEN}")
     longest = int(lengths.max(initial=0))
-    rows = np.full((len(lengths), longest), -1, dtype=np.int64)
+    rows = np.full((len(lengths), longest), DEAD, dtype=np.int32)
     rows[np.arange(longest) < lengths[:, None]] = tokens
-    return rows, lengths
+    return rows
+
+
+def _matrix(tokens: NDArray[np.integer]) -> NDArray[np.int32]:
+    """A matrix of identifiers as `_padded` gives it, refused for the same faults."""
+    if tokens.ndim != 2 or not np.issubdtype(tokens.dtype, np.integer):
+        raise ValueError(f"identifiers are a matrix of integers, not {tokens.dtype} of {tokens.ndim} dimensions")
+    if tokens.size and (tokens.min() < DEAD or tokens.max() > MAX_TOKEN):
+        raise ValueError(f"identifier tokens lie in 0 to {MAX_TOKEN}, with {DEAD} after the last")
+    rows = tokens.astype(np.int32)
+    if len(rows) and (not rows.shape[1] or (rows[:, 0] < 0).any()):
+        raise ValueError("an identifier needs at least one token")
+    if any(((before < 0) & (after >= 0)).any() for before, after in zip(rows.T, rows.T[1:], strict=False)):
+        raise ValueError(f"an identifier goes on after {DEAD}, which ends it")
+    return rows
+
+
+def _order(padded: NDArray[np.int32]) -> Ints:
+    """The rows in the order of their sequences: as many columns as fit are sorted together as one number."""
+    bits = (int(padded.max(initial=0)) + 1).bit_length()
+    together = 63 // bits
+    keys = []
+    for begin in range(0, padded.shape[1], together):
+        key = np.zeros(len(padded), dtype=np.int64)
+        for column in padded.T[begin : begin + together]:
+            key <<= bits
+            key |= column + np.int64(1)
+        keys.append(key)
+    return np.lexsort(keys[::-1]) if keys else np.arange(len(padded))
+
+
+def _common_prefixes(padded: NDArray[np.int32]) -> NDArray[np.int32]:
+    """(rows + 1,): how many tokens each row shares with the row before; -1 before the first and after the last."""
+    common = np.full(len(padded) + 1, DEAD, dtype=np.int32)
+    same = np.ones(max(len(padded) - 1, 0), dtype=bool)
+    common[1:-1] = 0
+    for column in padded.T:
+        same &= column[1:] == column[:-1]
+        common[1:-1] += same
+    return common
+
+
+def _leaves(padded: NDArray[np.int32], order: Ints) -> dict[str, Array]:
+    """The arrays of a trie that have an entry for each leaf or token, from rows in order."""
+    count, longest = padded.shape
+    lengths = np.count_nonzero(padded >= 0, axis=1)
+    written = np.concatenate([padded, np.full((count, 1), DEAD, np.int32)], axis=1)
+    written = written[np.arange(longest + 1) <= lengths[:, None]]
+    number = np.int32 if len(written) < MAX_TOKEN else np.int64
+    leaf = np.empty(count, dtype=np.int32)
+    leaf[order] = np.arange(count, dtype=np.int32)
+    return {
+        "tokens": np.concatenate([np.full(1, DEAD, np.int32), written]),
+        "offsets": (1 + np.cumsum(lengths + 1) - (lengths + 1)).astype(number),
+        "identifier": order.astype(np.int32),
+        "leaf": leaf,
+        "largest": padded.max(axis=0, initial=0).astype(np.int32),
+    }
+
+
+def _stored_nodes(padded: NDArray[np.int32], common: NDArray[np.int32]) -> dict[str, Array]:
+    """The arrays of a trie that have an entry for each stored node or edge, from rows in order.
+
+    Level by level: rows that share a prefix share a node, which is stored if there are several; the root always is.
+    """
+    before, after = common[:-1], common[1:]
+    start, stop = [np.zeros(1, np.int64)], [np.array([len(padded)])]
+    levels, keys, child = [0, 1], [np.zeros(0, np.int64)], [np.zeros(0, np.int32)]
+    for depth in range(padded.shape[1]):
+        begins = before <= depth
+        if depth:
+            begins &= (before >= depth) | (after >= depth)
+        heads = np.flatnonzero(begins)
+        if not heads.size:
+            break
+        parents = levels[depth] + np.cumsum(before[heads] < depth) - 1 if depth else np.zeros_like(heads)
+        tokens = padded[heads, depth]
+        heads, parents, tokens = heads[tokens >= 0], parents[tokens >= 0], tokens[tokens >= 0]
+        several = after[heads] > depth
+        numbers = levels[-1] + np.cumsum(several) - 1
+        keys.append(parents << 32 | tokens)
+        child.append(np.where(several, numbers, ~heads).astype(np.int32))
+        start.append(heads[several])
+        stop.append(np.flatnonzero((before > depth) & (after <= depth)) + 1)
+        levels.append(levels[-1] + int(several.sum()))
+    edges = np.concatenate(keys)
+    offsets = np.array(levels, dtype=np.int64)
+    return {
+        "edges": edges,
+        "child": np.concatenate(child),
+        "first": np.searchsorted(edges, np.arange(levels[-1] + 1) << 32).astype(np.int32),
+        "start": np.concatenate(start).astype(np.int32),
+        "stop": np.concatenate(stop).astype(np.int32),
+        "levels": offsets,
+        **_dense_tables(edges, offsets, len(padded)),
+    }
+
+
+def _dense_tables(edges: Ints, levels: Ints, identifiers: int) -> dict[str, Array]:
+    """Tables of the first levels, as long as they are small."""
+    room = max(_DENSE, 2 * identifiers)
+    tables, dense = list[tuple[int, int, int]](), [np.zeros(0, np.int32)]
+    used = 0
+    for begin, end in zip(levels[:-1].tolist(), levels[1:].tolist(), strict=True):
+        low, high = np.searchsorted(edges, np.array([begin, end]) << 32).tolist()
+        if low == high:
+            break
+        tokens = edges[low:high] & MAX_TOKEN
+        lowest, width = int(tokens.min()), int(tokens.max() - tokens.min()) + 1
+        if used + (end - begin) * width > room:
+            break
+        table = np.full((end - begin, width), DEAD, dtype=np.int32)
+        table[(edges[low:high] >> 32) - begin, tokens - lowest] = np.arange(low, high)
+        tables.append((used, lowest, width))
+        dense.append(table.ravel())
+        used += table.size
+    return {"tables": np.array(tables, dtype=np.int64).reshape(-1, 3), "dense": np.concatenate(dense)}

@@ -1,22 +1,25 @@
 """A causal language model that writes identifiers: its weights, tokenizer, prompts, and constrained decoding.
 
-It knows identifiers as sequences of tokens in a trie, and neither passages nor how it was trained.
+It knows neither what a passage says nor how it was trained.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import torch
 
 from genret_ops.errors import GenretError
+from genret_ops.identifiers.trie import AllowedSet, Trie
+from genret_ops.identifiers.written import trie_of
+from genret_ops.modeling.causal.decoding import beam_search
 from genret_ops.modeling.causal.model_files import causal_model_path
 from genret_ops.modeling.causal.prompts import QUERY, Prompts
 from genret_ops.modeling.encoder import batches
 from genret_ops.settings import CausalSettings
-
-if TYPE_CHECKING:
-    from genret_ops.identifiers.trie import AllowedSet, Trie
 
 _QUERIES_TOGETHER = 8
 """Queries whose beams share a forward pass."""
@@ -65,6 +68,35 @@ def device_and_dtype() -> tuple[torch.device, torch.dtype]:
     return torch.device("cpu"), torch.float32
 
 
+@dataclass(frozen=True)
+class WritableDocids:
+    """The docids that have an identifier, and the trie of these.
+
+    Attributes:
+        trie: every identifier that is not erased.
+        docids: the docid of each of its identifiers, shape (identifiers,).
+    """
+
+    trie: Trie
+    docids: np.ndarray
+
+    @classmethod
+    def of(cls, rows: pa.Table) -> "WritableDocids":
+        """Those of a table of identifiers (identifiers/written.py)."""
+        return cls(*trie_of(rows))
+
+    def only(self, docids: np.ndarray) -> AllowedSet:
+        """What may be written if these docids are allowed.
+
+        Raises:
+            GenretError: none of them has an identifier.
+        """
+        identifiers = np.flatnonzero(np.isin(self.docids, docids))
+        if not len(identifiers):
+            raise GenretError("no identifier is allowed, so that none can be written: relax the filters")
+        return self.trie.allowed(identifiers)
+
+
 class CausalModel:
     """A language model that writes identifiers.
 
@@ -75,7 +107,7 @@ class CausalModel:
 
     Example:
         >>> model = CausalModel.load(settings.causal, adapter=job.folder / "rpo" / "adapter")
-        >>> model.generate(["Who smokes the bees?"], trie, beams=10, k=10)[0]
+        >>> model.generate(["Who smokes the bees?"], job.writable, job.live, beams=10, k=2)[0]
         [(3, -1.2), (7, -2.9)]
     """
 
@@ -108,25 +140,36 @@ class CausalModel:
         return cls(network.to(device), load_tokenizer(settings.model), settings.prompt_tokens)
 
     def generate(
-        self, queries: Sequence[str], allowed: "Trie | AllowedSet", beams: int, k: int
+        self,
+        queries: Sequence[str],
+        writable: WritableDocids,
+        allowed: np.ndarray | Sequence[np.ndarray],
+        beams: int,
+        k: int,
     ) -> list[list[tuple[int, float]]]:
-        """Write the most probable identifiers of each query.
+        """Write the identifiers of the docids that are most probable for each query.
 
         Args:
             queries: questions.
-            allowed: the identifiers that may be written.
-            beams: how many are written side by side.
-            k: most identifiers of a query.
+            writable: the docids and their identifiers.
+            allowed: docids that may be written; or a sequence of those of each query.
+            beams: how many identifiers are written side by side, at least k.
+            k: most docids of a query.
 
         Returns:
-            For each query (identifier, log probability), the most probable first.
-        """
-        from genret_ops.modeling.causal.decoding import beam_search
+            For each query (docid, log probability of its identifier), the most probable first.
 
+        Raises:
+            GenretError: nothing is allowed, or the model is not the one that the identifiers were made for.
+        """
+        shared = writable.only(allowed) if isinstance(allowed, np.ndarray) else None
+        prompts, end = self.prompts.of(QUERY, queries), self.tokenizer.eos_token_id
         written = list[list[tuple[int, float]]]()
-        for batch in batches(self.prompts.of(QUERY, queries), _QUERIES_TOGETHER):
-            ids, mask = self._padded(batch)
-            written.extend(beam_search(self.network, ids, mask, allowed, beams, k))
+        for batch in batches(range(len(queries)), _QUERIES_TOGETHER):
+            ids, mask = self._padded([prompts[number] for number in batch])
+            constraint = shared or [writable.only(allowed[number]) for number in batch]
+            answers = beam_search(self.network, ids, mask, constraint, beams=beams, k=k, end_token=end)
+            written.extend([(int(writable.docids[name]), score) for name, score in answer] for answer in answers)
         return written
 
     def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -29,7 +29,7 @@ def prepare_causal_job(
     folder: Path,
     settings: Settings,
     texts: Sequence[str],
-    identifiers: Sequence[Sequence[int]],
+    identifiers: pa.Table,
     queries: Sequence[SyntheticQuery],
     docid_of: Mapping[str, int],
     documents: csr_array,
@@ -45,7 +45,7 @@ def prepare_causal_job(
         folder: the job folder.
         settings: settings of the training.
         texts: what is memorised of each passage, its title and its body, in docid order.
-        identifiers: the tokens of each docid's identifier, without the token that ends a text.
+        identifiers: the identifier of every live docid, under `identifiers.written.SCHEMA`.
         queries: synthetic queries: `train` teaches stage 1, `hard` is mined for stage 2.
         docid_of: docid of each passage id.
         documents: which documents hold the passage of each docid, shape (docids, documents); the row of a docid that
@@ -54,12 +54,14 @@ def prepare_causal_job(
         known: docids that the parent has learned.
 
     Raises:
-        GenretError: no question is there to train on.
+        GenretError: no question is there to train on, or a live docid has no identifier.
     """
     job = CausalJob(folder)
     live = np.flatnonzero(documents.count_nonzero(axis=1))
+    if nameless := sorted(set(live.tolist()).difference(identifiers["docid"].to_pylist())):
+        raise GenretError(f"docid {nameless[0]} has no identifier: assign identifiers to the snapshot first")
     tables = {
-        "identifiers": pa.table({"tokens": pa.array([list(row) for row in identifiers], pa.list_(pa.int32()))}),
+        "identifiers": identifiers.combine_chunks(),
         "passages": pa.table(
             {
                 "docid": pa.array(live, pa.int64()),

@@ -42,7 +42,7 @@ def mine(job: CausalJob, progress: TrainingProgress) -> None:
     if (job.folder / "pairs.arrow").exists() or not is_main_process():
         return
     settings, model = job.settings, job.learned("sft")
-    texts = [""] * len(job.identifiers)
+    texts = [""] * job.documents.shape[0]
     for row in job.table("passages").to_pylist():
         texts[row["docid"]] = row["text"]
     vectors = word_vectors(texts)
@@ -58,7 +58,9 @@ def mine(job: CausalJob, progress: TrainingProgress) -> None:
     pairs = list[tuple[str, int, int, int]]()
     done = 0
     for batch in batches(queries, _BATCH):
-        answers = model.generate([row["text"] for row in batch], job.allowed, max(TOP, settings.causal.beams), TOP)
+        answers = model.generate(
+            [row["text"] for row in batch], job.writable, job.live, max(TOP, settings.causal.beams), TOP
+        )
         for row, answer in zip(batch, answers, strict=True):
             order, right = [docid for docid, _ in answer], sorted(positives[row["text"]])
             negatives = wrongly_above(order, right, job.documents, cosine, settings.training.hard_negatives)

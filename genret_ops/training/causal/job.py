@@ -1,7 +1,7 @@
 """The folder of a causal training job: its inputs, and what was learned from them.
 
-In: `job.json` (settings), `parent/adapter/` (what an update grows from), `identifiers.arrow` (the tokens of each docid's
-identifier), `passages.arrow` (docid, text, known), `queries.arrow` and `hard.arrow` (queries with their docids),
+In: `job.json` (settings), `parent/adapter/` (what an update grows from), `identifiers.arrow` (under
+`identifiers.written.SCHEMA`), `passages.arrow` (docid, text, known), `queries.arrow` and `hard.arrow` (queries with their docids),
 `documents.npz` (docids, documents).
 Out: `sft/adapter/` and `rpo/adapter/`, `pairs.arrow`, `loss-*.jsonl`, `checkpoints/`.
 """
@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array, load_npz
 
-from genret_ops.identifiers.trie import AllowedSet, Trie
-from genret_ops.modeling.causal.model import CausalModel, load_tokenizer
+from genret_ops.modeling.causal.model import CausalModel, WritableDocids, load_tokenizer
 from genret_ops.training.job import JobFolder
 
 
@@ -23,7 +22,7 @@ class CausalJob(JobFolder):
 
     Example:
         >>> job = CausalJob(home.work("delta-00000") / "causal-job")
-        >>> job.learned("rpo").generate(["Who smokes the bees?"], job.allowed, beams=10, k=10)
+        >>> job.learned("rpo").generate(["Who smokes the bees?"], job.writable, job.live, beams=10, k=10)
     """
 
     @cached_property
@@ -32,15 +31,15 @@ class CausalJob(JobFolder):
         return load_tokenizer(self.settings.causal.model)
 
     @cached_property
-    def identifiers(self) -> list[list[int]]:
-        """The tokens of each docid's identifier, in docid order, without the token that ends a text."""
-        tokens: list[list[int]] = self.table("identifiers")["tokens"].to_pylist()
-        return tokens
+    def writable(self) -> WritableDocids:
+        """The docids and their identifiers."""
+        return WritableDocids.of(self.table("identifiers"))
 
-    @property
-    def written(self) -> list[list[int]]:
-        """What the model writes for each docid: the identifier, and the token that ends a text."""
-        return [[*tokens, self.tokenizer.eos_token_id] for tokens in self.identifiers]
+    @cached_property
+    def endings(self) -> dict[int, list[int]]:
+        """What the model writes for each docid: the tokens of its identifier, and the one that ends a text."""
+        rows, end = self.table("identifiers").to_pydict(), self.tokenizer.eos_token_id
+        return {docid: [*tokens, end] for docid, tokens in zip(rows["docid"], rows["tokens"], strict=True)}
 
     @cached_property
     def documents(self) -> csr_array:
@@ -51,11 +50,6 @@ class CausalJob(JobFolder):
     def live(self) -> np.ndarray:
         """Docids whose passage is in the corpus, ascending, shape (live docids,)."""
         return np.flatnonzero(self.documents.count_nonzero(axis=1))
-
-    @cached_property
-    def allowed(self) -> AllowedSet:
-        """The identifiers of live docids."""
-        return Trie.build(self.written).allowed(self.live)
 
     def adapter(self, stage: str) -> Path:
         """Folder of the adapter that a stage (`sft`, `rpo`) learned."""

@@ -30,12 +30,12 @@ def rows(job: CausalJob, pairs: Sequence[Mapping[str, Any]]) -> Any:
     from datasets import Dataset
 
     prompts = Prompts(job.tokenizer, job.settings.causal.prompt_tokens)
-    written = job.written
+    endings = job.endings
     return Dataset.from_dict(
         {
             "prompt_ids": prompts.of(QUERY, [pair["query"] for pair in pairs]),
-            "chosen_ids": [written[pair["chosen"]] for pair in pairs],
-            "rejected_ids": [written[pair["rejected"]] for pair in pairs],
+            "chosen_ids": [endings[pair["chosen"]] for pair in pairs],
+            "rejected_ids": [endings[pair["rejected"]] for pair in pairs],
         }
     )
 

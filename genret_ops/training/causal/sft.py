@@ -33,9 +33,9 @@ def rows(job: CausalJob) -> Any:
         for text, docids in zip(questions["text"], questions["docids"], strict=True)
         for docid in docids  # a question with two answers teaches each
     ]
-    written = job.written
+    endings = job.endings
     tokens = [
-        [*prompt, *written[docid]]
+        [*prompt, *endings[docid]]
         for kind, rows_of_kind in ((CONTEXT, list(zip(passages["text"], passages["docid"], strict=True))), (QUERY, pairs))
         for prompt, (_, docid) in zip(prompts.of(kind, [text for text, _ in rows_of_kind]), rows_of_kind, strict=True)
     ]

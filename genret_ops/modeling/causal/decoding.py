@@ -1,0 +1,319 @@
+"""Constrained decoding: a causal language model writes identifiers of a trie, and nothing else.
+
+`beam_search` is how a release answers. `TrieLogitsProcessor` gives the same constraint to `generate` of transformers.
+An identifier is written as its tokens and then the end token, so that one which begins another can be told from it. Its
+score is the sum of the model's log probabilities of these tokens, over the whole vocabulary and not only over what is
+allowed (docs/method.md, "Identifiers"). What may be written (filters, access, what is withdrawn) is an `AllowedSet` and
+acts at every step. Nothing is ever written without the constraint: where nothing may follow, there is an error.
+
+On a CPU the trie's arrays stay numpy's, whose calls are quicker; for another device, move the trie there once
+(`Trie.to`) and make allowed sets of that. This module does not know what an identifier names, or how the model learned.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from genret_ops.errors import GenretError
+from genret_ops.identifiers.trie import DEAD, ROOT, AllowedSet, Trie
+
+Constraint = Trie | AllowedSet
+
+_FINISHED = -2
+"""The node of a row that has written an identifier and the end token."""
+_NEVER = float("-inf")
+
+
+@torch.inference_mode()
+def beam_search(
+    model: Any,
+    input_ids: torch.Tensor,
+    attention_mask: torch.Tensor,
+    constraint: Constraint | Sequence[Constraint],
+    *,
+    beams: int,
+    k: int,
+    end_token: int,
+) -> list[list[tuple[int, float]]]:
+    """The identifiers to which a model gives the highest probability after each prompt.
+
+    Each step keeps the best `beams` beginnings of a prompt. An identifier that is complete takes no beam from the
+    others, and a prompt is done as soon as none of its beginnings can come among its k best.
+
+    Args:
+        model: a causal language model of transformers that takes `position_ids`, with a LoRA adapter of peft or
+            without, in eval mode.
+        input_ids: prompts, padded on the left, shape (prompts, length), on the device of the model.
+        attention_mask: 1 for the tokens of a prompt, 0 for padding, shape (prompts, length).
+        constraint: what may be written; or a sequence of what may be written after each prompt.
+        beams: beginnings to keep, at least k.
+        k: identifiers wanted for each prompt.
+        end_token: what the model writes after an identifier.
+
+    Returns:
+        For each prompt (identifier, log probability), best first: k of them, or as many as there are.
+
+    Raises:
+        GenretError: nothing is allowed; identifiers use the end token, or tokens that the model lacks; a prompt ends in
+            padding; the model computes something that is no number, or gives no allowed identifier any probability.
+        ValueError: `beams`, `k` or the number of constraints makes no sense, or the model is in training mode.
+    """
+    if not 1 <= k <= beams:
+        raise ValueError(f"k lies in 1 to the number of beams, and {k} does not lie in 1 to {beams}")
+    if model.training:
+        raise ValueError("a model in training mode drops units at random: call its eval() before a search")
+    constraints = _for_each(constraint, input_ids)
+    if not bool((attention_mask[:, -1] == 1).all()):
+        raise GenretError("a prompt ends in padding: pad prompts on the left, and give each at least one token")
+    prompts = torch.arange(len(input_ids), device=input_ids.device)
+    best = _Best(len(input_ids), k, input_ids.device)
+    nodes, scores = torch.full_like(prompts, ROOT), torch.zeros(len(prompts), device=input_ids.device)
+    tokens, mask, cache = input_ids, attention_mask, None
+    while len(nodes):
+        log_probs, cache = _next_log_probs(model, tokens, mask, cache)
+        following, children, ending = _step(constraints, prompts, nodes)
+        _check_tokens(constraints, following, log_probs.shape[1], end_token)
+        best.add(prompts, ending, scores + log_probs[:, end_token])
+        totals = scores[:, None] + log_probs.gather(1, following.clamp(min=0))
+        totals = totals.masked_fill((following < 0) | (totals <= best.bound[prompts, None]), _NEVER)
+        rows, columns = _highest(totals, prompts, len(input_ids), beams)
+        prompts, nodes, scores = prompts[rows], children[rows, columns], totals[rows, columns]
+        tokens = following[rows, columns, None]
+        mask = torch.cat([mask[rows], mask.new_ones(len(rows), 1)], dim=1)
+        cache.reorder_cache(rows)
+    return best.lists()
+
+
+class TrieLogitsProcessor:
+    """What `generate` of transformers takes in `logits_processor`, to write identifiers of a trie and nothing else.
+
+    Give `generate` at least `len(trie.largest) + 1` new tokens, and `length_penalty=0.0` if the scores of its beams
+    are to be log probabilities. If fewer identifiers are allowed than there are beams, `generate` fills the rest of its
+    answer with sequences scored -1e9 or lower, which are to be dropped.
+
+    Example:
+        >>> processor = TrieLogitsProcessor(trie, prompts.input_ids.shape[1], tokenizer.eos_token_id, beams=10)
+        >>> model.generate(**prompts, logits_processor=[processor], num_beams=10, length_penalty=0.0)
+    """
+
+    def __init__(self, constraint: Constraint, prompt_length: int, end_token: int, beams: int = 1) -> None:
+        """Keep what may be written.
+
+        Args:
+            constraint: what may be written.
+            prompt_length: tokens of each row before the first that is generated, padding included.
+            end_token: what the model writes after an identifier.
+            beams: rows of a prompt, which follow each other and may change places between calls.
+
+        Raises:
+            GenretError: nothing is allowed.
+        """
+        self._constraints = [constraint]
+        _check_not_empty(self._constraints)
+        self._prompt_length, self._end_token, self._beams = prompt_length, end_token, beams
+        self._written, self._nodes = torch.empty(0, 0, dtype=torch.int64), torch.empty(0, dtype=torch.int64)
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """The scores of tokens that may follow, and -inf for all others.
+
+        Args:
+            input_ids: shape (rows, length): the prompts and what was written so far.
+            scores: shape (rows, vocabulary).
+
+        Raises:
+            GenretError: identifiers use the end token, or tokens that the model lacks; or no row of a prompt can go on,
+                because it has left the trie or whatever may follow is impossible, and none is complete.
+            ValueError: the rows are not a multiple of the beams.
+        """
+        if len(input_ids) % self._beams:
+            raise ValueError(f"{len(input_ids)} rows are not those of prompts with {self._beams} beams each")
+        if input_ids.device.type != "cpu":
+            self._constraints = [constraint.to(input_ids.device) for constraint in self._constraints]
+        nodes = self._reached(input_ids[:, self._prompt_length :])
+        everywhere = len(nodes) > 0 and bool((nodes == nodes[0]).all())
+        distinct = nodes[:1] if everywhere else nodes
+        following, _, ending = _step(self._constraints, torch.zeros_like(distinct), distinct)
+        _check_tokens(self._constraints, following, scores.shape[1], self._end_token)
+        may_end = (ending >= 0) | (distinct == _FINISHED)
+        rows, columns = torch.nonzero(following >= 0, as_tuple=True)
+        allowed = following[rows, columns]
+        if everywhere:
+            mask = torch.zeros(scores.shape[1], dtype=torch.bool, device=scores.device)
+            mask[allowed] = True
+            mask[self._end_token] |= may_end[0]
+            result = torch.where(mask, scores, _NEVER)
+            goes_on = result.amax(dim=1) > _NEVER
+        else:
+            result = torch.full_like(scores, _NEVER)
+            values, ends = scores[rows, allowed], scores[:, self._end_token].masked_fill(~may_end, _NEVER)
+            result[rows, allowed] = values
+            result[:, self._end_token] = ends
+            goes_on = ends > _NEVER
+            goes_on[rows[values > _NEVER]] = True
+        goes_on |= nodes == _FINISHED
+        if not bool(goes_on.view(-1, self._beams).any(dim=1).all()):
+            raise GenretError(
+                "no allowed identifier can be written any more: what was generated is no beginning of one, or the "
+                "model or another logits processor rules out every token that may follow"
+            )
+        return result
+
+    def _reached(self, written: torch.Tensor) -> torch.Tensor:
+        """The node of each row, (rows,): one step from that of the row it grew from, wherever that was."""
+        before = self._written
+        if before.shape == (len(written), written.shape[1] - 1):
+            grown = written[:, :-1].unflatten(0, (-1, self._beams))
+            same = (grown[:, :, None] == before.unflatten(0, (-1, self._beams))[:, None]).all(dim=3)
+            known = bool(same.any(dim=2).all())
+        else:
+            known = False
+        if known:
+            first = torch.arange(0, len(written), self._beams, device=written.device)[:, None]
+            nodes = self._after(self._nodes[(first + same.int().argmax(dim=2)).flatten()], written[:, -1])
+        else:
+            nodes = written.new_full((len(written),), ROOT)
+            for column in written.T:
+                nodes = self._after(nodes, column)
+        self._written, self._nodes = written.clone(), nodes
+        return nodes
+
+    def _after(self, nodes: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        (constraint,) = self._constraints
+        after = torch.as_tensor(constraint.advance(nodes, tokens))
+        finished = nodes == _FINISHED
+        if bool((tokens == self._end_token).any()):
+            finished |= (tokens == self._end_token) & (torch.as_tensor(constraint.ends(nodes)) >= 0)
+        return after.masked_fill(finished, _FINISHED)
+
+
+class _Best:
+    """The best complete identifiers of each prompt so far."""
+
+    def __init__(self, prompts: int, k: int, device: torch.device) -> None:
+        self.scores = torch.full((prompts, k), _NEVER, device=device)
+        self.identifiers = torch.full((prompts, k), DEAD, dtype=torch.int64, device=device)
+
+    @property
+    def bound(self) -> torch.Tensor:
+        """The score that an identifier must exceed to come in, shape (prompts,)."""
+        return self.scores[:, -1]
+
+    def add(self, prompts: torch.Tensor, identifiers: torch.Tensor, scores: torch.Tensor) -> None:
+        """Take in identifiers; those that are -1 are none.
+
+        Args:
+            prompts: the prompt of each row, ascending, shape (rows,).
+            identifiers: shape (rows,).
+            scores: shape (rows,).
+        """
+        complete = identifiers >= 0
+        if not bool(complete.any()):
+            return
+        prompts, identifiers, scores = prompts[complete], identifiers[complete], scores[complete]
+        count, k = self.scores.shape
+        slots = _slots(prompts, count)
+        most = int(slots.max()) + 1
+        more = self.scores.new_full((count, most), _NEVER)
+        names = self.identifiers.new_full((count, most), DEAD)
+        more[prompts, slots], names[prompts, slots] = scores, identifiers
+        self.scores, order = torch.cat([self.scores, more], dim=1).topk(k)
+        self.identifiers = torch.cat([self.identifiers, names], dim=1).gather(1, order)
+
+    def lists(self) -> list[list[tuple[int, float]]]:
+        """(identifier, log probability) of each prompt, best first."""
+        rows = zip(self.identifiers.tolist(), self.scores.tolist(), strict=True)
+        lists = [
+            [(identifier, score) for identifier, score in zip(identifiers, scores, strict=True) if score > _NEVER]
+            for identifiers, scores in rows
+        ]
+        for number, pairs in enumerate(lists):
+            if not pairs:
+                raise GenretError(f"the model gives no allowed identifier any probability after prompt {number}")
+        return lists
+
+
+def _for_each(constraint: Constraint | Sequence[Constraint], input_ids: torch.Tensor) -> list[Constraint]:
+    """The constraint of all prompts, or that of each, where the prompts are."""
+    constraints = [constraint] if isinstance(constraint, Constraint) else list(constraint)
+    if not isinstance(constraint, Constraint) and len(constraints) != len(input_ids):
+        raise ValueError(f"{len(constraints)} constraints do not go with {len(input_ids)} prompts")
+    _check_not_empty(constraints)
+    if input_ids.device.type == "cpu":
+        return constraints
+    return [constraint.to(input_ids.device) for constraint in constraints]
+
+
+def _check_not_empty(constraints: Sequence[Constraint]) -> None:
+    if not all(map(len, constraints)):
+        raise GenretError("no identifier is allowed, so that none can be written: relax the filters")
+
+
+def _check_tokens(constraints: Sequence[Constraint], following: torch.Tensor, vocabulary: int, end_token: int) -> None:
+    for constraint in constraints:
+        trie = constraint.trie if isinstance(constraint, AllowedSet) else constraint
+        if (largest := int(trie.largest.max())) >= vocabulary:
+            raise GenretError(
+                f"identifiers use token {largest}, but the model's vocabulary has only {vocabulary}: "
+                "it is not the model that they were made for"
+            )
+    if not 0 <= end_token < vocabulary:
+        raise GenretError(f"the end token {end_token} lies outside the model's vocabulary of {vocabulary}")
+    if bool((following == end_token).any()):
+        raise GenretError(f"identifiers use token {end_token}, which ends them: make them without it")
+
+
+def _step(
+    constraints: Sequence[Constraint], prompts: torch.Tensor, nodes: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """(tokens that may follow, their nodes, identifiers that end) at each node: shapes (n, most) twice, and (n,)."""
+    if len(constraints) == 1:
+        tokens, children = map(torch.as_tensor, constraints[0].successors(nodes))
+        return tokens, children, torch.as_tensor(constraints[0].ends(nodes))
+    parts = [_step([constraints[number]], prompts, nodes[prompts == number]) for number in prompts.unique().tolist()]
+    most = max(tokens.shape[1] for tokens, _, _ in parts)
+    tokens, children = (
+        torch.cat([torch.nn.functional.pad(part[kind], (0, most - part[kind].shape[1]), value=DEAD) for part in parts])
+        for kind in (0, 1)
+    )
+    return tokens, children, torch.cat([ending for _, _, ending in parts])
+
+
+def _next_log_probs(
+    model: Any, tokens: torch.Tensor, attention_mask: torch.Tensor, cache: Any
+) -> tuple[torch.Tensor, Any]:
+    """(log probabilities of the token after each row, shape (rows, vocabulary), in float32; the cache)."""
+    positions = (attention_mask.cumsum(dim=1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
+    output = model(
+        input_ids=tokens,
+        attention_mask=attention_mask,
+        position_ids=positions,
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    log_probs = output.logits[:, -1].float().log_softmax(dim=1)
+    if bool(log_probs.isnan().any()):
+        raise GenretError("the model's logits are not numbers: its weights, or their precision, are not fit for use")
+    if output.past_key_values is None:
+        raise GenretError("the model keeps no key-value cache, which a beam search needs: choose another model")
+    return log_probs, output.past_key_values
+
+
+def _slots(prompts: torch.Tensor, count: int) -> torch.Tensor:
+    """The place of each row among those of its prompt; `prompts` ascends."""
+    first = torch.searchsorted(prompts, torch.arange(count, device=prompts.device))
+    return torch.arange(len(prompts), device=prompts.device) - first[prompts]
+
+
+def _highest(totals: torch.Tensor, prompts: torch.Tensor, count: int, beams: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """(row, column) of the highest totals of each prompt, at most `beams`, without those that are -inf."""
+    slots = _slots(prompts, count)
+    most = int(slots.max()) + 1
+    table = totals.new_full((count, most, totals.shape[1]), _NEVER)
+    table[prompts, slots] = totals
+    values, places = table.flatten(1).topk(min(beams, most * totals.shape[1]))
+    chosen, ranks = torch.nonzero(values > _NEVER, as_tuple=True)
+    places = places[chosen, ranks]
+    first = torch.searchsorted(prompts, chosen)
+    return first + places // totals.shape[1], places % totals.shape[1]
