@@ -19,7 +19,11 @@ def stages_of(folder: Path) -> Mapping[str, Stage]:
         from genret_ops.training import hard_negatives, rpo, sft
 
         job = TrainingJob(folder)
-        return {"sft": partial(sft.train, job), "negatives": partial(hard_negatives.mine, job), "rpo": partial(rpo.train, job)}
+        return {
+            "sft": partial(sft.train, job),
+            "negatives": partial(hard_negatives.mine, job),
+            "rpo": partial(rpo.train, job),
+        }
     from genret_ops.training.causal import hard_negatives as causal_negatives
     from genret_ops.training.causal import rpo as causal_rpo
     from genret_ops.training.causal import sft as causal_sft

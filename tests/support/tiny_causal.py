@@ -19,12 +19,12 @@ from genret_ops.training.causal.dataset import prepare_causal_job
 from genret_ops.training.causal.job import CausalJob
 
 _SLOTS = (
-    "baker sailor miller tailor hunter doctor singer farmer painter weaver keeper potter".split(),
-    "lantern bridge kettle violin ladder barrel mirror saddle anchor basket candle wagon".split(),
-    "harbour meadow castle market forest island valley desert garden quarry chapel tavern".split(),
-    "spring summer autumn winter sunrise sunset midnight harvest carnival frost noon dusk".split(),
+    ("baker", "sailor", "miller", "tailor", "hunter", "doctor", "singer", "farmer", "painter", "weaver", "potter"),
+    ("lantern", "bridge", "kettle", "violin", "ladder", "barrel", "mirror", "saddle", "anchor", "basket", "candle"),
+    ("harbour", "meadow", "castle", "market", "forest", "island", "valley", "desert", "garden", "quarry", "chapel"),
+    ("spring", "summer", "autumn", "winter", "sunrise", "sunset", "midnight", "harvest", "carnival", "frost", "noon"),
 )
-_JOINTS = ("has the", "in the", "before", "and", "with")
+_JOINTS = ("keeps", "near", "before", "and")
 _WIDTH = 64
 
 
@@ -43,7 +43,7 @@ class TinyCorpus:
 
     @property
     def texts(self) -> list[str]:
-        return [f"{who} has the {what} in the {where} before {when}" for who, what, where, when in self.words]
+        return [f"{who} keeps {what} near {where} before {when}" for who, what, where, when in self.words]
 
     def identifiers(self, model: Path, existing: pa.Table | None = None) -> pa.Table:
         """Keyword identifiers; those of `existing` stay."""
@@ -75,16 +75,22 @@ class TinyCorpus:
 
 def write_tiny_model(folder: Path) -> None:
     """A Llama of two layers with random weights, and a tokenizer of the corpus's words."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-    words = [word for slot in _SLOTS for word in slot] + sorted({*" ".join(_JOINTS).split()})
-    vocabulary = {
-        word: number
-        for number, word in enumerate(["<end>", "<unknown>", ",", ":", "Question", "Passage", "Identifier", *words])
-    }
+    words = [
+        "<end>",
+        "<unknown>",
+        "Question:",
+        "Passage:",
+        "Identifier:",
+        *_JOINTS,
+        *(w for slot in _SLOTS for w in slot),
+    ]
+    vocabulary = {word: number for number, word in enumerate(words)}
     backend = Tokenizer(models.WordLevel(vocabulary, unk_token="<unknown>"))
-    backend.pre_tokenizer = pre_tokenizers.Whitespace()
+    backend.normalizer = normalizers.Replace(",", " ")
+    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<end>", unk_token="<unknown>")
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
@@ -139,7 +145,7 @@ def tiny_job(
 
 
 def hits(job: CausalJob, stage: str, questions: Sequence[SyntheticQuery], k: int = 10) -> np.ndarray:
-    """Whether the passage of each question is among the k identifiers that the model writes first, shape (questions,)."""
+    """Whether the passage of each question is among the k that the model writes first, shape (questions,)."""
     answers = job.learned(stage).generate([query.text for query in questions], job.writable, job.live, k, k)
     right = [int(query.positives[0]) for query in questions]
     return np.array([docid in [name for name, _ in answer] for docid, answer in zip(right, answers, strict=True)])

@@ -19,6 +19,7 @@ from genret_ops.modeling.causal.decoding import beam_search
 from genret_ops.modeling.causal.model_files import causal_model_path
 from genret_ops.modeling.causal.prompts import QUERY, Prompts
 from genret_ops.modeling.encoder import batches
+from genret_ops.modeling.peft_warnings import without_peft_warning
 from genret_ops.settings import CausalSettings
 
 _QUERIES_TOGETHER = 8
@@ -133,7 +134,8 @@ class CausalModel:
         if adapter is not None:
             from peft import PeftModel
 
-            network = PeftModel.from_pretrained(network, str(adapter))
+            with without_peft_warning():
+                network = PeftModel.from_pretrained(network, str(adapter))
             if dtype == torch.float32:
                 network = network.merge_and_unload()
         network.requires_grad_(False)

@@ -1,8 +1,8 @@
 """The folder of a causal training job: its inputs, and what was learned from them.
 
 In: `job.json` (settings), `parent/adapter/` (what an update grows from), `identifiers.arrow` (under
-`identifiers.written.SCHEMA`), `passages.arrow` (docid, text, known), `queries.arrow` and `hard.arrow` (queries with their docids),
-`documents.npz` (docids, documents).
+`identifiers.written.SCHEMA`), `passages.arrow` (docid, text, known), `queries.arrow` and `hard.arrow` (queries with
+their docids), `documents.npz` (docids, documents).
 Out: `sft/adapter/` and `rpo/adapter/`, `pairs.arrow`, `loss-*.jsonl`, `checkpoints/`.
 """
 

@@ -55,9 +55,7 @@ def trainer(job: CausalJob, steps: int) -> Any:
     rounds = np.random.default_rng((training.seed, 1))
     order = np.concatenate([rounds.permutation(len(pairs)) for _ in range(-(-count // len(pairs)))])[:count]
     dataset = rows(job, pairs).select(order)
-    longest = max(
-        len(row["prompt_ids"]) + max(len(row["chosen_ids"]), len(row["rejected_ids"])) for row in dataset
-    )
+    longest = max(len(row["prompt_ids"]) + max(len(row["chosen_ids"]), len(row["rejected_ids"])) for row in dataset)
     network = network_with_lora(job.settings, job.adapter("sft"))
     how = device_plan(network, training.batch, 2 * longest)  # a pair is two rows
     config = DPOConfig(

@@ -28,6 +28,7 @@ def rows(job: CausalJob) -> Any:
     training = job.settings.training
     prompts = Prompts(job.tokenizer, job.settings.causal.prompt_tokens)
     passages, questions = job.table("passages").to_pydict(), job.table("queries").to_pydict()
+    memorised = list(zip(passages["text"], passages["docid"], strict=True))
     pairs = [
         (text, docid)
         for text, docids in zip(questions["text"], questions["docids"], strict=True)
@@ -36,13 +37,13 @@ def rows(job: CausalJob) -> Any:
     endings = job.endings
     tokens = [
         [*prompt, *endings[docid]]
-        for kind, rows_of_kind in ((CONTEXT, list(zip(passages["text"], passages["docid"], strict=True))), (QUERY, pairs))
-        for prompt, (_, docid) in zip(prompts.of(kind, [text for text, _ in rows_of_kind]), rows_of_kind, strict=True)
+        for kind, texts in ((CONTEXT, memorised), (QUERY, pairs))
+        for prompt, (_, docid) in zip(prompts.of(kind, [text for text, _ in texts]), texts, strict=True)
     ]
     count = job.sft_steps * training.batch
     half = -(-count // 2)
     contexts = passage_order(np.array(passages["known"], dtype=bool), training.replay, half, training.seed)
-    queries = question_order(len(pairs), half, training.seed) + len(passages["docid"])
+    queries = question_order(len(pairs), half, training.seed) + len(memorised)
     order = np.stack([contexts, queries], axis=1).ravel()[:count]
     return Dataset.from_dict({"input_ids": tokens}).select(order)
 

@@ -7,7 +7,6 @@ steps of an uninterrupted one. Nothing here knows what the rows say or what the 
 import os
 import shutil
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ import torch
 from genret_ops.errors import GenretError
 from genret_ops.modeling.causal.model import device_and_dtype, load_network
 from genret_ops.modeling.causal.model_files import EXTRA
+from genret_ops.modeling.peft_warnings import without_peft_warning
 from genret_ops.settings import Settings
 from genret_ops.training.causal.device import DevicePlan, plan
 from genret_ops.training.causal.job import CausalJob, checkpoint_step
@@ -45,7 +45,7 @@ def network_with_lora(settings: Settings, start: Path | None) -> Any:
 
     torch.manual_seed(settings.training.seed)
     network = load_network(settings.causal.model, device_and_dtype()[1])
-    with _without_peft_warning():
+    with without_peft_warning():
         if start is not None:
             return PeftModel.from_pretrained(network, str(start), is_trainable=True)
         config = LoraConfig(
@@ -204,16 +204,8 @@ def _quiet() -> Iterator[None]:
     logging.set_verbosity_error()
     disable_progress_bar()
     try:
-        with _without_peft_warning():
+        with without_peft_warning():
             yield
     finally:
         logging.set_verbosity(level)
         enable_progress_bar()
-
-
-@contextmanager
-def _without_peft_warning() -> Iterator[None]:
-    """Ignore that PEFT asks transformers models for a deprecated name; both are pinned."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
-        yield
