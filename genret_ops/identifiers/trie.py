@@ -3,7 +3,7 @@
 Identifiers are sorted as sequences, and each is a leaf. A node under which several leaves lie is stored: such nodes are
 numbered breadth first (the root is 0), and their edges are one sorted array of (node << 32 | token). A step of a batch
 is one binary search and the children of a node are neighbours. Below the last fork of an identifier nothing is stored
-but its tokens: a node there is a position among them. First levels with few enough nodes and tokens have dense tables
+but its tokens: a node there is a leaf and a position. First levels with few enough nodes and tokens have dense tables
 as well, where a step is one look-up ("Vectorizing the Trie", STATIC, 2026). Every node covers a contiguous range of
 leaves, so an allowed set of any size is one prefix sum over the leaves.
 
@@ -64,7 +64,7 @@ class Trie:
     tokens: Array
     """-1, then the tokens of every leaf in order, each leaf's followed by -1."""
     offsets: Array
-    """(identifiers,): where the tokens of a leaf begin in `tokens`."""
+    """(identifiers + 1,): where the tokens of a leaf begin in `tokens`."""
     identifier: Array
     """(identifiers,): the identifier that is a leaf."""
     leaf: Array
@@ -127,26 +127,31 @@ class Trie:
         Returns:
             The nodes reached, shape (n,); -1 where no identifier goes on with the token.
         """
-        xp = _library(self.edges)
+        xp = array_library(self.edges)
         nodes, tokens = self._integers(nodes), self._integers(tokens)
-        tokens = xp.where(tokens <= MAX_TOKEN, tokens, DEAD)
-        following = xp.where((self._following(nodes) == tokens) & (tokens >= 0), nodes + 1, DEAD)
-        if not len(self):
-            return following
+        after = xp.where((self._following(nodes) == tokens) & (tokens >= 0), nodes + 1, DEAD)
         stored = (nodes >= 0) & (nodes < len(self.start))
+        if not len(self) or not bool(stored.any()):
+            return after
         parents = xp.where(stored, nodes, ROOT)
         depths = self._depth(parents)
         edges = self._edge(parents, tokens, depths)
         reached = self._node(self.child[xp.where(edges >= 0, edges, 0)], depths)
-        return xp.where(stored, xp.where(edges >= 0, reached, DEAD), following)
+        return xp.where(stored, xp.where(edges >= 0, reached, DEAD), after)
 
-    def successors(self, nodes: ArrayLike) -> tuple[Array, Array]:
-        """(tokens, nodes) that may follow each node, shapes (n, most): by ascending token, padded with -1 at the end.
+    def successors(self, nodes: ArrayLike) -> tuple[Array, Array, Array]:
+        """What a step of a search asks of each node: what may follow, and what ends.
 
-        `most` is the largest number that may follow any of the nodes, and at least 1.
+        Args:
+            nodes: shape (n,).
+
+        Returns:
+            Tokens that may follow and the nodes that they lead to, shape (n, most) each, by ascending token and padded
+            with -1 at the end, where `most` is the largest number that may follow any of the nodes, and at least 1;
+            and the identifier that ends at each node or -1, shape (n,).
         """
-        tokens, children, _ = self._successors(self._integers(nodes))
-        return tokens, children
+        tokens, children, ending, _ = self._successors(self._integers(nodes))
+        return tokens, children, ending
 
     def next_mask(self, nodes: ArrayLike, vocabulary: int) -> Array:
         """Which tokens may follow each node, shape (n, vocabulary); no token follows where a row is all False.
@@ -154,20 +159,16 @@ class Trie:
         Raises:
             ValueError: a token that may follow lies outside the vocabulary.
         """
-        return _mask(self.successors(nodes)[0], vocabulary)
+        nodes = self._integers(nodes)
+        edges, lowest = self._dense_rows(nodes)
+        if edges is None:
+            return _mask(self.successors(nodes)[0], vocabulary)
+        return _placed(edges >= 0, lowest, vocabulary)
 
     def ends(self, nodes: ArrayLike) -> Array:
         """The identifier that ends at each node, shape (n,); -1 where none does."""
-        xp = _library(self.edges)
         nodes = self._integers(nodes)
-        if not len(self):
-            return xp.full_like(nodes, DEAD)
-        leaves, _ = self._range(nodes)
-        stored = (nodes >= 0) & (nodes < len(self.start))
-        parents = xp.where(stored, nodes, ROOT)
-        at_stored = self.tokens[self.offsets[leaves] + self._depth(parents)] < 0
-        ended = xp.where(stored, at_stored, (nodes >= 0) & (self._following(nodes) < 0))
-        return xp.where(ended, xp.asarray(self.identifier[leaves], dtype=xp.int64), DEAD)
+        return self._ending(nodes, self._following(nodes), (nodes >= 0) & (nodes < len(self.start)))
 
     def decode(self, sequence: Sequence[int]) -> int:
         """The identifier that `sequence` spells, or -1."""
@@ -176,8 +177,7 @@ class Trie:
     def sequences(self) -> list[list[int]]:
         """The sequences that the trie was built from, in that order."""
         offsets, tokens = self.offsets.tolist(), self.tokens.tolist()
-        ends = [*(offset - 1 for offset in offsets[1:]), len(tokens) - 1]
-        return [tokens[offsets[leaf] : ends[leaf]] for leaf in self.leaf.tolist()]
+        return [tokens[offsets[leaf] : offsets[leaf + 1] - 1] for leaf in self.leaf.tolist()]
 
     def allowed(self, identifiers: ArrayLike) -> "AllowedSet":
         """Restrict the trie to some identifiers.
@@ -196,7 +196,7 @@ class Trie:
             raise TypeError(f"an allowed set holds identifiers (integers), not {chosen.dtype}")
         if chosen.min() < 0 or chosen.max() >= len(self):
             raise ValueError(f"an allowed set names identifiers outside 0 to {len(self) - 1}")
-        xp = _library(self.edges)
+        xp = array_library(self.edges)
         before = xp.zeros(len(self) + 1, dtype=xp.int32, device=self.edges.device)
         before[self.leaf[self._integers(chosen)] + 1] = 1
         return AllowedSet(self, xp.cumsum(before, 0, dtype=xp.int32))
@@ -217,69 +217,95 @@ class Trie:
         return cls(**{name: _mapped(folder / f"{name}.npy") for name in _ARRAYS})
 
     def _integers(self, values: ArrayLike) -> Array:
-        xp = _library(self.edges)
+        xp = array_library(self.edges)
         return xp.asarray(values, dtype=xp.int64, device=self.edges.device)
 
     def _depth(self, stored: Array) -> Array:
         """Tokens between the root and each stored node."""
-        return _library(self.edges).searchsorted(self.levels, stored, side="right") - 1
+        return array_library(self.edges).searchsorted(self.levels, stored, side="right") - 1
+
+    @property
+    def _longest(self) -> int:
+        return max(len(self.largest), 1)
 
     def _following(self, nodes: Array) -> Array:
         """The token after each node below the last fork of its leaf, or -1."""
         below = nodes >= len(self.start)
-        return self.tokens[_library(self.edges).where(below, nodes - len(self.start) + 1, 0)]
+        place = array_library(self.edges).where(below, nodes - len(self.start), 0)
+        return self.tokens[(self.offsets[place // self._longest] + place % self._longest + 1) * below]
 
     def _node(self, child: Array, depth: Array) -> Array:
         """The node that an entry of `child` stands for, if its parent has this depth."""
-        xp = _library(self.edges)
-        leaf = xp.where(child < 0, ~child, 0)
-        return xp.where(child < 0, len(self.start) + self.offsets[leaf] + depth, child)
+        xp = array_library(self.edges)
+        return xp.where(child < 0, len(self.start) + xp.where(child < 0, ~child, 0) * self._longest + depth, child)
 
     def _edge(self, parents: Array, tokens: Array, depths: Array) -> Array:
         """The edge by which each token leaves its stored node, or -1."""
-        xp = _library(self.edges)
+        xp = array_library(self.edges)
         if bool((depths < len(self.tables)).all()):
             begin, lowest, width = self.tables[depths].T
             column = tokens - lowest
             inside = (column >= 0) & (column < width)
             entry = begin + (parents - self.levels[depths]) * width + column
             return xp.where(inside, self.dense[xp.where(inside, entry, 0)], DEAD)
-        wanted = xp.where(tokens >= 0, parents << 32 | tokens, DEAD)
+        wanted = xp.where((tokens >= 0) & (tokens <= MAX_TOKEN), parents << 32 | tokens, DEAD)
         edge = xp.searchsorted(self.edges, wanted)
         edge = xp.where(edge < len(self.edges), edge, 0)
         return xp.where(self.edges[edge] == wanted, edge, DEAD)
 
+    def _dense_rows(self, nodes: Array) -> tuple[Array, int]:
+        """(rows of `dense`, their lowest token) of nodes of a single dense depth, or (None, 0) if they are others."""
+        if not len(self.tables) or not len(nodes) or not bool(((nodes >= 0) & (nodes < len(self.start))).all()):
+            return None, 0
+        depths = self._depth(nodes)
+        depth = int(depths[0])
+        if depth >= len(self.tables) or not bool((depths == depth).all()):
+            return None, 0
+        begin, lowest, width = self.tables[depth].tolist()
+        rows = begin + (nodes - self.levels[depth])[:, None] * width
+        return self.dense[rows + array_library(nodes).arange(width, device=self.edges.device)], lowest
+
     def _range(self, nodes: Array) -> tuple[Array, Array]:
         """(first leaf, one past the last leaf) under each node; those of the root for a dead one."""
-        xp = _library(self.edges)
+        xp = array_library(self.edges)
         stored = nodes < len(self.start)
         parents = xp.where(stored & (nodes >= 0), nodes, ROOT)
-        leaves = xp.searchsorted(self.offsets, nodes - len(self.start), side="right") - 1
+        leaves = (nodes - len(self.start)) // self._longest
         return xp.where(stored, self.start[parents], leaves), xp.where(stored, self.stop[parents], leaves + 1)
 
-    def _successors(self, nodes: Array) -> tuple[Array, Array, Array]:
+    def _ending(self, nodes: Array, following: Array, stored: Array) -> Array:
+        """`ends`, of nodes whose `_following` is known, and whether they are stored."""
+        xp = array_library(self.edges)
+        ended = (nodes >= len(self.start)) & (following < 0)
+        if len(self) and bool(stored.any()):
+            parents = xp.where(stored, nodes, ROOT)
+            after = self.offsets[self.start[parents]] + self._depth(parents)
+            ended = xp.where(stored, self.tokens[after] < 0, ended)
+        nothing = xp.full_like(nodes, DEAD)
+        return xp.where(ended, self.identifier[self._range(nodes)[0]], nothing) if bool(ended.any()) else nothing
+
+    def _successors(self, nodes: Array) -> tuple[Array, Array, Array, Array]:
         """`successors`, and for those of stored nodes their entry of `child`, shape (n, most)."""
-        xp = _library(self.edges)
+        xp = array_library(self.edges)
+        following = self._following(nodes)
         stored = (nodes >= 0) & (nodes < len(self.start))
+        ending = self._ending(nodes, following, stored)
+        following = self._integers(following)[:, None]
+        after = xp.where(following >= 0, nodes[:, None] + 1, DEAD)
+        if not len(self) or not bool(stored.any()):
+            return following, after, ending, xp.zeros_like(following)
         parents = xp.where(stored, nodes, ROOT)
         begin = self.first[parents]
         width = xp.where(stored, self.first[parents + 1] - begin, 0)
-        most = max(int(width.max()), 1) if len(nodes) else 1
-        columns = xp.arange(most, device=self.edges.device)
+        columns = xp.arange(max(int(width.max()), 1), device=self.edges.device)
         inside = columns < width[:, None]
-        if len(self):
-            edges = xp.where(inside, begin[:, None] + columns, 0)
-            child = self.child[edges]
-            tokens = xp.where(inside, self.edges[edges] & MAX_TOKEN, DEAD)
-            children = xp.where(inside, self._node(child, self._depth(parents)[:, None]), DEAD)
-        else:
-            child = xp.zeros(inside.shape, dtype=xp.int32, device=self.edges.device)
-            tokens = children = self._integers(xp.where(inside, 0, DEAD))
-        following = self._following(nodes)
-        alone = (nodes >= len(self.start)) & (following >= 0)
-        tokens[:, 0] = xp.where(alone, following, tokens[:, 0])
-        children[:, 0] = xp.where(alone, nodes + 1, children[:, 0])
-        return tokens, children, child
+        edges = xp.where(inside, begin[:, None] + columns, 0)
+        child = self.child[edges]
+        tokens = xp.where(inside, self.edges[edges] & MAX_TOKEN, DEAD)
+        children = xp.where(inside, self._node(child, self._depth(parents)[:, None]), DEAD)
+        tokens[:, :1] = xp.where(stored[:, None], tokens[:, :1], following)
+        children[:, :1] = xp.where(stored[:, None], children[:, :1], after)
+        return tokens, children, ending, child
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -308,19 +334,16 @@ class AllowedSet:
     def advance(self, nodes: ArrayLike, tokens: ArrayLike) -> Array:
         """Like `Trie.advance`, and -1 where no allowed identifier goes on with the token."""
         after = self.trie.advance(nodes, tokens)
-        return _library(after).where(self._live(after), after, DEAD)
+        return array_library(after).where(self._live(after), after, DEAD)
 
-    def successors(self, nodes: ArrayLike) -> tuple[Array, Array]:
-        """Like `Trie.successors`, with -1 in place of those that lead to no allowed identifier."""
-        xp, trie = _library(self.before), self.trie
+    def successors(self, nodes: ArrayLike) -> tuple[Array, Array, Array]:
+        """Like `Trie.successors`, with -1 in place of what leads to or is no allowed identifier."""
+        xp, trie = array_library(self.before), self.trie
         nodes = trie._integers(nodes)
-        tokens, children, child = trie._successors(nodes)
-        stored = xp.where(child >= 0, child, ROOT)
-        begin = xp.where(child >= 0, trie.start[stored], ~child)
-        end = xp.where(child >= 0, trie.stop[stored], ~child + 1)
-        live = self.before[end] > self.before[begin]
+        tokens, children, ending, child = trie._successors(nodes)
+        live = self._lives(child)
         live[:, 0] = xp.where(nodes >= len(trie.start), self._live(nodes), live[:, 0])
-        return xp.where(live, tokens, DEAD), xp.where(live, children, DEAD)
+        return xp.where(live, tokens, DEAD), xp.where(live, children, DEAD), self._allowed(ending)
 
     def next_mask(self, nodes: ArrayLike, vocabulary: int) -> Array:
         """Like `Trie.next_mask`, shape (n, vocabulary): the tokens that lead to an allowed identifier.
@@ -328,19 +351,38 @@ class AllowedSet:
         Raises:
             ValueError: a token that may follow lies outside the vocabulary.
         """
-        return _mask(self.successors(nodes)[0], vocabulary)
+        nodes = self.trie._integers(nodes)
+        edges, lowest = self.trie._dense_rows(nodes)
+        if edges is None:
+            return _mask(self.successors(nodes)[0], vocabulary)
+        xp = array_library(edges)
+        child = self.trie.child[xp.where(edges >= 0, edges, 0)]
+        return _placed((edges >= 0) & self._lives(child), lowest, vocabulary)
 
     def ends(self, nodes: ArrayLike) -> Array:
         """The allowed identifier that ends at each node, shape (n,); -1 where none does."""
-        xp = _library(self.before)
-        identifiers = self.trie.ends(nodes)
-        leaf = self.trie.leaf[xp.where(identifiers >= 0, identifiers, 0)]
-        allowed = (identifiers >= 0) & (self.before[leaf + 1] > self.before[leaf])
-        return xp.where(allowed, identifiers, DEAD)
+        return self._allowed(self.trie.ends(nodes))
 
     def decode(self, sequence: Sequence[int]) -> int:
         """The allowed identifier that `sequence` spells, or -1."""
         return _decode(self, sequence)
+
+    def _allowed(self, identifiers: Array) -> Array:
+        """The identifiers, with -1 in place of those that are not allowed."""
+        if not bool((identifiers >= 0).any()):
+            return identifiers
+        xp = array_library(identifiers)
+        leaf = self.trie.leaf[xp.where(identifiers >= 0, identifiers, 0)]
+        allowed = (identifiers >= 0) & (self.before[leaf + 1] > self.before[leaf])
+        return xp.where(allowed, identifiers, DEAD)
+
+    def _lives(self, child: Array) -> Array:
+        """Whether an allowed leaf lies under each entry of `child`."""
+        xp = array_library(child)
+        stored = xp.where(child >= 0, child, ROOT)
+        begin = xp.where(child >= 0, self.trie.start[stored], ~child)
+        end = xp.where(child >= 0, self.trie.stop[stored], ~child + 1)
+        return self.before[end] > self.before[begin]
 
     def _live(self, nodes: Array) -> Array:
         """Whether an allowed leaf lies under each node, shape (n,); never under a dead one."""
@@ -351,8 +393,8 @@ class AllowedSet:
 _ARRAYS = tuple(Trie.__dataclass_fields__)
 
 
-def _library(array: Array) -> Any:
-    """numpy or torch, whichever an array belongs to: the code above calls what both name alike."""
+def array_library(array: Array) -> Any:
+    """numpy or torch, whichever an array belongs to; code for both calls only what they name alike."""
     if isinstance(array, np.ndarray):
         return np
     import torch
@@ -372,18 +414,30 @@ def _mapped(path: Path) -> Array:
 
 
 def _children(trie: Trie | AllowedSet, node: int) -> tuple[Array, Array]:
-    tokens, nodes = trie.successors([node])
+    tokens, nodes, _ = trie.successors([node])
     return tokens[0][tokens[0] >= 0], nodes[0][tokens[0] >= 0]
 
 
 def _mask(tokens: Array, vocabulary: int) -> Array:
     """The rows of tokens, padded with -1, as truth values over the vocabulary."""
-    xp = _library(tokens)
+    xp = array_library(tokens)
     if len(tokens) and int(tokens.max()) >= vocabulary:
         raise ValueError(f"token {int(tokens.max())} may follow, but the vocabulary has only {vocabulary}")
     mask = xp.zeros((len(tokens), vocabulary), dtype=xp.bool, device=tokens.device)
     rows, columns = xp.where(tokens >= 0)
     mask[rows, tokens[rows, columns]] = True
+    return mask
+
+
+def _placed(allowed: Array, lowest: int, vocabulary: int) -> Array:
+    """Truth values of the tokens from `lowest` on, as truth values over the vocabulary."""
+    xp = array_library(allowed)
+    width = min(allowed.shape[1], max(vocabulary - lowest, 0))
+    if bool(allowed[:, width:].any()):
+        token = lowest + int(xp.where(allowed.any(0))[0].max())
+        raise ValueError(f"token {token} may follow, but the vocabulary has only {vocabulary}")
+    mask = xp.zeros((len(allowed), vocabulary), dtype=xp.bool, device=allowed.device)
+    mask[:, lowest : lowest + width] = allowed[:, :width]
     return mask
 
 
@@ -419,7 +473,7 @@ def _matrix(tokens: NDArray[np.integer]) -> NDArray[np.int32]:
         raise ValueError("an identifier needs at least one token")
     if any(((before < 0) & (after >= 0)).any() for before, after in zip(rows.T, rows.T[1:], strict=False)):
         raise ValueError(f"an identifier goes on after {DEAD}, which ends it")
-    return rows
+    return rows[:, : np.count_nonzero((rows >= 0).any(axis=0))]
 
 
 def _order(padded: NDArray[np.int32]) -> Ints:
@@ -458,7 +512,7 @@ def _leaves(padded: NDArray[np.int32], order: Ints) -> dict[str, Array]:
     leaf[order] = np.arange(count, dtype=np.int32)
     return {
         "tokens": np.concatenate([np.full(1, DEAD, np.int32), written]),
-        "offsets": (1 + np.cumsum(lengths + 1) - (lengths + 1)).astype(number),
+        "offsets": np.concatenate([np.ones(1, np.int64), 1 + np.cumsum(lengths + 1)]).astype(number),
         "identifier": order.astype(np.int32),
         "leaf": leaf,
         "largest": padded.max(axis=0, initial=0).astype(np.int32),

@@ -223,7 +223,8 @@ def test_trie_and_dictionary_agree_on_every_node(library: str, sequences: list[l
         for token in {-1, VOCABULARY, 1 << 40, *SCATTERED, *range(VOCABULARY)}:
             after = constraint.advance(walked, [token] * len(prefixes)).tolist()
             assert after == [nodes.get((*prefix, token), DEAD) for prefix in prefixes]
-        tokens, children = constraint.successors(walked)
+        tokens, children, ending = constraint.successors(walked)
+        assert ending.tolist() == constraint.ends(walked).tolist()
         for row, prefix in enumerate(prefixes):
             follow = {t: c for t, c in zip(tokens[row].tolist(), children[row].tolist(), strict=True) if t >= 0}
             assert follow == {p[-1]: node for p, node in nodes.items() if p and p[:-1] == prefix}

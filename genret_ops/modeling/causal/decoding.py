@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from genret_ops.errors import GenretError
-from genret_ops.identifiers.trie import DEAD, ROOT, AllowedSet, Trie
+from genret_ops.identifiers.trie import DEAD, ROOT, AllowedSet, Array, Trie, array_library
 
 Constraint = Trie | AllowedSet
 
@@ -72,8 +72,10 @@ def beam_search(
     tokens, mask, cache = input_ids, attention_mask, None
     while len(nodes):
         log_probs, cache = _next_log_probs(model, tokens, mask, cache)
+        for allowed in constraints:
+            _check_vocabulary(allowed, log_probs.shape[1], end_token)
         following, children, ending = _step(constraints, prompts, nodes)
-        _check_tokens(constraints, following, log_probs.shape[1], end_token)
+        _check_end_token(bool((following == end_token).any()), end_token)
         best.add(prompts, ending, scores + log_probs[:, end_token])
         totals = scores[:, None] + log_probs.gather(1, following.clamp(min=0))
         totals = totals.masked_fill((following < 0) | (totals <= best.bound[prompts, None]), _NEVER)
@@ -109,10 +111,12 @@ class TrieLogitsProcessor:
         Raises:
             GenretError: nothing is allowed.
         """
-        self._constraints = [constraint]
-        _check_not_empty(self._constraints)
+        _check_not_empty([constraint])
+        self._constraint = constraint
         self._prompt_length, self._end_token, self._beams = prompt_length, end_token, beams
-        self._written, self._nodes = torch.empty(0, 0, dtype=torch.int64), torch.empty(0, dtype=torch.int64)
+        self._vocabulary = 0
+        self._written: Array = None
+        self._nodes: Array = None
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """The scores of tokens that may follow, and -inf for all others.
@@ -129,62 +133,63 @@ class TrieLogitsProcessor:
         if len(input_ids) % self._beams:
             raise ValueError(f"{len(input_ids)} rows are not those of prompts with {self._beams} beams each")
         if input_ids.device.type != "cpu":
-            self._constraints = [constraint.to(input_ids.device) for constraint in self._constraints]
-        nodes = self._reached(input_ids[:, self._prompt_length :])
+            self._constraint = self._constraint.to(input_ids.device)
+        if scores.shape[1] != self._vocabulary:
+            _check_vocabulary(self._constraint, scores.shape[1], self._end_token)
+            self._vocabulary = scores.shape[1]
+        xp = array_library(_trie(self._constraint).edges)
+        nodes = self._reached(xp.asarray(input_ids[:, self._prompt_length :]))
         everywhere = len(nodes) > 0 and bool((nodes == nodes[0]).all())
-        distinct = nodes[:1] if everywhere else nodes
-        following, _, ending = _step(self._constraints, torch.zeros_like(distinct), distinct)
-        _check_tokens(self._constraints, following, scores.shape[1], self._end_token)
-        may_end = (ending >= 0) | (distinct == _FINISHED)
-        rows, columns = torch.nonzero(following >= 0, as_tuple=True)
-        allowed = following[rows, columns]
+        goes_on = nodes == _FINISHED
         if everywhere:
-            mask = torch.zeros(scores.shape[1], dtype=torch.bool, device=scores.device)
-            mask[allowed] = True
-            mask[self._end_token] |= may_end[0]
+            may_end = goes_on | (self._constraint.ends(nodes) >= 0)
+            mask = torch.as_tensor(self._constraint.next_mask(nodes[:1], scores.shape[1]))[0]
+            _check_end_token(bool(mask[self._end_token]), self._end_token)
+            mask[self._end_token] = bool(may_end[0])
             result = torch.where(mask, scores, _NEVER)
-            goes_on = result.amax(dim=1) > _NEVER
+            goes_on |= xp.asarray(result.amax(dim=1) > _NEVER)
         else:
-            result = torch.full_like(scores, _NEVER)
-            values, ends = scores[rows, allowed], scores[:, self._end_token].masked_fill(~may_end, _NEVER)
-            result[rows, allowed] = values
-            result[:, self._end_token] = ends
-            goes_on = ends > _NEVER
-            goes_on[rows[values > _NEVER]] = True
-        goes_on |= nodes == _FINISHED
-        if not bool(goes_on.view(-1, self._beams).any(dim=1).all()):
+            following, _, ending = self._constraint.successors(nodes)
+            _check_end_token(bool((following == self._end_token).any()), self._end_token)
+            (rows, columns), (ends,) = xp.where(following >= 0), xp.where(goes_on | (ending >= 0))
+            allowed = xp.concatenate([following[rows, columns], xp.full_like(ends, self._end_token)])
+            rows = xp.concatenate([rows, ends])
+            places, tokens = torch.as_tensor(rows), torch.as_tensor(allowed)
+            values, result = scores[places, tokens], torch.full_like(scores, _NEVER)
+            result[places, tokens] = values
+            goes_on[rows[xp.asarray(values > _NEVER)]] = True
+        if not bool(goes_on.reshape(-1, self._beams).any(1).all()):
             raise GenretError(
                 "no allowed identifier can be written any more: what was generated is no beginning of one, or the "
                 "model or another logits processor rules out every token that may follow"
             )
         return result
 
-    def _reached(self, written: torch.Tensor) -> torch.Tensor:
-        """The node of each row, (rows,): one step from that of the row it grew from, wherever that was."""
-        before = self._written
-        if before.shape == (len(written), written.shape[1] - 1):
-            grown = written[:, :-1].unflatten(0, (-1, self._beams))
-            same = (grown[:, :, None] == before.unflatten(0, (-1, self._beams))[:, None]).all(dim=3)
-            known = bool(same.any(dim=2).all())
-        else:
-            known = False
-        if known:
-            first = torch.arange(0, len(written), self._beams, device=written.device)[:, None]
-            nodes = self._after(self._nodes[(first + same.int().argmax(dim=2)).flatten()], written[:, -1])
-        else:
-            nodes = written.new_full((len(written),), ROOT)
+    def _reached(self, written: Array) -> Array:
+        """The node of each row, shape (rows,): one step from that of the row it grew from, whichever that was."""
+        xp, rows, length = array_library(written), len(written), written.shape[1]
+        nodes: Array = None
+        if self._written is not None and self._written.shape == (rows, length - 1):
+            prompts = rows // self._beams
+            grown = written[:, :-1].reshape(prompts, self._beams, 1, length - 1)
+            same = (grown == self._written.reshape(prompts, 1, self._beams, length - 1)).all(3)
+            if bool(same.any(2).all()):
+                first = xp.arange(0, rows, self._beams, device=written.device)
+                origin = first[:, None] + (same * 1).argmax(2)
+                nodes = self._after(self._nodes[origin.reshape(-1)], written[:, -1])
+        if nodes is None:
+            nodes = xp.full((rows,), ROOT, dtype=xp.int64, device=written.device)
             for column in written.T:
                 nodes = self._after(nodes, column)
-        self._written, self._nodes = written.clone(), nodes
+        self._written, self._nodes = xp.asarray(written, copy=True), nodes
         return nodes
 
-    def _after(self, nodes: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
-        (constraint,) = self._constraints
-        after = torch.as_tensor(constraint.advance(nodes, tokens))
-        finished = nodes == _FINISHED
-        if bool((tokens == self._end_token).any()):
-            finished |= (tokens == self._end_token) & (torch.as_tensor(constraint.ends(nodes)) >= 0)
-        return after.masked_fill(finished, _FINISHED)
+    def _after(self, nodes: Array, tokens: Array) -> Array:
+        xp = array_library(nodes)
+        finished, ends = nodes == _FINISHED, tokens == self._end_token
+        if bool(ends.any()):
+            finished |= ends & (self._constraint.ends(nodes) >= 0)
+        return xp.where(finished, _FINISHED, self._constraint.advance(nodes, tokens))
 
 
 class _Best:
@@ -249,17 +254,22 @@ def _check_not_empty(constraints: Sequence[Constraint]) -> None:
         raise GenretError("no identifier is allowed, so that none can be written: relax the filters")
 
 
-def _check_tokens(constraints: Sequence[Constraint], following: torch.Tensor, vocabulary: int, end_token: int) -> None:
-    for constraint in constraints:
-        trie = constraint.trie if isinstance(constraint, AllowedSet) else constraint
-        if (largest := int(trie.largest.max())) >= vocabulary:
-            raise GenretError(
-                f"identifiers use token {largest}, but the model's vocabulary has only {vocabulary}: "
-                "it is not the model that they were made for"
-            )
+def _trie(constraint: Constraint) -> Trie:
+    return constraint.trie if isinstance(constraint, AllowedSet) else constraint
+
+
+def _check_vocabulary(constraint: Constraint, vocabulary: int, end_token: int) -> None:
+    if (largest := int(_trie(constraint).largest.max())) >= vocabulary:
+        raise GenretError(
+            f"identifiers use token {largest}, but the model's vocabulary has only {vocabulary}: "
+            "it is not the model that they were made for"
+        )
     if not 0 <= end_token < vocabulary:
         raise GenretError(f"the end token {end_token} lies outside the model's vocabulary of {vocabulary}")
-    if bool((following == end_token).any()):
+
+
+def _check_end_token(used: bool, end_token: int) -> None:
+    if used:
         raise GenretError(f"identifiers use token {end_token}, which ends them: make them without it")
 
 
@@ -268,8 +278,10 @@ def _step(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """(tokens that may follow, their nodes, identifiers that end) at each node: shapes (n, most) twice, and (n,)."""
     if len(constraints) == 1:
-        tokens, children = map(torch.as_tensor, constraints[0].successors(nodes))
-        return tokens, children, torch.as_tensor(constraints[0].ends(nodes))
+        (constraint,), rows = constraints, len(nodes)
+        nodes = nodes[:1] if bool((nodes == ROOT).all()) else nodes
+        tokens, children, ending = map(torch.as_tensor, constraint.successors(nodes))
+        return tokens.expand(rows, -1), children.expand(rows, -1), ending.expand(rows)
     parts = [_step([constraints[number]], prompts, nodes[prompts == number]) for number in prompts.unique().tolist()]
     most = max(tokens.shape[1] for tokens, _, _ in parts)
     tokens, children = (
