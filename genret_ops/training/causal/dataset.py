@@ -65,7 +65,7 @@ def prepare_causal_job(
         "passages": pa.table(
             {
                 "docid": pa.array(live, pa.int64()),
-                "text": pa.array([texts[docid] for docid in live], pa.string()),
+                "text": pa.array([texts[docid] for docid in live.tolist()], pa.string()),
                 "known": pa.array(np.isin(live, list(known)), pa.bool_()),
             }
         ),

@@ -16,9 +16,9 @@ from genret_ops.modeling.causal.prompts import QUERY, Prompts
 from genret_ops.training.causal.job import CausalJob
 from genret_ops.training.causal.trainer import (
     arguments,
+    check_ready,
     device_plan,
     network_with_lora,
-    require_trl,
     run,
     save_adapter,
 )
@@ -74,11 +74,11 @@ def train(job: CausalJob, progress: TrainingProgress) -> None:
     It takes at most one epoch of `pairs.arrow`; without pairs, `rpo/` is the SFT model.
 
     Raises:
-        GenretError: TRL is not installed, or the model cannot be loaded.
+        GenretError: TRL is not installed, the model cannot be loaded, or there are several GPUs and one process.
     """
     if (job.folder / "rpo").exists():
         return
-    require_trl()
+    check_ready(job, "rpo")
     steps = min(job.rpo_steps, -(-job.table("pairs").num_rows // job.settings.training.batch))
     if steps:
         network = run(job, "rpo", lambda: trainer(job, steps), progress)

@@ -11,9 +11,9 @@ from genret_ops.training.causal.dataset import passage_order, question_order
 from genret_ops.training.causal.job import CausalJob
 from genret_ops.training.causal.trainer import (
     arguments,
+    check_ready,
     device_plan,
     network_with_lora,
-    require_trl,
     run,
     save_adapter,
 )
@@ -72,10 +72,10 @@ def train(job: CausalJob, progress: TrainingProgress) -> None:
     An update is mixed with the adapter that it grew from (docs/decisions.md, 50).
 
     Raises:
-        GenretError: TRL is not installed, or the model cannot be loaded.
+        GenretError: TRL is not installed, the model cannot be loaded, or there are several GPUs and one process.
     """
     if (job.folder / "sft").exists():
         return
-    require_trl()
+    check_ready(job, "sft")
     network = run(job, "sft", lambda: trainer(job), progress)
     save_adapter(job, "sft", network, 1 - job.settings.training.mixing if job.parent else 0.0)

@@ -160,16 +160,21 @@ def save_adapter(job: CausalJob, stage: str, network: Any, parent_share: float =
     shutil.rmtree(job.checkpoints(stage), ignore_errors=True)
 
 
-def require_trl() -> None:
-    """Say in a sentence that TRL is missing.
+def check_ready(job: CausalJob, stage: str) -> None:
+    """Say in a sentence what keeps a stage from running here.
 
     Raises:
-        GenretError: it is not installed.
+        GenretError: TRL is not installed, or there are several GPUs and one process.
     """
     try:
         import trl  # noqa: F401
     except ModuleNotFoundError as error:
         raise GenretError(f"{error.name} is not installed, which trains causal models: run `{EXTRA}`") from None
+    if "WORLD_SIZE" not in os.environ and (gpus := torch.cuda.device_count()) > 1:
+        raise GenretError(
+            f"{gpus} GPUs are visible, and a process trains on one: run `accelerate launch -m "
+            f"genret_ops.training.causal {stage} {job.folder}`, or set CUDA_VISIBLE_DEVICES=0"
+        )
 
 
 def _watch(curve: LossCurve, progress: TrainingProgress) -> Any:
