@@ -30,7 +30,7 @@ from genret_ops.identifiers.slugs import keywords
 from genret_ops.ingestion.stdlib import read_stdlib
 from genret_ops.lexical.bm25 import tokenize
 from genret_ops.modeling.causal.model import load_tokenizer
-from genret_ops.progress import progress
+from genret_ops.progress import Report, progress
 from genret_ops.records import Document, SyntheticQuery, canonical_json, text_hash
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import untrained_model
@@ -230,10 +230,13 @@ class Slice:
 
 def run_stages(folder: Path) -> None:
     """Run the stages of a job in this process."""
-    stages = stages_of(folder)
-    for stage in ("sft", "negatives", "rpo"):
+    for stage, run in stages_of(folder).items():
         with progress(f"compact family, {stage}") as report:
-            stages[stage](lambda done, total, _, report=report: report(done, total))
+
+            def report_step(done: int, total: int, loss: float, report: Report = report) -> None:
+                report(done, total)
+
+            run(report_step)
 
 
 def table(part: str, questions_of: Sequence[Question], systems: Mapping[str, Scores]) -> Iterator[list[str]]:

@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 
 from genret_ops.errors import GenretError
 from genret_ops.evaluation.significance import paired_bootstrap
@@ -102,3 +104,19 @@ def test_what_has_left_is_not_written_even_where_it_is_the_answer(
     assert [row[0][0] for row in model.generate(questions, updated.writable, each, 1, 1)] == list(LEFT)
     with pytest.raises(GenretError, match="no identifier is allowed"):
         model.generate(questions[:1], updated.writable, np.array([], dtype=np.int64), 1, 1)
+
+
+def test_an_update_is_a_mean_with_its_parent_by_its_share(tmp_path: Path, tiny_model: Path) -> None:
+    corpus = TinyCorpus.of(8)
+    queries = corpus.questions(range(8), "train", 0, each=2)
+    parent = tiny_job(tmp_path / "parent", tiny_settings(tiny_model, steps=2, batch=8), corpus, queries)
+    sft.train(parent, lambda *_: None)
+    adapters = {0.0: load_file(parent.adapter("sft") / "adapter_model.safetensors")}
+    for mixing in (0.25, 1.0):
+        changed = tiny_settings(tiny_model, update_steps=2, batch=8, mixing=mixing)
+        job = tiny_job(tmp_path / f"{mixing}", changed, corpus, queries, parent=parent.folder / "sft", known=range(4))
+        sft.train(job, lambda *_: None)
+        adapters[mixing] = load_file(job.adapter("sft") / "adapter_model.safetensors")
+    assert not all(torch.equal(weight, adapters[1.0][name]) for name, weight in adapters[0.0].items())
+    for name, weight in adapters[0.25].items():
+        assert torch.allclose(weight, 0.75 * adapters[0.0][name] + 0.25 * adapters[1.0][name], atol=1e-6)
