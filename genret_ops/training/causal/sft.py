@@ -6,6 +6,8 @@ and the token that ends it. Rows come tokenised, Context2ID and Query2ID in turn
 
 from typing import Any
 
+import numpy as np
+
 from genret_ops.modeling.causal.prompts import CONTEXT, QUERY, Prompts
 from genret_ops.training.causal.dataset import passage_order, question_order
 from genret_ops.training.causal.job import CausalJob
@@ -22,7 +24,6 @@ from genret_ops.training.trainer import TrainingProgress
 
 def rows(job: CausalJob) -> Any:
     """The rows of all steps, in the order in which they are learned: a `datasets.Dataset` with `input_ids`."""
-    import numpy as np
     from datasets import Dataset
 
     training = job.settings.training
@@ -48,11 +49,21 @@ def rows(job: CausalJob) -> Any:
     return Dataset.from_dict({"input_ids": tokens}).select(order)
 
 
+def shortest_first(dataset: Any, batch: int) -> Any:
+    """The rows with those of each step sorted by length, so that rows that pass through the model together are alike.
+
+    The loss of a step is one mean over all of its tokens, so their order inside it changes nothing but the padding.
+    """
+    lengths = np.array([len(row) for row in dataset["input_ids"]])
+    return dataset.select(np.lexsort((lengths, np.arange(len(lengths)) // batch)))
+
+
 def trainer(job: CausalJob) -> Any:
     """TRL's trainer of the stage, with the model, its rows and its loss."""
     from trl import SFTConfig, SFTTrainer
 
-    training, dataset = job.settings.training, rows(job)
+    training = job.settings.training
+    dataset = shortest_first(rows(job), training.batch)
     network = network_with_lora(job.settings, job.parent / "adapter" if job.parent else None)
     how = device_plan(network, training.batch, max(map(len, dataset["input_ids"])))
     config = SFTConfig(

@@ -72,6 +72,16 @@ def test_rows_are_passages_and_questions_in_turn_each_with_its_identifier(tmp_pa
         assert set(question.split()) - {"and"} < set(identifier.split())
 
 
+def test_rows_that_pass_through_the_model_together_are_alike_in_length_and_steps_keep_their_rows(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    before = sft.rows(small_job(tmp_path / "job", tiny_model))["input_ids"]
+    after = sft.shortest_first(sft.rows(small_job(tmp_path / "job", tiny_model)), 8)["input_ids"]
+    for first in range(0, 48, 8):
+        assert sorted(before[first : first + 8]) == sorted(after[first : first + 8])
+        assert [len(row) for row in after[first : first + 8]] == sorted(len(row) for row in before[first : first + 8])
+
+
 def test_each_passage_comes_round_as_often_as_the_others_and_questions_as_they_come() -> None:
     order = passage_order(np.zeros(7, dtype=bool), 0.5, 21, seed=0)
     assert np.bincount(order, minlength=7).tolist() == [3] * 7
