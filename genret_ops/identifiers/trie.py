@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 Array = Any
-"""An array of integers or truth values: numpy's, or a torch tensor after `Trie.to`."""
+"""Integers or truth values: a numpy array, or a torch tensor after `Trie.to`. Arguments may be lists as well."""
 Ints = NDArray[np.int64]
 
 ROOT = 0
@@ -117,7 +117,7 @@ class Trie:
         """(tokens, nodes) that may follow `node`, by ascending token; both empty for a dead or childless node."""
         return _children(self, node)
 
-    def advance(self, nodes: ArrayLike, tokens: ArrayLike) -> Array:
+    def advance(self, nodes: Array, tokens: Array) -> Array:
         """Take one token from each node.
 
         Args:
@@ -139,7 +139,7 @@ class Trie:
         reached = self._node(self.child[xp.where(edges >= 0, edges, 0)], depths)
         return xp.where(stored, xp.where(edges >= 0, reached, DEAD), after)
 
-    def successors(self, nodes: ArrayLike) -> tuple[Array, Array, Array]:
+    def successors(self, nodes: Array) -> tuple[Array, Array, Array]:
         """What a step of a search asks of each node: what may follow, and what ends.
 
         Args:
@@ -153,7 +153,7 @@ class Trie:
         tokens, children, ending, _ = self._successors(self._integers(nodes))
         return tokens, children, ending
 
-    def next_mask(self, nodes: ArrayLike, vocabulary: int) -> Array:
+    def next_mask(self, nodes: Array, vocabulary: int) -> Array:
         """Which tokens may follow each node, shape (n, vocabulary); no token follows where a row is all False.
 
         Raises:
@@ -165,7 +165,7 @@ class Trie:
             return _mask(self.successors(nodes)[0], vocabulary)
         return _placed(edges >= 0, lowest, vocabulary)
 
-    def ends(self, nodes: ArrayLike) -> Array:
+    def ends(self, nodes: Array) -> Array:
         """The identifier that ends at each node, shape (n,); -1 where none does."""
         nodes = self._integers(nodes)
         return self._ending(nodes, self._following(nodes), (nodes >= 0) & (nodes < len(self.start)))
@@ -179,7 +179,7 @@ class Trie:
         offsets, tokens = self.offsets.tolist(), self.tokens.tolist()
         return [tokens[offsets[leaf] : offsets[leaf + 1] - 1] for leaf in self.leaf.tolist()]
 
-    def allowed(self, identifiers: ArrayLike) -> "AllowedSet":
+    def allowed(self, identifiers: Array) -> "AllowedSet":
         """Restrict the trie to some identifiers.
 
         Args:
@@ -216,7 +216,7 @@ class Trie:
         """
         return cls(**{name: _mapped(folder / f"{name}.npy") for name in _ARRAYS})
 
-    def _integers(self, values: ArrayLike) -> Array:
+    def _integers(self, values: Array) -> Array:
         xp = array_library(self.edges)
         return xp.asarray(values, dtype=xp.int64, device=self.edges.device)
 
@@ -236,8 +236,8 @@ class Trie:
 
     def _node(self, child: Array, depth: Array) -> Array:
         """The node that an entry of `child` stands for, if its parent has this depth."""
-        xp = array_library(self.edges)
-        return xp.where(child < 0, len(self.start) + xp.where(child < 0, ~child, 0) * self._longest + depth, child)
+        below = ~child * self._integers(self._longest) + (depth + len(self.start))
+        return array_library(self.edges).where(child < 0, below, child)
 
     def _edge(self, parents: Array, tokens: Array, depths: Array) -> Array:
         """The edge by which each token leaves its stored node, or -1."""
@@ -331,21 +331,25 @@ class AllowedSet:
         """Like `Trie.children`, without the children that lead to no allowed identifier."""
         return _children(self, node)
 
-    def advance(self, nodes: ArrayLike, tokens: ArrayLike) -> Array:
+    def advance(self, nodes: Array, tokens: Array) -> Array:
         """Like `Trie.advance`, and -1 where no allowed identifier goes on with the token."""
         after = self.trie.advance(nodes, tokens)
         return array_library(after).where(self._live(after), after, DEAD)
 
-    def successors(self, nodes: ArrayLike) -> tuple[Array, Array, Array]:
+    def successors(self, nodes: Array) -> tuple[Array, Array, Array]:
         """Like `Trie.successors`, with -1 in place of what leads to or is no allowed identifier."""
         xp, trie = array_library(self.before), self.trie
         nodes = trie._integers(nodes)
         tokens, children, ending, child = trie._successors(nodes)
-        live = self._lives(child)
-        live[:, 0] = xp.where(nodes >= len(trie.start), self._live(nodes), live[:, 0])
+        live = self._live(nodes)[:, None]
+        stored = (nodes < len(trie.start))[:, None]
+        if bool(stored.any()):
+            below = self._lives(child)
+            below[:, :1] = xp.where(stored, below[:, :1], live)
+            live = below
         return xp.where(live, tokens, DEAD), xp.where(live, children, DEAD), self._allowed(ending)
 
-    def next_mask(self, nodes: ArrayLike, vocabulary: int) -> Array:
+    def next_mask(self, nodes: Array, vocabulary: int) -> Array:
         """Like `Trie.next_mask`, shape (n, vocabulary): the tokens that lead to an allowed identifier.
 
         Raises:
@@ -359,7 +363,7 @@ class AllowedSet:
         child = self.trie.child[xp.where(edges >= 0, edges, 0)]
         return _placed((edges >= 0) & self._lives(child), lowest, vocabulary)
 
-    def ends(self, nodes: ArrayLike) -> Array:
+    def ends(self, nodes: Array) -> Array:
         """The allowed identifier that ends at each node, shape (n,); -1 where none does."""
         return self._allowed(self.trie.ends(nodes))
 
@@ -379,9 +383,10 @@ class AllowedSet:
     def _lives(self, child: Array) -> Array:
         """Whether an allowed leaf lies under each entry of `child`."""
         xp = array_library(child)
-        stored = xp.where(child >= 0, child, ROOT)
-        begin = xp.where(child >= 0, self.trie.start[stored], ~child)
-        end = xp.where(child >= 0, self.trie.stop[stored], ~child + 1)
+        several, leaf = child >= 0, ~child
+        stored = xp.where(several, child, ROOT)
+        begin = xp.where(several, self.trie.start[stored], leaf)
+        end = xp.where(several, self.trie.stop[stored], leaf + 1)
         return self.before[end] > self.before[begin]
 
     def _live(self, nodes: Array) -> Array:

@@ -89,11 +89,9 @@ class Trainer:
             weight_decay=0.0,
         )
         self._sparse = torch.optim.SparseAdam(list(self.head.residual.parameters()), lr=training.lr_residual * rate)
-        warmup = max(1, round(training.warmup * steps))
 
         def factor(step: int) -> float:
-            decay = (step - warmup) / max(1, steps - warmup)
-            return (step + 1) / warmup if step < warmup else 0.5 * (1 + math.cos(math.pi * min(1.0, decay)))
+            return rate_factor(step, steps, training.warmup)
 
         optimisers = (self._dense, self._sparse)
         self._schedules = [torch.optim.lr_scheduler.LambdaLR(optimiser, factor) for optimiser in optimisers]
@@ -173,6 +171,23 @@ class Trainer:
         for schedule, stored in zip(self._schedules, state["schedules"], strict=True):
             schedule.load_state_dict(stored)
         return int(state["step"])
+
+
+def rate_factor(step: int, steps: int, warmup: float) -> float:
+    """What the highest learning rate is multiplied by at a step: a linear rise, then a cosine decay.
+
+    Args:
+        step: number of the step, from 0.
+        steps: length of the schedule.
+        warmup: share of the steps in which it rises.
+
+    Example:
+        >>> [round(rate_factor(step, 4, 0.5), 2) for step in range(4)]
+        [0.5, 1.0, 1.0, 0.5]
+    """
+    rising = max(1, round(warmup * steps))
+    decay = (step - rising) / max(1, steps - rising)
+    return (step + 1) / rising if step < rising else 0.5 * (1 + math.cos(math.pi * min(1.0, decay)))
 
 
 def run_steps(

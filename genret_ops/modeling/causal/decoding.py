@@ -282,7 +282,9 @@ def _step(
         nodes = nodes[:1] if bool((nodes == ROOT).all()) else nodes
         tokens, children, ending = map(torch.as_tensor, constraint.successors(nodes))
         return tokens.expand(rows, -1), children.expand(rows, -1), ending.expand(rows)
-    parts = [_step([constraints[number]], prompts, nodes[prompts == number]) for number in prompts.unique().tolist()]
+    parts = [
+        _step([constraints[number]], prompts, nodes[prompts == number]) for number in sorted(set(prompts.tolist()))
+    ]
     most = max(tokens.shape[1] for tokens, _, _ in parts)
     tokens, children = (
         torch.cat([torch.nn.functional.pad(part[kind], (0, most - part[kind].shape[1]), value=DEAD) for part in parts])

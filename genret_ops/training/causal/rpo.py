@@ -21,6 +21,7 @@ from genret_ops.training.causal.trainer import (
     network_with_lora,
     run,
     save_adapter,
+    scheduled,
 )
 from genret_ops.training.trainer import TrainingProgress
 
@@ -44,7 +45,7 @@ def trainer(job: CausalJob, steps: int) -> Any:
     """TRL's trainer of the stage, with the SFT adapter to learn on and a frozen copy of it as reference."""
     from trl import DPOConfig, DPOTrainer
 
-    class TokenisedDPOTrainer(DPOTrainer):  # type: ignore[misc]
+    class TokenisedDPOTrainer(scheduled(DPOTrainer, job.settings.training.warmup)):  # type: ignore[misc]
         """Takes rows that are tokenised, as SFTTrainer does: text would be cut into other tokens than are decoded."""
 
         def _prepare_dataset(self, dataset: Any, *unused: Any) -> Any:

@@ -18,6 +18,7 @@ from genret_ops.training.causal.trainer import (
     network_with_lora,
     run,
     save_adapter,
+    scheduled,
 )
 from genret_ops.training.trainer import TrainingProgress
 
@@ -74,7 +75,9 @@ def trainer(job: CausalJob) -> Any:
     )
     if how.padding_free:
         network.set_attn_implementation("flash_attention_2")
-    return SFTTrainer(network, args=config, train_dataset=dataset, processing_class=job.tokenizer)
+    return scheduled(SFTTrainer, training.warmup)(
+        network, args=config, train_dataset=dataset, processing_class=job.tokenizer
+    )
 
 
 def train(job: CausalJob, progress: TrainingProgress) -> None:

@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from genret_ops.modeling.peft_warnings import without_peft_warning
 from genret_ops.settings import Settings
 from genret_ops.training.causal.device import DevicePlan, plan
 from genret_ops.training.causal.job import CausalJob, checkpoint_step
-from genret_ops.training.trainer import CHECKPOINT_SECONDS, LossCurve, TrainingProgress
+from genret_ops.training.trainer import CHECKPOINT_SECONDS, LossCurve, TrainingProgress, rate_factor
 
 
 def processes() -> int:
@@ -87,8 +88,6 @@ def arguments(job: CausalJob, stage: str, steps: int, rate: float, how: DevicePl
         "gradient_accumulation_steps": how.passes,
         "train_sampling_strategy": "sequential",
         "learning_rate": rate,
-        "lr_scheduler_type": "cosine",
-        "warmup_steps": max(1, round(training.warmup * steps)),
         "weight_decay": 0.0,
         "max_grad_norm": 1.0,
         "seed": training.seed,
@@ -105,6 +104,23 @@ def arguments(job: CausalJob, stage: str, steps: int, rate: float, how: DevicePl
         "disable_tqdm": True,
         "report_to": "none",
     }
+
+
+def scheduled(kind: Any, warmup: float) -> Any:
+    """A trainer of TRL's under the schedule of the compact family: those of transformers waste their first step.
+
+    Args:
+        kind: the class of the trainer.
+        warmup: share of the steps in which the learning rate rises.
+    """
+
+    class Scheduled(kind):  # type: ignore[misc]
+        def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+            factor = partial(rate_factor, steps=num_training_steps, warmup=warmup)
+            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self.optimizer, factor)
+            return self.lr_scheduler
+
+    return Scheduled
 
 
 def run(job: CausalJob, stage: str, make: Callable[[], Any], progress: TrainingProgress) -> Any:
