@@ -54,6 +54,8 @@ def test_the_loss_is_cross_entropy_on_question_and_identifier(tmp_path: Path, ti
             log_probs.append(predicted.gather(1, tokens[0, 1:, None]))
     sft.train(job, quiet)
     assert job.losses("sft")[0][1] == pytest.approx(-float(torch.cat(log_probs).mean()), abs=1e-4)
+    moved = [weight.abs().max() for name, weight in adapter(job).items() if "lora_B" in name]
+    assert float(min(moved)) > 0, "the first step is taken at a rate above zero"
 
 
 def test_rows_are_passages_and_questions_in_turn_each_with_its_identifier(tmp_path: Path, tiny_model: Path) -> None:
