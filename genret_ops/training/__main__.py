@@ -29,16 +29,14 @@ LABELS = {
 
 def run(stage: str, folder: Path) -> None:
     """Run a stage of the job in `folder` and show its progress."""
-    from genret_ops.training import hard_negatives, rpo, sft  # seconds of imports: a signal may come before
-    from genret_ops.training.job import TrainingJob
+    from genret_ops.training.families import stages_of  # seconds of imports: a signal may come before
 
-    stages = {"sft": sft.train, "negatives": hard_negatives.mine, "rpo": rpo.train}
     with progress(*LABELS[stage]) as report:
 
         def report_loss(done: int, total: int, loss: float) -> None:
             report(done, total, "" if math.isnan(loss) else f"loss {loss:.3f}")
 
-        stages[stage](TrainingJob(folder), report_loss)
+        stages_of(folder)[stage](report_loss)
 
 
 def serve(requests: Iterable[str], answers: IO[str]) -> int:

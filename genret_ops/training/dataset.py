@@ -108,13 +108,13 @@ def prepare_job(
         parent: folder of the release that an update grows from; None for a training from genesis.
     """
     job = TrainingJob(folder)
-    tables = {split: _table(queries, split, docid_of) for split in ("train", "hard")}
+    tables = {split: query_table(queries, split, docid_of) for split in ("train", "hard")}
     heldout = least_extractive([query for query in queries if query.split == "tuning"])
-    tables["heldout"] = _table(heldout[:QUERIES], "tuning", docid_of)
+    tables["heldout"] = query_table(heldout[:QUERIES], "tuning", docid_of)
     settings_json = settings.model_dump_json()
     parent_hashes = {name: file_hash(parent / name) for name in PARENT_FILES} if parent else {}
     arrays = [rows.vectors, rows.starts, neighbours, documents.indptr, documents.indices]
-    inputs = _inputs_hash(settings_json + canonical_json(parent_hashes), tables, arrays)
+    inputs = inputs_hash(settings_json + canonical_json(parent_hashes), tables, arrays)
     if (folder / INPUTS).exists() and (folder / INPUTS).read_text() == inputs:
         return job
     (folder / INPUTS).unlink(missing_ok=True)  # first: a folder that is half removed must not look whole
@@ -135,8 +135,8 @@ def prepare_job(
     return job
 
 
-def _table(queries: Sequence[SyntheticQuery], split: str, docid_of: Mapping[str, int]) -> pa.Table:
-    """The queries of a split, with the docids of their positives."""
+def query_table(queries: Sequence[SyntheticQuery], split: str, docid_of: Mapping[str, int]) -> pa.Table:
+    """The queries of a split: `text`, and the `docids` of their positives."""
     rows = [query for query in queries if query.split == split]
     return pa.table(
         {
@@ -146,7 +146,7 @@ def _table(queries: Sequence[SyntheticQuery], split: str, docid_of: Mapping[str,
     )
 
 
-def _inputs_hash(settings_json: str, tables: Mapping[str, pa.Table], arrays: Sequence[np.ndarray]) -> str:
+def inputs_hash(settings_json: str, tables: Mapping[str, pa.Table], arrays: Sequence[np.ndarray]) -> str:
     """SHA-256 of all inputs of a job, in hex."""
     digest = hashlib.sha256(settings_json.encode())
     for name, table in tables.items():

@@ -4,7 +4,7 @@ A query whose positive comes first has none. Passages of a document that holds a
 near-duplicates of a positive.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -22,10 +22,37 @@ DUPLICATE = 0.95
 _BATCH = 64
 
 
+def wrongly_above(
+    order: Sequence[int],
+    positives: Sequence[int],
+    documents: csr_array,
+    similarity: Callable[[Sequence[int], Sequence[int]], np.ndarray],
+    limit: int,
+) -> list[tuple[int, int]]:
+    """Hard negatives of one query.
+
+    Args:
+        order: the best-ranked docids, best first.
+        positives: the query's docids; the best ranked of them counts.
+        documents: which documents hold the passage of each docid, shape (docids, documents).
+        similarity: how alike the passages of n and of m docids are, shape (n, m), from 0 to 1.
+        limit: most negatives.
+
+    Returns:
+        (docid, rank from 0), best ranked first.
+    """
+    first = next((rank for rank, docid in enumerate(order) if docid in positives), len(order))
+    above = list(order[:first])
+    same_document = (documents[above] @ documents[list(positives)].T).toarray().any(axis=1)
+    duplicates = (similarity(above, list(positives)) > DUPLICATE).any(axis=1)
+    negatives = [(int(docid), rank) for rank, docid in enumerate(above) if not (same_document | duplicates)[rank]]
+    return negatives[:limit]
+
+
 def ranked_above(
     logits: np.ndarray, positives: Sequence[int], documents: csr_array, bodies: np.ndarray, limit: int
 ) -> list[tuple[int, int]]:
-    """Hard negatives of one query.
+    """Hard negatives of one query by the logits of every docid.
 
     Args:
         logits: shape (docids,).
@@ -37,17 +64,26 @@ def ranked_above(
     Returns:
         (docid, rank from 0), best ranked first.
     """
-    order = np.argsort(-logits, kind="stable")[:TOP]
-    positive_ranks = [rank for rank, docid in enumerate(order) if docid in positives]
-    first = positive_ranks[0] if positive_ranks else len(order)
-    same_document = (documents[order[:first]] @ documents[list(positives)].T).toarray().any(axis=1)
-    duplicates = (bodies[order[:first]] @ bodies[list(positives)].T > DUPLICATE).any(axis=1)
-    negatives = [
-        (int(docid), rank)
-        for rank, docid in enumerate(order[:first])
-        if not same_document[rank] and not duplicates[rank]
-    ]
-    return negatives[:limit]
+
+    def cosine(some: Sequence[int], others: Sequence[int]) -> np.ndarray:
+        similarities: np.ndarray = bodies[some] @ bodies[others].T
+        return similarities
+
+    order = np.argsort(-logits, kind="stable")[:TOP].tolist()
+    return wrongly_above(order, positives, documents, cosine, limit)
+
+
+def pair_table(pairs: Sequence[tuple[str, int, int, int]]) -> pa.Table:
+    """Preference pairs as a table.
+
+    Args:
+        pairs: (query, chosen docid, rejected docid, rank of the rejected from 0).
+    """
+    names = ("query", "chosen", "rejected", "rank")
+    types = (pa.string(), pa.int64(), pa.int64(), pa.int64())
+    columns = zip(*pairs, strict=True) if pairs else ((), (), (), ())
+    arrays = [pa.array(column, type_) for column, type_ in zip(columns, types, strict=True)]
+    return pa.table(arrays, names=names)
 
 
 def mine(job: TrainingJob, progress: TrainingProgress) -> None:
@@ -78,8 +114,4 @@ def mine(job: TrainingJob, progress: TrainingProgress) -> None:
             pairs.extend((row["text"], chosen, docid, rank) for docid, rank in negatives)
         done += len(batch)
         progress(done, len(queries), float("nan"))
-    names = ("query", "chosen", "rejected", "rank")
-    types = (pa.string(), pa.int64(), pa.int64(), pa.int64())
-    columns = zip(*pairs, strict=True) if pairs else ((), (), (), ())
-    arrays = [pa.array(column, type_) for column, type_ in zip(columns, types, strict=True)]
-    job.write_table("pairs", pa.table(arrays, names=names))
+    job.write_table("pairs", pair_table(pairs))

@@ -24,13 +24,8 @@ from genret_ops.storage.files import write_atomically
 
 
 @dataclass(frozen=True)
-class TrainingJob:
-    """The training job in `folder`.
-
-    Example:
-        >>> job = TrainingJob(home.work("delta-00000") / "job")
-        >>> encoder, head = job.learned("rpo")
-    """
+class JobFolder:
+    """What training jobs of both families have in `folder`: settings, a parent, tables, loss curves."""
 
     folder: Path
 
@@ -41,7 +36,7 @@ class TrainingJob:
 
     @property
     def parent(self) -> Path | None:
-        """Folder of the adapter and head that an update grows from; None for a training from genesis."""
+        """Folder of the model that an update grows from; None for a training from genesis."""
         folder = self.folder / "parent"
         return folder if folder.exists() else None
 
@@ -54,6 +49,35 @@ class TrainingJob:
     def rpo_steps(self) -> int:
         """Most RPO steps; one epoch of pairs may be less."""
         return self.settings.training.preference_steps(self.parent is not None)
+
+    def table(self, name: str) -> pa.Table:
+        """Read one of the job's Arrow tables by its name."""
+        with pa.memory_map(str(self.folder / f"{name}.arrow")) as file:
+            return pa.ipc.open_file(file).read_all()
+
+    def write_table(self, name: str, table: pa.Table) -> None:
+        """Write one of the job's Arrow tables, whole or not at all."""
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table)
+        write_atomically(self.folder / f"{name}.arrow", sink.getvalue().to_pybytes())
+
+    def loss_file(self, stage: str) -> Path:
+        """The file with the loss of each step of a stage."""
+        return self.folder / f"loss-{stage}.jsonl"
+
+    def losses(self, stage: str) -> list[tuple[int, float]]:
+        """The loss curve of a stage: (step, loss), steps from 0."""
+        return [(row["step"], row["loss"]) for row in jsonl.read(self.loss_file(stage))]
+
+
+class TrainingJob(JobFolder):
+    """The training job of the compact family in a folder.
+
+    Example:
+        >>> job = TrainingJob(home.work("delta-00000") / "job")
+        >>> encoder, head = job.learned("rpo")
+    """
 
     @cached_property
     def rows(self) -> Rows:
@@ -85,26 +109,6 @@ class TrainingJob:
         head.load_learned(load_file(self.folder / stage / "head.safetensors"))
         return encoder, head
 
-    def table(self, name: str) -> pa.Table:
-        """Read one of the job's Arrow tables: `queries`, `hard`, `heldout` or `pairs`."""
-        with pa.memory_map(str(self.folder / f"{name}.arrow")) as file:
-            return pa.ipc.open_file(file).read_all()
-
-    def write_table(self, name: str, table: pa.Table) -> None:
-        """Write one of the job's Arrow tables, whole or not at all."""
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_file(sink, table.schema) as writer:
-            writer.write_table(table)
-        write_atomically(self.folder / f"{name}.arrow", sink.getvalue().to_pybytes())
-
     def checkpoint(self, stage: str) -> Path:
         """Where a stage keeps its last checkpoint; the file is absent before the first."""
         return self.folder / "checkpoints" / f"{stage}.pt"
-
-    def loss_file(self, stage: str) -> Path:
-        """The file with the loss of each step of a stage."""
-        return self.folder / f"loss-{stage}.jsonl"
-
-    def losses(self, stage: str) -> list[tuple[int, float]]:
-        """The loss curve of a stage: (step, loss), steps from 0."""
-        return [(row["step"], row["loss"]) for row in jsonl.read(self.loss_file(stage))]

@@ -100,12 +100,11 @@ def resumption(stage: str, folder: Path) -> str:
         >>> resumption("sft", job.folder)
         'the same command goes on from its last checkpoint, after step 120, and repeats 17 steps'
     """
-    from genret_ops.training.job import TrainingJob
-    from genret_ops.training.trainer import checkpoint_step
+    from genret_ops.training.families import resumed_step
+    from genret_ops.training.job import JobFolder
 
-    job = TrainingJob(folder)
-    resumed = checkpoint_step(job.checkpoint(stage))
-    lost = len(job.losses(stage)) - resumed
+    resumed = resumed_step(folder, stage)
+    lost = len(JobFolder(folder).losses(stage)) - resumed
     repeats = f" and repeats {plural(lost, 'step')}" if lost > 0 else ""
     if not resumed:
         return f"the same command begins this stage again{repeats}"

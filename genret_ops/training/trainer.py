@@ -6,9 +6,7 @@ The trainer takes a loss and makes a step. It knows neither objective nor data: 
 import math
 import shutil
 import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -17,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from genret_ops.modeling.docid_head import DocidHead
 from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import LORA_TARGETS, query_encoder
+from genret_ops.modeling.peft_warnings import without_peft_warning
 from genret_ops.settings import Settings
 from genret_ops.storage import jsonl
 from genret_ops.training.job import TrainingJob
@@ -64,10 +63,10 @@ class Trainer:
                 lora_alpha=settings.model.alpha,
                 target_modules=LORA_TARGETS,
             )
-            with _without_peft_warning():
+            with without_peft_warning():
                 self.encoder.base = get_peft_model(self.encoder.base, config)
         else:
-            with _without_peft_warning():
+            with without_peft_warning():
                 self.encoder.base = PeftModel.from_pretrained(
                     self.encoder.base, str(start / "adapter"), is_trainable=True
                 )
@@ -90,11 +89,9 @@ class Trainer:
             weight_decay=0.0,
         )
         self._sparse = torch.optim.SparseAdam(list(self.head.residual.parameters()), lr=training.lr_residual * rate)
-        warmup = max(1, round(training.warmup * steps))
 
         def factor(step: int) -> float:
-            decay = (step - warmup) / max(1, steps - warmup)
-            return (step + 1) / warmup if step < warmup else 0.5 * (1 + math.cos(math.pi * min(1.0, decay)))
+            return rate_factor(step, steps, training.warmup)
 
         optimisers = (self._dense, self._sparse)
         self._schedules = [torch.optim.lr_scheduler.LambdaLR(optimiser, factor) for optimiser in optimisers]
@@ -176,6 +173,23 @@ class Trainer:
         return int(state["step"])
 
 
+def rate_factor(step: int, steps: int, warmup: float) -> float:
+    """What the highest learning rate is multiplied by at a step: a linear rise, then a cosine decay.
+
+    Args:
+        step: number of the step, from 0.
+        steps: length of the schedule.
+        warmup: share of the steps in which it rises.
+
+    Example:
+        >>> [round(rate_factor(step, 4, 0.5), 2) for step in range(4)]
+        [0.5, 1.0, 1.0, 0.5]
+    """
+    rising = max(1, round(warmup * steps))
+    decay = (step - rising) / max(1, steps - rising)
+    return (step + 1) / rising if step < rising else 0.5 * (1 + math.cos(math.pi * min(1.0, decay)))
+
+
 def run_steps(
     trainer: Trainer,
     job: TrainingJob,
@@ -228,11 +242,3 @@ class LossCurve:
     def add(self, step: int, loss: float) -> None:
         """Append the loss of a step."""
         jsonl.append(self._path, {"step": step, "loss": round(loss, 6)})
-
-
-@contextmanager
-def _without_peft_warning() -> Iterator[None]:
-    """Ignore that PEFT asks transformers models for a deprecated name; both are pinned."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
-        yield

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from genret_ops.errors import GenretError
+from genret_ops.settings import Settings
 from genret_ops.storage import jsonl
 from genret_ops.training import __main__ as process
 from genret_ops.training import launcher, sft
@@ -152,6 +153,7 @@ def test_a_stage_shows_plain_lines_where_there_is_no_terminal(
         progress(200, 200, 0.5)
 
     monkeypatch.setattr(sft, "train", train)
+    (tmp_path / "job.json").write_text(Settings().model_dump_json())
     process.run("sft", tmp_path)
     assert capsys.readouterr().err.splitlines() == [
         "learning docids (SFT): 1 of 200 steps, loss 1.234",
@@ -165,5 +167,6 @@ def test_a_stage_without_a_loss_shows_none(
     from genret_ops.training import hard_negatives
 
     monkeypatch.setattr(hard_negatives, "mine", lambda job, progress: progress(64, 64, float("nan")))
+    (tmp_path / "job.json").write_text(Settings().model_dump_json())
     process.run("negatives", tmp_path)
     assert capsys.readouterr().err == "mining hard negatives: 64 of 64 queries\n"

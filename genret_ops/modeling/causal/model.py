@@ -1,0 +1,196 @@
+"""A causal language model that writes identifiers: its weights, tokenizer, prompts, and constrained decoding.
+
+It knows neither what a passage says nor how it was trained.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from genret_ops.errors import GenretError
+from genret_ops.identifiers.trie import AllowedSet, Trie
+from genret_ops.identifiers.written import trie_of
+from genret_ops.modeling.causal.decoding import beam_search
+from genret_ops.modeling.causal.model_files import causal_model_path
+from genret_ops.modeling.causal.prompts import QUERY, Prompts
+from genret_ops.modeling.encoder import batches
+from genret_ops.modeling.peft_warnings import without_peft_warning
+from genret_ops.settings import CausalSettings
+
+_QUERIES_TOGETHER = 8
+"""Queries whose beams share a forward pass."""
+
+
+def load_tokenizer(name: str) -> Any:
+    """The tokenizer of a causal language model.
+
+    Args:
+        name: a package, the full path of a folder, or a hub name.
+
+    Raises:
+        GenretError: it cannot be loaded, or has no token that ends a text.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer = _loaded(AutoTokenizer, name)
+    if tokenizer.eos_token_id is None:
+        raise GenretError(f"the tokenizer of {name} has no token that ends a text: choose another causal.model")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_network(name: str, dtype: torch.dtype) -> Any:
+    """The weights of a causal language model, as transformers loads them, on the CPU.
+
+    Args:
+        name: a package, the full path of a folder, or a hub name.
+        dtype: the type of its weights in memory.
+
+    Raises:
+        GenretError: it cannot be loaded.
+    """
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    return _loaded(AutoModelForCausalLM, name, dtype=dtype)
+
+
+def device_and_dtype() -> tuple[torch.device, torch.dtype]:
+    """Where a model runs and in which type: bfloat16 on a GPU that has it, float32 elsewhere."""
+    if torch.cuda.is_available():
+        return torch.device("cuda"), torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    return torch.device("cpu"), torch.float32
+
+
+@dataclass(frozen=True)
+class WritableDocids:
+    """The docids that have an identifier, and the trie of these.
+
+    Attributes:
+        trie: every identifier that is not erased.
+        docids: the docid of each of its identifiers, shape (identifiers,).
+    """
+
+    trie: Trie
+    docids: np.ndarray
+
+    @classmethod
+    def of(cls, rows: pa.Table) -> "WritableDocids":
+        """Those of a table of identifiers (identifiers/written.py)."""
+        return cls(*trie_of(rows))
+
+    def only(self, docids: np.ndarray) -> AllowedSet:
+        """What may be written if these docids are allowed.
+
+        Raises:
+            GenretError: none of them has an identifier.
+        """
+        identifiers = np.flatnonzero(np.isin(self.docids, docids))
+        if not len(identifiers):
+            raise GenretError("no identifier is allowed, so that none can be written: relax the filters")
+        return self.trie.allowed(identifiers)
+
+
+class CausalModel:
+    """A language model that writes identifiers.
+
+    Attributes:
+        network: the model of transformers, in evaluation.
+        tokenizer: its tokenizer.
+        prompts: what it reads.
+
+    Example:
+        >>> model = CausalModel.load(settings.causal, adapter=job.folder / "rpo" / "adapter")
+        >>> model.generate(["Who smokes the bees?"], job.writable, job.live, beams=10, k=2)[0]
+        [(3, -1.2), (7, -2.9)]
+    """
+
+    def __init__(self, network: Any, tokenizer: Any, prompt_tokens: int) -> None:
+        self.network = network.eval()
+        self.tokenizer = tokenizer
+        self.prompts = Prompts(tokenizer, prompt_tokens)
+
+    @classmethod
+    def load(cls, settings: CausalSettings, adapter: Path | None = None) -> "CausalModel":
+        """Load the weights, with a LoRA adapter if there is one.
+
+        Args:
+            settings: which model, and how much of a text it reads.
+            adapter: folder of the adapter. It is added into the weights if these are float32; bfloat16 would round it
+                away, so that there it stays beside them.
+
+        Raises:
+            GenretError: the model cannot be loaded.
+        """
+        device, dtype = device_and_dtype()
+        network = load_network(settings.model, dtype)
+        if adapter is not None:
+            from peft import PeftModel
+
+            with without_peft_warning():
+                network = PeftModel.from_pretrained(network, str(adapter))
+            if dtype == torch.float32:
+                network = network.merge_and_unload()
+        network.requires_grad_(False)
+        return cls(network.to(device), load_tokenizer(settings.model), settings.prompt_tokens)
+
+    def generate(
+        self,
+        queries: Sequence[str],
+        writable: WritableDocids,
+        allowed: np.ndarray | Sequence[np.ndarray],
+        beams: int,
+        k: int,
+    ) -> list[list[tuple[int, float]]]:
+        """Write the identifiers of the docids that are most probable for each query.
+
+        Args:
+            queries: questions.
+            writable: the docids and their identifiers.
+            allowed: docids that may be written; or a sequence of those of each query.
+            beams: how many identifiers are written side by side, at least k.
+            k: most docids of a query.
+
+        Returns:
+            For each query (docid, log probability of its identifier), the most probable first.
+
+        Raises:
+            GenretError: nothing is allowed, or the model is not the one that the identifiers were made for.
+        """
+        shared = writable.only(allowed) if isinstance(allowed, np.ndarray) else None
+        prompts, end = self.prompts.of(QUERY, queries), self.tokenizer.eos_token_id
+        written = list[list[tuple[int, float]]]()
+        for batch in batches(range(len(queries)), _QUERIES_TOGETHER):
+            ids, mask = self._padded([prompts[number] for number in batch])
+            constraint = shared or [writable.only(allowed[number]) for number in batch]
+            answers = beam_search(self.network, ids, mask, constraint, beams=beams, k=k, end_token=end)
+            written.extend([(int(writable.docids[name]), score) for name, score in answer] for answer in answers)
+        return written
+
+    def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """(token ids, attention mask), padded on the left, so that every prompt ends where writing begins."""
+        width = max(map(len, rows))
+        ids = torch.full((len(rows), width), self.tokenizer.pad_token_id)
+        mask = torch.zeros_like(ids)
+        for index, row in enumerate(rows):
+            ids[index, width - len(row) :] = torch.tensor(row)
+            mask[index, width - len(row) :] = 1
+        return ids.to(self.network.device), mask.to(self.network.device)
+
+
+def _loaded(kind: Any, name: str, **options: Any) -> Any:
+    try:
+        return kind.from_pretrained(causal_model_path(name), **options)
+    except (OSError, ValueError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise GenretError(
+            f"cannot load the language model {name!r}: {reason}. causal.model names a package, the full path of a "
+            "folder, or a hub name"
+        ) from error

@@ -1,0 +1,46 @@
+"""The two families of models, and the stages of a training job of each.
+
+A job folder's own settings say which family it is of: `causal.model` names a language model, or is empty.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from genret_ops.training.job import JobFolder, TrainingJob
+from genret_ops.training.trainer import TrainingProgress, checkpoint_step
+
+Stage = Callable[[TrainingProgress], None]
+
+
+def stages_of(folder: Path) -> Mapping[str, Stage]:
+    """The stages `sft`, `negatives` and `rpo` of the job in a folder; each goes on where it was stopped."""
+    if not JobFolder(folder).settings.causal.model:
+        from genret_ops.training import hard_negatives, rpo, sft
+
+        job = TrainingJob(folder)
+        return {
+            "sft": partial(sft.train, job),
+            "negatives": partial(hard_negatives.mine, job),
+            "rpo": partial(rpo.train, job),
+        }
+    from genret_ops.training.causal import hard_negatives as causal_negatives
+    from genret_ops.training.causal import rpo as causal_rpo
+    from genret_ops.training.causal import sft as causal_sft
+    from genret_ops.training.causal.job import CausalJob
+
+    causal = CausalJob(folder)
+    return {
+        "sft": partial(causal_sft.train, causal),
+        "negatives": partial(causal_negatives.mine, causal),
+        "rpo": partial(causal_rpo.train, causal),
+    }
+
+
+def resumed_step(folder: Path, stage: str) -> int:
+    """Number of the step that a stopped stage goes on with, 0 if it has no checkpoint."""
+    from genret_ops.training.causal.job import CausalJob
+    from genret_ops.training.causal.job import checkpoint_step as causal_step
+
+    checkpoint = CausalJob(folder).checkpoint(stage)
+    return causal_step(checkpoint) if checkpoint else checkpoint_step(TrainingJob(folder).checkpoint(stage))

@@ -1,0 +1,48 @@
+"""Prompts: what is asked is what was trained, token for token, however long the text."""
+
+from pathlib import Path
+
+import pytest
+
+from genret_ops.errors import GenretError
+from genret_ops.modeling.causal.model import load_network, load_tokenizer
+from genret_ops.modeling.causal.model_files import causal_model_hash, causal_model_path
+from genret_ops.modeling.causal.prompts import CONTEXT, QUERY, Prompts
+from tests.support.tiny_causal import write_tiny_model
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model")
+    write_tiny_model(path)
+    return path
+
+
+def test_a_prompt_ends_where_the_identifier_begins(folder: Path) -> None:
+    tokenizer = load_tokenizer(str(folder))
+    prompts = Prompts(tokenizer, limit=3)
+    texts = ["baker near", "baker keeps candle near chapel before noon"]
+    questions, passages = prompts.of(QUERY, texts), prompts.of(CONTEXT, texts)
+    assert [tokenizer.decode(row) for row in questions] == [
+        "Question: baker near Identifier:",
+        "Question: baker keeps candle Identifier:",
+    ]
+    assert [row[0] for row in passages] == [tokenizer.convert_tokens_to_ids("Passage:")] * 2
+    assert [row[1:] for row in passages] == [row[1:] for row in questions]
+    assert prompts.of(QUERY, [""]) == [questions[0][:1] + questions[0][-1:]]
+
+
+def test_what_cannot_be_loaded_is_said_in_a_sentence(tmp_path: Path, folder: Path) -> None:
+    for load in (load_tokenizer, lambda name: load_network(name, None)):
+        with pytest.raises(GenretError, match=r"cannot load the language model .* causal.model names a package"):
+            load(str(tmp_path))
+    assert causal_model_path(str(folder)) == str(folder)
+
+
+def test_the_hash_of_a_model_is_that_of_its_files(tmp_path: Path, folder: Path) -> None:
+    write_tiny_model(tmp_path)
+    assert causal_model_hash(str(tmp_path)) == causal_model_hash(str(folder))
+    config = tmp_path / "config.json"
+    config.write_text(config.read_text() + " ")
+    assert causal_model_hash(str(tmp_path)) != causal_model_hash(str(folder))
+    assert len(causal_model_hash("some/hub-name")) == 64
