@@ -23,13 +23,14 @@ from genret_ops.progress import Progress, silent
 from genret_ops.records import SyntheticQuery, text_hash
 from genret_ops.settings import RetrievalSettings, Settings, TrainingSettings
 from genret_ops.storage.tables import TableStore
-from genret_ops.synthesis.extractive import EXTRACTIVE_KINDS, WORD, ExtractiveGenerator, SourcePassage
+from genret_ops.synthesis.extractive import GENERATOR, WORD, ExtractiveGenerator, SourcePassage
+from genret_ops.synthesis.generated import GeneratedGenerator
 from genret_ops.synthesis.generators import Generators
-from genret_ops.synthesis.recorded import RECORDED, RecordedGenerator
+from genret_ops.synthesis.kinds import KINDS
+from genret_ops.synthesis.recorded import RecordedGenerator
 
 NEIGHBOURS = 8
 """Most lexical neighbours of a docid."""
-KINDS = (*EXTRACTIVE_KINDS, RECORDED)
 SPLITS = ("train", "hard", "tuning", "gate")
 MIN_GATE_DOCUMENTS = 6
 """Fewest documents from which the gate can conclude anything (docs/decisions.md, 16)."""
@@ -113,6 +114,7 @@ def write_queries(
     settings: Settings,
     known: frozenset[int] | None = None,
     recorded: Mapping[str, Sequence[str]] | None = None,
+    generated: Sequence[SyntheticQuery] = (),
 ) -> list[SyntheticQuery]:
     """Write all synthetic queries of a build; the same inputs and seed give the same queries.
 
@@ -123,6 +125,7 @@ def write_queries(
         known: docids that the parent of an update has learned; the update asks about the others, interleaved with a
             replay of these. None for a training from genesis, which asks about all alike.
         recorded: queries that others wrote, by the id of their document.
+        generated: queries that a language model wrote about live passages, in no split yet.
 
     Returns:
         The queries of every split, one split after the other.
@@ -130,7 +133,8 @@ def write_queries(
     passages = source_passages(head, near, settings.retrieval)
     idf, seed = _idf(head), settings.training.seed
     extractive = ExtractiveGenerator(passages, settings.synthesis, idf, seed)
-    generator = Generators([extractive, RecordedGenerator(passages, recorded or {}, idf, seed)])
+    written = GeneratedGenerator(passages, generated, seed)
+    generator = Generators([extractive, RecordedGenerator(passages, recorded or {}, idf, seed), written])
     (tuning, gate), training = heldout_docids(head, settings), settings.training
     members = np.flatnonzero(head.live & ~(tuning | gate))
     if not len(members):
@@ -139,7 +143,7 @@ def write_queries(
     old, new, update = members[is_known], members[~is_known], known is not None
     steps, preference_steps = training.sft_steps(update), training.preference_steps(update)
     train = _interleaved(generator, old, new, steps * training.batch, training)
-    hard = [row for row in _hard(generator, old, new, training) if row.kind != "context"]
+    hard = [row for row in _hard(generator, old, new, training) if not KINDS[row.kind].memorised]
     heldout = _heldout(generator, tuning & head.live, "tuning", settings.synthesis.heldout_queries)
     heldout += _heldout(generator, gate & head.live, "gate", settings.gate.questions)
     return train + hard[: 2 * preference_steps * training.batch] + heldout
@@ -150,16 +154,21 @@ def _heldout(generator: Generators, mask: np.ndarray, split: str, count: int) ->
     queries = list[SyntheticQuery]()
     for number in range(_MAX_EPOCHS):
         rows = generator.epoch(number, np.flatnonzero(mask).tolist(), split)
-        queries.extend(row for row in rows if row.kind != "context")
+        queries.extend(row for row in rows if not KINDS[row.kind].memorised)
         if len(queries) >= count or not rows:
             break
     return queries[:count]
 
 
 def least_extractive(queries: Sequence[SyntheticQuery]) -> list[SyntheticQuery]:
-    """The queries that share fewest words with the text: the recorded ones if they are enough, else all."""
-    recorded = [query for query in queries if query.kind == RECORDED]
-    return recorded if len(recorded) >= _ENOUGH else list(queries)
+    """The queries that share fewest words with the text: those not made of it if they are enough, else all."""
+    written = [query for query in queries if not is_extractive(query)]
+    return written if len(written) >= _ENOUGH else list(queries)
+
+
+def is_extractive(query: SyntheticQuery) -> bool:
+    """Whether a query is made of words of the text, and not written by a person or a language model."""
+    return query.generator == GENERATOR
 
 
 def _interleaved(
@@ -212,6 +221,7 @@ def source_passages(head: CorpusView, near: np.ndarray, settings: RetrievalSetti
                 passage.sentences,
                 attributes,
                 tuple(near[docid]),
+                document.doc_id,
             )
         )
     return rows

@@ -17,7 +17,7 @@ from genret_ops.synthesis.extractive import WORD, SourcePassage
 
 RECORDED = "recorded"
 """Name of the generator, and the one kind of its queries."""
-_ONCE = ("tuning", "gate")
+ONCE = ("tuning", "gate")
 """Splits that hold a query once, however many epochs they take."""
 _WORDS = range(2, 101)
 """How many words a query has."""
@@ -132,7 +132,7 @@ class RecordedGenerator:
             split: the split that the queries belong to.
             hard: ignored, there is one set.
         """
-        if number and split in _ONCE:
+        if number and split in ONCE:
             return []
         return [
             SyntheticQuery(query, RECORDED, (self._passages[position].passage_id,), split, RECORDED, self._seed)

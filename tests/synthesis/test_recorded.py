@@ -10,7 +10,7 @@ from genret_ops.errors import GenretError
 from genret_ops.records import SyntheticQuery
 from genret_ops.retrieval.index import build_lexical
 from genret_ops.settings import Settings, SynthesisSettings, TrainingSettings
-from genret_ops.synthesis.extractive import SourcePassage
+from genret_ops.synthesis.extractive import GENERATOR, SourcePassage
 from genret_ops.synthesis.generators import Generators
 from genret_ops.synthesis.queries import heldout_docids, least_extractive, lexical_neighbours, write_queries
 from genret_ops.synthesis.recorded import RECORDED, RecordedGenerator, read_recorded
@@ -179,7 +179,8 @@ def test_nothing_changes_without_them(head: CorpusView) -> None:
 
 def test_they_judge_a_training_alone_if_they_are_enough() -> None:
     def query(kind: str, number: int) -> SyntheticQuery:
-        return SyntheticQuery(f"{kind} {number}", kind, ("p",), "tuning", kind, 0)
+        generator = GENERATOR if kind == "chunk" else RECORDED
+        return SyntheticQuery(f"{kind} {number}", kind, ("p",), "tuning", generator, 0)
 
     made, few = [query("chunk", number) for number in range(60)], [query(RECORDED, number) for number in range(49)]
     assert least_extractive([*made, *few]) == [*made, *few]

@@ -11,7 +11,8 @@ import pyarrow as pa
 from genret_ops.corpus.metadata import is_date
 from genret_ops.corpus.view import CorpusView
 from genret_ops.synthesis.extractive import WORD
-from genret_ops.synthesis.queries import KINDS, SPLITS
+from genret_ops.synthesis.kinds import KINDS, Kind
+from genret_ops.synthesis.queries import SPLITS
 from genret_ops.text import percent, plural
 from validations.runner import expect_no_fault, gx, suite_of, typed_frame
 
@@ -27,11 +28,6 @@ _FAULTS = (
 _TYPES = {"words": "int64", "letters": "float64", "covered": "float64", **dict.fromkeys((*KEY, *_FAULTS), "str")}
 _TRAINED = ("train", "hard")
 _MOST_WORDS = 200
-_WORDS_OF = {
-    **{"chunk": (3, 40), "sentence": (3, 40), "constraint": (4, 60), "multihop": (6, 100), "context": (1, 80)},
-    "recorded": (2, 100),
-}
-"""The fewest and the most words of a query that somebody would ask, by kind."""
 _SHORT_PASSAGE = 30
 """A passage of at most this many words, as generators count, may be its own query, since it contains no shorter one."""
 _ODD_SHARE, _DISTINCT_SHARE, _LATIN_LETTERS = 0.1, 0.8, 0.9
@@ -92,7 +88,7 @@ class _QueryChecks:
 
     def _copy_fault(self, query: Mapping[str, Any]) -> str:
         """A query is what somebody would ask and not the passage itself, except one of Context2ID."""
-        if query["kind"] == "context":
+        if _kind(query).memorised:
             return ""
         words = _words(query["text"])
         copied = any(words == self._long_passages.get(docid) for docid in self.docids(query))
@@ -107,10 +103,11 @@ class _QueryChecks:
     def _hops_fault(self, query: Mapping[str, Any]) -> str:
         """A multi-hop query joins passages of different documents; every other one asks for one passage."""
         docids = self.docids(query)
-        if query["kind"] != "multihop":
-            return "" if len(docids) < 2 else f"{len(docids)} positives of a {query['kind']} query"
+        fewest, most = _kind(query).passages
+        if len(docids) > most:
+            return f"{len(docids)} positives of a {query['kind']} query"
         documents = [set(self._corpus.documents_of(docid)) for docid in docids]
-        if len(documents) == 1 and len(query["positives"]) == 1:
+        if len(documents) == 1 and len(query["positives"]) < fewest:
             return "one positive"
         return "one document" if len(documents) > 1 and len(set.union(*documents)) < 2 else ""
 
@@ -141,6 +138,11 @@ class _QueryChecks:
         return next((f"no positive has {name!r} {constraints[name]!r}" for name in wrong), "")
 
 
+def _kind(query: Mapping[str, Any]) -> Kind:
+    """What is true of the kind of a query; of an unknown kind, hardly anything."""
+    return KINDS.get(query["kind"], Kind(words=(1, _MOST_WORDS)))
+
+
 def _json_object(stored: str) -> dict[str, Any] | str:
     """A JSON object as it is stored, or what is wrong with it."""
     try:
@@ -161,7 +163,7 @@ def _unnamed_fault(query: Mapping[str, Any]) -> str:
 
 
 def _length_fault(query: Mapping[str, Any]) -> str:
-    fewest, most = _WORDS_OF.get(query["kind"], (1, _MOST_WORDS))
+    fewest, most = _kind(query).words
     words = len(query["text"].split())
     return "" if fewest <= words <= most else f"{plural(words, 'word')} in a {query['kind']} query"
 
