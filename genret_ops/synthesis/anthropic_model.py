@@ -95,6 +95,10 @@ class AnthropicModel:
         )
         self._stopped = threading.Event()
 
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
+
     def estimate(self, requests: Sequence[Request], tokens_per_answer: float) -> Estimate:
         """What these requests will take, at the prices of the settings; a cache is not counted on."""
         share = self._share(len(requests))
@@ -264,12 +268,10 @@ class AnthropicModel:
         for number in range(_TRANSPORT_TRIES):
             try:
                 taken = self._patiently(lambda: self._client.messages.batches.create(requests=entries), _rejected)
-            except self._errors.APIStatusError as error:
-                if error.status_code not in _BUSY or error.status_code in _REJECTED:
+            except self._errors.APIError as error:
+                if _rejected(error) or getattr(error, "status_code", 500) not in _BUSY:
                     self._ledger.release(batch=name)
                     raise self._unusable(error) from error
-            except self._errors.APIConnectionError:
-                pass
             else:
                 self._ledger.taken(name, taken.id)
                 return
@@ -395,7 +397,9 @@ class AnthropicModel:
 
 def _rejected(error: Exception) -> bool:
     """Whether an error says for sure that nothing was taken."""
-    return getattr(error, "status_code", 0) in _REJECTED
+    import httpx2
+
+    return getattr(error, "status_code", 0) in _REJECTED or isinstance(error.__cause__, httpx2.ConnectError)
 
 
 def _is_invalid(completion: Completion) -> bool:

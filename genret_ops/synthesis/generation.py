@@ -7,6 +7,7 @@ of that, so that a new label does not have everything written again. What is in 
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -212,29 +213,29 @@ def generate(
     pending = [key for key in by_key if key not in before and tries.get(key, 0) < MOST_TRIES]
     new = 0
     if pending or store.batches():
-        model = open_model()
-        if pending:
-            announce(_estimate(generation, [by_key[key] for key in pending], store, model, examples))
-        store.note(generation.subject(by_key[key]) for key in pending)
-        total, failed = len(pending), set[str]()
+        with closing(open_model()) as model:
+            if pending:
+                announce(_estimate(generation, [by_key[key] for key in pending], store, model, examples))
+            store.note(generation.subject(by_key[key]) for key in pending)
+            total, failed = len(pending), set[str]()
 
-        def keep(completion: Completion) -> None:
-            nonlocal new
-            store.keep(completion)
-            if completion.key in by_key:
-                new += bool(completion.text)
-                (failed.discard if completion.text else failed.add)(completion.key)
-            cost = store.account().committed
-            report(min(new, total), total, f"${cost:,.2f} so far" if cost else "")
+            def keep(completion: Completion) -> None:
+                nonlocal new
+                store.keep(completion)
+                if completion.key in by_key:
+                    new += bool(completion.text)
+                    (failed.discard if completion.text else failed.add)(completion.key)
+                cost = store.account().committed
+                report(min(new, total), total, f"${cost:,.2f} so far" if cost else "")
 
-        for _ in range(MOST_TRIES):
-            failed.clear()
-            longer = store.cut_off(pending, TRUNCATED)
-            model.complete([generation.request(by_key[key], examples, longer[key]) for key in pending], keep)
-            tries = store.tries(failed)
-            pending = [key for key in pending if key in failed and tries.get(key, 0) < MOST_TRIES]
-            if not pending:
-                break
+            for _ in range(MOST_TRIES):
+                failed.clear()
+                longer = store.cut_off(pending, TRUNCATED)
+                model.complete([generation.request(by_key[key], examples, longer[key]) for key in pending], keep)
+                tries = store.tries(failed)
+                pending = [key for key in pending if key in failed and tries.get(key, 0) < MOST_TRIES]
+                if not pending:
+                    break
     answered = store.answers(by_key)
     failures = dict.fromkeys((key for key in by_key if key not in answered), WAITING) | store.failures(by_key)
     return Generated(len(by_key), len(answered), new, failures)

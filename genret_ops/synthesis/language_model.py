@@ -112,6 +112,9 @@ class LanguageModel(Protocol):
         A request that may not be paid for any more is left out.
         """
 
+    def close(self) -> None:
+        """Let go of what it holds."""
+
 
 def open_language_model(settings: Settings, home: Path, ledger: "GenerationStore") -> LanguageModel:
     """The language model that `synthesis.language_model` names.
