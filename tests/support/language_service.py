@@ -220,9 +220,7 @@ def written(body: Mapping[str, Any]) -> str:
     by = f" according to {attribute[1]}" if attribute else ""
     texts = [f"what is known of {words_} and {number}{by}" for number, words_ in enumerate(picked)]
     styles = ("question", "claim", "keyword")
-    queries: list[dict[str, Any]] = [
-        {"style": style, "text": text} for style, text in zip(styles, texts, strict=True)
-    ]
+    queries: list[dict[str, Any]] = [{"style": style, "text": text} for style, text in zip(styles, texts, strict=True)]
     if "SentenceQuery" in schema.get("$defs", {}):
         queries = [query | {"sentence": number + 1} for number, query in enumerate(queries)]
     forms = {

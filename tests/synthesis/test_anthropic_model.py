@@ -110,7 +110,9 @@ def test_entries_that_expire_or_fail_are_sent_again(service: LanguageService, tm
     assert 0 < len(generated.failures) < 20 and set(generated.failures.values()) <= reasons
     assert account_of(tmp_path).spent == pytest.approx(service.dollars)
     service.faults = Faults()
-    assert write(tmp_path, 40, settings).generated.failures == {}, "what was never paid for is asked for by the next run"
+    assert write(tmp_path, 40, settings).generated.failures == {}, (
+        "what was never paid for is asked for by the next run"
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))

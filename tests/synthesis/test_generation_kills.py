@@ -96,4 +96,6 @@ def test_sixty_passages_survive_two_kills(tmp_path: Path, seed: int, bulk: int) 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("bulk", [1, 50, 10_000], ids=["in batches", "mixed", "one by one"])
 def test_a_thousand_passages_survive_five_kills(tmp_path: Path, seed: int, bulk: int) -> None:
-    survive(tmp_path, 1000, kills=5, seed=seed, most=6 if bulk < 1000 else 200, bulk=bulk, cap=4.0 if bulk < 1000 else 20.0)
+    survive(
+        tmp_path, 1000, kills=5, seed=seed, most=6 if bulk < 1000 else 200, bulk=bulk, cap=4.0 if bulk < 1000 else 20.0
+    )
