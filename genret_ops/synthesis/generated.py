@@ -88,9 +88,11 @@ def written_keywords(
     answers, keywords = store.answers([topic.key for topic in topics]), dict[str, tuple[str, ...]]()
     for topic in topics:
         if topic.key in answers:
-            listed = Keywords.model_validate_json(answers[topic.key]).keywords
-            words = {" ".join(each.split()).casefold(): " ".join(each.split()) for each in reversed(listed)}
-            keywords[topic.passages[0].passage_id] = tuple(text for key, text in reversed(words.items()) if key)
+            words = dict[str, str]()
+            for keyword in Keywords.model_validate_json(answers[topic.key]).keywords:
+                text = " ".join(keyword.split())
+                words.setdefault(text.casefold(), text)
+            keywords[topic.passages[0].passage_id] = tuple(filter(None, words.values()))
     return keywords
 
 

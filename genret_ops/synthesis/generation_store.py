@@ -9,7 +9,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -97,9 +97,20 @@ class Account:
         return self.spent + self.uncertain + self.set_aside
 
 
+def forget(home: Path, document: str, traces: Sequence[str]) -> int:
+    """Erase what language models wrote of a document (`GenerationStore.forget`); returns how many answers that were."""
+    if not (home / FILE).exists():
+        return 0
+    with closing(GenerationStore(home / FILE)) as store:
+        return store.forget(document, traces)
+
+
 def account_of(home: Path) -> Account:
     """The account of a home; an empty one if no language model ever wrote for it."""
-    return GenerationStore(home / FILE).account() if (home / FILE).exists() else Account()
+    if not (home / FILE).exists():
+        return Account()
+    with closing(GenerationStore(home / FILE)) as store:
+        return store.account()
 
 
 class GenerationStore:
@@ -293,19 +304,21 @@ class GenerationStore:
         """The service's ids of all answers that were paid for."""
         return [message for (message,) in self._connection.execute("select message from attempts where message != ''")]
 
-    def forget(self, document: str, passages: Sequence[str]) -> int:
-        """Erase what was written about passages, or showed a document; what it cost stays in the account.
+    def forget(self, document: str, traces: Sequence[str]) -> int:
+        """Erase what showed a document, was written about its passages, or quotes it; the account stays.
 
         Args:
             document: id of the document.
-            passages: ids of the passages.
+            traces: ids of its passages, and texts that only it has.
 
         Returns:
             How many requests that were.
         """
-        gone, erased = frozenset(passages), list[tuple[str]]()
-        for key, shown, documents in self._connection.execute("select key, passages, documents from requests"):
-            if document in json.loads(documents) or not gone.isdisjoint(json.loads(shown)):
+        query = "select key, passages, documents, coalesce(text, '') from requests left join answers using (key)"
+        passages, erased = frozenset(traces), list[tuple[str]]()
+        for key, shown, documents, text in self._connection.execute(query):
+            quotes = any(trace in text for trace in traces)
+            if quotes or document in json.loads(documents) or not passages.isdisjoint(json.loads(shown)):
                 erased.append((key,))
         with self._transaction() as connection:
             connection.executemany("delete from requests where key = ?", erased)

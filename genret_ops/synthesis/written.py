@@ -3,6 +3,7 @@
 Filters that judge how good a query is belong into `read_written`, between the store and the rows.
 """
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,11 +55,11 @@ def write_with_language_model(
     Raises:
         GenretError: the model cannot be used, or nothing may be spent on it.
     """
-    passages, store = source_passages(head, near, settings.retrieval), GenerationStore(home / FILE)
+    passages = source_passages(head, near, settings.retrieval)
     (tuning, gate), live = heldout_docids(head, settings), head.live.copy()
     live[list(known or ())] = False
     masks = (live & ~(tuning | gate), live & tuning, live & gate & ~tuning)
-    try:
+    with closing(GenerationStore(home / FILE)) as store:
         generation = Generation(passages, settings.synthesis, store)
         topics = generation.topics([np.flatnonzero(mask).tolist() for mask in masks])
         with progress(f"writing with {settings.synthesis.language_model}", "requests") as report:
@@ -78,8 +79,6 @@ def write_with_language_model(
         )
         answers = text_hash(canonical_json(sorted(store.answers(by_key).items())))
         return Writing(generated, store.account(), failures, answers)
-    finally:
-        store.close()
 
 
 def read_written(home: Path, head: CorpusView, near: np.ndarray, settings: Settings) -> WrittenQueries:
@@ -93,12 +92,10 @@ def read_written(home: Path, head: CorpusView, near: np.ndarray, settings: Setti
     """
     if not settings.synthesis.language_model or not (home / FILE).exists():
         return WrittenQueries()
-    store = GenerationStore(home / FILE)
-    try:
+    with closing(GenerationStore(home / FILE)) as store:
         passages = source_passages(head, near, settings.retrieval)
-        return written_queries(Generation(passages, settings.synthesis, store), passages, store, settings.training.seed)
-    finally:
-        store.close()
+        generation = Generation(passages, settings.synthesis, store)
+        return written_queries(generation, passages, store, settings.training.seed)
 
 
 def _announce(estimate: Estimate, settings: Settings, account: Account) -> None:

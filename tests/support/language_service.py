@@ -1,8 +1,8 @@
 """A service on loopback that speaks Messages and Message Batches, fails as one does, and counts what it bills.
 
 Faults follow from the seed, from what is asked and from how often that was asked before. Its answers are questions made
-from the words of the passage that it is shown. A single message is billed if its sender still waits when it is ready, an
-entry of a batch once the batch has taken it on.
+from the words of the passage that it is shown. A single message is billed if its sender still waits when it is ready,
+an entry of a batch once the batch has taken it on.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""A process that has a language model write is killed at random: every passage is covered or listed, none is paid twice.
+"""A process that has passages written about is killed at random: each is covered or listed, and none is paid for twice.
 
 The service has all its faults, and its own count is held against ours.
 """
@@ -54,7 +54,7 @@ def killed(process: "subprocess.Popen[str]", service: LanguageService, moment: r
 
 
 def survive(home: Path, passages: int, kills: int, seed: int, most: int, **generation: object) -> None:
-    """Have passages written about by processes of which so many are killed, then hold the outcome against the service."""
+    """Have passages written about by processes of which so many are killed; hold the outcome against the service."""
     moment = random.Random(seed)
     with serving(LanguageService(FAULTS, seed, batch_seconds=1.0)) as service:
         settings = settings_of(service.url, timeout_seconds=1.0, **generation)
