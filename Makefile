@@ -30,7 +30,7 @@ venv: .venv/.installed ## create .venv with everything, exact versions from cons
 	echo "[2/3] installing torch, pinned: 200 MB for a CPU build, several GB otherwise (docs/dependencies.md)"; \
 	$(PY) -m pip install -q -c constraints.txt torch; \
 	echo "[3/3] installing genret-ops and the other dependencies: 1 to 5 minutes, $$(( $$(date +%s) - begin )) s so far"; \
-	$(PY) -m pip install -q -c constraints.txt -e '.[ops,documents,postgres,lineage,serve,langchain,dev]'; \
+	$(PY) -m pip install -q -c constraints.txt -e '.[ops,documents,postgres,lineage,llm,serve,langchain,dev]'; \
 	touch .venv/.installed; \
 	echo "installed in $$(( $$(date +%s) - begin )) s"
 

@@ -81,7 +81,7 @@ class Generation:
             passage = self._passages[position]
             if not passage.documents or not passage.text.strip() or (kind == "constraint" and not passage.attributes):
                 continue
-            together = (passage,)
+            together: tuple[SourcePassage, ...] = (passage,)
             if joined:
                 ids = before.get(passage.passage_id, ())
                 known = [self._positions[each] for each in ids if self._positions.get(each) in inside]

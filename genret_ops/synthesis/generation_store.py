@@ -297,7 +297,7 @@ class GenerationStore:
     def tokens_per_answer(self, generator: str) -> float | None:
         """Mean number of tokens of this generator's answers; None if it has written none."""
         query = "select avg(output_tokens) from attempts join requests using (key) where reason = '' and generator = ?"
-        (mean,) = self._connection.execute(query, (generator,)).fetchone()
+        mean: float | None = self._connection.execute(query, (generator,)).fetchone()[0]
         return mean
 
     def messages(self) -> list[str]:

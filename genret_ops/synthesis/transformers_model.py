@@ -7,7 +7,7 @@ JSON or as lines, and then held against the form like any other. GGUF files are 
 import importlib.util
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -253,7 +253,7 @@ def _keywords(lines: Sequence[str]) -> dict[str, Any]:
     return {"keywords": [word for line in lines for word in map(_bare, re.split(r"[,;]", line)) if word]}
 
 
-_OF_LINES = {
+_OF_LINES: dict[type[BaseModel], Callable[[Sequence[str]], dict[str, Any]]] = {
     Queries: _queries,
     SentenceQueries: _sentence_queries,
     HardQuestions: _hard_questions,

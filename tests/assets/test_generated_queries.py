@@ -1,6 +1,11 @@
 """A build has a language model write, learns from it and says what it cost; an erasure reaches what was written."""
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,6 +87,23 @@ def test_a_build_learns_from_them_and_pays_once(home: Home, service: LanguageSer
     assert report["left"] == [] and report["removed"]["answers of language models"] > 3
     assert list(holding(home.path, "bees.md")) == []
     assert account_of(home.path).spent == pytest.approx(service.dollars), "what it cost stays in the account"
+
+
+def test_a_build_that_is_stopped_says_what_was_spent(home: Home, service: LanguageService) -> None:
+    service.faults = Faults(slow=1.0, slow_seconds=0.2)
+    command = [sys.executable, "-m", "genret_ops.cli", "build", "--home", str(home.path)]
+    environment = os.environ | {"GENRET_GENERATION__BULK": "10000", "GENRET_GENERATION__CAP": "500"}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    end = time.monotonic() + 240
+    while len(service.billed) < 20 and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=240)
+    spent = account_of(home.path).spent
+    assert spent == pytest.approx(service.dollars) and account_of(home.path).set_aside == 0
+    assert "requests to anthropic:loopback-1: about" in errors and "$0.00 of the $500.00" in errors
+    said = f"Stopped. ${spent:,.2f} were spent on a language model, whose answers are kept. The same command goes on"
+    assert process.returncode == 130 and said in errors
 
 
 def test_without_a_cap_nothing_is_trained_and_nothing_sent(

@@ -6,6 +6,7 @@ The service has all its faults, and its own count is held against ours.
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from genret_ops.settings import Settings
-from genret_ops.synthesis.generation_store import FILE, GenerationStore
+from genret_ops.synthesis.generation_store import FILE, GenerationStore, account_of
 from genret_ops.synthesis.language_model import LOST
 from tests.support.language_service import Faults, LanguageService, serving
 from tests.support.written_corpus import settings_of
@@ -90,6 +91,22 @@ def survive(home: Path, passages: int, kills: int, seed: int, most: int, **gener
 @pytest.mark.parametrize(("seed", "bulk"), [(1, 1), (2, 1000)], ids=["in batches", "one by one"])
 def test_sixty_passages_survive_two_kills(tmp_path: Path, seed: int, bulk: int) -> None:
     survive(tmp_path, 60, kills=2, seed=seed, most=4 if bulk == 1 else 20, bulk=bulk, cap=1.0 if bulk == 1 else 5.0)
+
+
+def test_ctrl_c_keeps_what_is_under_way(tmp_path: Path) -> None:
+    with serving(LanguageService(Faults(slow=1.0, slow_seconds=0.3))) as service:
+        settings = settings_of(service.url, concurrency=5)
+        process = start(tmp_path, 60, settings)
+        end = time.monotonic() + PATIENCE
+        while service.calls["message"] < 12 and time.monotonic() < end:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=PATIENCE)
+        assert process.returncode != 0 and "KeyboardInterrupt" in errors
+        assert len(service.billed) < 30
+        account = account_of(tmp_path)
+        assert account.answers == len(service.billed) and account.spent == pytest.approx(service.dollars)
+        assert account.set_aside == account.uncertain == 0
 
 
 @pytest.mark.soak
