@@ -211,7 +211,7 @@ def generate(
     store.give_up_lost()
     before, tries = store.answers(by_key), store.tries(by_key)
     pending = [key for key in by_key if key not in before and tries.get(key, 0) < MOST_TRIES]
-    new = 0
+    new, cost = 0, 0.0
     if pending or store.batches():
         with closing(open_model()) as model:
             if pending:
@@ -220,12 +220,12 @@ def generate(
             total, failed = len(pending), set[str]()
 
             def keep(completion: Completion) -> None:
-                nonlocal new
+                nonlocal new, cost
                 store.keep(completion)
+                cost += completion.usage.cost
                 if completion.key in by_key:
                     new += bool(completion.text)
                     (failed.discard if completion.text else failed.add)(completion.key)
-                cost = store.account().committed
                 report(min(new, total), total, f"${cost:,.2f} so far" if cost else "")
 
             for _ in range(MOST_TRIES):

@@ -24,6 +24,8 @@ from typing import Any
 INPUT_PRICE, OUTPUT_PRICE = 3.0, 15.0
 """Dollars for a million tokens."""
 BUSY = {"rate_limit_error": 429, "overloaded_error": 529, "api_error": 500}
+ERRORS = {"unknown": (404, "not_found_error"), "strict": (400, "invalid_request_error")}
+"""Models that answer nothing but an error."""
 
 
 @dataclass(frozen=True)
@@ -284,8 +286,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _message(self, body: dict[str, Any]) -> None:
         service = self.service
-        if body["model"] == "unknown":
-            self._send(404, {"type": "error", "error": {"type": "not_found_error", "message": "model: unknown"}})
+        if (model := body["model"]) in ERRORS:
+            status, kind = ERRORS[model]
+            self._send(status, {"type": "error", "error": {"type": kind, "message": f"model: {model}"}})
             return
         roll = service._roll(identity_of(body))
         if roll.random() < service.faults.busy:

