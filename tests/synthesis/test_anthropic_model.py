@@ -14,8 +14,9 @@ import pytest
 from genret_ops.errors import GenretError
 from genret_ops.settings import Settings
 from genret_ops.synthesis import anthropic_model
+from genret_ops.synthesis.anthropic_model import AnthropicModel
 from genret_ops.synthesis.generation import WAITING
-from genret_ops.synthesis.generation_store import account_of
+from genret_ops.synthesis.generation_store import GenerationStore, account_of
 from genret_ops.synthesis.language_model import INVALID, REFUSED, TIMED_OUT, TRUNCATED
 from genret_ops.synthesis.written import read_written
 from tests.support.language_service import Faults, LanguageService, serving
@@ -122,6 +123,45 @@ def test_a_batch_that_was_taken_without_our_knowing_is_adopted(tmp_path: Path, s
         writing = write(tmp_path, 12, settings_of(service.url, **IN_BATCHES))
         assert writing.generated.answered == 12 and set(service.good_answers().values()) == {1}
         assert account_of(tmp_path).spent == pytest.approx(service.dollars)
+
+
+class Killed(BaseException):
+    """As if the process had ended here."""
+
+
+@pytest.mark.parametrize(
+    ("owner", "step", "batches"),
+    [(AnthropicModel, "_send", 0), (GenerationStore, "taken", 1), (GenerationStore, "end", 1)],
+    ids=["before it is sent", "before its id is noted", "before its end is noted"],
+)
+def test_a_batch_outlives_a_kill(
+    service: LanguageService, tmp_path: Path, owner: type, step: str, batches: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*arguments: object, **more: object) -> None:
+        raise Killed
+
+    settings = settings_of(service.url, **IN_BATCHES)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(owner, step, killed)
+        write(tmp_path, 12, settings)
+    assert len(service.batches) == batches
+    assert write(tmp_path, 12, settings).generated.answered == 12
+    assert len(service.batches) == 1 and set(service.good_answers().values()) == {1}
+    account = account_of(tmp_path)
+    assert account.spent == pytest.approx(service.dollars) and account.set_aside == 0
+
+
+def test_the_batch_of_another_home_is_not_adopted(
+    service: LanguageService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "home").mkdir()
+    settings, other = settings_of(service.url, **IN_BATCHES), settings_of(service.url, ("hard",), **IN_BATCHES)
+    write(tmp_path / "other", 12, other)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(AnthropicModel, "_send", lambda *arguments: (_ for _ in ()).throw(Killed()))
+        write(tmp_path / "home", 12, settings)
+    assert write(tmp_path / "home", 12, settings).generated.answered == 12 and len(service.batches) == 2
 
 
 def test_an_answer_that_takes_too_long_is_given_up_and_may_have_been_paid(
