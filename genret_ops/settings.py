@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from genret_ops.errors import GenretError
@@ -40,7 +40,6 @@ class SynthesisSettings(_Group):
     recorded: str = Field("", description="JSON lines of queries that others wrote, relative to the home; empty: none")
     language_model: str = Field(
         "",
-        pattern=r"^((anthropic|transformers):.+)?$",
         description="what writes queries, too: anthropic:NAME, or transformers:NAME on this machine; empty: nothing",
     )
     written: tuple[Literal["chunk", "sentence", "constraint", "multihop", "hard", "keywords"], ...] = Field(
@@ -53,6 +52,14 @@ class SynthesisSettings(_Group):
     temperature: float = Field(
         0.7, ge=0, le=2, description="how freely a model on this machine writes; 0: the likeliest words alone"
     )
+
+    @field_validator("language_model")
+    @classmethod
+    def _names_a_provider(cls, name: str) -> str:
+        provider, colon, model = name.partition(":")
+        if name and not (provider in ("anthropic", "transformers") and colon and model):
+            raise ValueError(f"{name!r} is neither anthropic:NAME nor transformers:NAME")
+        return name
 
 
 class GenerationSettings(_Group):

@@ -230,7 +230,7 @@ def generate(
 
             for _ in range(MOST_TRIES):
                 failed.clear()
-                longer = store.cut_off(pending, TRUNCATED)
+                longer = store.times_failed(pending, TRUNCATED)
                 model.complete([generation.request(by_key[key], examples, longer[key]) for key in pending], keep)
                 tries = store.tries(failed)
                 pending = [key for key in pending if key in failed and tries.get(key, 0) < MOST_TRIES]

@@ -279,7 +279,7 @@ class GenerationStore:
         wanted = frozenset(keys) - self.answers(keys).keys()
         return {key: reason for key, reason in self._connection.execute(query) if key in wanted}
 
-    def cut_off(self, keys: Collection[str], reason: str) -> Counter[str]:
+    def times_failed(self, keys: Collection[str], reason: str) -> Counter[str]:
         """How often each request failed for a reason, by key."""
         rows = self._connection.execute("select key, count(*) from attempts where reason = ? group by key", (reason,))
         wanted = frozenset(keys)
@@ -299,10 +299,6 @@ class GenerationStore:
         query = "select avg(output_tokens) from attempts join requests using (key) where reason = '' and generator = ?"
         mean: float | None = self._connection.execute(query, (generator,)).fetchone()[0]
         return mean
-
-    def messages(self) -> list[str]:
-        """The service's ids of all answers that were paid for."""
-        return [message for (message,) in self._connection.execute("select message from attempts where message != ''")]
 
     def forget(self, document: str, traces: Sequence[str]) -> int:
         """Erase what showed a document, was written about its passages, or quotes it; the account stays.

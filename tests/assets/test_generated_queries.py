@@ -21,6 +21,7 @@ from genret_ops.registry.home import Home
 from genret_ops.summaries import status
 from genret_ops.synthesis.generation_store import FILE, account_of
 from genret_ops.synthesis.queries import SPLITS, is_extractive, read_queries
+from tests.support.commands import call
 from tests.support.erasure import holding
 from tests.support.language_service import INPUT_PRICE, OUTPUT_PRICE, Faults, LanguageService, serving
 
@@ -78,6 +79,7 @@ def test_a_build_learns_from_them_and_pays_once(home: Home, service: LanguageSer
     assert account.spent == pytest.approx(service.dollars)
     assert metadata(home, "synthetic_queries")["generated queries"] > 100  # type: ignore[operator]
     assert status(home)["generated"]["answers"] == account.answers > 100
+    assert f"{account.answers} answers for ${account.spent:.2f}" in call("status", home=home.path)
     billed = len(service.billed)
     consolidated = runner.build(home, home.settings, consolidate=True, waiver="a test")
     assert consolidated.new and len(service.billed) == billed, "nothing is paid for twice"

@@ -89,6 +89,7 @@ class LanguageService:
         batches: the batches, oldest first.
         together: most single messages that it was busy with at once.
         spaces: how long answers were allowed to be, in tokens.
+        prefixes: the beginnings that requests shared.
     """
 
     faults: Faults = Faults()
@@ -100,9 +101,9 @@ class LanguageService:
     url: str = ""
     together: int = 0
     spaces: set[int] = field(default_factory=set)
+    prefixes: set[str] = field(default_factory=set)
     _busy: int = 0
     _tries: Counter[str] = field(default_factory=Counter)
-    _prefixes: set[str] = field(default_factory=set)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     @property
@@ -134,8 +135,8 @@ class LanguageService:
         prefix, prompt = len(system) // 4, len(body["messages"][0]["content"]) // 4
         output = len(text) // 4 + 1
         with self._lock:
-            cached, number = system in self._prefixes, f"msg_{len(self.billed)}_{roll.getrandbits(40)}"
-            self._prefixes.add(system)
+            cached, number = system in self.prefixes, f"msg_{len(self.billed)}_{roll.getrandbits(40)}"
+            self.prefixes.add(system)
         hour = body["system"][0]["cache_control"].get("ttl") == "1h"
         read = prompt + prefix * (0.1 if cached else 2.0 if hour else 1.25)
         dollars = (read * INPUT_PRICE + output * OUTPUT_PRICE) / 1e6 * (0.5 if in_batch else 1.0)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from genret_ops.corpus.labels import add_labels
 from genret_ops.errors import GenretError
 from genret_ops.settings import Settings
 from genret_ops.synthesis import anthropic_model
@@ -66,6 +67,18 @@ def test_what_is_there_is_not_asked_again_and_new_passages_alone_are_paid_for(
     assert write(tmp_path, 8, more).generated.new == 8, "another number of queries is another question"
     monkeypatch.delenv("ANTHROPIC_API_KEY")
     assert write(tmp_path, 8, settings).generated.answered == 8, "without anything to ask, no key is needed"
+
+
+def test_labels_are_shown_as_examples_and_a_new_label_has_nothing_written_again(
+    service: LanguageService, tmp_path: Path
+) -> None:
+    settings = settings_of(service.url)
+    write(tmp_path, 6, settings)
+    add_labels(tmp_path, [("who burns 14 litres", "doc-2"), ("another about it", "doc-2"), ("gone", "no-document")])
+    assert write(tmp_path, 8, settings).generated.new == 2 and len(service.billed) == 8
+    (with_examples,) = (prefix for prefix in service.prefixes if "-> " in prefix)
+    assert "Lighthouse 2\nThe lamp of tower 2" in with_examples and "-> who burns 14 litres" in with_examples
+    assert "another about it" not in with_examples and "-> gone" not in with_examples
 
 
 @pytest.mark.parametrize("way", [ONE_BY_ONE, IN_BATCHES], ids=["one by one", "in batches"])

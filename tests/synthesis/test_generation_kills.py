@@ -7,16 +7,18 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from genret_ops.settings import Settings
-from genret_ops.synthesis.generation_store import FILE, GenerationStore, account_of
+from genret_ops.synthesis.generation_store import FILE, account_of
 from genret_ops.synthesis.language_model import LOST
 from tests.support.language_service import Faults, LanguageService, serving
 from tests.support.written_corpus import settings_of
@@ -69,9 +71,9 @@ def survive(home: Path, passages: int, kills: int, seed: int, most: int, **gener
         assert process.returncode == 0, errors
         outcome: dict[str, Any] = json.loads(output)
         time.sleep(FAULTS.slow_seconds)
-    store = GenerationStore(home / FILE)
-    account, messages = store.account(), store.messages()
-    store.close()
+    account = account_of(home)
+    with closing(sqlite3.connect(home / FILE)) as connection:
+        messages = [message for (message,) in connection.execute("select message from attempts where message != ''")]
     assert struck == kills
     assert outcome["answered"] + len(outcome["failures"]) == passages
     assert all(reason for *_, reason in outcome["failures"])
