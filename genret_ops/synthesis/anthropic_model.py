@@ -150,33 +150,43 @@ class AnthropicModel:
 
     def _complete_each(self, requests: Sequence[Request], keep: Keep) -> None:
         """Send requests one by one, a few at once, as long as the cap lets them."""
-        waiting, flying = deque(requests), dict[Future[Completion], Request]()
+        waiting, flying, outcomes = deque(requests), set[Future[None]](), dict[str, Completion | Exception]()
         invalid, cap, at_once = 0, self._settings.cap, self._settings.concurrency
+
+        def work(request: Request) -> None:
+            try:
+                outcomes[request.key] = self._ask(request)
+            except Exception as error:  # raised where the outcome is read
+                outcomes[request.key] = error
+
         pool = ThreadPoolExecutor(at_once, thread_name_prefix="language-model")
         try:
             while True:
                 while waiting and len(flying) < at_once:
                     if not self._ledger.reserve({waiting[0].key: self._most(waiting[0], 1.0)}, cap):
                         break
-                    request = waiting.popleft()
-                    flying[pool.submit(self._ask, request)] = request
+                    flying.add(pool.submit(work, waiting.popleft()))
                 if not flying:
                     return
-                for future in wait(flying, return_when=FIRST_COMPLETED).done:
-                    completion = future.result()
-                    keep(completion)
-                    del flying[future]
-                    invalid = invalid + 1 if _is_invalid(completion) else 0
+                flying = wait(flying, return_when=FIRST_COMPLETED).not_done
+                for key in list(outcomes):
+                    outcome = outcomes[key]
+                    if isinstance(outcome, Exception):
+                        raise outcome
+                    keep(outcome)
+                    del outcomes[key]
+                    invalid = invalid + 1 if _is_invalid(outcome) else 0
                     if invalid >= _INVALID_IN_A_ROW:
-                        raise GenretError(f"the service refuses what it is sent: {completion.reason}")
-        finally:
+                        raise GenretError(f"the service refuses what it is sent: {outcome.reason}")
+        finally:  # whatever ended it: what is under way is paid for, so it is waited for and kept
             self._stopped.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            for future, request in flying.items():  # on the way out: what was sent is paid for, so it is kept
-                if future.cancelled() or future.exception() is not None:
-                    self._ledger.release([request.key])
+            pool.shutdown(wait=True, cancel_futures=True)
+            for key in self._ledger.sent_alone():
+                outcome = outcomes.get(key, GenretError("never sent"))
+                if isinstance(outcome, Exception):
+                    self._ledger.release([key])
                 else:
-                    keep(future.result())
+                    keep(outcome)
 
     def _ask(self, request: Request) -> Completion:
         """Send a request and wait for its answer, with pauses while the service is busy.

@@ -139,13 +139,14 @@ class GenerationStore:
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """Everything inside is kept for good when this ends, or nothing of it is."""
-        self._connection.execute("begin immediate")
         try:
+            self._connection.execute("begin immediate")
             yield self._connection
-        except BaseException:
-            self._connection.execute("rollback")
+            self._connection.execute("commit")
+        except BaseException:  # wherever an interrupt came
+            if self._connection.in_transaction:
+                self._connection.execute("rollback")
             raise
-        self._connection.execute("commit")
 
     def note(self, subjects: Iterable[Subject]) -> None:
         """Remember what requests are about, before they are sent."""
@@ -235,6 +236,10 @@ class GenerationStore:
     def _keys_of(self, batch: str) -> tuple[str, ...]:
         rows = self._connection.execute("select key from under_way where batch = ? order by rowid", (batch,))
         return tuple(key for (key,) in rows)
+
+    def sent_alone(self) -> list[str]:
+        """The requests under way that are in no batch."""
+        return list(self._keys_of(""))
 
     def give_up_lost(self) -> int:
         """Take what a killed run had sent by itself as spent, perhaps; returns how many requests that are.
