@@ -16,7 +16,7 @@ from assets.lib.resources import Prefetch, StageResource
 from assets.partitions import deltas
 from genret_ops.progress import progress
 
-_SHOWN = 10
+_SHOWN, _FAILURES = 10, 200
 
 
 @dg.asset(partitions_def=deltas, group_name="training", code_version="1", deps=[docids], kinds={"numpy"})
@@ -45,29 +45,75 @@ def genesis_rows(
     )
 
 
-@dg.asset(partitions_def=deltas, group_name="training", code_version="1", deps=[docids], kinds={"lancedb"})
+@dg.asset(partitions_def=deltas, group_name="training", code_version="1", deps=[docids], kinds={"sqlite"})
+def generated_queries(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
+    """What a language model writes about the passages that this build is to teach; nothing is paid for twice.
+
+    Answers stay in the home (`generated.db`), whatever becomes of the build. Without a language model in the settings
+    nothing is written.
+    """
+    from genret_ops.retrieval.index_cache import open_or_make_index
+    from genret_ops.synthesis.generation_stage import write_with_language_model
+    from genret_ops.synthesis.queries import lexical_neighbours
+
+    settings = home.settings.model_copy(update={"generation": home.home.settings.generation})
+    if not settings.synthesis.language_model:
+        skipped = "No language model is named in synthesis.language_model, so queries come from the text alone."
+        return dg.MaterializeResult(metadata={"skipped": skipped}, data_version=dg.DataVersion("none"))
+    index = open_or_make_index(home.home, home.home.store.committed(context.partition_key), settings.retrieval)
+    with progress("finding lexical neighbours") as report:
+        near = lexical_neighbours(index.head, index.lexical, report)
+    written = write_with_language_model(home.home.path, index.head, near, settings, home.known)
+    account, generated = written.account, written.generated
+    return dg.MaterializeResult(
+        metadata={
+            "language model": settings.synthesis.language_model,
+            "requests": generated.topics,
+            "answered": generated.answered,
+            "answered by this build": generated.new,
+            "without an answer": table(("reason", "requests"), list(generated.reasons.items())),
+            "passages without an answer": table(("passage", "asked for", "reason"), written.failures[:_FAILURES]),
+            "dollars spent by this home": round(account.spent, 4),
+            "dollars that may have been spent besides": round(account.uncertain, 4),
+            "tokens read": account.input_tokens,
+            "tokens written": account.output_tokens,
+        },
+        data_version=dg.DataVersion(written.hash),
+    )
+
+
+@dg.asset(
+    partitions_def=deltas,
+    group_name="training",
+    code_version="1",
+    deps=[docids, generated_queries],
+    kinds={"lancedb"},
+)
 def synthetic_queries(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
     """Queries about the corpus: to train on, to mine hard negatives with, and held out for tuning.
 
-    They are made from the text itself; `synthesis.recorded` adds those that others wrote.
+    They are made from the text itself; `synthesis.recorded` adds those that others wrote, and `generated_queries` those
+    of a language model. What was written passes filters first.
     """
     import numpy as np
 
     from genret_ops.records import to_arrow
     from genret_ops.retrieval.index_cache import open_or_make_index
-    from genret_ops.synthesis.filters import EXAMPLES, Filtered
-    from genret_ops.synthesis.queries import lexical_neighbours, write_queries, written_queries
-    from genret_ops.synthesis.recorded import read_recorded
+    from genret_ops.synthesis.filters import EXAMPLES
+    from genret_ops.synthesis.generated import read_generated
+    from genret_ops.synthesis.queries import lexical_neighbours, source_passages, write_queries, written_queries
+    from genret_ops.synthesis.recorded import RecordedQueries, read_recorded
 
     delta, settings = context.partition_key, home.settings
     index = open_or_make_index(home.home, home.home.store.committed(delta), settings.retrieval)
     with progress("finding lexical neighbours") as report:
         near = lexical_neighbours(index.head, index.lexical, report)
-    written = Filtered()
+    passages, recorded = source_passages(index.head, near, settings.retrieval), RecordedQueries()
     if settings.synthesis.recorded:
         recorded = read_recorded(home.home.path / settings.synthesis.recorded)
-        with progress("filtering recorded queries") as report:
-            written = written_queries(index.head, index.lexical, settings, recorded, report)
+    generated = read_generated(home.home.path, passages, settings.synthesis)
+    with progress("filtering written queries", "queries") as report:
+        written = written_queries(index.head, index.lexical, settings, recorded, generated, report)
     queries = write_queries(index.head, near, settings, home.known, written.kept)
     home.home.work(delta).mkdir(parents=True, exist_ok=True)
     np.save(home.home.work(delta) / "neighbours.npy", near)

@@ -22,6 +22,7 @@ from genret_ops.synthesis.filters import (
     needs_passage,
     round_trip_ranks,
 )
+from genret_ops.synthesis.generated import GeneratedQueries
 from genret_ops.synthesis.queries import placed_queries, written_queries
 from genret_ops.synthesis.recorded import read_recorded
 
@@ -42,7 +43,7 @@ def main(path: Path, queries: Path, people: list[Path]) -> None:
     index, recorded = open_or_make_index(home, newest, home.settings.retrieval), read_recorded(queries)
     placed = placed_queries(index.head, home.settings.retrieval, recorded)
     begun = time.perf_counter()
-    filtered = written_queries(index.head, index.lexical, home.settings, recorded)
+    filtered = written_queries(index.head, index.lexical, home.settings, recorded, GeneratedQueries())
     print(f"{len(placed)} queries, {len(filtered.kept)} kept, {time.perf_counter() - begun:.1f} s")
     for refusal in filtered.refused:
         print(f"  {refusal.generator}: {refusal.reason}: {refusal.count}, such as {refusal.examples}")

@@ -23,6 +23,11 @@ def silent(done: int, total: int) -> None:
     """A `Progress` that shows nothing."""
 
 
+def announce(sentence: str) -> None:
+    """Say something that somebody should know before work goes on, such as what it will cost."""
+    print(sentence, file=sys.stderr, flush=True)
+
+
 class Report(Protocol):
     """What `progress` yields; it also serves as a `Progress`."""
 

@@ -76,6 +76,40 @@ class SynthesisSettings(_Group):
     heldout: float = Field(0.1, gt=0, lt=0.5, description="share of the documents whose queries are never trained on")
     heldout_queries: int = Field(1200, ge=20, description="tuning queries about the held-out documents")
     recorded: str = Field("", description="queries that others wrote: JSON lines or an exported folder; empty: none")
+    language_model: str = Field(
+        "",
+        description="what writes queries, too: anthropic:NAME, or transformers:NAME on this machine; empty: nothing",
+    )
+    written: tuple[Literal["chunk", "sentence", "constraint", "multihop", "hard", "keywords"], ...] = Field(
+        ("chunk", "sentence", "constraint", "multihop", "hard"), description="what the language model writes"
+    )
+    questions: int = Field(3, ge=1, le=20, description="queries of each kind that it writes about a passage")
+    styles: tuple[Literal["question", "claim", "keyword"], ...] = Field(
+        ("question", "claim", "keyword"), min_length=1, description="how they are put, in turn"
+    )
+    temperature: float = Field(
+        0.7, ge=0, le=2, description="how freely a model on this machine writes; 0: the likeliest words alone"
+    )
+
+    @field_validator("language_model")
+    @classmethod
+    def _names_a_provider(cls, name: str) -> str:
+        provider, colon, model = name.partition(":")
+        if name and not (provider in ("anthropic", "transformers") and colon and model):
+            raise ValueError(f"{name!r} is neither anthropic:NAME nor transformers:NAME")
+        return name
+
+
+class GenerationSettings(_Group):
+    """How the language model of a service is reached, and what it may cost."""
+
+    cap: float = Field(0.0, ge=0, description="most dollars that this home may ever spend on it; 0: none")
+    input_price: float = Field(0.0, ge=0, description="its price for a million tokens that it reads, in dollars")
+    output_price: float = Field(0.0, ge=0, description="its price for a million tokens that it writes, in dollars")
+    base_url: str = Field("", description="address of the service; empty: the provider's")
+    concurrency: int = Field(4, ge=1, le=100, description="requests under way at once")
+    bulk: int = Field(100, ge=1, description="this many requests are sent as batches, at half the price but slowly")
+    timeout_seconds: float = Field(120.0, gt=0, description="seconds after which an answer is given up")
 
 
 class ModelSettings(_Group):
@@ -204,9 +238,10 @@ class ServingSettings(_Group):
 class Settings(BaseSettings):
     """Every setting with its default. Frozen; `Settings.load(home)` reads the home's file and the environment.
 
-    `registry` and `lineage` say where a home keeps its records, `updates` when something runs and `serving` who may
-    ask. None of them changes what a run does, so they are in no dump, no hash and no manifest. Nor is `extraction`,
-    which the record of each snapshot names: what was read from texts is part of the corpus.
+    `registry` and `lineage` say where a home keeps its records, `updates` when something runs, `generation` how a
+    service is reached and paid, and `serving` who may ask. None of them changes what a run does, so they are in no
+    dump, no hash and no manifest. Nor is `extraction`, which the record of each snapshot names: what was read from
+    texts is part of the corpus.
 
     Example:
         >>> Settings.load(Path(".genret")).with_training(steps=50).training.steps
@@ -231,6 +266,7 @@ class Settings(BaseSettings):
     retrieval: RetrievalSettings = RetrievalSettings()
     gate: GateSettings = GateSettings()
     extraction: ExtractionSettings = Field(ExtractionSettings(), exclude=True)
+    generation: GenerationSettings = Field(GenerationSettings(), exclude=True)
     updates: UpdateSettings = Field(UpdateSettings(), exclude=True)
     registry: RegistrySettings = Field(RegistrySettings(), exclude=True)
     lineage: LineageSettings = Field(LineageSettings(), exclude=True)

@@ -7,6 +7,7 @@ it reports.
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from genret_ops.errors import BrokenRelease, GenretError
@@ -51,6 +52,7 @@ def status(home: "Home") -> dict[str, Any]:
     from genret_ops.corpus.labels import read_labels
     from genret_ops.corpus.visibility import withdrawn
     from genret_ops.retrieval.labelled import remembers_labels
+    from genret_ops.synthesis.generation_store import account_of
 
     records = [home.store.committed(name) for name in home.store.snapshots()]
     newest = records[-1] if records else None
@@ -71,6 +73,7 @@ def status(home: "Home") -> dict[str, Any]:
         "quarantine": _quarantine(home.store, newest),
         "withdrawn": sorted(withdrawn(home.path)),
         "labels": {"count": len(labels), "waiting": labels_wait},
+        "generated": asdict(account_of(home.path)),
         "champion": {"release": champion.name, "delta": champion.delta} if champion else None,
         "training": champion.manifest().worth if champion else "",
         "next": _next_command(home, newest, champion, passages - learned, labels_wait),

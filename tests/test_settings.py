@@ -39,6 +39,9 @@ def test_a_home_without_a_file_has_the_defaults(tmp_path: Path) -> None:
         ("[training]\nsteps = 0\n", "training.steps"),
         ("[training]\nsteps = 'many'\n", "training.steps"),
         ("[synthesis]\nheldout = 0.5\n", "synthesis.heldout"),
+        ("[synthesis]\nlanguage_model = 'a-name'\n", "synthesis.language_model"),
+        ("[synthesis]\nlanguage_model = 'anthropic:'\n", "synthesis.language_model"),
+        ("[synthesis]\nstyles = []\n", "synthesis.styles"),
         ("[trainings]\nsteps = 3\n", "trainings"),
     ],
 )

@@ -31,6 +31,7 @@ from genret_ops.registry.audit_trail import ERASED
 from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry
 from genret_ops.storage.home import actor
+from genret_ops.synthesis.generation_store import forget
 from validations.data_docs import FOLDER as DATA_DOCS
 
 _REASON = "genret erase"
@@ -135,6 +136,7 @@ def _purge(home: Home) -> dict[str, Any]:
         "benchmark results": len(bench),
         "labels": remove_labels(home.path, traces.document),
         "judgments of users": remove_feedback(home.path, traces.document),
+        "answers of language models": forget(home.path, traces.document, traces.needles),
         **sweep(home),
     }
     Inbox(home).forget(traces.document)

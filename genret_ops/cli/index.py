@@ -108,13 +108,21 @@ def build(
     from genret_ops import summaries
     from genret_ops.cli.render import index as render
     from genret_ops.cli.render.terminal import say, working
+    from genret_ops.synthesis.generation_store import account_of
     from genret_ops.text import duration
 
     opened = open_home(home)
     if steps is not None and steps != opened.settings.training.steps:
         opened = _remember(opened, steps)
     settings = opened.settings.with_training(steps=steps, seed=seed)
-    with when_stopped("The same command goes on with it."):
+    before = account_of(opened.path).spent
+
+    def what_is_left() -> str:
+        spent = account_of(opened.path).spent - before
+        paid = f"${spent:,.2f} were spent on a language model, whose answers are kept. " if spent else ""
+        return f"{paid}The same command goes on with it."
+
+    with when_stopped(what_is_left):
         with working("starting"):
             from assets.lib import runner
 

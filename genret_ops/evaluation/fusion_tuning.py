@@ -26,8 +26,7 @@ from genret_ops.retrieval.index import Index, build_lexical
 from genret_ops.retrieval.ranking import ClauseCandidates, candidates_of_plans
 from genret_ops.retrieval.retriever import CLAUSE_MODES, Retriever
 from genret_ops.settings import RetrievalSettings
-from genret_ops.synthesis.queries import MIN_GATE_DOCUMENTS, least_extractive
-from genret_ops.synthesis.written import RECORDED
+from genret_ops.synthesis.queries import MIN_GATE_DOCUMENTS, is_extractive, least_extractive
 
 Trained = tuple[Encoder, Callable[[Rows], Rows]]
 """A query encoder, and what makes finished rows of genesis rows."""
@@ -99,7 +98,7 @@ def tune(
         share: Model.untuned(encoder, finish(genesis), scale, head.live) for share, (encoder, finish) in trained.items()
     }
     judges = least_extractive(queries)
-    bar = 0.0 if all(query.kind == RECORDED for query in judges) else OVERRATED
+    bar = OVERRATED if any(map(is_extractive, judges)) else 0.0
     worth = training_worth(index, models, questions(head, judges, QUERIES), bar)
     model = models[worth.share]
     lists = _lists(index, model, queries)

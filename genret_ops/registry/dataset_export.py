@@ -21,8 +21,8 @@ from genret_ops.registry.model_card import card_environment
 from genret_ops.registry.store import Registry, Release
 from genret_ops.storage.files import file_hash, read_json
 from genret_ops.synthesis.dataset import save_rows
+from genret_ops.synthesis.kinds import KINDS, SPLITS
 from genret_ops.synthesis.queries import read_queries
-from genret_ops.synthesis.written import KINDS, SPLITS
 from genret_ops.text import listed
 
 LISTING = "genret.json"

@@ -51,7 +51,8 @@ from genret_ops.training.mixing import mixed
 
 LIBRARIES = ("torch", "transformers", "peft", "lancedb", "bm25s", "numpy", "pyarrow")
 _LIMITS = (
-    "Queries were made from the corpus's own words by the extractive generator, but for those of synthesis.recorded.",
+    "Queries were made from the corpus's own words by the extractive generator, but for those of synthesis.recorded "
+    "and synthesis.language_model.",
     "Passages that came after the training are found by words and by the shared map alone, and are marked fresh.",
 )
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from genret_ops.errors import GenretError
 from genret_ops.records import SyntheticQuery
-from genret_ops.synthesis.written import KINDS, SPLITS
+from genret_ops.synthesis.kinds import KINDS, SPLITS
 
 _text, _texts = pa.string(), pa.list_(pa.string())
 SCHEMA = pa.schema(

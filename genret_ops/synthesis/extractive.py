@@ -40,6 +40,7 @@ class SourcePassage:
         sentences: its sentences.
         attributes: values of the first document that a query may name.
         neighbours: positions of the passages of other documents that share most words with it.
+        document: id of the first of them; empty if it has left the corpus.
     """
 
     passage_id: str
@@ -49,6 +50,7 @@ class SourcePassage:
     sentences: tuple[str, ...]
     attributes: Mapping[str, str]
     neighbours: tuple[int, ...] = ()
+    document: str = ""
 
 
 class ExtractiveGenerator:

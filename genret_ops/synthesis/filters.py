@@ -10,7 +10,7 @@ import re
 import tomllib
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from importlib import resources
@@ -22,13 +22,9 @@ from genret_ops.lexical.bm25 import STOP_WORDS_OF, tokenize
 from genret_ops.lexical.index import LexicalIndex
 from genret_ops.progress import Progress, silent
 from genret_ops.synthesis.extractive import WORD, SourcePassage
+from genret_ops.synthesis.kinds import KINDS, SPLITS
 from genret_ops.synthesis.written import WrittenQuery
 
-WORDS_OF: Mapping[str, tuple[int, int]] = {
-    **{"chunk": (3, 40), "sentence": (3, 40), "constraint": (4, 60), "multihop": (6, 100), "context": (1, 80)},
-    "recorded": (2, 100),
-}
-"""The fewest and the most words of a query that somebody would ask, by kind."""
 SHORT_PASSAGE = 30
 """A passage of at most this many words, as generators count, may stand in its query, since it holds no shorter one."""
 NEAR = 0.9
@@ -67,6 +63,11 @@ class Refusal:
     count: int
     examples: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, generator: str, reason: str, texts: Sequence[str]) -> "Refusal":
+        """The refusal of these queries, of which the first few are kept."""
+        return cls(generator, reason, len(texts), tuple(texts[:EXAMPLES]))
+
 
 @dataclass(frozen=True, slots=True)
 class Filtered:
@@ -94,7 +95,7 @@ def filter_queries(
     Context2ID rows ask with the text of the passage on purpose; of them only duplicates are refused.
 
     Args:
-        queries: the queries of all generators; of near-duplicates in one split, the first stays.
+        queries: the queries of all generators; of near-duplicates that may stand in one split, the first stays.
         passages: every passage, in docid order.
         lexical: the lexical index of these passages, which is the baseline.
         live: mask of the passages that it may find, shape (passages,).
@@ -106,11 +107,12 @@ def filter_queries(
     """
     runs = frozenset[tuple[str, ...]]().union(*map(instruction_runs, instructions))
     faults = [fault_of(query, passages, runs) for query in queries]
-    for split in dict.fromkeys(query.split for query in queries):
+    of_split = (tuple(n for n, query in enumerate(queries) if split in query.splits) for split in SPLITS)
+    for together in dict.fromkeys(of_split):
         for reason, compare in ((DUPLICATES, duplicates), (NEAR_DUPLICATES, near_duplicates)):
-            numbers = [n for n, query in enumerate(queries) if query.split == split and not faults[n]]
+            numbers = [n for n in together if not faults[n]]
             if compare is near_duplicates:
-                numbers = [n for n in numbers if queries[n].kind != "context"]
+                numbers = [n for n in numbers if not KINDS[queries[n].kind].memorised]
             for n, first in zip(numbers, compare([queries[n].text for n in numbers]), strict=True):
                 faults[n] = reason if first >= 0 else ""
     kept = [query for query, fault in zip(queries, faults, strict=True) if not fault]
@@ -128,7 +130,7 @@ def _refusals(queries: Sequence[WrittenQuery], faults: Sequence[str]) -> list[Re
         if fault:
             texts.setdefault((query.generator, fault), []).append(query.text)
     return [
-        Refusal(generator, reason, len(texts[generator, reason]), tuple(texts[generator, reason][:EXAMPLES]))
+        Refusal.of(generator, reason, texts[generator, reason])
         for generator in dict.fromkeys(query.generator for query in queries)
         for reason in REASONS
         if (generator, reason) in texts
@@ -145,12 +147,13 @@ def fault_of(
         passages: every passage, in docid order.
         runs: runs of words of the instructions, as `instruction_runs` gives them.
     """
-    return "" if query.kind == "context" else next(_faults(query, [passages[n] for n in query.positions], runs), "")
+    memorised = KINDS[query.kind].memorised
+    return "" if memorised else next(_faults(query, [passages[n] for n in query.positions], runs), "")
 
 
 def _faults(query: WrittenQuery, about: Sequence[SourcePassage], runs: frozenset[tuple[str, ...]]) -> Iterator[str]:
     text = "\n".join(part for passage in about for part in (passage.title, passage.text))
-    fewest, most = WORDS_OF.get(query.kind, WORDS_OF["recorded"])
+    fewest, most = KINDS[query.kind].words
     if not fewest <= len(WORD.findall(query.text)) <= most:
         yield LENGTH
     if leaks_instruction(query.text, text, runs):

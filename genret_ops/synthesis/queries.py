@@ -23,11 +23,13 @@ from genret_ops.progress import Progress, silent
 from genret_ops.records import SyntheticQuery, text_hash
 from genret_ops.settings import RetrievalSettings, Settings, TrainingSettings
 from genret_ops.storage.tables import TableStore
-from genret_ops.synthesis.extractive import WORD, ExtractiveGenerator, SourcePassage
+from genret_ops.synthesis.extractive import GENERATOR, WORD, ExtractiveGenerator, SourcePassage
 from genret_ops.synthesis.filters import Filtered, filter_queries
+from genret_ops.synthesis.generated import GeneratedQueries
 from genret_ops.synthesis.generators import Generators
+from genret_ops.synthesis.kinds import KINDS, SPLITS, TRAINED
 from genret_ops.synthesis.recorded import RecordedQueries, place
-from genret_ops.synthesis.written import RECORDED, SPLITS, TRAINED, WrittenGenerator, WrittenQuery
+from genret_ops.synthesis.written import WrittenGenerator, WrittenQuery
 
 NEIGHBOURS = 8
 """Most lexical neighbours of a docid."""
@@ -122,7 +124,7 @@ def write_queries(
         settings: how many queries a split holds, and of which kinds.
         known: docids that the parent of an update has learned; the update asks about the others, interleaved with a
             replay of these. None for a training from genesis, which asks about all alike.
-        written: queries that others wrote, as `written_queries` keeps them.
+        written: queries that people or a language model wrote, as `written_queries` keeps them.
 
     Returns:
         The queries of every split, one split after the other.
@@ -139,7 +141,7 @@ def write_queries(
     old, new, update = members[is_known], members[~is_known], known is not None
     steps, preference_steps = training.sft_steps(update), training.preference_steps(update)
     train = _interleaved(generator, old, new, steps * training.batch, training)
-    hard = [row for row in _hard(generator, old, new, training) if row.kind != "context"]
+    hard = [row for row in _hard(generator, old, new, training) if not KINDS[row.kind].memorised]
     heldout = _heldout(generator, tuning & head.live, "tuning", settings.synthesis.heldout_queries)
     heldout += _heldout(generator, gate & head.live, "gate", settings.gate.questions)
     return train + hard[: 2 * preference_steps * training.batch] + heldout
@@ -150,26 +152,29 @@ def written_queries(
     lexical: LexicalIndex,
     settings: Settings,
     recorded: RecordedQueries,
+    generated: GeneratedQueries,
     progress: Progress = silent,
 ) -> Filtered:
-    """The queries that others wrote and that a build may use, each with its weight, and those that are left out.
+    """The queries that were written and that a build may use, each with its weight, and those that are left out.
+
+    Whoever wrote them, they pass the filters together: of near-duplicates the recorded one stays.
 
     Args:
         head: the snapshot.
         lexical: its lexical index, the baseline of the round trip.
         settings: which documents are held out, and which attributes a query can name.
-        recorded: the queries as they were read.
+        recorded: the queries that others wrote, as they were read.
+        generated: the queries that a language model wrote for this home.
         progress: called with (queries done, queries).
     """
-    passages, (tuning, gate) = (
-        source_passages(head, _no_neighbours(head), settings.retrieval),
-        heldout_docids(head, settings),
-    )
+    passages = source_passages(head, _no_neighbours(head), settings.retrieval)
+    tuning, gate = heldout_docids(head, settings)
     trained = (~(tuning | gate)).tolist()
     asks = {**dict.fromkeys(TRAINED, trained), "tuning": tuning.tolist(), "gate": gate.tolist()}
     placed, refused = place(recorded, passages, _idf(head), asks)
-    filtered = filter_queries(placed, passages, lexical, head.live, progress=progress)
-    return Filtered(filtered.kept, (*refused, *filtered.refused))
+    together = [*placed, *generated.queries]
+    filtered = filter_queries(together, passages, lexical, head.live, generated.instructions, progress)
+    return Filtered(filtered.kept, (*refused, *generated.refused, *filtered.refused))
 
 
 def placed_queries(head: CorpusView, settings: RetrievalSettings, recorded: RecordedQueries) -> list[WrittenQuery]:
@@ -192,16 +197,21 @@ def _heldout(generator: Generators, mask: np.ndarray, split: str, count: int) ->
     queries = list[SyntheticQuery]()
     for number in range(_MAX_EPOCHS):
         rows = generator.epoch(number, np.flatnonzero(mask).tolist(), split)
-        queries.extend(row for row in rows if row.kind != "context")
+        queries.extend(row for row in rows if not KINDS[row.kind].memorised)
         if len(queries) >= count or not rows:
             break
     return queries[:count]
 
 
 def least_extractive(queries: Sequence[SyntheticQuery]) -> list[SyntheticQuery]:
-    """The queries that share fewest words with the text: the recorded ones if they are enough, else all."""
-    recorded = [query for query in queries if query.kind == RECORDED]
-    return recorded if len(recorded) >= _ENOUGH else list(queries)
+    """The queries that share fewest words with the text: those not made of it if they are enough, else all."""
+    written = [query for query in queries if not is_extractive(query)]
+    return written if len(written) >= _ENOUGH else list(queries)
+
+
+def is_extractive(query: SyntheticQuery) -> bool:
+    """Whether a query is made of words of the text, and not written by a person or a language model."""
+    return query.generator == GENERATOR
 
 
 def _interleaved(
@@ -254,6 +264,7 @@ def source_passages(head: CorpusView, near: np.ndarray, settings: RetrievalSetti
                 passage.sentences,
                 attributes,
                 tuple(near[docid]),
+                document.doc_id,
             )
         )
     return rows

@@ -15,9 +15,11 @@ from pathlib import Path
 from genret_ops.errors import GenretError
 from genret_ops.records import SyntheticQuery
 from genret_ops.synthesis.extractive import WORD, SourcePassage
-from genret_ops.synthesis.filters import EXAMPLES, Refusal
-from genret_ops.synthesis.written import RECORDED, WrittenQuery
+from genret_ops.synthesis.filters import Refusal
+from genret_ops.synthesis.written import WrittenQuery
 
+RECORDED = "recorded"
+"""The generator of queries in a file of JSON lines, and their kind."""
 ABSENT, OTHER_SIDE = "passages that the corpus lacks", "documents that another split holds here"
 
 
@@ -127,12 +129,12 @@ def place(
         else:
             written.append(
                 WrittenQuery(
-                    row.text, row.kind, positions, row.generator, row.split, row.withheld, dict(row.constraints)
+                    row.text, row.kind, positions, row.generator, (row.split,), row.withheld, dict(row.constraints)
                 )
             )
     return written, [
         *(Refusal(RECORDED, reason, count) for reason, count in recorded.refused.items()),
-        *(Refusal(*key, len(texts), tuple(texts[:EXAMPLES])) for key, texts in refused.items()),
+        *(Refusal.of(*key, texts) for key, texts in refused.items()),
     ]
 
 

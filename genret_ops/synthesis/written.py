@@ -1,21 +1,15 @@
-"""Queries that were written outside of this process, and the generator that gives them to an epoch.
+"""Queries that were written before a build samples, and the generator that gives them to an epoch.
 
 People, a language model or another home wrote them; `filters` decides which of them are used, and how often.
 """
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from genret_ops.records import SyntheticQuery, text_hash
-from genret_ops.synthesis.extractive import EXTRACTIVE_KINDS, SourcePassage
-
-RECORDED = "recorded"
-"""The generator of queries in a file of JSON lines, and their kind."""
-KINDS = (*EXTRACTIVE_KINDS, RECORDED)
-"""Every kind of query that a build may hold."""
-TRAINED, HELDOUT = ("train", "hard"), ("tuning", "gate")
-"""Splits that are trained on, and those that never are; a held-out split has a query once, in whatever epoch."""
-SPLITS = (*TRAINED, *HELDOUT)
+from genret_ops.synthesis.extractive import SourcePassage
+from genret_ops.synthesis.kinds import HELDOUT, SPLITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +18,10 @@ class WrittenQuery:
 
     Attributes:
         text: the query.
-        kind: what it is like, as in `SyntheticQuery`.
-        positions: positions of the passages that it is about, at least one; two of a multi-hop query.
+        kind: what it is like, a key of `KINDS`.
+        positions: positions of the passages that it is about, at least one; two to four of a multi-hop query.
         generator: who wrote it.
-        split: the one split that it may stand in; "" for any, as the documents of its passages have it.
+        splits: the splits that it may stand in, as far as the documents of its passages belong to them.
         withheld: the sentences that it was made from, if they are known.
         constraints: the attribute values that it names.
         weight: probability with which it stands in an epoch of training, 0 to 1.
@@ -37,7 +31,7 @@ class WrittenQuery:
     kind: str
     positions: tuple[int, ...]
     generator: str
-    split: str = ""
+    splits: tuple[str, ...] = SPLITS
     withheld: tuple[str, ...] = ()
     constraints: Mapping[str, str] = field(default_factory=dict)
     weight: float = 1.0
@@ -49,7 +43,7 @@ class WrittenGenerator:
     Args:
         passages: every passage, in docid order; they are named by their position.
         queries: the queries.
-        seed: seed of the build: of the draws by weight, and for the provenance of the queries.
+        seed: seed of the build: of their order, of the draws by weight, and for the provenance of the queries.
 
     Example:
         >>> query = WrittenQuery("who calms the bees", "recorded", (0,), "recorded")
@@ -65,7 +59,7 @@ class WrittenGenerator:
             self._queries.setdefault(query.positions[0], []).append(query)
 
     def epoch(self, number: int, members: Sequence[int], split: str, hard: bool = False) -> list[SyntheticQuery]:
-        """The queries about some passages that stand in an epoch, passage after passage.
+        """The queries about some passages that stand in an epoch, in random order.
 
         A query to train on is drawn by its weight, each epoch anew. A held-out split has every query once, whatever
         its weight, since what a baseline finds easily should not judge more often.
@@ -74,12 +68,12 @@ class WrittenGenerator:
             number: number of the epoch.
             members: positions of the passages; a query about several stands only if all of them are members.
             split: the split that the queries belong to.
-            hard: ignored, there is one set.
+            hard: ignored: a query that is written for stage 2 may stand in its split alone.
         """
         if number and split in HELDOUT:
             return []
         inside = frozenset(members)
-        return [
+        rows = [
             SyntheticQuery(
                 query.text,
                 query.kind,
@@ -92,9 +86,11 @@ class WrittenGenerator:
             )
             for member in members
             for query in self._queries.get(member, ())
-            if query.split in ("", split) and inside.issuperset(query.positions)
+            if split in query.splits and inside.issuperset(query.positions)
             if split in HELDOUT or stands(query, self._seed, number, split)
         ]
+        random.Random(f"{self._seed}/{number}/{split}").shuffle(rows)
+        return rows
 
 
 def stands(query: WrittenQuery, seed: int, number: int, split: str) -> bool:

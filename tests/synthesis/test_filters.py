@@ -28,6 +28,7 @@ from genret_ops.synthesis.filters import (
     same_script,
     words,
 )
+from genret_ops.synthesis.kinds import SPLITS
 from genret_ops.synthesis.written import WrittenQuery
 
 SMOKE = "Smoke calms the bees before anyone opens the hive, and it has to be cool."
@@ -43,9 +44,9 @@ WORDS = st.lists(st.sampled_from([*"abcdefghijkl"]), max_size=14).map(" ".join)
 
 
 def query(
-    text: str, position: int = 0, kind: str = "recorded", generator: str = "pen", split: str = ""
+    text: str, position: int = 0, kind: str = "recorded", generator: str = "pen", splits: tuple[str, ...] = SPLITS
 ) -> WrittenQuery:
-    return WrittenQuery(text, kind, (position,), generator, split)
+    return WrittenQuery(text, kind, (position,), generator, splits)
 
 
 def filtered(*queries: WrittenQuery) -> Filtered:
@@ -139,7 +140,10 @@ def test_duplicates_are_refused_within_a_split() -> None:
         filters.DUPLICATES: 1,
         filters.NEAR_DUPLICATES: 1,
     }
-    assert not reasons(query(text, split="train"), query(text, split="hard"))
+    assert not reasons(query(text, splits=("train",)), query(text, splits=("hard",)))
+    for either, other in ((SPLITS, ("gate",)), (("train", "gate"), SPLITS), (("train", "gate"), ("gate", "tuning"))):
+        both = filtered(query(text, splits=either), query(near, generator="quill", splits=other))
+        assert [(each.generator, each.reason) for each in both.refused] == [("quill", filters.NEAR_DUPLICATES)]
     assert not reasons(query(text, kind="context"), query(near, kind="context")), "windows of a passage overlap"
     refused = filtered(query("As an AI, who calms the bees"), query("who calms the bees"), query("Who calms the bees?"))
     assert [kept.text for kept in refused.kept] == ["who calms the bees"], "what is refused has no duplicates"
@@ -168,7 +172,7 @@ def test_the_first_examples_of_each_reason_are_kept() -> None:
             st.sampled_from([0, 1]),
             st.sampled_from(["recorded", "chunk", "context"]),
             st.sampled_from(["pen", "quill"]),
-            st.sampled_from(["", "train", "gate"]),
+            st.sampled_from([SPLITS, ("train",), ("train", "tuning", "gate")]),
         ),
         max_size=12,
     )
@@ -178,7 +182,7 @@ def test_counts_add_up_and_the_order_stays(queries: list[WrittenQuery]) -> None:
     assert len(result.kept) + sum(refusal.count for refusal in result.refused) == len(queries)
     assert all(0 < kept.weight <= 1 for kept in result.kept)
     left = iter(queries)
-    assert all(any(each.text == kept.text and each.split == kept.split for each in left) for kept in result.kept)
+    assert all(any(each.text == kept.text and each.splits == kept.splits for each in left) for kept in result.kept)
     by_generator = Counter(each.generator for each in queries)
     for refusal in result.refused:
         assert refusal.count <= by_generator[refusal.generator] and 1 <= len(refusal.examples) <= filters.EXAMPLES

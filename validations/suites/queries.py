@@ -11,8 +11,8 @@ import pyarrow as pa
 from genret_ops.corpus.metadata import is_date
 from genret_ops.corpus.view import CorpusView
 from genret_ops.synthesis.extractive import WORD
-from genret_ops.synthesis.filters import SHORT_PASSAGE, WORDS_OF, is_copy, words
-from genret_ops.synthesis.written import KINDS, SPLITS, TRAINED
+from genret_ops.synthesis.filters import SHORT_PASSAGE, is_copy, words
+from genret_ops.synthesis.kinds import KINDS, SPLITS, TRAINED, Kind
 from genret_ops.text import percent, plural
 from validations.runner import expect_no_fault, gx, suite_of, typed_frame
 
@@ -83,7 +83,7 @@ class _QueryChecks:
 
     def _copy_fault(self, query: Mapping[str, Any]) -> str:
         """A query is what somebody would ask and not the passage itself, except one of Context2ID."""
-        if query["kind"] == "context":
+        if _kind(query).memorised:
             return ""
         about = (self._long[docid] for docid in self.docids(query) if docid in self._long)
         copied = any(is_copy(query["text"], text) for text in about)
@@ -98,10 +98,11 @@ class _QueryChecks:
     def _hops_fault(self, query: Mapping[str, Any]) -> str:
         """A multi-hop query joins passages of different documents; every other one asks for one passage."""
         docids = self.docids(query)
-        if query["kind"] != "multihop":
-            return "" if len(docids) < 2 else f"{len(docids)} positives of a {query['kind']} query"
+        fewest, most = _kind(query).passages
+        if len(docids) > most:
+            return f"{len(docids)} positives of a {query['kind']} query"
         documents = [set(self._corpus.documents_of(docid)) for docid in docids]
-        if len(documents) == 1 and len(query["positives"]) == 1:
+        if len(documents) == 1 and len(query["positives"]) < fewest:
             return "one positive"
         return "one document" if len(documents) > 1 and len(set.union(*documents)) < 2 else ""
 
@@ -132,6 +133,11 @@ class _QueryChecks:
         return next((f"no positive has {name!r} {constraints[name]!r}" for name in wrong), "")
 
 
+def _kind(query: Mapping[str, Any]) -> Kind:
+    """What is true of the kind of a query; of an unknown kind, hardly anything."""
+    return KINDS.get(query["kind"], Kind(words=(1, _MOST_WORDS)))
+
+
 def _json_object(stored: str) -> dict[str, Any] | str:
     """A JSON object as it is stored, or what is wrong with it."""
     try:
@@ -152,7 +158,7 @@ def _unnamed_fault(query: Mapping[str, Any]) -> str:
 
 
 def _length_fault(query: Mapping[str, Any]) -> str:
-    fewest, most = WORDS_OF.get(query["kind"], (1, _MOST_WORDS))
+    fewest, most = _kind(query).words
     length = len(query["text"].split())
     return "" if fewest <= length <= most else f"{plural(length, 'word')} in a {query['kind']} query"
 

@@ -149,6 +149,10 @@ def status(home: Mapping[str, Any]) -> None:
         rows.append(
             ("labels", f"{labels['count']:,}{', changed since the last genret ingest' if labels['waiting'] else ''}")
         )
+    if (generated := home["generated"])["answers"]:
+        unsure = f", perhaps ${generated['uncertain']:,.2f} more" if generated["uncertain"] else ""
+        answers = plural(generated["answers"], "answer")
+        rows.append(("language model", f"{answers} for ${generated['spent']:,.2f}{unsure}"))
     if home["withdrawn"]:
         rows.append(("withdrawn", f"{listed(home['withdrawn'])}: in no answer"))
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in refused["reasons"].items())

@@ -16,11 +16,11 @@ from genret_ops.errors import GenretError
 from genret_ops.identifiers.trie import AllowedSet, Trie
 from genret_ops.identifiers.written import trie_of
 from genret_ops.modeling.causal.decoding import beam_search
-from genret_ops.modeling.causal.model_files import causal_model_path
 from genret_ops.modeling.causal.prompts import QUERY, Prompts
 from genret_ops.modeling.encoder import batches
 from genret_ops.modeling.peft_warnings import without_peft_warning
 from genret_ops.settings import CausalSettings
+from genret_ops.storage.language_model_files import language_model_path
 
 _QUERIES_TOGETHER = 8
 """Queries whose beams share a forward pass."""
@@ -187,7 +187,7 @@ class CausalModel:
 
 def _loaded(kind: Any, name: str, **options: Any) -> Any:
     try:
-        return kind.from_pretrained(causal_model_path(name), **options)
+        return kind.from_pretrained(language_model_path(name), **options)
     except (OSError, ValueError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise GenretError(

@@ -6,7 +6,6 @@ import pytest
 
 from genret_ops.errors import GenretError
 from genret_ops.modeling.causal.model import load_network, load_tokenizer
-from genret_ops.modeling.causal.model_files import causal_model_hash, causal_model_path
 from genret_ops.modeling.causal.prompts import CONTEXT, QUERY, Prompts
 from tests.support.tiny_causal import write_tiny_model
 
@@ -36,13 +35,3 @@ def test_what_cannot_be_loaded_is_said_in_a_sentence(tmp_path: Path, folder: Pat
     for load in (load_tokenizer, lambda name: load_network(name, None)):
         with pytest.raises(GenretError, match=r"cannot load the language model .* causal.model names a package"):
             load(str(tmp_path))
-    assert causal_model_path(str(folder)) == str(folder)
-
-
-def test_the_hash_of_a_model_is_that_of_its_files(tmp_path: Path, folder: Path) -> None:
-    write_tiny_model(tmp_path)
-    assert causal_model_hash(str(tmp_path)) == causal_model_hash(str(folder))
-    config = tmp_path / "config.json"
-    config.write_text(config.read_text() + " ")
-    assert causal_model_hash(str(tmp_path)) != causal_model_hash(str(folder))
-    assert len(causal_model_hash("some/hub-name")) == 64

@@ -1,4 +1,4 @@
-"""The files of a causal language model: where they are, and what they are known by.
+"""The files of a language model: where they are, and what they are known by.
 
 A model that comes as a GGUF file is converted once: reading its tokenizer takes a minute. The result lies with the
 models that Hugging Face's libraries keep, so that all homes share it.
@@ -21,8 +21,8 @@ EXTRA = "pip install 'genret-ops[llm]'"
 _HASHED = {".json", ".safetensors", ".bin", ".model", ".txt"}
 
 
-def causal_model_path(name: str) -> str:
-    """Where the files of a causal language model are.
+def language_model_path(name: str) -> str:
+    """Where the files of a language model are.
 
     Args:
         name: a package of `PACKAGED`, the full path of a folder, or a hub name.
@@ -39,20 +39,20 @@ def causal_model_path(name: str) -> str:
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
         raise GenretError(
-            f"the language model {name} is not installed: run `pip install --no-deps {name}`, or set causal.model to "
-            "the full path of a folder"
+            f"the language model {name} is not installed: run `pip install --no-deps {name}`, or name the full path of "
+            "a folder"
         )
     if importlib.util.find_spec("gguf") is None:
         raise GenretError(f"gguf is not installed, which reads the weights of {name}: run `{EXTRA}`")
     return str(_converted(name, Path(spec.origin).parent / file))
 
 
-def causal_model_hash(name: str) -> str:
-    """What the weights and the tokenizer of a causal language model are known by: SHA-256 of its files, in hex.
+def language_model_hash(name: str) -> str:
+    """What the weights and the tokenizer of a language model are known by: SHA-256 of its files, in hex.
 
     A hub name stands for itself.
     """
-    folder = Path(causal_model_path(name))
+    folder = Path(language_model_path(name))
     if not folder.is_dir():
         return hashlib.sha256(name.encode()).hexdigest()
     files = (file for file in sorted(folder.iterdir()) if file.suffix in _HASHED)

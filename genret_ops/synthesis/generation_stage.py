@@ -1,0 +1,104 @@
+"""The stage `generated_queries`: a language model is asked for what a build lacks. What it wrote, `generated` reads."""
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from genret_ops.corpus.labels import read_labels
+from genret_ops.corpus.view import CorpusView
+from genret_ops.errors import GenretError
+from genret_ops.progress import announce, progress
+from genret_ops.records import canonical_json, text_hash
+from genret_ops.settings import Settings
+from genret_ops.synthesis.generation import Generated, Generation, examples_of, generate
+from genret_ops.synthesis.generation_store import FILE, Account, GenerationStore
+from genret_ops.synthesis.language_model import Estimate, open_language_model
+from genret_ops.synthesis.queries import heldout_docids, source_passages
+from genret_ops.text import plural
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """What came of having queries written.
+
+    Attributes:
+        generated: how many there are, and why others are missing.
+        account: what the home has spent by now.
+        failures: (passage, what was asked for, reason) of each request without an answer.
+        hash: identity of what was answered.
+    """
+
+    generated: Generated
+    account: Account
+    failures: tuple[tuple[str, str, str], ...]
+    hash: str
+
+
+def write_with_language_model(
+    home: Path, head: CorpusView, near: np.ndarray, settings: Settings, known: frozenset[int] | None = None
+) -> Writing:
+    """Have a language model write about the passages that a build is to teach, and about those held out.
+
+    Args:
+        home: folder of the home.
+        head: the snapshot.
+        near: lexical neighbours, shape (docids, n).
+        settings: the model and how it is reached.
+        known: docids that the parent of an update has learned, which were written about before; None: there is none.
+
+    Raises:
+        GenretError: the model cannot be used, or nothing may be spent on it.
+    """
+    passages = source_passages(head, near, settings.retrieval)
+    (tuning, gate), live = heldout_docids(head, settings), head.live.copy()
+    live[list(known or ())] = False
+    masks = (live & ~(tuning | gate), live & tuning, live & gate & ~tuning)
+    with closing(GenerationStore(home / FILE)) as store:
+        generation = Generation(passages, settings.synthesis, store)
+        topics = generation.topics([np.flatnonzero(mask).tolist() for mask in masks])
+        with progress(f"writing with {settings.synthesis.language_model}", "requests") as report:
+            generated = generate(
+                generation,
+                topics,
+                store,
+                lambda: open_language_model(settings, store),
+                examples_of(head, read_labels(home)),
+                lambda estimate: _announce(estimate, settings, store.account()),
+                report,
+            )
+        by_key = {topic.key: topic for topic in topics}
+        failures = tuple(
+            (by_key[key].passages[0].passage_id, by_key[key].prompt.name, reason)
+            for key, reason in generated.failures.items()
+        )
+        answers = text_hash(canonical_json(sorted(store.answers(by_key).items())))
+        return Writing(generated, store.account(), failures, answers)
+
+
+def _announce(estimate: Estimate, settings: Settings, account: Account) -> None:
+    """Say what will be sent and what it will cost.
+
+    Raises:
+        GenretError: nothing may be spent.
+    """
+    tokens = (
+        f"about {_thousands(estimate.input_tokens)} tokens to read and {_thousands(estimate.output_tokens)} to write"
+    )
+    plan = f"{plural(estimate.requests, 'request')} to {settings.synthesis.language_model}: {tokens}"
+    if not estimate.most:
+        announce(f"{plan}.")
+        return
+    plan += f", about ${estimate.cost:,.2f} and at most ${estimate.most:,.2f}"
+    if not settings.generation.cap:
+        raise GenretError(
+            f"nothing may be spent on {plan}: set generation.cap in genret.toml to the most dollars that this home may "
+            "ever spend on it"
+        )
+    gone = account.spent + account.uncertain
+    announce(f"{plan}. ${gone:,.2f} of the ${settings.generation.cap:,.2f} that may be spent are gone.")
+
+
+def _thousands(tokens: int) -> str:
+    return f"{tokens / 1e6:,.1f} million" if tokens >= 1e6 else f"{-(-tokens // 1000):,} thousand"
