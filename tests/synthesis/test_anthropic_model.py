@@ -93,7 +93,7 @@ def test_a_busy_service_is_asked_again(service: LanguageService, tmp_path: Path,
 @pytest.mark.parametrize("way", [ONE_BY_ONE, IN_BATCHES], ids=["one by one", "in batches"])
 @pytest.mark.parametrize(
     ("faults", "reason"),
-    [(Faults(truncated=0.5), TRUNCATED), (Faults(refused=0.5), REFUSED), (Faults(invalid=0.5), INVALID)],
+    [(Faults(truncated=0.7), TRUNCATED), (Faults(refused=0.7), REFUSED), (Faults(invalid=0.7), INVALID)],
 )
 def test_what_is_no_answer_is_asked_for_again_three_times_at_most(
     service: LanguageService, tmp_path: Path, way: dict[str, int], faults: Faults, reason: str
