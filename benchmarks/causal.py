@@ -28,7 +28,6 @@ from genret_ops.evaluation.significance import paired_bootstrap
 from genret_ops.identifiers.keywords import assign
 from genret_ops.identifiers.slugs import keywords
 from genret_ops.ingestion.stdlib import read_stdlib
-from genret_ops.lexical.bm25 import tokenize
 from genret_ops.modeling.causal.model import load_tokenizer
 from genret_ops.progress import Report, progress
 from genret_ops.records import Document, SyntheticQuery, canonical_json, text_hash
@@ -41,7 +40,8 @@ from genret_ops.settings import SETTINGS_FILE, Settings
 from genret_ops.storage import jsonl
 from genret_ops.storage.files import write_atomically
 from genret_ops.synthesis.extractive import ExtractiveGenerator
-from genret_ops.synthesis.queries import lexical_neighbours, membership, source_passages, write_queries
+from genret_ops.synthesis.generated import GeneratedQueries
+from genret_ops.synthesis.queries import lexical_neighbours, membership, source_passages, write_queries, written_queries
 from genret_ops.synthesis.recorded import RecordedQueries, read_recorded
 from genret_ops.training.causal import hard_negatives, rpo, sft
 from genret_ops.training.causal.dataset import prepare_causal_job
@@ -139,13 +139,14 @@ class Slice:
     """
 
     def __init__(self, home: Home, index: Index, recorded: RecordedQueries, count: int) -> None:
-        self.home, self.index, self.head, self._recorded = home, index, index.head, recorded
+        self.home, self.index, self.head = home, index, index.head
+        self.recorded = written_queries(self.head, index.lexical, home.settings, recorded, GeneratedQueries()).kept
         self.near = lexical_neighbours(self.head, index.lexical)
         self.questions = questions(self.head, self.near, home.settings, count)
 
     def queries(self, settings: Settings) -> list[SyntheticQuery]:
         """The synthetic queries of a training from genesis."""
-        return write_queries(self.head, self.near, settings, None, self._recorded.by_document)
+        return write_queries(self.head, self.near, settings, None, self.recorded)
 
     def scores(self, runs: Sequence[Sequence[int]]) -> Scores:
         """The scores of each question.
@@ -274,12 +275,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     given = parser.parse_args()
     home, index = open_slice(given.home, given.passages)
-    recorded = read_recorded(given.recorded) if given.recorded else RecordedQueries({}, {})
+    recorded = read_recorded(given.recorded) if given.recorded else RecordedQueries()
     corpus = Slice(home, index, recorded, given.questions)
-    words = tokenize([" ".join(texts) for texts in recorded.by_document.values()])
+    kept = [[query.text, *query.positions, *query.splits] for query in corpus.recorded]
     cells = Cells(
         home.path / "cells",
-        {"questions": corpus.questions, "docids": len(index.head), "recorded": text_hash(canonical_json(words))},
+        {"questions": corpus.questions, "docids": len(index.head), "recorded": text_hash(canonical_json(kept))},
     )
     compact = home.settings.with_training(steps=given.compact_steps)
     causal = home.settings.with_training(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -143,7 +144,7 @@ class Index:
             mask: the docids of which any document would do for `wanted`, shape (docids,).
             wanted: further `values` or `likely` of `Allowed`.
         """
-        more = {name: (*getattr(allowed, name), *pairs) for name, pairs in wanted.items()}
+        more: dict[str, Any] = {name: (*getattr(allowed, name), *pairs) for name, pairs in wanted.items()}
         narrower = replace(allowed, mask=allowed.mask & mask, **more)
         by_word_of_source = any(name in self.extracted for name, _ in allowed.access)
         doubtful = narrower.mask if by_word_of_source else narrower.mask & self._shared

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genret_ops.settings import SynthesisSettings
+from genret_ops.retrieval.index import build_lexical
+from genret_ops.settings import Settings, SynthesisSettings
 from genret_ops.synthesis.extractive import SourcePassage
-from genret_ops.synthesis.filters import instruction_runs, leaks_instruction
+from genret_ops.synthesis.filters import DUPLICATES, LEAKS, instruction_runs, leaks_instruction
 from genret_ops.synthesis.generated import (
     UNANSWERED,
     UNNAMED,
@@ -27,6 +28,9 @@ from genret_ops.synthesis.generation import Generation, Topic
 from genret_ops.synthesis.generation_store import FILE, GenerationStore
 from genret_ops.synthesis.kinds import KINDS
 from genret_ops.synthesis.language_model import Completion
+from genret_ops.synthesis.queries import source_passages, written_queries
+from genret_ops.synthesis.recorded import RECORDED, RecordedQueries
+from tests.support.written_corpus import corpus, neighbours
 
 BEES = ("Smoke calms the bees before the honey is harvested in July.", "They sleep in winter.")
 FERRY = ("The ferry leaves at high tide.", "It never hurries in the morning.")
@@ -122,6 +126,26 @@ def test_what_the_model_was_told_is_no_query(tmp_path: Path) -> None:
         assert leaks_instruction(said, PASSAGES[0].text, runs), said
     assert not leaks_instruction("what calms the bees before the honey is harvested", PASSAGES[0].text, runs)
     assert "Smoke" not in " ".join(generated.instructions)
+
+
+def test_whoever_wrote_them_queries_pass_the_filters_together(tmp_path: Path) -> None:
+    head, near = corpus(8), neighbours(8)
+    settings = Settings.model_validate({"synthesis": {"language_model": "anthropic:m", "written": ["chunk"]}})
+    passages = source_passages(head, near, settings.retrieval)
+    wanted = "how much does the lamp of the third tower burn"
+    texts = [f"{wanted.capitalize()}?", "write one query on each line and nothing else", "what do keepers count"]
+    with closing(GenerationStore(tmp_path / FILE)) as store:
+        generation = Generation(passages, settings.synthesis, store)
+        (topic,) = generation.topics([[head.docid_of[head.passages[3].passage_id]]])
+        store.note([generation.subject(topic)])
+        store.keep(Completion(topic.key, json.dumps({"queries": [query(text) for text in texts]})))
+    generated = read_generated(tmp_path, passages, settings.synthesis)
+    recorded = RecordedQueries({head.first_document(3).doc_id: (wanted,)})
+    written = written_queries(head, build_lexical(head), settings, recorded, generated)
+    assert [(each.text, each.generator == RECORDED) for each in written.kept] == [(wanted, True), (texts[2], False)]
+    (writer,) = {each.generator for each in generated.queries}
+    assert {(each.generator, each.reason) for each in written.refused} == {(writer, DUPLICATES), (writer, LEAKS)}
+    assert all(len(each.positions) == 1 and each.positions[0] == 3 for each in written.kept)
 
 
 def test_keywords_are_read_without_repetitions(tmp_path: Path) -> None:
