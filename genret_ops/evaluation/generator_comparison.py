@@ -14,6 +14,7 @@ from genret_ops.lexical.bm25 import tokenize
 from genret_ops.progress import Progress, silent
 from genret_ops.retrieval.retriever import Retriever
 from genret_ops.synthesis.filters import is_excerpt, jaccard, round_trip_ranks
+from genret_ops.synthesis.kinds import KINDS
 from genret_ops.synthesis.written import WrittenQuery
 
 DEPTH = 100
@@ -53,7 +54,7 @@ def compare(
         >>> compare(retriever, ours, theirs)["win_rate"]
         [0.61, 0.55, 0.67]
     """
-    sides = [[query for query in side if query.kind != "context"] for side in (first, second)]
+    sides = [[query for query in side if not KINDS[query.kind].memorised] for side in (first, second)]
     shared = {query.positions for query in sides[0]} & {query.positions for query in sides[1]}
     sides = [[query for query in side if query.positions in shared] for side in sides]
     total = sum(map(len, sides))

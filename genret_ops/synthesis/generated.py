@@ -17,14 +17,14 @@ from genret_ops.lexical.bm25 import tokenize
 from genret_ops.settings import SynthesisSettings
 from genret_ops.synthesis.extractive import WORD, SourcePassage
 from genret_ops.synthesis.filters import Refusal
-from genret_ops.synthesis.generation import Generation, Topic
+from genret_ops.synthesis.generation import Generation, Topic, generator_of, instructions_of
 from genret_ops.synthesis.generation_store import FILE, GenerationStore
 from genret_ops.synthesis.kinds import HELDOUT, KINDS
 from genret_ops.synthesis.prompts import HardQuestions, Keywords, Queries, SentenceQueries
 from genret_ops.synthesis.written import WrittenQuery
 
-UNNAMED = "names no attribute of its document"
-UNANSWERED = "has an answer that its passage does not give"
+UNNAMED = "constraints without an attribute of the document"
+UNANSWERED = "questions whose answer the passage does not give"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +53,12 @@ def read_generated(home: Path, passages: Sequence[SourcePassage], settings: Synt
         passages: every passage, in docid order, with its neighbours.
         settings: the model, and what it writes.
     """
-    if not settings.language_model or not (home / FILE).exists():
-        return GeneratedQueries()
-    with closing(GenerationStore(home / FILE)) as store:
-        generation = Generation(passages, settings, store)
-        topics = {topic.key: topic for topic in generation.topics([range(len(passages))])}
-        answers = store.answers(topics)
     position_of = {passage.passage_id: position for position, passage in enumerate(passages) if passage.documents}
     queries, refused = list[WrittenQuery](), dict[tuple[str, str], list[str]]()
-    for key, topic in topics.items():
-        if key in answers and topic.prompt.name in KINDS:
+    for topic, answer in _answers(home, passages, settings):
+        if topic.prompt.name in KINDS:
             positions = tuple(position_of[passage.passage_id] for passage in topic.passages)
-            for query, fault in _queries(topic, positions, generation.generator(topic.prompt), answers[key]):
+            for query, fault in _queries(topic, positions, generator_of(settings, topic.prompt), answer):
                 if fault:
                     refused.setdefault((query.generator, fault), []).append(query.text)
                 else:
@@ -72,30 +66,39 @@ def read_generated(home: Path, passages: Sequence[SourcePassage], settings: Synt
     return GeneratedQueries(
         tuple(queries),
         tuple(Refusal.of(generator, reason, texts) for (generator, reason), texts in refused.items()),
-        generation.instructions(),
+        instructions_of(settings),
     )
 
 
-def written_keywords(
-    generation: Generation, passages: Sequence[SourcePassage], store: GenerationStore
+def read_keywords(
+    home: Path, passages: Sequence[SourcePassage], settings: SynthesisSettings
 ) -> dict[str, tuple[str, ...]]:
-    """The keywords that a language model listed, by passage id, the most telling first; without repetitions.
+    """Read the keywords that a language model listed, by passage id, the most telling first; without repetitions.
 
     Args:
-        generation: what the settings have the model asked.
+        home: folder of the home.
         passages: every passage, in docid order.
-        store: what it answered.
+        settings: the model, and what it writes.
     """
-    topics = [topic for topic in generation.topics([range(len(passages))]) if topic.prompt.form is Keywords]
-    answers, keywords = store.answers([topic.key for topic in topics]), dict[str, tuple[str, ...]]()
-    for topic in topics:
-        if topic.key in answers:
+    keywords = dict[str, tuple[str, ...]]()
+    for topic, answer in _answers(home, passages, settings):
+        if topic.prompt.form is Keywords:
             words = dict[str, str]()
-            for keyword in Keywords.model_validate_json(answers[topic.key]).keywords:
+            for keyword in Keywords.model_validate_json(answer).keywords:
                 text = " ".join(keyword.split())
                 words.setdefault(text.casefold(), text)
             keywords[topic.passages[0].passage_id] = tuple(filter(None, words.values()))
     return keywords
+
+
+def _answers(home: Path, passages: Sequence[SourcePassage], settings: SynthesisSettings) -> list[tuple[Topic, str]]:
+    """What was asked about passages, with its answer; nothing if no model is named."""
+    if not settings.language_model or not (home / FILE).exists():
+        return []
+    with closing(GenerationStore(home / FILE)) as store:
+        topics = Generation(passages, settings, store).topics([range(len(passages))])
+        answers = store.answers([topic.key for topic in topics])
+    return [(topic, answers[topic.key]) for topic in topics if topic.key in answers]
 
 
 def _queries(

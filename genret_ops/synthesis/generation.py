@@ -45,6 +45,21 @@ class Topic:
     passages: tuple[SourcePassage, ...]
 
 
+def generator_of(settings: SynthesisSettings, prompt: Prompt) -> str:
+    """Model and prompt, as the provenance of a query has them, but for its style."""
+    return f"{settings.language_model}:{prompt.label}"
+
+
+def instructions_of(settings: SynthesisSettings) -> tuple[str, ...]:
+    """What the model is told in all requests, without examples; nothing if no model is named."""
+    prompts = map(read_prompt, settings.written if settings.language_model else ())
+    return tuple(
+        text
+        for prompt in prompts
+        for text in (prompt.system(settings.questions, settings.styles, ()), LINES[prompt.form])
+    )
+
+
 class Generation:
     """What the settings have a language model asked about passages.
 
@@ -61,19 +76,6 @@ class Generation:
         self._passages, self._settings, self._store = passages, settings, store
         self._positions = {passage.passage_id: number for number, passage in enumerate(passages) if passage.documents}
 
-    def generator(self, prompt: Prompt) -> str:
-        """Model and prompt, as the provenance of a query has them."""
-        return f"{self._settings.language_model}:{prompt.label}"
-
-    def instructions(self) -> tuple[str, ...]:
-        """What the model is told in all requests, without examples."""
-        settings, prompts = self._settings, [read_prompt(kind) for kind in self._settings.written]
-        return tuple(
-            text
-            for prompt in prompts
-            for text in (prompt.system(settings.questions, settings.styles, ()), LINES[prompt.form])
-        )
-
     def topics(self, groups: Sequence[Sequence[int]]) -> list[Topic]:
         """What is to be asked about some passages.
 
@@ -85,7 +87,7 @@ class Generation:
     def _of_kind(self, kind: str, group: Sequence[int]) -> Iterator[Topic]:
         prompt, inside = read_prompt(kind), frozenset(group)
         joined = KINDS[kind].passages[1] > 1 if kind in KINDS else False
-        before = self._store.groups(self.generator(prompt)) if joined else {}
+        before = self._store.groups(generator_of(self._settings, prompt)) if joined else {}
         for position in group:
             passage = self._passages[position]
             if not passage.documents or not passage.text.strip() or (kind == "constraint" and not passage.attributes):
@@ -127,7 +129,9 @@ class Generation:
     def subject(self, topic: Topic) -> Subject:
         """What the store remembers of a topic."""
         ids = tuple(each.passage_id for each in topic.passages)
-        return Subject(topic.key, self.generator(topic.prompt), ids, tuple(each.document for each in topic.passages))
+        return Subject(
+            topic.key, generator_of(self._settings, topic.prompt), ids, tuple(each.document for each in topic.passages)
+        )
 
     def request(self, topic: Topic, examples: Sequence[Example] = (), longer: int = 0) -> Request:
         """The request about a topic.
@@ -259,9 +263,10 @@ def _estimate(
 ) -> Estimate:
     """What topics will take, with answers as long as those of the same prompt so far, or half of what is allowed."""
     total = Estimate(0, 0, 0)
-    for prompt in {topic.prompt.name: topic.prompt for topic in topics}.values():
-        requests = [generation.request(topic, examples) for topic in topics if topic.prompt.name == prompt.name]
-        tokens = store.tokens_per_answer(generation.generator(prompt)) or requests[0].max_tokens / 2
+    for name in dict.fromkeys(topic.prompt.name for topic in topics):
+        about = [topic for topic in topics if topic.prompt.name == name]
+        requests = [generation.request(topic, examples) for topic in about]
+        tokens = store.tokens_per_answer(generation.subject(about[0]).generator) or requests[0].max_tokens / 2
         part = model.estimate(requests, tokens)
         total = Estimate(
             total.requests + part.requests,

@@ -21,8 +21,8 @@ from genret_ops.synthesis.generated import (
     GeneratedQueries,
     names,
     read_generated,
+    read_keywords,
     supported,
-    written_keywords,
 )
 from genret_ops.synthesis.generation import Generation, Topic
 from genret_ops.synthesis.generation_store import FILE, GenerationStore
@@ -156,8 +156,9 @@ def test_keywords_are_read_without_repetitions(tmp_path: Path) -> None:
         store.note([generation.subject(topic)])
         if topic.prompt.name == "keywords":
             store.keep(Completion(topic.key, json.dumps(answers[topic.passages[0].passage_id])))
-    assert written_keywords(generation, PASSAGES, store) == {"bees": ("bee smoke", "Honey"), "ferry": ()}
     store.close()
+    keywords = read_keywords(tmp_path, PASSAGES, settings("keywords", "chunk"))
+    assert keywords == {"bees": ("bee smoke", "Honey"), "ferry": ()}
     assert read_generated(tmp_path, PASSAGES, settings("keywords", "chunk")).queries == ()
 
 

@@ -16,6 +16,7 @@ from genret_ops.errors import GenretError
 from genret_ops.records import SyntheticQuery, canonical_json
 from genret_ops.settings import Settings
 from genret_ops.storage.files import file_hash, write_atomically
+from genret_ops.synthesis.kinds import KINDS
 from genret_ops.training.causal.job import CausalJob
 from genret_ops.training.dataset import INPUTS, inputs_hash, query_table
 
@@ -69,7 +70,7 @@ def prepare_causal_job(
                 "known": pa.array(np.isin(live, list(known)), pa.bool_()),
             }
         ),
-        "queries": query_table([query for query in queries if query.kind != "context"], "train", docid_of),
+        "queries": query_table([query for query in queries if not KINDS[query.kind].memorised], "train", docid_of),
         "hard": query_table(queries, "hard", docid_of),
     }
     if not tables["queries"].num_rows:
