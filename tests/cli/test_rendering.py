@@ -85,6 +85,7 @@ def status(text: str) -> None:
             "training": text,
             "withdrawn": [text] * 6,
             "labels": {"count": 3, "waiting": True},
+            "extracted": {"date": 12, "author": 3},
             "generated": {"answers": 1200, "spent": 1.5, "uncertain": 0.25},
             "next": text,
         }
@@ -518,6 +519,7 @@ def test_an_erased_input_is_shown_by_its_key_and_every_other_by_its_place(capsys
         "training": "",
         "withdrawn": [],
         "labels": {"count": 0, "waiting": False},
+        "extracted": {},
         "generated": {"answers": 0, "spent": 0.0, "uncertain": 0.0},
         "next": "genret build",
     }
