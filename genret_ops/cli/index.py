@@ -130,7 +130,7 @@ def build(
             minutes = 0.0 if plan.release else runner.training_minutes(opened, settings, plan)
         if plan.release is None:
             about = duration(60 * minutes)
-            say(f"{plan.text} They take about {about}, and measuring comes on top.", stderr=True)
+            say(f"{plan.text} The steps take about {about}, and measuring comes on top.", stderr=True)
         built = runner.build(opened, settings, consolidate)
     summary = summaries.release(opened.registry, built.release)
     print_result(summary, as_json, lambda release: render.build(release, built.new))

@@ -169,9 +169,9 @@ def make_home(path: Path) -> bool:
         return False
     try:
         path.mkdir(parents=True, exist_ok=True)
-        (path / SETTINGS_FILE).write_text(settings_text(), encoding="utf-8")
-    except OSError as error:
-        raise GenretError(f"cannot make a home in {path}: {error.strerror}. Name another folder with --home") from error
+    except FileNotFoundError as error:  # where no folder can be made at all
+        raise GenretError(f"no folder can be made at {path}: name another with --home") from error
+    (path / SETTINGS_FILE).write_text(settings_text(), encoding="utf-8")
     return True
 
 

@@ -16,7 +16,7 @@ from genret_ops.settings import Settings
 from genret_ops.storage.home import make_home
 
 PLAN = "Training from genesis, at most 50 steps: nothing was trained yet."
-SAID = f"{PLAN} They take about 3 min, and measuring comes on top."
+SAID = f"{PLAN} The steps take about 3 min, and measuring comes on top."
 
 
 class Runner:

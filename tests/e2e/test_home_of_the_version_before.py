@@ -24,6 +24,12 @@ from genret_ops.summaries import audit, history, releases
 from tests.support.erasure import holding
 
 ARCHIVE = Path(__file__).parents[1] / "fixtures" / "home-8d2fb8b.tar.xz"
+READ_BEFORE = {
+    "descale the espresso machine": "descale espresso machine",
+    "smoke before the honey": "smoke before honey",
+    "who keeps a parrot": "keeps parrot",
+}
+"""What the earlier version gave to the model of a query, which is read as it is written now."""
 ERASED, SECRET = "vault.md", "The porter alone knows the combination of the safe."
 
 
@@ -50,14 +56,12 @@ class Life:
 def answers(home: Home, queries: list[str]) -> dict[str, Any]:
     """The hits of each "mode: query", as the earlier version wrote them down."""
     retriever = open_release(home)[1]
-    names = ("doc_id", "docid", "label", "passage_id", "score", "state")
-    return {
-        query: [
-            {name: getattr(hit, name) for name in names}
-            for hit in retriever.search(query.partition(": ")[2], 10, query.partition(": ")[0]).hits
-        ]
-        for query in queries
-    }
+    names, hits = ("doc_id", "docid", "label", "passage_id", "score", "state"), dict[str, Any]()
+    for query in queries:
+        mode, _, text = query.partition(": ")
+        answer = retriever.search(READ_BEFORE.get(text, text) if mode == "generative" else text, 10, mode)
+        hits[query] = [{name: getattr(hit, name) for name in names} for hit in answer.hits]
+    return hits
 
 
 def problems(home: Home) -> list[str]:
