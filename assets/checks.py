@@ -105,19 +105,17 @@ def queries_are_sound(context: dg.AssetCheckExecutionContext, home: StageResourc
 @dg.asset_check(asset="preference_pairs", name=CHECK, blocking=True)
 def pairs_are_sound(context: dg.AssetCheckExecutionContext, home: StageResource) -> dg.AssetCheckResult:
     """Whether what is taught as wrong is wrong: no answer to the query, none of its documents, no near-duplicate."""
-    import numpy as np
     import pyarrow.compute as pc
 
     from genret_ops.synthesis.queries import read_queries
+    from genret_ops.training.families import similarity_of
     from validations.runner import validate
     from validations.suites import preferences
 
     delta, store = context.partition_key, home.home.store
     pairs = store.read("pairs", tables_of(context, "preference_pairs")["pairs"]).filter(pc.field("delta") == delta)
     queries = read_queries(store, delta, tables_of(context, "sft_adapter")["queries"], ("hard",))
-    rows = home.job(delta).rows
-    bodies = np.asarray(rows.vectors[rows.starts[:-1]])
-    frame = preferences.frame(pairs, queries, home.head(delta), bodies)
+    frame = preferences.frame(pairs, queries, home.head(delta), similarity_of(home.job(delta).folder))
     report = validate(frame, preferences.suite(), preferences.KEY, preferences.figures(frame))
     return _check(context, home, "preference_pairs", report, _NOT_PREFERRED)
 

@@ -1,6 +1,7 @@
 """The stages that end a build: tuning on held-out queries, and the release."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,26 +30,24 @@ def fusion_weights(context: dg.AssetExecutionContext, home: StageResource) -> dg
     """Fusion weights and the default mode, from held-out queries whose source sentence is withheld."""
     from genret_ops.corpus.view import CorpusView
     from genret_ops.evaluation.fusion_tuning import tune
-    from genret_ops.evaluation.training_worth import SHARES
-    from genret_ops.modeling.embeddings import Rows
+    from genret_ops.registry.trained import trained
+    from genret_ops.retrieval.artifacts import Model
     from genret_ops.storage.files import file_hash, write_atomically
     from genret_ops.synthesis.queries import read_queries
     from genret_ops.training import dataset
-    from genret_ops.training.mixing import mixed
 
     delta = context.partition_key
     job, head = home.job(delta), home.head(delta)
+    training = trained(job.folder)
 
-    def rows_of(withheld: CorpusView) -> Rows:
+    def models_on(withheld: CorpusView) -> Mapping[float, Model]:
         with progress("encoding with sentences withheld") as report:
-            return dataset.genesis_rows(home.home.path, withheld, job.settings, report)[0]
-
-    learned = {share: job.learned(mixed(job, share)) for share in SHARES}
-    trained = {share: (encoder, docid_head.finish) for share, (encoder, docid_head) in learned.items()}
+            rows, _ = dataset.genesis_rows(home.home.path, withheld, job.settings, report)
+        return training.models(withheld, rows)
 
     version = tables_of(context, "sft_adapter")["queries"]
     queries = read_queries(home.home.store, delta, version, ("tuning",))
-    tuned = tune(head, queries, trained, rows_of, job.settings.model.scale, job.settings.retrieval)
+    tuned = tune(head, queries, models_on, job.settings.retrieval)
     path = job.folder / FUSION_WEIGHTS
     write_atomically(path, json.dumps(asdict(tuned), indent=1, sort_keys=True).encode())
     weights = [(name, f"{weight:.3f}") for name, weight in tuned.fusion.weights.items()]
@@ -69,19 +68,20 @@ def fusion_weights(context: dg.AssetExecutionContext, home: StageResource) -> dg
 def model_release(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
     """The model on its corpus head: sealed by content, and registered as candidate."""
     from genret_ops.evaluation.metrics import display_name
+    from genret_ops.modeling.embeddings import Rows
     from genret_ops.registry.publish import publish
-    from genret_ops.training.mixing import mixed
+    from genret_ops.registry.trained import trained
 
     delta = context.partition_key
     job, head = home.job(delta), home.head(delta)
-    queries, pairs = tables_of(context, "sft_adapter"), tables_of(context, "rpo_adapter")
+    learned, pairs = tables_of(context, "sft_adapter"), tables_of(context, "rpo_adapter")
+    queries = {"queries": learned["queries"]}
     learned_from = {"synthetic_queries": table_version(queries), "preference_pairs": table_version(pairs)}
     require_checked(context, "fusion_weights", **{stage: str(version.value) for stage, version in learned_from.items()})
     tuned = _read_tuned(job.folder / FUSION_WEIGHTS, version_of(context, "fusion_weights"))
     record = home.home.store.committed(delta)
-    rows = job.learned(mixed(job, tuned.worth.share))[1].finished()
-    run = context.run.run_id
-    release = publish(home.home, record, head, job, rows, tuned, queries | pairs, run, actor(), home.parent)
+    training, genesis, run = trained(job.folder), Rows.load(home.home.work(delta) / "genesis"), context.run.run_id
+    release = publish(home.home, record, head, training, genesis, tuned, learned | pairs, run, actor(), home.parent)
     return dg.MaterializeResult(
         metadata={
             _NUMBER: release.number,

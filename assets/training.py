@@ -5,7 +5,7 @@ Training itself runs in a process of its own; a stage that was killed goes on fr
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -13,8 +13,12 @@ from assets.corpus import docids
 from assets.lib.handover import TABLES, require_checked, table_links, table_version, tables_of
 from assets.lib.metadata_views import loss_curve, table
 from assets.lib.resources import Prefetch, StageResource
+from assets.lib.training_stage import run_stage
 from assets.partitions import deltas
 from genret_ops.progress import progress
+
+if TYPE_CHECKING:
+    from genret_ops.training.job import JobFolder
 
 _SHOWN, _FAILURES = 10, 200
 
@@ -143,49 +147,108 @@ def synthetic_queries(context: dg.AssetExecutionContext, home: StageResource) ->
     )
 
 
+@dg.asset(partitions_def=deltas, group_name="training", code_version="1", deps=[docids, generated_queries])
+def identifiers(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
+    """What a causal language model is to write for each passage: its keywords, made unique, as tokens.
+
+    An update keeps the identifiers of the release that it grows from, and adds some for new passages. The compact
+    family, whose docids are numbers, has none.
+    """
+    import numpy as np
+
+    from genret_ops.modeling.causal.model import load_tokenizer
+    from genret_ops.retrieval.artifacts import read_identifiers
+    from genret_ops.synthesis.generated import read_keywords
+    from genret_ops.synthesis.queries import source_passages
+    from genret_ops.training.causal.identifiers import identifiers_of
+
+    delta, settings = context.partition_key, home.settings
+    if not settings.causal.model:
+        skipped = "No language model is named in causal.model, so a docid is a number, and is written in one step."
+        return dg.MaterializeResult(metadata={"skipped": skipped}, data_version=dg.DataVersion("none"))
+    head = home.head(delta)
+    without_neighbours = np.empty((len(head), 0), dtype=np.int64)
+    passages = source_passages(head, without_neighbours, settings.retrieval)
+    listed = read_keywords(home.home.path, passages, settings.synthesis)
+    existing = read_identifiers(home.parent_folder) if home.parent_folder else None
+    rows = identifiers_of(head, delta, load_tokenizer(settings.causal.model), existing, listed)
+    tables = {"identifiers": home.home.store.replace("identifiers", rows)}
+    samples = [(row["docid"], row["identifier"], len(row["tokens"])) for row in rows.slice(0, _SHOWN).to_pylist()]
+    return dg.MaterializeResult(
+        metadata={
+            TABLES: tables,
+            **table_links(home, tables),
+            "language model": settings.causal.model,
+            "identifiers": rows.num_rows,
+            "new": rows["delta"].to_pylist().count(delta),
+            "by a language model": len(listed),
+            "samples": table(("docid", "identifier", "tokens"), samples),
+        },
+        data_version=table_version(tables),
+    )
+
+
 @dg.asset(
     partitions_def=deltas,
     group_name="training",
     code_version="1",
-    deps=[genesis_rows, synthetic_queries],
+    deps=[genesis_rows, synthetic_queries, identifiers],
     kinds={"pytorch"},
 )
 def sft_adapter(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
     """Stage 1: the model learns to write docids, on Context2ID and Query2ID interleaved."""
+    delta = context.partition_key
+    require_checked(context, "synthetic_queries")
+    tables = tables_of(context, "synthetic_queries") | tables_of(context, "identifiers")
+    run_stage(context, "sft", _prepared(home, delta, tables).folder)
+    return _trained(home, delta, "sft", tables)
+
+
+def _prepared(home: StageResource, delta: str, tables: Mapping[str, int]) -> "JobFolder":
+    """The training job of a delta, filled with what the stages before it left.
+
+    Args:
+        home: the home, and what the run was started with.
+        delta: the delta.
+        tables: versions of the tables of queries and, in the causal family, of identifiers.
+    """
     import numpy as np
 
     from genret_ops.modeling.embeddings import Rows
+    from genret_ops.retrieval.artifacts import WRITER
     from genret_ops.synthesis.queries import membership, read_queries
+    from genret_ops.training.causal.dataset import prepare_causal_job
+    from genret_ops.training.causal.identifiers import memorised_texts
     from genret_ops.training.dataset import prepare_job
-    from genret_ops.training.launcher import run_stage
 
-    delta = context.partition_key
-    require_checked(context, "synthetic_queries")
-    head, work = home.head(delta), home.home.work(delta)
-    version = tables_of(context, "synthetic_queries")["queries"]
-    job = prepare_job(
-        home.job(delta).folder,
-        home.settings,
-        Rows.load(work / "genesis"),
-        read_queries(home.home.store, delta, version),
+    head, work, settings = home.head(delta), home.home.work(delta), home.settings
+    folder, parent = home.job(delta).folder, home.parent_folder
+    queries = read_queries(home.home.store, delta, tables["queries"])
+    if not settings.causal.model:
+        rows, near = Rows.load(work / "genesis"), np.load(work / "neighbours.npy")
+        return prepare_job(folder, settings, rows, queries, head.docid_of, near, membership(head), parent)
+    names = home.home.store.read("identifiers", tables["identifiers"])
+    return prepare_causal_job(
+        folder,
+        settings,
+        memorised_texts(head),
+        names,
+        queries,
         head.docid_of,
-        np.load(work / "neighbours.npy"),
         membership(head),
-        home.parent_folder,
+        parent / WRITER if parent else None,
+        home.known or (),
     )
-    run_stage("sft", job.folder)
-    return _trained(home, delta, "sft", {"queries": version})
 
 
 @dg.asset(partitions_def=deltas, group_name="training", code_version="1", deps=[sft_adapter], kinds={"lancedb"})
 def preference_pairs(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
     """Hard negatives: wrong passages that the SFT model ranks above the right one, as preference pairs."""
     from genret_ops.records import PreferencePair, to_arrow
-    from genret_ops.training.launcher import run_stage
 
     delta = context.partition_key
     job, head = home.job(delta), home.head(delta)
-    run_stage("negatives", job.folder)
+    run_stage(context, "negatives", job.folder)
     pairs = [
         PreferencePair(
             row["query"],
@@ -215,10 +278,8 @@ def preference_pairs(context: dg.AssetExecutionContext, home: StageResource) -> 
 @dg.asset(partitions_def=deltas, group_name="training", code_version="1", deps=[preference_pairs], kinds={"pytorch"})
 def rpo_adapter(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
     """Stage 2: preference optimisation on the pairs, with a likelihood term that keeps what stage 1 learned."""
-    from genret_ops.training.launcher import run_stage
-
     require_checked(context, "preference_pairs")
-    run_stage("rpo", home.job(context.partition_key).folder)
+    run_stage(context, "rpo", home.job(context.partition_key).folder)
     return _trained(home, context.partition_key, "rpo", tables_of(context, "preference_pairs"))
 
 

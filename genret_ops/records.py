@@ -276,6 +276,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         constraints=_text,
         delta=_text,
     ),
+    "identifiers": _schema(docid=_number, identifier=_text, tokens=pa.list_(pa.int32()), delta=_text),
     "pairs": _schema(query=_text, chosen=_text, rejected=_text, rank=_number, delta=_text),
 }
 

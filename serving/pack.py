@@ -27,6 +27,7 @@ from genret_ops.retrieval.index_cache import read_index
 from genret_ops.retrieval.retriever import Retriever
 from genret_ops.settings import SETTINGS_FILE, Settings
 from genret_ops.storage.home import HEAD_FORMAT, PACKED
+from genret_ops.storage.language_model_files import language_model_path
 from serving.state import State
 
 _BENTO = "bentofile.yaml"
@@ -35,7 +36,9 @@ _LIBRARIES = (
     *("pydantic-settings", "PyStemmer", "pyyaml", "safetensors", "sqlalchemy", "starlette", "tokenizers", "torch"),
 )
 """The libraries that a packed service imports."""
-_RELEASE, _HEAD, _ENCODER, _PLACES = "release", "head", "encoder", "places.json"
+_OF_LANGUAGE_MODELS = ("transformers", "peft")
+"""The libraries that a packed language model needs besides."""
+_RELEASE, _HEAD, _PLACES, _ENCODER, _LANGUAGE_MODEL = "release", "head", "places.json", "encoder", "language-model"
 
 
 def pack(home: Home, folder: Path) -> dict[str, Any]:
@@ -49,22 +52,27 @@ def pack(home: Home, folder: Path) -> dict[str, Any]:
     if folder.exists():
         raise GenretError(f"{folder} already exists: choose a folder that does not")
     release, retriever = open_release(home, CHAMPION)
-    weights = Path(encoder_path(read_search(release.folder).encoder))
-    if not weights.is_dir():
-        raise GenretError(
-            f"the encoder's weights are not in a folder ({weights}): save them into one, then build again"
-        )
+    search, libraries = read_search(release.folder), _LIBRARIES
+    weights = {_ENCODER: Path(encoder_path(search.encoder))}
+    if search.writer:
+        weights[_LANGUAGE_MODEL] = Path(language_model_path(search.writer.model))
+        libraries += _OF_LANGUAGE_MODELS
+    for name, path in weights.items():
+        if not path.is_dir():
+            raise GenretError(
+                f"the weights of the {name} are not in a folder ({path}): save them into one, then build again"
+            )
     assert retriever.index.folder is not None
     building = folder.with_name(f".{folder.name}.packing")
     shutil.rmtree(building, ignore_errors=True)
-    for source, name in ((release.folder, _RELEASE), (retriever.index.folder, _HEAD), (weights, _ENCODER)):
+    for name, source in {_RELEASE: release.folder, _HEAD: retriever.index.folder, **weights}.items():
         shutil.copytree(source, building / name)
     for package in (genret_ops, serving):
         code = Path(str(package.__file__)).parent
         shutil.copytree(code, building / code.name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copyfile(building / "serving" / _BENTO, building / _BENTO)
-    versions = library_versions(_LIBRARIES)
-    requirements = (f"{name}=={versions[name].partition('+')[0]}\n" for name in _LIBRARIES)
+    versions = library_versions(libraries)
+    requirements = (f"{name}=={versions[name].partition('+')[0]}\n" for name in libraries)
     (building / "requirements.txt").write_text("".join(requirements))
     (building / SETTINGS_FILE).write_text(_settings_text(home.settings))
     live = VisibilityReader(home.path)()
@@ -105,7 +113,7 @@ class PackSource:
             )
         check(release, packed["content_hash"])
         settings = read_search(release).retrieval_settings
-        model = load_model(release, str(self.folder / _ENCODER))
+        model = load_model(release, str(self.folder / _ENCODER), str(self.folder / _LANGUAGE_MODEL))
         places = json.loads((self.folder / _PLACES).read_text())
         live = Visibility(frozenset(map(tuple, places["held"])), places["described"])
         retriever = Retriever(read_index(self.folder / _HEAD, settings), model, lambda: live)

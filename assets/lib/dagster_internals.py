@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import dagster as dg
 from dagster._core.definitions.data_version import DATA_VERSION_TAG
-from dagster._core.errors import DagsterAssetCheckFailedError
+from dagster._core.errors import DagsterAssetCheckFailedError, DagsterPipesExecutionError
 from dagster._core.execution.stats import StepEventStatus
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.dagster_run import NOT_FINISHED_STATUSES
@@ -29,7 +29,13 @@ from dagster._serdes import ConfigurableClassData
 from sqlalchemy import URL, Connection, Engine, create_engine, inspect, make_url, text
 from sqlalchemy.pool import NullPool
 
-__all__ = ["DATA_VERSION_TAG", "NOT_FINISHED_STATUSES", "DagsterAssetCheckFailedError", "StepEventStatus"]
+__all__ = [
+    "DATA_VERSION_TAG",
+    "NOT_FINISHED_STATUSES",
+    "DagsterAssetCheckFailedError",
+    "DagsterPipesExecutionError",
+    "StepEventStatus",
+]
 
 _UNCAPTURED = {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
 """Steps write to this terminal, so that progress bars are seen; runs of the UI keep their logs."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from genret_ops.corpus.view import CorpusView
     from genret_ops.ingestion.sources import Reading
     from genret_ops.registry.home import Home
-    from genret_ops.training.job import TrainingJob
+    from genret_ops.training.job import JobFolder
     from genret_ops.training.prefetch import BackgroundEncoding
 
 LOCKS = "genret/locks"
@@ -90,11 +90,11 @@ class StageResource(HomeResource):
 
         return read_search(self.parent_folder).known if self.parent_folder else None
 
-    def job(self, delta: str) -> "TrainingJob":
-        """The training job of a delta."""
-        from genret_ops.training.job import TrainingJob
+    def job(self, delta: str) -> "JobFolder":
+        """The training job of a delta, of either family."""
+        from genret_ops.training.job import JobFolder
 
-        return TrainingJob(self.home.work(delta) / "job")
+        return JobFolder(self.home.work(delta) / "job")
 
 
 class SourceReader:

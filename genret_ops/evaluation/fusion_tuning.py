@@ -17,8 +17,6 @@ from genret_ops.evaluation.metrics import reciprocal_rank
 from genret_ops.evaluation.model_metrics import DEPTH, questions
 from genret_ops.evaluation.significance import paired_bootstrap
 from genret_ops.evaluation.training_worth import OVERRATED, QUERIES, TrainingWorth, training_worth
-from genret_ops.modeling.embeddings import Rows
-from genret_ops.modeling.encoder import Encoder
 from genret_ops.records import SyntheticQuery
 from genret_ops.retrieval.artifacts import DEFAULT_MODE, Model
 from genret_ops.retrieval.fusion import Fusion, fit, prior
@@ -27,9 +25,6 @@ from genret_ops.retrieval.ranking import ClauseCandidates, candidates_of_plans
 from genret_ops.retrieval.retriever import CLAUSE_MODES, Retriever
 from genret_ops.settings import RetrievalSettings
 from genret_ops.synthesis.queries import MIN_GATE_DOCUMENTS, is_extractive, least_extractive
-
-Trained = tuple[Encoder, Callable[[Rows], Rows]]
-"""A query encoder, and what makes finished rows of genesis rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +64,7 @@ def withheld_sentences(head: CorpusView, queries: Sequence[SyntheticQuery]) -> d
 def tune(
     head: CorpusView,
     queries: Sequence[SyntheticQuery],
-    trained: Mapping[float, Trained],
-    rows_of: Callable[[CorpusView], Rows],
-    scale: float,
+    models_on: Callable[[CorpusView], Mapping[float, Model]],
     settings: RetrievalSettings,
 ) -> FusionTuning:
     """Choose the share of a training that counts, fit both fusions from the prior on, and choose the default mode.
@@ -79,9 +72,8 @@ def tune(
     Args:
         head: the corpus head.
         queries: the held-out queries of the tuning split.
-        trained: what was learned, by the share of it that counts; 0 and at least another.
-        rows_of: gives the genesis rows of every docid of a corpus head.
-        scale: scale of the logits.
+        models_on: gives the untuned models of a corpus head, by the share of the training that counts; 0 and at least
+            another.
         settings: settings of retrieval.
 
     Raises:
@@ -92,11 +84,7 @@ def tune(
     docid_of = head.docid_of
     head = head.without(withheld_sentences(head, queries))
     index = Index(head, settings, build_lexical(head))
-    genesis = rows_of(head)
-
-    models = {
-        share: Model.untuned(encoder, finish(genesis), scale, head.live) for share, (encoder, finish) in trained.items()
-    }
+    models = models_on(head)
     judges = least_extractive(queries)
     bar = OVERRATED if any(map(is_extractive, judges)) else 0.0
     worth = training_worth(index, models, questions(head, judges, QUERIES), bar)

@@ -16,6 +16,7 @@ from genret_ops.retrieval.artifacts import Model
 from genret_ops.retrieval.index import Index
 from genret_ops.retrieval.ranking import candidates_of_plans
 from genret_ops.retrieval.retriever import CLAUSE_MODES, Retriever
+from genret_ops.retrieval.writing import Writer
 
 DEPTH = 10
 """Ranks that count: that of MRR@10."""
@@ -77,13 +78,34 @@ def reachable(index: Index, model: Model, sample: int, docids: Sequence[int] | N
     Returns:
         The share, 0 to 1; 1 if there is nothing to draw from.
     """
-    pool = np.flatnonzero(index.head.live).tolist() if docids is None else list(docids)
-    if not pool:
+    drawn = _drawn(index, sample, docids)
+    if not drawn:
         return 1.0
-    drawn = random.Random(0).sample(pool, min(sample, len(pool)))
-    sentences = [max(index.head.passages[docid].sentences, key=len) for docid in drawn]
-    logits = model.scorer.logits(model.encoder.encode(sentences))
+    logits = model.scorer.logits(model.encoder.encode(_longest_sentences(index, drawn)))
     rows = np.where(index.head.live, logits, -np.inf)
     depth = min(DEPTH, rows.shape[1])
     last = np.partition(rows, -depth, axis=1)[:, -depth]
     return float(np.mean(rows[np.arange(len(drawn)), drawn] >= last - _LEVEL))
+
+
+def written(index: Index, writer: Writer, sample: int) -> float:
+    """Share of passages that a language model writes for their own longest sentence, 0 to 1.
+
+    Args:
+        index: the corpus side.
+        writer: the language model.
+        sample: how many passages to draw at most.
+    """
+    drawn = _drawn(index, sample, None)
+    answers = writer.write(_longest_sentences(index, drawn), [index.head.live] * len(drawn))
+    return float(np.mean([np.isfinite(answer[docid]) for answer, docid in zip(answers, drawn, strict=True)]))
+
+
+def _drawn(index: Index, sample: int, docids: Sequence[int] | None) -> list[int]:
+    """At most `sample` of some docids, always the same; of all that are live if there are none given."""
+    pool = np.flatnonzero(index.head.live).tolist() if docids is None else list(docids)
+    return random.Random(0).sample(pool, min(sample, len(pool)))
+
+
+def _longest_sentences(index: Index, docids: Sequence[int]) -> list[str]:
+    return [max(index.head.passages[docid].sentences, key=len) for docid in docids]

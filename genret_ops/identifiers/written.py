@@ -13,15 +13,9 @@ import pyarrow.compute as pc
 from genret_ops.errors import GenretError
 from genret_ops.identifiers.docids import FORGOTTEN
 from genret_ops.identifiers.trie import Ints, Trie
+from genret_ops.records import SCHEMAS
 
-SCHEMA = pa.schema(
-    [
-        pa.field("docid", pa.int64(), nullable=False),
-        pa.field("identifier", pa.string(), nullable=False),
-        pa.field("tokens", pa.list_(pa.int32()), nullable=False),
-        pa.field("delta", pa.string(), nullable=False),
-    ]
-)
+SCHEMA = SCHEMAS["identifiers"]
 """`identifier` is the text that people read, `tokens` what the model writes, `delta` the name of what brought it."""
 
 

@@ -17,11 +17,12 @@ from genret_ops.registry.ancestry import ancestors, was_trained
 from genret_ops.registry.audit_trail import Event, champion_spans, describe_retirement, retired
 from genret_ops.registry.home import Home
 from genret_ops.registry.store import Registry, Release
-from genret_ops.retrieval.artifacts import read_search
+from genret_ops.retrieval.artifacts import WRITER, read_search
 from genret_ops.storage.commits import delta_number
-from genret_ops.training.dataset import PARENT_FILES
 
 _OF_RECORD = ("documents", "passages", "docids", "sources", "changes", "cut", "checked", "statistics")
+_LEARNED = ("adapter/", "head.", f"{WRITER}/")
+"""Beginnings of the names of the files that a training wrote."""
 _OF_MANIFEST = ("trained_on", "steps", "seeds", "settings_hash", "git_revision", "run_id", "versions")
 
 
@@ -119,9 +120,11 @@ def _training(carrier: Release) -> dict[str, Any]:
         **{name: getattr(manifest, name) for name in _OF_MANIFEST},
         "tables": {name: {"version": versions[name], "hash": hashes[name]} for name in versions},
         "loss": losses,
-        "files": {name: manifest.files[name] for name in PARENT_FILES if name in manifest.files},
+        "files": {name: digest for name, digest in manifest.files.items() if name.startswith(_LEARNED)},
         "encoder": search.encoder,
         "encoder_hash": search.encoder_hash,
+        "language_model": search.writer.model if search.writer else "",
+        "language_model_hash": search.writer.weights if search.writer else "",
     }
 
 

@@ -270,9 +270,13 @@ def _trainings(lineage: Mapping[str, Any]) -> Iterator[Node]:
                 ("Dagster run", training["run_id"]),
             ],
         )
-    encoders = {training["encoder"]: training["encoder_hash"] for training in chain if not training["gone"]}
-    for encoder, digest in encoders.items():
-        yield Node("model", "Genesis", encoder, [("weights", _shorten_hash(digest))])
+    present = [training for training in chain if not training["gone"]]
+    weights = {
+        training[name]: training[f"{name}_hash"] for name in ("encoder", "language_model") for training in present
+    }
+    for model, digest in weights.items():
+        if model:
+            yield Node("model", "Genesis", model, [("weights", _shorten_hash(digest))])
 
 
 def _tables(tables: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:

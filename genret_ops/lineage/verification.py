@@ -24,6 +24,7 @@ from genret_ops.registry.audit_trail import describe_retirement, event_hash, ret
 from genret_ops.registry.home import Home
 from genret_ops.registry.store import Release
 from genret_ops.storage.files import file_hash
+from genret_ops.storage.language_model_files import language_model_hash
 from genret_ops.text import plural
 
 SAME, DIFFERS, CHANGED, GONE = "same", "differs", "changed since", "gone"
@@ -161,6 +162,9 @@ class _Checker:
         for file, digest in training["files"].items():
             yield _compare(f"{file} of {name}", digest, self._file, carrier, file)
         yield _compare(f"genesis encoder of {name}", training["encoder_hash"], encoder_hash, training["encoder"])
+        if language_model := training["language_model"]:
+            weights = training["language_model_hash"]
+            yield _compare(f"language model of {name}", weights, language_model_hash, language_model)
         for table, kept in training["tables"].items():
             what = f"table {table}@{kept['version']} of {name}"
             yield _compare(what, kept["hash"], self._table_of_training, carrier, table, kept["version"])

@@ -18,7 +18,7 @@ import numpy as np
 from genret_ops.corpus.labels import read_labels
 from genret_ops.errors import BrokenRelease, ReleaseRetired
 from genret_ops.evaluation.fusion_tuning import withheld_sentences
-from genret_ops.evaluation.model_metrics import Question, questions, reachable, reciprocal_ranks
+from genret_ops.evaluation.model_metrics import Question, questions, reachable, reciprocal_ranks, written
 from genret_ops.evaluation.significance import paired_bootstrap
 from genret_ops.modeling.docid_head import finished_rows, fresh_rows
 from genret_ops.promotion.alternatives import alternatives
@@ -166,7 +166,10 @@ def judge(
         unaware: reciprocal ranks of the model without the sentences that questions were made from, by mode.
         simpler: reciprocal ranks of systems without training, likewise, by name.
     """
-    criteria: list[Criterion | None] = [_reachable(index, model, opponents, settings)]
+    criteria: list[Criterion | None] = [
+        _reachable(index, model, opponents, settings),
+        _writable(index, model, settings),
+    ]
     if questions:
         ours = reciprocal_ranks(index, model, questions)
         criteria.append(_worth_its_cost(unaware, simpler, model.default_mode, questions))
@@ -176,7 +179,8 @@ def judge(
             served = ours[model.default_mode], theirs[other.default_mode]
             generated = ours["generative"], theirs["generative"]
             criteria.append(_not_worse("answers", name, served, questions, np.ones_like(known), settings))
-            criteria.append(_not_worse("memory", name, generated, questions, known, settings))
+            if (model.writer is None) == (other.writer is None):
+                criteria.append(_not_worse("memory", name, generated, questions, known, settings))
     if "champion" in opponents:
         criteria.append(_fast_enough(index, model, opponents["champion"], questions, settings))
     return Verdict(content_hash, snapshot, tuple(criterion for criterion in criteria if criterion is not None))
@@ -201,6 +205,15 @@ def _reachable(index: Index, model: Model, opponents: Mapping[str, Opponent], se
     bound = min(settings.reached, best - settings.tolerance)
     detail = "share of passages that the model alone finds by their longest sentence"
     return Criterion("reachable", value, bound, value >= bound, detail)
+
+
+def _writable(index: Index, model: Model, settings: GateSettings) -> Criterion | None:
+    """How many passages the language model finds, if there is one; nothing is refused for it: rows find the others."""
+    if model.writer is None:
+        return None
+    value = written(index, model.writer, settings.reached_sample)
+    detail = "share of passages whose identifier the language model writes for their longest sentence"
+    return Criterion("writable", value, 0.0, True, detail, compared=False)
 
 
 def _labels_help(index: Index, model: Model, questions: Sequence[Question]) -> Criterion:

@@ -22,7 +22,7 @@ from genret_ops.records import SnapshotRecord, canonical_json
 from genret_ops.settings import Settings
 from genret_ops.storage.files import file_hash, sync
 
-CORPUS_FILES = ("docids.json", "fresh-", "labelled.", "neighbours-")
+CORPUS_FILES = ("docids.json", "fresh-", "identifiers.", "labelled.", "neighbours-")
 """Prefixes of the files that a release has of its corpus head and not of its training."""
 MANIFEST, CARD, REPORT = "manifest.json", "README.md", "report"
 

@@ -9,16 +9,18 @@ import numpy as np
 from genret_ops.corpus.view import CorpusView
 from genret_ops.corpus.visibility import VisibilityReader
 from genret_ops.errors import BrokenRelease, NothingToSearch
+from genret_ops.modeling.causal.model import WritableDocids
 from genret_ops.modeling.docid_head import RowScorer, finished_rows, fresh_rows
 from genret_ops.modeling.encoder import query_encoder
 from genret_ops.registry.home import Home
 from genret_ops.registry.store import Release
-from genret_ops.retrieval.artifacts import Model, load_model, read_search
+from genret_ops.retrieval.artifacts import Model, load_model, read_identifiers, read_search
 from genret_ops.retrieval.index import Index
 from genret_ops.retrieval.index_cache import open_or_make_index
 from genret_ops.retrieval.retriever import Retriever
 from genret_ops.settings import Settings
 from genret_ops.storage.home import PACKED
+from genret_ops.training.causal.identifiers import identifiers_of
 from genret_ops.training.dataset import genesis_rows
 
 
@@ -87,5 +89,8 @@ def model_on(home: Path, release: Release, head: CorpusView) -> Model:
         genesis, _ = genesis_rows(home, head, release.manifest().trained_under(), docids=others)
         rows = rows.merged(fresh_rows(release.folder, genesis, search.scale), np.array(others))
     rows = rows.padded(len(head)).first(len(head))
-    neighbours = model.neighbours.updated(rows.bodies(), head.live)
-    return replace(model, scorer=RowScorer(rows, search.scale), neighbours=neighbours)
+    neighbours, writer = model.neighbours.updated(rows.bodies(), head.live), model.writer
+    if writer is not None:
+        names = identifiers_of(head, release.delta, writer.model.tokenizer, read_identifiers(release.folder))
+        writer = replace(writer, writable=WritableDocids.of(names))
+    return replace(model, scorer=RowScorer(rows, search.scale), neighbours=neighbours, writer=writer)

@@ -15,6 +15,7 @@ from genret_ops.corpus.view import CorpusView
 from genret_ops.errors import BrokenRelease, GenretError
 from genret_ops.evaluation.fusion_tuning import FusionTuning
 from genret_ops.identifiers.docids import same_docids
+from genret_ops.modeling.causal.model import load_tokenizer
 from genret_ops.modeling.docid_head import fresh_rows
 from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import query_encoder, query_prompt
@@ -33,21 +34,22 @@ from genret_ops.registry.artifacts import (
 from genret_ops.registry.home import Home
 from genret_ops.registry.model_card import write_card
 from genret_ops.registry.store import UNTRAINED, Registry, Release
+from genret_ops.registry.trained import Trained
 from genret_ops.retrieval.artifacts import (
     DEFAULT_MODE,
     SearchSettings,
     extend_model,
     load_model,
+    read_identifiers,
     read_search,
-    write_model,
     write_untrained,
 )
 from genret_ops.retrieval.fusion import prior
 from genret_ops.retrieval.index import planner_of
 from genret_ops.retrieval.labelled import LabelledQuestions, remembers_labels
 from genret_ops.settings import RetrievalSettings, Settings
-from genret_ops.training.job import TrainingJob
-from genret_ops.training.mixing import mixed
+from genret_ops.training.causal.identifiers import identifiers_of
+from genret_ops.training.job import JobFolder
 
 LIBRARIES = ("torch", "transformers", "peft", "lancedb", "bm25s", "numpy", "pyarrow")
 _LIMITS = (
@@ -61,8 +63,8 @@ def publish(
     home: Home,
     record: SnapshotRecord,
     head: CorpusView,
-    job: TrainingJob,
-    rows: Rows,
+    training: Trained,
+    genesis: Rows,
     tuning: FusionTuning,
     training_tables: Mapping[str, int],
     run_id: str,
@@ -75,15 +77,15 @@ def publish(
         home: the home.
         record: the committed snapshot.
         head: its corpus view.
-        job: the finished training job.
-        rows: finished rows, in docid order.
-        tuning: fusion weights and default mode.
+        training: the finished training.
+        genesis: genesis rows, in docid order.
+        tuning: fusion weights, default mode, and how much of the training counts.
         training_tables: versions of the tables of synthetic queries and preference pairs, which are tagged here.
         run_id: the Dagster run.
         actor: who builds, for the trail.
         parent: the release from which the adapter grew, whose generation the new one joins; None begins the next.
     """
-    settings = job.settings
+    job, settings, share = training.job, training.job.settings, tuning.worth.share
     staging = _empty_staging(home.path, record.snapshot)
     search = replace(
         _untrained_search(settings),
@@ -94,9 +96,8 @@ def publish(
         learned=len(head),
         absent=np.flatnonzero(~head.live).tolist(),
     )
-    stage = mixed(job, tuning.worth.share)
-    write_model(job.folder / stage, staging, rows, [passage.passage_id for passage in head.passages], head.live, search)
-    _labels_of_champion(home, head, job.learned(stage)[0].encode, settings.retrieval).save(staging)
+    training.lay_out(staging, head, genesis, share, search)
+    _labels_of_champion(home, head, training.encoder(share).encode, settings.retrieval).save(staging)
     losses = {stage: job.losses(stage) for stage in ("sft", "rpo")}
     manifest = replace(
         _untrained_manifest(settings, record, run_id),
@@ -146,7 +147,7 @@ def publish_untrained(
     settings = home.settings
     search = _untrained_search(settings)
     bare = _empty_staging(home.path, f"{record.snapshot}-bare")
-    write_untrained(bare, rows.vectors.shape[1], search)
+    write_untrained(bare, Rows.stack([], rows.vectors.shape[1]), [], np.zeros(0, dtype=bool), search)
     staging = _empty_staging(home.path, f"{record.snapshot}-untrained")
     ids = [passage.passage_id for passage in head.passages]
     extend_model(bare, staging, rows, np.flatnonzero(head.live).tolist(), ids, head.live)
@@ -210,7 +211,11 @@ def publish_patch(
         raise GenretError(f"{parent.name} has other docids than {record.snapshot}: run `genret build`")
     staging = _empty_staging(home.path, f"{record.snapshot}-patch")
     fresh = fresh_rows(parent.folder, genesis, search.scale)
-    extend_model(parent.folder, staging, fresh, docids, ids, head.live)
+    identifiers = None
+    if search.writer:
+        tokenizer = load_tokenizer(search.writer.model)
+        identifiers = identifiers_of(head, record.snapshot, tokenizer, read_identifiers(parent.folder))
+    extend_model(parent.folder, staging, fresh, docids, ids, head.live, identifiers)
     model, labels = load_model(parent.folder), read_labels(home.path)
     questions = LabelledQuestions.none(hash_of(labels))
     if with_labels:
@@ -334,6 +339,7 @@ def _card_facts(release: Release, manifest: Manifest, head: CorpusView, fusion: 
         "parent": release.parent,
         "created_at": manifest.created_at,
         "encoder": manifest.trained_under().model.encoder,
+        "language_model": manifest.trained_under().causal.model,
         "corpus": {"documents": len(head.documents), "passages": int(np.count_nonzero(head.live))},
         "training": None,
         "evaluation": {"systems": {}},
@@ -346,7 +352,7 @@ def _card_facts(release: Release, manifest: Manifest, head: CorpusView, fusion: 
     }
 
 
-def _training_facts(manifest: Manifest, job: TrainingJob, tuning: FusionTuning) -> dict[str, Any]:
+def _training_facts(manifest: Manifest, job: JobFolder, tuning: FusionTuning) -> dict[str, Any]:
     losses = manifest.loss["sft"]
     return {
         "training": {

@@ -5,11 +5,13 @@ the list by probability: the clause that is surest comes first, and each one get
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import repeat
 
 import numpy as np
 
 from genret_ops.modeling.docid_head import log_probabilities
+from genret_ops.modeling.encoder import batches
 from genret_ops.retrieval.artifacts import Model
 from genret_ops.retrieval.features import (
     FEATURES,
@@ -26,6 +28,7 @@ from genret_ops.retrieval.features import (
 from genret_ops.retrieval.index import Allowed, Index
 from genret_ops.retrieval.query_plan import QueryPlan
 from genret_ops.retrieval.reranking import feedback, neighbourhood
+from genret_ops.retrieval.writing import Writer
 
 _EXPLAINED = (
     "labelled",
@@ -36,6 +39,8 @@ _EXPLAINED = (
     "neighbours_above",
 )
 
+_PLANS_TOGETHER = 16
+
 
 @dataclass(frozen=True, slots=True)
 class ClauseCandidates:
@@ -44,7 +49,8 @@ class ClauseCandidates:
     Attributes:
         docids: the candidates, shape (n,).
         matrix: their features, shape (n, len(FEATURES)).
-        generated: log P of their generation among the allowed docids, shape (n,).
+        generated: log P of their generation among the allowed docids, shape (n,); -inf for those that a language model
+            did not write.
         by_words: mask of those that a lexical ranker proposed and that share a word with the query, shape (n,).
         by_model: mask of those that the model proposed, shape (n,).
         raised_by: the neighbour that raises each, shape (n,); -1 if none does.
@@ -70,7 +76,8 @@ class ClauseCandidates:
 
     def without_words(self) -> "ClauseCandidates":
         """The candidates as generation alone ranks them: only the model's proposals, all that needs more is zero."""
-        kept, matrix = self.by_model, self.matrix[self.by_model]
+        kept = self.by_model & np.isfinite(self.generated)
+        matrix = self.matrix[kept]
         matrix[:, [FEATURES.index(name) for name in (*LEXICAL, "labelled", *OF_CANDIDATES)]] = 0
         unraised = np.full(kept.sum(), -1)
         return ClauseCandidates(
@@ -106,6 +113,7 @@ def candidates(
     filtered: Allowed,
     size: int,
     left_out: str | None = None,
+    written: Sequence[np.ndarray] | None = None,
 ) -> list[ClauseCandidates]:
     """The candidates of every clause of a plan; none if the filters leave no docid.
 
@@ -120,6 +128,7 @@ def candidates(
         filtered: the docids that may be returned.
         size: how many candidates each ranker proposes.
         left_out: a labelled question whose answers the model is not to know.
+        written: what the model's writer wrote for each clause (`written_for`); None: it has none, or was not asked.
     """
     if not filtered.mask.any():
         return []
@@ -129,16 +138,23 @@ def candidates(
     if vectors is not None:
         labelled = model.labelled.scores(vectors[0], len(filtered.mask), left_out)
     lists = list[ClauseCandidates]()
-    for number, (clause, part) in enumerate(zip(plan.clauses, by_clause, strict=True), 1):
+    for number, (clause, alone) in enumerate(zip(plan.clauses, by_clause, strict=True), 1):
         of_clause = index.allowed(clause, filtered)
         allowed, constrained = of_clause.mask, len(of_clause.relaxed) < len(clause.constraints)
         dated = index.dated(clause.dates)
         carried = np.maximum(named, index.constrained(clause))
-        matrix = features_of_all(query, part, allowed, index.documents, carried, dated, labelled)
+        whole, part = query, alone
+        if written is not None:
+            whole, part = _mixed(model, query, alone, written[number - 1], allowed)
+        matrix = features_of_all(whole, part, allowed, index.documents, carried, dated, labelled)
         by_words = pool([query.passage, part.passage], allowed, size)
         by_words = by_words[query.passage[by_words] + part.passage[by_words] > 0]
-        by_model = pool([query.generative, part.generative, query.body, part.body], allowed, size)
+        by_model = pool([whole.generative, part.generative, query.body, part.body], allowed, size)
         by_model = np.union1d(by_model, np.flatnonzero(allowed & (labelled > 0)))
+        generated = log_probabilities((whole.generative + part.generative) / 2, allowed)
+        if written is not None:
+            generated = written[number - 1]
+            by_model = np.union1d(by_model, np.flatnonzero(np.isfinite(generated)))
         docids = np.union1d(by_words, by_model)
         proposed_by_words, total = np.isin(docids, by_words), int(allowed.sum())
         extra = dict.fromkeys(OF_CANDIDATES, np.zeros(len(docids), dtype=np.float32))
@@ -156,11 +172,48 @@ def candidates(
             unlabelled = listed[docids] - model.fusion.share(["labelled"], labelled[docids, None])
             better, raised_by = neighbourhood(listed, unlabelled, docids, allowed, model.neighbours, model.scorer)
             extra["neighbours_above"], extra["neighbours_below"] = np.maximum(better, 0), np.minimum(better, 0)
-        generated = log_probabilities((query.generative + part.generative) / 2, allowed)[docids]
         matrix = np.column_stack([matrix[docids], *(extra[name] for name in OF_CANDIDATES)])
         proposed = proposed_by_words, np.isin(docids, by_model)
-        lists.append(ClauseCandidates(docids, matrix, generated, *proposed, raised_by, of_clause))
+        lists.append(ClauseCandidates(docids, matrix, generated[docids], *proposed, raised_by, of_clause))
     return lists
+
+
+def _mixed(
+    model: Model, query: Scores, part: Scores, written: np.ndarray, allowed: np.ndarray
+) -> tuple[Scores, Scores]:
+    """The scores of a query and of a clause, with the share of the writer in their probabilities."""
+    writer = model.writer
+    if writer is None or not writer.share:
+        return query, part
+    whole = replace(query, generative=writer.mixed(query.generative, written, allowed))
+    if part is query:
+        return whole, whole
+    return whole, replace(part, generative=writer.mixed(part.generative, written, allowed))
+
+
+def written_for(
+    index: Index, writer: Writer, plans: Sequence[QueryPlan], filtered: Sequence[Allowed]
+) -> list[list[np.ndarray]]:
+    """What a writer writes for every clause of plans, among the docids that the clause may return.
+
+    Args:
+        index: the corpus side.
+        writer: the writer.
+        plans: the plans.
+        filtered: the docids that may be returned for each.
+
+    Returns:
+        For each plan the log probabilities of each clause, shape (docids,); nothing if no docid is left.
+    """
+    clauses = [
+        [(text, index.allowed(clause, allowed).mask) for clause, text in zip(plan.clauses, plan.texts[1:], strict=True)]
+        if allowed.mask.any()
+        else []
+        for plan, allowed in zip(plans, filtered, strict=True)
+    ]
+    flat = [pair for of_plan in clauses for pair in of_plan]
+    written = iter(writer.write([text for text, _ in flat], [mask for _, mask in flat]))
+    return [[next(written) for _ in of_plan] for of_plan in clauses]
 
 
 def candidates_of_plans(
@@ -179,9 +232,21 @@ def candidates_of_plans(
     """
     everything, counts = index.filtered({}), [len(plan.texts) for plan in plans]
     ends = np.cumsum([0, *counts])
-    for number, (plan, rows) in enumerate(zip(plans, model.scorer.scores_in_turn(vectors, counts), strict=True)):
-        texts = vectors[ends[number] : ends[number + 1]]
-        yield candidates(index, model, plan, index.scores(plan.texts, rows), texts, everything, size, plan.query)
+    written: Iterable[Sequence[np.ndarray] | None] = repeat(None, len(plans))
+    if model.writer is not None:
+        written = _written_in_turn(index, model.writer, plans, everything)
+    rows_of = model.scorer.scores_in_turn(vectors, counts)
+    for number, (plan, rows, by_clause) in enumerate(zip(plans, rows_of, written, strict=True)):
+        texts, scores = vectors[ends[number] : ends[number + 1]], index.scores(plan.texts, rows)
+        yield candidates(index, model, plan, scores, texts, everything, size, plan.query, by_clause)
+
+
+def _written_in_turn(
+    index: Index, writer: Writer, plans: Sequence[QueryPlan], allowed: Allowed
+) -> Iterator[list[np.ndarray]]:
+    """`written_for` each plan in turn; several share the passes through the model."""
+    for run in batches(range(len(plans)), _PLANS_TOGETHER):
+        yield from written_for(index, writer, [plans[number] for number in run], [allowed] * len(run))
 
 
 def merge(clauses: Iterable[ClauseCandidates], scores: Iterable[np.ndarray], k: int) -> list[Ranked]:

@@ -18,7 +18,7 @@ from genret_ops.records import MODES, Hit, Mode, Related
 from genret_ops.retrieval.artifacts import Model
 from genret_ops.retrieval.index import Allowed, Index
 from genret_ops.retrieval.query_plan import QueryPlan
-from genret_ops.retrieval.ranking import ClauseCandidates, Ranked, candidates, merge
+from genret_ops.retrieval.ranking import ClauseCandidates, Ranked, candidates, merge, written_for
 
 CLAUSE_MODES: tuple[Mode, ...] = tuple(mode for mode in MODES if mode != "dense")
 """The modes that rank the clauses of a plan; `dense` ranks by the whole query alone."""
@@ -141,14 +141,15 @@ class Retriever:
         scores = self.model.scorer.scores(vectors)
         places = {text: place for place, text in enumerate(texts)}
         live, answers = self.live(), list[Answer]()
-        for search in searches:
-            allowed = self.index.filtered(search.filters, live, search.access)
+        allowed_of = [self.index.filtered(search.filters, live, search.access) for search in searches]
+        written_of = self._written(searches, allowed_of)
+        for search, allowed, written in zip(searches, allowed_of, written_of, strict=True):
             if search.mode not in CLAUSE_MODES:
                 ranked = _nearest(scores.bodies[places[search.query]], allowed, search.k)
             elif search.mode in _MODEL_MODES:
                 chosen = [places[text] for text in search.plan.texts]
                 moved = vectors[chosen] if search.mode == "hybrid" else None
-                ranked = self._ranked_by_plan(search, allowed, scores[chosen], moved)
+                ranked = self._ranked_by_plan(search, allowed, scores[chosen], moved, written)
             else:
                 ranked = self._ranked_by_plan(search, allowed)
             hits = tuple(self._hits(ranked, allowed))
@@ -166,8 +167,25 @@ class Retriever:
         fusion = self.model.fusion if mode == "hybrid" else self.model.lexical_fusion
         return merge(clauses, [fusion.scores(clause.matrix) for clause in clauses], k)
 
+    def _written(self, searches: Sequence[Search], allowed: Sequence[Allowed]) -> list[list[np.ndarray] | None]:
+        """What the model's writer writes for the clauses of each search; None where it is not needed."""
+        writer, written = self.model.writer, list[list[np.ndarray] | None]([None] * len(searches))
+        if writer is None:
+            return written
+        modes = ("generative", "hybrid") if writer.share else ("generative",)
+        needed = [number for number, search in enumerate(searches) if search.mode in modes]
+        plans, masks = [searches[number].plan for number in needed], [allowed[number] for number in needed]
+        for number, by_clause in zip(needed, written_for(self.index, writer, plans, masks), strict=True):
+            written[number] = by_clause
+        return written
+
     def _ranked_by_plan(
-        self, search: Search, allowed: Allowed, rows: RowScores | None = None, vectors: np.ndarray | None = None
+        self,
+        search: Search,
+        allowed: Allowed,
+        rows: RowScores | None = None,
+        vectors: np.ndarray | None = None,
+        written: Sequence[np.ndarray] | None = None,
     ) -> list[Ranked]:
         """The ranking of a search whose mode ranks clauses; scores that the mode does not read are not computed.
 
@@ -176,10 +194,11 @@ class Retriever:
             allowed: the docids that may be returned.
             rows: the model's scores of each text of its plan; None in a mode without the model.
             vectors: the unit vectors of these texts, shape (texts, dimension), for feedback; None leaves it out.
+            written: what a language model wrote for each clause; None: it was not asked.
         """
         scores = self.index.scores(search.plan.texts, rows, words=search.mode != "generative")
         size = max(self.index.pool, search.k)
-        clauses = candidates(self.index, self.model, search.plan, scores, vectors, allowed, size)
+        clauses = candidates(self.index, self.model, search.plan, scores, vectors, allowed, size, written=written)
         return self.ranked(clauses, search.mode, search.k)
 
     def _check(self, search: Search) -> None:

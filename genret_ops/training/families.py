@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+from genret_ops.training.hard_negatives import Similarity, row_similarity
 from genret_ops.training.job import JobFolder, TrainingJob
 from genret_ops.training.trainer import TrainingProgress, checkpoint_step
 
@@ -35,6 +36,17 @@ def stages_of(folder: Path) -> Mapping[str, Stage]:
         "negatives": partial(causal_negatives.mine, causal),
         "rpo": partial(causal_rpo.train, causal),
     }
+
+
+def similarity_of(folder: Path) -> Similarity:
+    """How alike passages are to the family of the job in a folder, when it looks for near-duplicates."""
+    if not JobFolder(folder).settings.causal.model:
+        rows = TrainingJob(folder).rows
+        return row_similarity(rows.bodies())
+    from genret_ops.training.causal.hard_negatives import word_similarity
+    from genret_ops.training.causal.job import CausalJob
+
+    return word_similarity(CausalJob(folder).texts)
 
 
 def resumed_step(folder: Path, stage: str) -> int:

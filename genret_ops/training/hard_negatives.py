@@ -18,15 +18,26 @@ from genret_ops.training.trainer import TrainingProgress
 TOP = 10
 """How many of the best-ranked docids are searched for negatives."""
 DUPLICATE = 0.95
-"""Passages count as near-duplicates if the cosine of their genesis body rows is above this."""
+"""Passages count as near-duplicates if they are more alike than this."""
 _BATCH = 64
+Similarity = Callable[[Sequence[int], Sequence[int]], np.ndarray]
+"""How alike the passages of n and of m docids are, shape (n, m), from 0 to 1."""
+
+
+def row_similarity(bodies: np.ndarray) -> Similarity:
+    """The cosine of genesis body rows of unit length, shape (docids, dimension)."""
+
+    def cosine(some: Sequence[int], others: Sequence[int]) -> np.ndarray:
+        return np.asarray(bodies[some].astype(np.float32) @ bodies[others].astype(np.float32).T)
+
+    return cosine
 
 
 def wrongly_above(
     order: Sequence[int],
     positives: Sequence[int],
     documents: csr_array,
-    similarity: Callable[[Sequence[int], Sequence[int]], np.ndarray],
+    similarity: Similarity,
     limit: int,
 ) -> list[tuple[int, int]]:
     """Hard negatives of one query.
@@ -35,7 +46,7 @@ def wrongly_above(
         order: the best-ranked docids, best first.
         positives: the query's docids; the best ranked of them counts.
         documents: which documents hold the passage of each docid, shape (docids, documents).
-        similarity: how alike the passages of n and of m docids are, shape (n, m), from 0 to 1.
+        similarity: how alike passages are.
         limit: most negatives.
 
     Returns:
@@ -64,13 +75,8 @@ def ranked_above(
     Returns:
         (docid, rank from 0), best ranked first.
     """
-
-    def cosine(some: Sequence[int], others: Sequence[int]) -> np.ndarray:
-        similarities: np.ndarray = bodies[some] @ bodies[others].T
-        return similarities
-
     order = np.argsort(-logits, kind="stable")[:TOP].tolist()
-    return wrongly_above(order, positives, documents, cosine, limit)
+    return wrongly_above(order, positives, documents, row_similarity(bodies), limit)
 
 
 def pair_table(pairs: Sequence[tuple[str, int, int, int]]) -> pa.Table:

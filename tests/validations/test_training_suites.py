@@ -12,6 +12,7 @@ import pytest
 
 from genret_ops.records import PreferencePair, SyntheticQuery, to_arrow
 from genret_ops.storage.check_results import Finding
+from genret_ops.training.hard_negatives import row_similarity
 from tests.support.small_head import head_of
 from validations.runner import validate
 from validations.suites import evaluation, preferences, queries
@@ -60,7 +61,7 @@ APART = np.eye(len(HEAD), 8, dtype=np.float32)
 
 def of_pairs(rows: Sequence[PreferencePair], bodies: np.ndarray = APART) -> list[Finding]:
     """The findings about pairs that were mined with the query `BOTH`."""
-    frame = preferences.frame(to_arrow("pairs", rows, delta="delta-00000"), [BOTH], HEAD, bodies)
+    frame = preferences.frame(to_arrow("pairs", rows, delta="delta-00000"), [BOTH], HEAD, row_similarity(bodies))
     return list(validate(frame, preferences.suite(), preferences.KEY, preferences.figures(frame)).findings)
 
 

@@ -3,13 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 
 from genret_ops.corpus.view import CorpusView
 from genret_ops.records import SyntheticQuery
 from genret_ops.text import percent
-from genret_ops.training.hard_negatives import DUPLICATE, TOP
+from genret_ops.training.hard_negatives import DUPLICATE, TOP, Similarity
 from validations.runner import expect_no_fault, gx, suite_of, typed_frame
 
 if TYPE_CHECKING:
@@ -22,16 +21,18 @@ _TYPES = {"rank": "int64", "likeness": "float64", "pair": "str", **dict.fromkeys
 _ROUNDING, _SINGLE_SHARE = 1e-3, 0.9
 
 
-def frame(pairs: pa.Table, queries: Iterable[SyntheticQuery], corpus: CorpusView, bodies: np.ndarray) -> "pd.DataFrame":
+def frame(
+    pairs: pa.Table, queries: Iterable[SyntheticQuery], corpus: CorpusView, similarity: Similarity
+) -> "pd.DataFrame":
     """One row for each pair; a column that ends in `_fault` says what is wrong with it, and is "" if nothing is.
 
-    `likeness` is the cosine of the two passages' bodies, or 0 if one of them is not live.
+    `likeness` is the similarity of the two passages, or 0 if one of them is not live.
 
     Args:
         pairs: preference pairs of one delta.
         queries: queries with which the pairs were mined.
         corpus: the corpus on which they were mined.
-        bodies: unit genesis body rows, shape (docids, dimension).
+        similarity: how alike passages were to what mined the pairs.
     """
     positives = dict[str, set[str]]()
     for query in queries:
@@ -46,7 +47,7 @@ def frame(pairs: pa.Table, queries: Iterable[SyntheticQuery], corpus: CorpusView
         return {
             **{name: pair[name] for name in (*KEY, "rank")},
             "pair": "\n".join(pair[name] for name in KEY),
-            "likeness": float(np.dot(*bodies[both].astype(np.float32))) if both else 0.0,
+            "likeness": float(similarity(both[:1], both[1:])[0, 0]) if both else 0.0,
             "query_fault": "" if right else "no such query",
             "place_fault": f"no live passage {gone[0]!r}" if gone else "",
             "chosen_fault": "not a positive" if right and chosen not in right else "",

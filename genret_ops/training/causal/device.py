@@ -40,6 +40,11 @@ class DevicePlan:
     passes: int
 
 
+def gpus() -> int:
+    """How many GPUs this process sees."""
+    return torch.cuda.device_count()
+
+
 def plan(config: Any, parameters: int, batch: int, tokens: int, processes: int) -> DevicePlan:
     """Look at the device, and decide.
 

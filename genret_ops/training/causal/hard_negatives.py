@@ -14,7 +14,7 @@ from genret_ops.lexical.bm25 import tokenize
 from genret_ops.modeling.encoder import batches
 from genret_ops.training.causal.job import CausalJob
 from genret_ops.training.causal.trainer import is_main_process
-from genret_ops.training.hard_negatives import TOP, pair_table, wrongly_above
+from genret_ops.training.hard_negatives import TOP, Similarity, pair_table, wrongly_above
 from genret_ops.training.trainer import TrainingProgress
 
 _BATCH = 16
@@ -33,6 +33,16 @@ def word_vectors(texts: Sequence[str]) -> csr_array:
     return counts
 
 
+def word_similarity(texts: Sequence[str]) -> Similarity:
+    """The cosine of `word_vectors` of texts, one for each docid."""
+    vectors = word_vectors(texts)
+
+    def cosine(some: Sequence[int], others: Sequence[int]) -> np.ndarray:
+        return np.asarray((vectors[some] @ vectors[others].T).toarray())
+
+    return cosine
+
+
 def mine(job: CausalJob, progress: TrainingProgress) -> None:
     """Mine the preference pairs of the job's `hard` queries with the SFT model; nothing if it is done.
 
@@ -42,15 +52,7 @@ def mine(job: CausalJob, progress: TrainingProgress) -> None:
     if (job.folder / "pairs.arrow").exists() or not is_main_process():
         return
     settings, model = job.settings, job.learned("sft")
-    texts = [""] * job.documents.shape[0]
-    for row in job.table("passages").to_pylist():
-        texts[row["docid"]] = row["text"]
-    vectors = word_vectors(texts)
-
-    def cosine(some: Sequence[int], others: Sequence[int]) -> np.ndarray:
-        similarities: np.ndarray = (vectors[some] @ vectors[others].T).toarray()
-        return similarities
-
+    similarity = word_similarity(job.texts)
     queries = job.table("hard").to_pylist()
     positives = dict[str, set[int]]()
     for row in queries:
@@ -63,7 +65,7 @@ def mine(job: CausalJob, progress: TrainingProgress) -> None:
         )
         for row, answer in zip(batch, answers, strict=True):
             order, right = [docid for docid, _ in answer], sorted(positives[row["text"]])
-            negatives = wrongly_above(order, right, job.documents, cosine, settings.training.hard_negatives)
+            negatives = wrongly_above(order, right, job.documents, similarity, settings.training.hard_negatives)
             chosen = next((docid for docid in order if docid in row["docids"]), row["docids"][0])
             pairs.extend((row["text"], chosen, docid, rank) for docid, rank in negatives)
         done += len(batch)

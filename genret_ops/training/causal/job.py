@@ -42,6 +42,14 @@ class CausalJob(JobFolder):
         return {docid: [*tokens, end] for docid, tokens in zip(rows["docid"], rows["tokens"], strict=True)}
 
     @cached_property
+    def texts(self) -> list[str]:
+        """What is memorised of each passage, in docid order; "" of one that left the corpus."""
+        texts = [""] * self.documents.shape[0]
+        for row in self.table("passages").to_pylist():
+            texts[row["docid"]] = row["text"]
+        return texts
+
+    @cached_property
     def documents(self) -> csr_array:
         """Which documents hold the passage of each docid, shape (docids, documents)."""
         return load_npz(self.folder / "documents.npz")

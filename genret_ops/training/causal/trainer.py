@@ -20,7 +20,7 @@ from genret_ops.modeling.causal.model import device_and_dtype, load_network
 from genret_ops.modeling.peft_warnings import without_peft_warning
 from genret_ops.settings import Settings
 from genret_ops.storage.language_model_files import EXTRA
-from genret_ops.training.causal.device import DevicePlan, plan
+from genret_ops.training.causal.device import DevicePlan, gpus, plan
 from genret_ops.training.causal.job import CausalJob, checkpoint_step
 from genret_ops.training.trainer import CHECKPOINT_SECONDS, LossCurve, TrainingProgress, rate_factor
 
@@ -186,9 +186,9 @@ def check_ready(job: CausalJob, stage: str) -> None:
         import trl  # noqa: F401
     except ModuleNotFoundError as error:
         raise GenretError(f"{error.name} is not installed, which trains causal models: run `{EXTRA}`") from None
-    if "WORLD_SIZE" not in os.environ and (gpus := torch.cuda.device_count()) > 1:
+    if "WORLD_SIZE" not in os.environ and gpus() > 1:
         raise GenretError(
-            f"{gpus} GPUs are visible, and a process trains on one: run `accelerate launch -m "
+            f"{gpus()} GPUs are visible, and a process trains on one: run `accelerate launch -m "
             f"genret_ops.training.causal {stage} {job.folder}`, or set CUDA_VISIBLE_DEVICES=0"
         )
 
