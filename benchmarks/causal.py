@@ -25,8 +25,6 @@ from genret_ops.evaluation.baselines import Baselines
 from genret_ops.evaluation.metrics import roll_up, textbook
 from genret_ops.evaluation.reports.layout import aligned, interval, percent
 from genret_ops.evaluation.significance import paired_bootstrap
-from genret_ops.identifiers.keywords import assign
-from genret_ops.identifiers.slugs import keywords
 from genret_ops.ingestion.stdlib import read_stdlib
 from genret_ops.modeling.causal.model import load_tokenizer
 from genret_ops.progress import Report, progress
@@ -45,6 +43,7 @@ from genret_ops.synthesis.queries import lexical_neighbours, membership, source_
 from genret_ops.synthesis.recorded import RecordedQueries, read_recorded
 from genret_ops.training.causal import hard_negatives, rpo, sft
 from genret_ops.training.causal.dataset import prepare_causal_job
+from genret_ops.training.causal.identifiers import identifiers_of, memorised_texts
 from genret_ops.training.causal.job import CausalJob
 from genret_ops.training.dataset import genesis_rows, prepare_job
 from genret_ops.training.families import stages_of
@@ -175,16 +174,8 @@ class Slice:
 
     def causal_job(self, settings: Settings, folder: Path) -> CausalJob:
         """The job of the language model: keyword identifiers, and the same synthetic queries."""
-        tokenizer, passages = load_tokenizer(settings.causal.model), self.head.passages
-        titles = [self.head.first_document(docid).title for docid in range(len(self.head))]
-        words = keywords([passage.text for passage in passages], titles, spare=5)
-
-        def tokenize_identifier(text: str) -> list[int]:
-            tokens: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
-            return tokens
-
-        identifiers = assign(None, list(enumerate(words)), self.home.store.snapshots()[-1], tokenize_identifier)
-        texts = [f"{title}\n{passage.text}" for title, passage in zip(titles, passages, strict=True)]
+        tokenizer, snapshot = load_tokenizer(settings.causal.model), self.home.store.snapshots()[-1]
+        identifiers, texts = identifiers_of(self.head, snapshot, tokenizer), memorised_texts(self.head)
         queries = self.queries(settings)
         return prepare_causal_job(
             folder, settings, texts, identifiers, queries, self.head.docid_of, membership(self.head)

@@ -52,7 +52,7 @@ def pack(home: Home, folder: Path) -> dict[str, Any]:
     if folder.exists():
         raise GenretError(f"{folder} already exists: choose a folder that does not")
     release, retriever = open_release(home, CHAMPION)
-    search, libraries = read_search(release.folder), _LIBRARIES
+    search, libraries = read_search(release.folder), [*_LIBRARIES]
     weights = {_ENCODER: Path(encoder_path(search.encoder))}
     if search.writer:
         weights[_LANGUAGE_MODEL] = Path(language_model_path(search.writer.model))

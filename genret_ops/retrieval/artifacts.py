@@ -384,7 +384,9 @@ def load_model(folder: Path, encoder: str | None = None, language_model: str | N
     same_features = search.fusion.keys() == set(FEATURES) and search.lexical_fusion.keys() == set(LEXICAL)
     fusion, lexical_fusion = fitted if same_features else prior()  # fitted before there were these features
     adapter = _Adapter.of(folder / "adapter") if search.trained_on and search.writer is None else None
-    writer = search.writer and _read_writer(folder, search.writer, language_model or search.writer.model)
+    writer = None
+    if search.writer:
+        writer = _read_writer(folder, search.writer, language_model or search.writer.model)
     return Model(
         encoder=_encoder(name, search.encoder_hash, search.query_tokens, search.query_prompt, adapter),
         scorer=RowScorer.load(folder, search.scale),

@@ -47,15 +47,15 @@ questions = 20
 """
 
 
-def write(home: Path, documents: range | list[int]) -> Path:
-    """The source of a home: one document for each passage of the tiny corpus."""
+def source(folder: Path, documents: range) -> str:
+    """Write a source: one document for each of these passages of the tiny corpus."""
     texts = TinyCorpus.of(LATER).texts
     rows = [
         {"_id": f"d{number}", "title": "", "text": texts[number], "metadata": {"half": HALVES[number % 2]}}
         for number in documents
     ]
-    jsonl.rewrite(home / "corpus.jsonl", rows)
-    return home / "corpus.jsonl"
+    jsonl.rewrite(folder / "corpus.jsonl", rows)
+    return str(folder / "corpus.jsonl")
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def built(made_once: Once, small_encoder: Path) -> Path:
         sections = SETTINGS.format(model=model, encoder=small_encoder)
         (path / "genret.toml").write_text(sections)
         home = Home(path)
-        runner.ingest(home, [str(write(path, range(FIRST)))])
+        runner.ingest(home, [source(path, range(FIRST))])
         runner.build(home, home.settings, waiver="a test")
 
     return made_once("causal-home", make)
@@ -76,9 +76,10 @@ def built(made_once: Once, small_encoder: Path) -> Path:
 
 @pytest.fixture
 def home(built: Path, tmp_path: Path) -> Home:
-    """The home, to do anything with; its source is its own."""
+    """The home, to do anything with."""
     home = Home(Path(shutil.copytree(built, tmp_path / "home")))
-    runner.ingest(home, [str(home.path / "corpus.jsonl")], only=True)
+    (home.path / "corpus.jsonl").unlink()
+    runner.ingest(home, [source(tmp_path, range(FIRST))], only=True)
     return home
 
 
@@ -114,10 +115,10 @@ def test_filters_and_withdrawals_act_while_it_writes(home: Home) -> None:
     assert "d1" not in hits(retriever, 1) and len(hits(retriever, 1)) == 10
 
 
-def test_an_update_adds_identifiers_and_moves_none(home: Home) -> None:
+def test_an_update_adds_identifiers_and_moves_none(home: Home, tmp_path: Path) -> None:
     first, _ = open_release(home)
     before = read_identifiers(first.folder)
-    runner.ingest(home, [str(write(home.path, range(2, LATER)))], only=True)
+    runner.ingest(home, [source(tmp_path, range(2, LATER))], only=True)
     patch, retriever = open_release(home)
     patched = read_identifiers(patch.folder)
     assert patch.model == first.model and patched.num_rows == LATER and patched.slice(0, FIRST).equals(before)

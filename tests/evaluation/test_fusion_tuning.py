@@ -13,6 +13,7 @@ from genret_ops.evaluation.fusion_tuning import FusionTuning, default_mode, tune
 from genret_ops.lexical.bm25 import tokenize
 from genret_ops.modeling.embeddings import Rows, encode_rows
 from genret_ops.records import SyntheticQuery
+from genret_ops.retrieval.artifacts import Model
 from genret_ops.retrieval.features import MODEL
 from genret_ops.retrieval.fusion import prior
 from genret_ops.retrieval.index import build_lexical
@@ -142,8 +143,11 @@ class Tuner:
                 )
             return encoded
 
-        trained = {share: (minilm(), lambda rows: rows) for share in (0.0, 1.0)}
-        return tune(self.head, queries, trained, rows, 20.0, RetrievalSettings(pool=20))
+        def models_on(head: CorpusView) -> dict[float, Model]:
+            model = Model.untuned(minilm(), rows(head), 20.0, head.live)
+            return dict.fromkeys((0.0, 1.0), model)
+
+        return tune(self.head, queries, models_on, RetrievalSettings(pool=20))
 
 
 def test_rows_are_asked_for_without_the_withheld_sentences(head: CorpusView, tuner: Tuner, tuned: FusionTuning) -> None:

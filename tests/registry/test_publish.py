@@ -7,6 +7,7 @@ from genret_ops.evaluation.training_worth import TrainingWorth
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release
 from genret_ops.registry.publish import publish
+from genret_ops.registry.trained import trained
 from genret_ops.training.job import TrainingJob
 
 
@@ -21,7 +22,7 @@ def test_its_steps_are_those_that_were_taken(home_copy: Path) -> None:
     model = retriever.model
     worth = TrainingWorth(1.0, 1.0, 0.1, (0.05, 0.2), 20)
     tuning = FusionTuning(model.fusion, model.lexical_fusion, "lexical", {"hybrid": 0.5}, 20, worth)  # another content
-    rows = job.learned("rpo")[1].finished()
-    made = publish(home, release.head, retriever.index.head, job, rows, tuning, {}, "a run", "ann")
+    training = trained(job.folder)
+    made = publish(home, release.head, retriever.index.head, training, job.rows, tuning, {}, "a run", "ann")
     assert made.number != release.number and made.manifest().steps == {"sft": 8, "rpo": 1}
     assert "| RPO steps | 1 |" in (made.folder / "README.md").read_text()

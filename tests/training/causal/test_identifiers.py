@@ -1,0 +1,51 @@
+"""The identifiers of a head: listed keywords before extractive ones, none that moves, none of what was erased."""
+
+from pathlib import Path
+
+import pytest
+
+from genret_ops.corpus.view import CorpusView
+from genret_ops.identifiers.docids import FORGOTTEN
+from genret_ops.modeling.causal.model import load_tokenizer
+from genret_ops.training.causal.identifiers import identifiers_of, memorised_texts
+from tests.support.small_head import head_of
+
+TEXTS = {
+    "a.md": ("", {}, [["baker keeps lantern near harbour before spring"]]),
+    "b.md": ("sailor", {}, [["sailor keeps bridge near meadow before summer"]]),
+}
+MORE = {**TEXTS, "c.md": ("", {}, [["miller keeps kettle near castle before autumn"]])}
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_model: Path) -> object:
+    return load_tokenizer(str(tiny_model))
+
+
+def test_listed_keywords_come_before_extractive_ones(tokenizer: object) -> None:
+    head = head_of(TEXTS)
+    listed = {head.passages[0].passage_id: ["lantern", "harbour"]}
+    first, second = identifiers_of(head, "delta-00000", tokenizer, None, listed).to_pylist()
+    assert first["identifier"] == "lantern, harbour" and first["delta"] == "delta-00000"
+    assert set(second["identifier"].split(", ")) >= {"sailor", "bridge", "meadow", "summer"}
+    assert len(first["tokens"]) == 2
+
+
+def test_what_is_there_stays(tokenizer: object) -> None:
+    head = head_of(TEXTS)
+    before = identifiers_of(head, "delta-00000", tokenizer)
+    after = identifiers_of(head_of(MORE), "delta-00001", tokenizer, before)
+    assert after.slice(0, 2).equals(before) and after["delta"].to_pylist()[2] == "delta-00001"
+    assert identifiers_of(head, "delta-00002", tokenizer, before).equals(before)
+
+
+def test_the_identifier_of_an_erased_passage_is_blanked(tokenizer: object) -> None:
+    head = head_of(TEXTS)
+    before = identifiers_of(head, "delta-00000", tokenizer)
+    passages = [type(passage)(passage.passage_id, passage.text, passage.sentences) for passage in head.passages]
+    passages[0] = type(passages[0])(f"{FORGOTTEN}0", "", ())
+    erased = CorpusView(passages, ["", head.labels[1]], [(), head.occurrences[1]], head.documents)
+    after = identifiers_of(erased, "delta-00001", tokenizer, before)
+    assert after["tokens"].to_pylist()[0] == [] and "baker" not in str(after["identifier"].to_pylist()[0])
+    assert after.slice(1).equals(before.slice(1))
+    assert memorised_texts(erased) == ["", "sailor\nsailor keeps bridge near meadow before summer"]
