@@ -5,6 +5,7 @@ A process learns on one device. Where there are several GPUs, a causal model is 
 """
 
 import sys
+import warnings
 from pathlib import Path
 
 import dagster as dg
@@ -39,7 +40,7 @@ def launch(context: dg.AssetExecutionContext, stage: str, folder: Path, processe
     from genret_ops.training.launcher import resumption
 
     together = ["--multi_gpu"] if processes > 1 else []
-    options = [*together, "--num_processes", str(processes), "--num_machines", "1"]
+    options = [*together, "--num_processes", str(processes), "--num_machines", "1", "--main_process_port", "0"]
     options += [
         "--mixed_precision",
         "no",
@@ -49,7 +50,9 @@ def launch(context: dg.AssetExecutionContext, stage: str, folder: Path, processe
     stage_command = ["-m", "assets.lib.piped_training", stage, str(folder.absolute())]
     command = [sys.executable, "-P", "-m", "accelerate.commands.launch", *options, *stage_command]
     try:
-        dg.PipesSubprocessClient().run(context=context, command=command)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.PreviewWarning)  # Dagster's client warns of itself
+            dg.PipesSubprocessClient().run(context=context.op_execution_context, command=command)
     except DagsterPipesExecutionError as error:
         raise GenretError(
             f"training stage {stage} failed on {processes} processes, see its messages above: "
