@@ -12,7 +12,7 @@ import pyarrow as pa
 from genret_ops.records import Document, ExtractedValue
 
 TABLE = "extractions"
-SURE = 85
+SURE = 90
 """From this confidence on, in percent, an extracted value counts as the document's only one (retrieval/index.py)."""
 
 

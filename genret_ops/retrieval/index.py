@@ -23,7 +23,7 @@ from genret_ops.retrieval.features import Scores
 from genret_ops.retrieval.query_plan import Clause, Planner
 from genret_ops.settings import RetrievalSettings
 
-_CONSTRAINED = 8.0
+_CONSTRAINED = 5.0
 """An extracted value that a clause asks for counts as much as so many that it mentions (docs/decisions.md, 67)."""
 _MASKS = 64
 """How many masks of attribute values are kept in memory; each takes one byte a docid."""
