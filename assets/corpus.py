@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import pyarrow as pa
@@ -21,8 +22,12 @@ from assets.lib.metadata_views import table
 from assets.lib.resources import SourceReader, StageResource
 from assets.partitions import deltas, require_next_delta
 from genret_ops.errors import GenretError
+from genret_ops.progress import progress
 from genret_ops.records import ExtractedValue, SnapshotRecord, canonical_json, text_hash
 from genret_ops.storage.commits import record_path
+
+if TYPE_CHECKING:
+    from genret_ops.synthesis.generation import Generated
 
 _SHOWN = 20
 _SOUND = "Whether each docid means one passage for ever, and can be generated; checked before anything is committed."
@@ -87,9 +92,14 @@ def metadata(context: dg.AssetExecutionContext, home: StageResource) -> dg.Mater
     from genret_ops.corpus.metadata import date_attributes, detectable, profile
     from genret_ops.corpus.snapshot import read_documents
     from genret_ops.extraction.extractor import extract_snapshot
+    from genret_ops.synthesis.attribute_requests import AttributeReader
 
     store, version = home.home.store, tables_of(context, "snapshot")["documents"]
-    extracted = extract_snapshot(store, home.home.settings.extraction, version, store.newest())
+    settings, reader = home.home.settings, None
+    with progress("reading attributes", "requests") as report:
+        if settings.extraction.language_model:
+            reader = AttributeReader(home.home.path, settings, report)
+        extracted = extract_snapshot(store, settings.extraction, version, store.newest(), reader)
     rows = store.read(TABLE, extracted.tables[TABLE]) if extracted.tables else None
     documents = with_extracted(read_documents(store, version), rows)
     attributes = profile(documents)
@@ -110,6 +120,7 @@ def metadata(context: dg.AssetExecutionContext, home: StageResource) -> dg.Mater
             "dates": list(date_attributes(attributes)),
             "profile": table(header, rows_shown[:_SHOWN]),
             **_extraction_shown(extracted.values, extracted.read, len(documents)),
+            **(_requests_shown(reader.generated) if reader and reader.generated else {}),
         },
         data_version=dg.DataVersion(text_hash(canonical_json(identity))),
     )
@@ -141,6 +152,15 @@ def _extraction_shown(values: Sequence[ExtractedValue], read: int, documents: in
         "documents read anew": read,
         "extracted": table(("attribute", "filled", "with evidence", "confidence", "read by"), rows),
         "samples": table(("attribute", "document", "value", "confidence", "read by"), samples),
+    }
+
+
+def _requests_shown(generated: "Generated") -> dict[str, dg.MetadataValue | int]:
+    """What came of asking a language model about texts."""
+    return {
+        "texts shown to a language model": generated.tasks,
+        "answered": generated.answered,
+        "without an answer": table(("reason", "requests"), list(generated.reasons.items())),
     }
 
 

@@ -72,7 +72,7 @@ def generated_queries(context: dg.AssetExecutionContext, home: StageResource) ->
     return dg.MaterializeResult(
         metadata={
             "language model": settings.synthesis.language_model,
-            "requests": generated.topics,
+            "requests": generated.tasks,
             "answered": generated.answered,
             "answered by this build": generated.new,
             "without an answer": table(("reason", "requests"), list(generated.reasons.items())),

@@ -6,9 +6,9 @@ Values come from `genret.toml` in the home folder and from the environment (`GEN
 import os
 import re
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from genret_ops.errors import GenretError
@@ -26,6 +26,17 @@ class CorpusSettings(_Group):
 
     max_tokens: int = Field(256, ge=32, description="longest body of a passage, in tokens of the encoder")
     max_sentence_tokens: int = Field(128, ge=16, le=400, description="longest sentence, in tokens; a longer one is cut")
+
+
+def _provider_named(name: str) -> str:
+    """The name of a language model, if it names its provider."""
+    provider, colon, model = name.partition(":")
+    if name and not (provider in ("anthropic", "transformers") and colon and model):
+        raise ValueError(f"{name!r} is neither anthropic:NAME nor transformers:NAME")
+    return name
+
+
+LanguageModelName = Annotated[str, AfterValidator(_provider_named)]
 
 
 class ExtractedAttribute(_Group):
@@ -55,6 +66,11 @@ class ExtractionSettings(_Group):
     confidence: int = Field(
         50, ge=0, le=100, description="a value that is less sure than this, in percent, is left out"
     )
+    language_model: LanguageModelName = Field(
+        "",
+        description="what reads the attributes that no rule finds: anthropic:NAME, or transformers:NAME on this "
+        "machine; empty: nothing",
+    )
     attributes: tuple[ExtractedAttribute, ...] = Field((), description="the schema, one entry an attribute")
 
     @model_validator(mode="after")
@@ -76,7 +92,7 @@ class SynthesisSettings(_Group):
     heldout: float = Field(0.1, gt=0, lt=0.5, description="share of the documents whose queries are never trained on")
     heldout_queries: int = Field(1200, ge=20, description="tuning queries about the held-out documents")
     recorded: str = Field("", description="queries that others wrote: JSON lines or an exported folder; empty: none")
-    language_model: str = Field(
+    language_model: LanguageModelName = Field(
         "",
         description="what writes queries, too: anthropic:NAME, or transformers:NAME on this machine; empty: nothing",
     )
@@ -90,14 +106,6 @@ class SynthesisSettings(_Group):
     temperature: float = Field(
         0.7, ge=0, le=2, description="how freely a model on this machine writes; 0: the likeliest words alone"
     )
-
-    @field_validator("language_model")
-    @classmethod
-    def _names_a_provider(cls, name: str) -> str:
-        provider, colon, model = name.partition(":")
-        if name and not (provider in ("anthropic", "transformers") and colon and model):
-            raise ValueError(f"{name!r} is neither anthropic:NAME nor transformers:NAME")
-        return name
 
 
 class GenerationSettings(_Group):

@@ -1,20 +1,21 @@
 """Attributes that a language model reads from texts: what it is asked, and what of its answers is believed.
 
 An answer counts only with evidence that stands in the text, word for word, and with a value of its type. This module
-knows no model: `ask` is whatever completes prompts by structured output.
+knows no model: `Ask` is whatever answers prompts by structured output.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, ConfigDict
 
 from genret_ops.extraction.values import normalised
 from genret_ops.records import Document, ExtractedValue
 from genret_ops.settings import ExtractedAttribute, ExtractionSettings
 
-Ask = Callable[[Sequence[tuple[str, str, type[BaseModel]]]], Iterable[tuple[str, BaseModel]]]
-"""Completes requests (key, prompt, form of the answer); gives (key, answer) of those it answered, in any order."""
+BY_MODEL = "model"
+"""What a value says that a language model read."""
 _PROMPT = Path(__file__).with_name("prompts") / "attributes.txt"
 _LONGEST_TEXT = 6000
 """So many characters of a text are read: what a document says of itself stands near its top."""
@@ -27,15 +28,48 @@ class Statement(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    name: str
     value: str
     evidence: str
 
 
-def read_by_model(documents: Sequence[Document], settings: ExtractionSettings, ask: Ask) -> list[ExtractedValue]:
-    """The values that a language model reads for the attributes that sources do not give, by document.
+class Statements(BaseModel):
+    """What a document says of itself; of two statements about an attribute the first counts."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    attributes: list[Statement]
+
+
+@dataclass(frozen=True, slots=True)
+class AttributeRequest:
+    """What a language model is asked about a document.
+
+    Attributes:
+        document: id of the document.
+        instructions: what it is to read; the same for documents that lack the same attributes.
+        text: the document's text, or its beginning.
+        count: how many attributes it may state.
+    """
+
+    document: str
+    instructions: str
+    text: str
+    count: int
+
+
+Ask = Callable[[Sequence[AttributeRequest]], Iterable[tuple[str, Statements]]]
+"""Answers requests: (document id, answer) of those that it answered, in any order."""
+
+
+def read_by_model(
+    documents: Sequence[Document], known: Collection[tuple[str, str]], settings: ExtractionSettings, ask: Ask
+) -> list[ExtractedValue]:
+    """The values that a language model reads for the attributes that neither sources nor rules give, by document.
 
     Args:
         documents: the documents.
+        known: (document id, attribute) of each that the rules gave.
         settings: the schema, and the confidence that a value needs.
         ask: the model.
 
@@ -43,11 +77,17 @@ def read_by_model(documents: Sequence[Document], settings: ExtractionSettings, a
         The values, in the order of the documents; a document whose request was not answered has none.
     """
     missing = {
-        document.doc_id: [each for each in settings.attributes if each.name not in document.metadata]
+        document.doc_id: [
+            each
+            for each in settings.attributes
+            if each.name not in document.metadata and (document.doc_id, each.name) not in known
+        ]
         for document in documents
     }
     requests = [
-        (document.doc_id, prompt(document, attributes), answer_form(attributes))
+        AttributeRequest(
+            document.doc_id, instructions(attributes), f"Document:\n{document.text[:_LONGEST_TEXT]}", len(attributes)
+        )
         for document in documents
         if (attributes := missing[document.doc_id])
     ]
@@ -61,27 +101,21 @@ def read_by_model(documents: Sequence[Document], settings: ExtractionSettings, a
     ]
 
 
-def prompt(document: Document, attributes: Sequence[ExtractedAttribute]) -> str:
-    """What a model is asked about a document."""
+def instructions(attributes: Sequence[ExtractedAttribute]) -> str:
+    """What a model is told to read."""
     lines = (
         f"- {each.name} ({each.type}{': one of ' + ', '.join(each.values) if each.values else ''})"
         for each in attributes
     )
-    template = _PROMPT.read_text("utf-8")
-    return template.replace("{attributes}", "\n".join(lines)).replace("{text}", document.text[:_LONGEST_TEXT])
-
-
-def answer_form(attributes: Sequence[ExtractedAttribute]) -> type[BaseModel]:
-    """The form of an answer: a statement, or null, for each attribute."""
-    fields = {each.name: (Statement | None, None) for each in attributes}
-    return create_model("Attributes", __config__=ConfigDict(extra="forbid"), **fields)  # type: ignore[call-overload, no-any-return]
+    return _PROMPT.read_text("utf-8").strip().replace("{attributes}", "\n".join(lines))
 
 
 def _believed(
-    document: Document, attributes: Sequence[ExtractedAttribute], answer: BaseModel
+    document: Document, attributes: Sequence[ExtractedAttribute], answer: Statements
 ) -> Iterator[ExtractedValue]:
+    stated = {statement.name: statement for statement in reversed(answer.attributes)}
     for attribute in attributes:
-        statement: Statement | None = getattr(answer, attribute.name)
+        statement = stated.get(attribute.name)
         if statement is None or not statement.evidence.strip():
             continue
         start = document.text.find(statement.evidence)
@@ -90,4 +124,4 @@ def _believed(
             continue
         confidence = _STATED if normalised(statement.evidence, attribute) == value else _CONCLUDED
         end = start + len(statement.evidence)
-        yield ExtractedValue(document.doc_id, attribute.name, value, confidence, start, end, "model")
+        yield ExtractedValue(document.doc_id, attribute.name, value, confidence, start, end, BY_MODEL)

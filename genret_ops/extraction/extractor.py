@@ -6,6 +6,7 @@ from functools import cached_property
 
 from genret_ops.corpus.extracted import TABLE, extracted_of
 from genret_ops.corpus.snapshot import read_documents
+from genret_ops.extraction.by_language_model import BY_MODEL, Ask, read_by_model
 from genret_ops.extraction.learned import ClosedList, Keyphrases
 from genret_ops.extraction.rules import Proposal, proposals
 from genret_ops.extraction.values import normalised
@@ -98,7 +99,11 @@ class ExtractedSnapshot:
 
 
 def extract_snapshot(
-    store: TableStore, settings: ExtractionSettings, documents_version: int, before: SnapshotRecord | None = None
+    store: TableStore,
+    settings: ExtractionSettings,
+    documents_version: int,
+    before: SnapshotRecord | None = None,
+    ask: Ask | None = None,
 ) -> ExtractedSnapshot:
     """Make the extracted attributes of a version of `documents` the whole table `extractions`.
 
@@ -110,6 +115,7 @@ def extract_snapshot(
         settings: the schema.
         documents_version: the version of `documents`.
         before: record of the snapshot before, if there is one.
+        ask: the language model that reads what no rule finds; it remembers its answers. None: there is none.
     """
     if not settings.attributes:
         return ExtractedSnapshot((), 0, {})
@@ -123,14 +129,21 @@ def extract_snapshot(
         else:
             values += extractor.values(document)
             read += 1
+    if ask is not None:
+        known_attributes = {(value.doc_id, value.attribute) for value in values}
+        order = {document.doc_id: number for number, document in enumerate(documents)}
+        names = [attribute.name for attribute in settings.attributes]
+        values += read_by_model(documents, known_attributes, settings, ask)
+        values.sort(key=lambda value: (order[value.doc_id], names.index(value.attribute)))
     return ExtractedSnapshot(values, read, {TABLE: store.replace(TABLE, to_arrow(TABLE, values))})
 
 
 def _known(store: TableStore, before: SnapshotRecord) -> dict[str, tuple[Document, list[ExtractedValue]]]:
-    """The documents of a snapshot with their extracted values, by id."""
+    """The documents of a snapshot with the values that rules read from them, by id."""
     known = {document.doc_id: (document, list[ExtractedValue]()) for document in _documents(store, before)}
     for value in extracted_of(store.read(TABLE, before.tables[TABLE])):
-        known[value.doc_id][1].append(value)
+        if value.by != BY_MODEL:
+            known[value.doc_id][1].append(value)
     return known
 
 

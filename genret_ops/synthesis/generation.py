@@ -45,6 +45,19 @@ class Topic:
     passages: tuple[SourcePassage, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Something that a language model is to answer.
+
+    Attributes:
+        subject: what the store remembers of it.
+        request: makes the request, with the space for the answer doubled so often.
+    """
+
+    subject: Subject
+    request: Callable[[int], Request]
+
+
 def generator_of(settings: SynthesisSettings, prompt: Prompt) -> str:
     """Model and prompt, as the provenance of a query has them, but for its style."""
     return f"{settings.language_model}:{prompt.label}"
@@ -133,6 +146,10 @@ class Generation:
             topic.key, generator_of(self._settings, topic.prompt), ids, tuple(each.document for each in topic.passages)
         )
 
+    def task(self, topic: Topic, examples: Sequence[Example]) -> Task:
+        """What is asked about a topic, with queries of users as examples."""
+        return Task(self.subject(topic), lambda longer: self.request(topic, examples, longer))
+
     def request(self, topic: Topic, examples: Sequence[Example] = (), longer: int = 0) -> Request:
         """The request about a topic.
 
@@ -175,16 +192,16 @@ def examples_of(head: CorpusView, labels: Iterable[Label]) -> list[Example]:
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """What came of the topics of a build.
+    """What came of tasks.
 
     Attributes:
-        topics: how many there are.
+        tasks: how many there are.
         answered: how many have an answer.
-        new: how many answers came with this build.
+        new: how many answers came now.
         failures: why each of the others has none, by key.
     """
 
-    topics: int
+    tasks: int
     answered: int
     new: int
     failures: Mapping[str, str]
@@ -196,31 +213,27 @@ class Generated:
 
 
 def generate(
-    generation: Generation,
-    topics: Sequence[Topic],
+    tasks: Sequence[Task],
     store: GenerationStore,
     open_model: Callable[[], LanguageModel],
-    examples: Sequence[Example],
     announce: Callable[[Estimate], None],
     report: Report,
 ) -> Generated:
-    """Ask a language model about topics, each until it has an answer or has failed for good; those that have one stay.
+    """Ask a language model, about each task until it has an answer or has failed for good; those that have one stay.
 
     Every answer is kept before the next is counted, so whoever stops this loses nothing that was paid for.
 
     Args:
-        generation: what is asked.
-        topics: what about.
+        tasks: what is asked.
         store: keeps the answers.
         open_model: opens the model; called if anything has to be asked.
-        examples: queries of users.
         announce: is told what the requests will take before the first is sent; an error that it raises stops all.
         report: called as answers come.
 
     Raises:
         GenretError: the model cannot be used at all.
     """
-    by_key = {topic.key: topic for topic in topics}
+    by_key = {task.subject.key: task for task in tasks}
     store.give_up_lost()
     before, tries = store.answers(by_key), store.tries(by_key)
     pending = [key for key in by_key if key not in before and tries.get(key, 0) < MOST_TRIES]
@@ -228,8 +241,8 @@ def generate(
     if pending or store.batches():
         with closing(open_model()) as model:
             if pending:
-                announce(_estimate(generation, [by_key[key] for key in pending], store, model, examples))
-            store.note(generation.subject(by_key[key]) for key in pending)
+                announce(_estimate([by_key[key] for key in pending], store, model))
+            store.note(by_key[key].subject for key in pending)
             total, failed = len(pending), set[str]()
 
             def keep(completion: Completion) -> None:
@@ -244,7 +257,7 @@ def generate(
             for _ in range(MOST_TRIES):
                 failed.clear()
                 longer = store.times_failed(pending, TRUNCATED)
-                model.complete([generation.request(by_key[key], examples, longer[key]) for key in pending], keep)
+                model.complete([by_key[key].request(longer[key]) for key in pending], keep)
                 tries = store.tries(failed)
                 pending = [key for key in pending if key in failed and tries.get(key, 0) < MOST_TRIES]
                 if not pending:
@@ -254,20 +267,12 @@ def generate(
     return Generated(len(by_key), len(answered), new, failures)
 
 
-def _estimate(
-    generation: Generation,
-    topics: Sequence[Topic],
-    store: GenerationStore,
-    model: LanguageModel,
-    examples: Sequence[Example],
-) -> Estimate:
-    """What topics will take, with answers as long as those of the same prompt so far, or half of what is allowed."""
+def _estimate(tasks: Sequence[Task], store: GenerationStore, model: LanguageModel) -> Estimate:
+    """What tasks will take, with answers as long as those of the same prompt so far, or half of what is allowed."""
     total = Estimate(0, 0, 0)
-    for name in dict.fromkeys(topic.prompt.name for topic in topics):
-        about = [topic for topic in topics if topic.prompt.name == name]
-        requests = [generation.request(topic, examples) for topic in about]
-        tokens = store.tokens_per_answer(generation.subject(about[0]).generator) or requests[0].max_tokens / 2
-        part = model.estimate(requests, tokens)
+    for generator in dict.fromkeys(task.subject.generator for task in tasks):
+        requests = [task.request(0) for task in tasks if task.subject.generator == generator]
+        part = model.estimate(requests, store.tokens_per_answer(generator) or requests[0].max_tokens / 2)
         total = Estimate(
             total.requests + part.requests,
             total.input_tokens + part.input_tokens,

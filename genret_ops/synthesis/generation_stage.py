@@ -1,5 +1,9 @@
-"""The stage `generated_queries`: a language model is asked for what a build lacks. What it wrote, `generated` reads."""
+"""The stage `generated_queries`: a language model is asked for what a build lacks. What it wrote, `generated` reads.
 
+A home has one store of answers, and one process at a time asks: it holds the lock on generation.
+"""
+
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +13,12 @@ import numpy as np
 from genret_ops.corpus.labels import read_labels
 from genret_ops.corpus.view import CorpusView
 from genret_ops.errors import GenretError
-from genret_ops.progress import announce, progress
+from genret_ops.progress import Report, announce, progress
 from genret_ops.records import canonical_json, text_hash
 from genret_ops.settings import Settings
-from genret_ops.synthesis.generation import Generated, Generation, examples_of, generate
-from genret_ops.synthesis.generation_store import FILE, Account, GenerationStore
+from genret_ops.storage.home import HomeFolder
+from genret_ops.synthesis.generation import Generated, Generation, Task, examples_of, generate
+from genret_ops.synthesis.generation_store import FILE, LOCK, Account, GenerationStore
 from genret_ops.synthesis.language_model import Estimate, open_language_model
 from genret_ops.synthesis.queries import heldout_docids, source_passages
 from genret_ops.text import plural
@@ -55,17 +60,16 @@ def write_with_language_model(
     (tuning, gate), live = heldout_docids(head, settings), head.live.copy()
     live[list(known or ())] = False
     masks = (live & ~(tuning | gate), live & tuning, live & gate & ~tuning)
-    with closing(GenerationStore(home / FILE)) as store:
+    with HomeFolder(home).lock(LOCK, wait=True), closing(GenerationStore(home / FILE)) as store:
         generation = Generation(passages, settings.synthesis, store)
         topics = generation.topics([np.flatnonzero(mask).tolist() for mask in masks])
         with progress(f"writing with {settings.synthesis.language_model}", "requests") as report:
-            generated = generate(
-                generation,
-                topics,
+            examples = examples_of(head, read_labels(home))
+            generated = ask(
+                settings.synthesis.language_model,
+                [generation.task(topic, examples) for topic in topics],
+                settings,
                 store,
-                lambda: open_language_model(settings, store),
-                examples_of(head, read_labels(home)),
-                lambda estimate: _announce(estimate, settings, store.account()),
                 report,
             )
         by_key = {topic.key: topic for topic in topics}
@@ -77,7 +81,29 @@ def write_with_language_model(
         return Writing(generated, store.account(), failures, answers)
 
 
-def _announce(estimate: Estimate, settings: Settings, account: Account) -> None:
+def ask(name: str, tasks: Sequence[Task], settings: Settings, store: GenerationStore, report: Report) -> Generated:
+    """Ask a language model what has no answer yet, after saying what will be sent and what it will cost.
+
+    Args:
+        name: the model, as settings name it.
+        tasks: what is asked.
+        settings: how it is reached, and what it may cost.
+        store: keeps the answers and the account.
+        report: called as answers come.
+
+    Raises:
+        GenretError: the model cannot be used, or nothing may be spent on it.
+    """
+    return generate(
+        tasks,
+        store,
+        lambda: open_language_model(name, settings, store),
+        lambda estimate: _announce(name, estimate, settings, store.account()),
+        report,
+    )
+
+
+def _announce(name: str, estimate: Estimate, settings: Settings, account: Account) -> None:
     """Say what will be sent and what it will cost.
 
     Raises:
@@ -86,7 +112,7 @@ def _announce(estimate: Estimate, settings: Settings, account: Account) -> None:
     tokens = (
         f"about {_thousands(estimate.input_tokens)} tokens to read and {_thousands(estimate.output_tokens)} to write"
     )
-    plan = f"{plural(estimate.requests, 'request')} to {settings.synthesis.language_model}: {tokens}"
+    plan = f"{plural(estimate.requests, 'request')} to {name}: {tokens}"
     if not estimate.most:
         announce(f"{plan}.")
         return

@@ -17,7 +17,7 @@ from pathlib import Path
 from genret_ops.errors import GenretError
 from genret_ops.synthesis.language_model import LOST, Completion
 
-FILE = "generated.db"
+FILE, LOCK = "generated.db", "generation"
 MOST_TRIES = 3
 """So often a request is sent at most, if each try was paid for or may have been; others count for one run alone."""
 _SCHEMA = """
@@ -116,7 +116,7 @@ def account_of(home: Path) -> Account:
 class GenerationStore:
     """Answers of language models, and the account of what they cost.
 
-    Only one process writes at a time: whoever does holds the home's lock on training.
+    Only one process asks at a time: whoever does holds the home's lock `LOCK`.
 
     Args:
         path: the file; it is made if it is not there.

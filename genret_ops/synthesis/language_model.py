@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from pydantic import BaseModel
 
-from genret_ops.errors import GenretError
 from genret_ops.settings import Settings
 
 if TYPE_CHECKING:
@@ -115,23 +114,22 @@ class LanguageModel(Protocol):
         """Let go of what it holds."""
 
 
-def open_language_model(settings: Settings, ledger: "GenerationStore") -> LanguageModel:
-    """The language model that `synthesis.language_model` names.
+def open_language_model(name: str, settings: Settings, ledger: "GenerationStore") -> LanguageModel:
+    """A language model.
 
     Args:
+        name: `anthropic:NAME` or `transformers:NAME`.
         settings: settings of the run.
         ledger: keeps account of what is under way and of what was spent.
 
     Raises:
         GenretError: it cannot be used; the message says what is missing.
     """
-    provider, _, name = settings.synthesis.language_model.partition(":")
+    provider, _, model = name.partition(":")
     if provider == ANTHROPIC:
         from genret_ops.synthesis.anthropic_model import AnthropicModel
 
-        return AnthropicModel(name, settings.generation, ledger)
-    if provider == TRANSFORMERS:
-        from genret_ops.synthesis.transformers_model import TransformersModel
+        return AnthropicModel(model, settings.generation, ledger)
+    from genret_ops.synthesis.transformers_model import TransformersModel
 
-        return TransformersModel(name, settings.synthesis.temperature, settings.training.seed)
-    raise GenretError("no language model is named: set synthesis.language_model to anthropic:NAME or transformers:NAME")
+    return TransformersModel(model, settings.synthesis.temperature, settings.training.seed)

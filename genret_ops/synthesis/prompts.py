@@ -14,6 +14,7 @@ from typing import Any, Literal
 from jinja2 import Environment, StrictUndefined
 from pydantic import BaseModel, ConfigDict, Field
 
+from genret_ops.extraction.by_language_model import Statements
 from genret_ops.records import canonical_json, text_hash
 from genret_ops.synthesis.extractive import SourcePassage
 
@@ -108,6 +109,8 @@ LINES: Mapping[type[BaseModel], str] = {
     SentenceQueries: "Write one query on each line: the number of its sentence, a colon, the query. Add nothing.",
     HardQuestions: "Write one question on each line, then a bar, then its answer: question | answer. Add nothing.",
     Keywords: "Write the keywords on one line, with commas between them, and nothing else.",
+    Statements: "Write one attribute on each line: its name, a colon, its value, a bar, the words of the document that "
+    "state it. Add nothing.",
 }
 """What a model is told besides that has no means of its own to keep to a form."""
 

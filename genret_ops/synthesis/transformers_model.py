@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from genret_ops.errors import GenretError
+from genret_ops.extraction.by_language_model import Statements
 from genret_ops.records import text_hash
 from genret_ops.storage.language_model_files import language_model_path
 from genret_ops.synthesis.language_model import (
@@ -200,9 +201,21 @@ def _keywords(lines: Sequence[str]) -> dict[str, Any]:
     return {"keywords": [word for line in lines for word in map(_bare, re.split(r"[,;]", line)) if word]}
 
 
+def _statements(lines: Sequence[str]) -> dict[str, Any]:
+    """Attributes as `name: value | evidence`; a value without evidence is its own."""
+    attributes = list[dict[str, str]]()
+    for line in lines:
+        name, colon, rest = line.partition(":")
+        value, _, evidence = map(_bare, rest.partition("|"))
+        if colon and value:
+            attributes.append({"name": _bare(name), "value": value, "evidence": evidence or value})
+    return {"attributes": attributes}
+
+
 _OF_LINES: dict[type[BaseModel], Callable[[Sequence[str]], dict[str, Any]]] = {
     Queries: _queries,
     SentenceQueries: _sentence_queries,
     HardQuestions: _hard_questions,
     Keywords: _keywords,
+    Statements: _statements,
 }

@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 import pytest
-from pydantic import BaseModel, ValidationError
 
-from genret_ops.extraction.by_language_model import answer_form, read_by_model
+from genret_ops.extraction.by_language_model import AttributeRequest, Statements, instructions, read_by_model
 from genret_ops.records import Document
 from genret_ops.settings import ExtractedAttribute, ExtractionSettings
 
@@ -13,52 +12,55 @@ MADE = ExtractedAttribute(name="made", type="date")
 STATUS = ExtractedAttribute(name="status", type="category", values=("Final", "Draft"))
 SETTINGS = ExtractionSettings(attributes=(MADE, STATUS))
 TEXT = "The plan was laid down on 5 October 2023 and has been settled since."
-Answers = dict[str, dict[str, object]]
+Answers = dict[str, list[dict[str, str]]]
+Values = list[tuple[str, str, str, int]]
 
 
-def read(answers: Answers, *documents: Document) -> list[tuple[str, str, str, int]]:
-    def ask(requests: Sequence[tuple[str, str, type[BaseModel]]]) -> Iterator[tuple[str, BaseModel]]:
-        for key, text, form in requests:
-            assert TEXT in text
-            if key in answers:
-                yield key, form.model_validate(answers[key])
+def read(
+    answers: Answers, *documents: Document, known: Sequence[tuple[str, str]] = ()
+) -> list[tuple[str, str, str, int]]:
+    def ask(requests: Sequence[AttributeRequest]) -> Iterator[tuple[str, Statements]]:
+        for request in requests:
+            assert TEXT in request.text
+            if request.document in answers:
+                yield request.document, Statements.model_validate({"attributes": answers[request.document]})
 
-    values = read_by_model(documents, SETTINGS, ask)
-    assert all(0 <= value.start < value.end <= len(TEXT) for value in values)
+    values = read_by_model(documents, known, SETTINGS, ask)
+    assert all(0 <= value.start < value.end <= len(TEXT) and value.by == "model" for value in values)
     return [(value.doc_id, value.attribute, value.value, value.confidence) for value in values]
+
+
+def stated(name: str, value: str, evidence: str) -> dict[str, str]:
+    return {"name": name, "value": value, "evidence": evidence}
 
 
 PLAN = Document("plan", "", TEXT)
 
 
 def test_a_value_with_evidence_is_believed() -> None:
-    answer = {
-        "made": {"value": "2023-10-05", "evidence": "5 October 2023"},
-        "status": {"value": "final", "evidence": "settled"},
-    }
+    answer = [stated("made", "2023-10-05", "5 October 2023"), stated("status", "final", "settled")]
     assert read({"plan": answer}, PLAN) == [("plan", "made", "2023-10-05", 85), ("plan", "status", "Final", 70)]
+
+
+def test_of_two_statements_the_first_counts() -> None:
+    answer = [stated("status", "draft", "plan"), stated("status", "final", "settled"), stated("colour", "red", "plan")]
+    assert read({"plan": answer}, PLAN) == [("plan", "status", "Draft", 70)]
 
 
 @pytest.mark.parametrize(
     "statement",
-    [
-        {"value": "2023-10-05", "evidence": "on the fifth of October"},
-        {"value": "2023-10-05", "evidence": " "},
-        {"value": "soon", "evidence": "settled"},
-    ],
+    [("2023-10-05", "on the fifth of October"), ("2023-10-05", " "), ("soon", "settled")],
 )
-def test_a_value_without_evidence_or_of_another_type_is_not(statement: dict[str, str]) -> None:
-    assert read({"plan": {"made": statement}}, PLAN) == []
+def test_a_value_without_evidence_or_of_another_type_is_not(statement: tuple[str, str]) -> None:
+    assert read({"plan": [stated("made", *statement)]}, PLAN) == []
 
 
-def test_only_what_the_source_does_not_give_is_asked_for() -> None:
-    form = answer_form([STATUS])
-    with pytest.raises(ValidationError):
-        form.model_validate({"made": {"value": "2023-10-05", "evidence": "5 October 2023"}})
+def test_only_what_neither_source_nor_rules_give_is_asked_for() -> None:
+    assert "status" in instructions([STATUS]) and "made" not in instructions([STATUS])
+    answer = [stated("made", "2023-10-05", "5 October 2023"), stated("status", "Draft", "plan")]
     given = Document("given", "", TEXT, {"made": "2020-01-01"})
-    assert read({"given": {"status": {"value": "Draft", "evidence": "plan"}}}, given) == [
-        ("given", "status", "Draft", 70)
-    ]
+    assert read({"given": answer}, given) == [("given", "status", "Draft", 70)]
+    assert read({"plan": answer}, PLAN, known=[("plan", "status")]) == [("plan", "made", "2023-10-05", 85)]
 
 
 def test_a_request_without_an_answer_gives_nothing() -> None:

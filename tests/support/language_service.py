@@ -214,9 +214,9 @@ def identity_of(body: Mapping[str, Any]) -> str:
 
 
 def written(body: Mapping[str, Any]) -> str:
-    """Questions made from the passage of a request, in the form that it wants."""
+    """Questions made from the passage of a request, in the form that it wants; attributes are its second word."""
     prompt, schema = body["messages"][0]["content"], body["output_config"]["format"]["schema"]
-    passage = re.split(r"\n(?:Text|Sentences):\n", prompt)[-1]
+    passage = re.split(r"(?:^|\n)(?:Text|Sentences|Document):\n", prompt)[-1]
     words = re.findall(r"\w+", passage)
     picked = [" ".join(words[start : start + 3]) for start in range(0, 9, 3)]
     attribute = re.match(r"Attributes:\n[^:]+: (.+)", prompt)
@@ -230,6 +230,10 @@ def written(body: Mapping[str, Any]) -> str:
         "queries": queries,
         "questions": [{"question": text, "answer": " ".join(words[-2:])} for text in texts],
         "keywords": words[:4],
+        "attributes": [
+            {"name": name, "value": words[1], "evidence": words[1]}
+            for name in re.findall(r"^- (\w+) \(", body["system"][0]["text"], re.MULTILINE)
+        ],
     }
     (name,) = schema["properties"]
     return json.dumps({name: forms[name]})

@@ -47,7 +47,7 @@ def test_every_request_is_answered_once_and_the_account_is_the_services(
     kinds = ("chunk", "sentence", "constraint", "multihop", "hard", "keywords")
     writing = write(tmp_path, 8, settings_of(service.url, kinds, **way))
     generated, account = writing.generated, account_of(tmp_path)
-    assert generated.answered == generated.topics == len(service.billed) > 40 and not generated.failures
+    assert generated.answered == generated.tasks == len(service.billed) > 40 and not generated.failures
     assert set(service.good_answers().values()) == {1}
     assert account.spent == pytest.approx(service.dollars) and account.set_aside == account.uncertain == 0
     assert account.output_tokens == sum(each.written for each in service.billed)

@@ -69,7 +69,7 @@ def test_it_writes_about_passages_without_a_cap_or_a_key(tmp_path: Path, capsys:
     synthesis = {"language_model": f"transformers:{folder}", "written": ("keywords",), "temperature": 1.0}
     settings = Settings.model_validate({"synthesis": synthesis})
     generated = write(tmp_path, 4, settings).generated
-    assert generated.topics == 4 == generated.answered + len(generated.failures)
+    assert generated.tasks == 4 == generated.answered + len(generated.failures)
     assert set(generated.failures.values()) <= {INVALID} and account_of(tmp_path).committed == 0
     assert f"4 requests to transformers:{folder}: about" in capsys.readouterr().err
     assert write(tmp_path, 4, settings).generated.answered >= generated.answered

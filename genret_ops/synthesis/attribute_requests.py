@@ -1,0 +1,65 @@
+"""Attributes that a language model reads from texts: asked once, kept and paid for like the queries that it writes."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from genret_ops.errors import HomeBusy
+from genret_ops.extraction.by_language_model import AttributeRequest, Statements
+from genret_ops.progress import Report, announce
+from genret_ops.records import canonical_json, text_hash
+from genret_ops.settings import Settings
+from genret_ops.storage.home import HomeFolder
+from genret_ops.synthesis.generation import Generated, Task
+from genret_ops.synthesis.generation_stage import ask
+from genret_ops.synthesis.generation_store import FILE, LOCK, GenerationStore, Subject
+from genret_ops.synthesis.language_model import Request
+
+_TOKENS_EACH = 80
+"""Most tokens of an attribute in an answer: its name, value and evidence."""
+
+
+class AttributeReader:
+    """Has a language model read attributes: an `Ask` of extraction/by_language_model.py.
+
+    Args:
+        home: folder of the home, which keeps the answers.
+        settings: the model, how it is reached, and what it may cost.
+        report: called as answers come.
+
+    Attributes:
+        generated: what came of the requests; None before there were any, and if another process was asking.
+    """
+
+    def __init__(self, home: Path, settings: Settings, report: Report) -> None:
+        self._home, self._settings, self._report = home, settings, report
+        self.generated: Generated | None = None
+
+    def __call__(self, requests: Sequence[AttributeRequest]) -> Iterator[tuple[str, Statements]]:
+        """The answers to requests, as (document id, answer).
+
+        While a build is asking, nothing is sent, and what was answered before is given: the next ingest asks again.
+
+        Raises:
+            GenretError: the model cannot be used, or nothing may be spent on it.
+        """
+        name = self._settings.extraction.language_model
+        tasks = [_task(name, request) for request in requests]
+        with closing(GenerationStore(self._home / FILE)) as store:
+            try:
+                with HomeFolder(self._home).lock(LOCK):
+                    self.generated = ask(name, tasks, self._settings, store, self._report)
+            except HomeBusy:
+                announce(f"A build is asking a language model, so {name} reads new texts at the next ingest.")
+            answers = store.answers([task.subject.key for task in tasks])
+        for task, request in zip(tasks, requests, strict=True):
+            if answer := answers.get(task.subject.key):
+                yield request.document, Statements.model_validate_json(answer)
+
+
+def _task(name: str, request: AttributeRequest) -> Task:
+    """What is asked about a document, known by the model and every word."""
+    key = text_hash(canonical_json([name, request.instructions, request.text]))
+    most = _TOKENS_EACH * (1 + request.count)
+    subject = Subject(key, f"{name}:attributes", (), (request.document,))
+    return Task(subject, lambda longer: Request(key, request.instructions, request.text, Statements, most << longer))

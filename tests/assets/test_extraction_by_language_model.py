@@ -1,0 +1,98 @@
+"""An ingest has a language model read what no rule finds: once, within the cap, beside a build, and erased."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from assets.lib import runner
+from assets.lib.erasure import erase
+from genret_ops.corpus.extracted import TABLE, extracted_of
+from genret_ops.errors import GenretError
+from genret_ops.records import ExtractedValue
+from genret_ops.registry.home import Home
+from genret_ops.synthesis.generation_store import LOCK, account_of
+from tests.support.language_service import INPUT_PRICE, OUTPUT_PRICE, LanguageService, serving
+
+pytest.importorskip("anthropic")
+SETTINGS = """
+[extraction]
+language_model = "anthropic:loopback-1"
+
+[[extraction.attributes]]
+name = "author"
+type = "person"
+
+[[extraction.attributes]]
+name = "subject"
+"""
+TIDES = "By Ann Lee\n\nThe ferry waits for high tide before it leaves for the lighthouse."
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[LanguageService]:
+    with serving(LanguageService()) as running:
+        for name, value in {"BASE_URL": running.url, "CAP": "5", "BULK": "1000"}.items():
+            monkeypatch.setenv(f"GENRET_GENERATION__{name}", value)
+        monkeypatch.setenv("GENRET_GENERATION__INPUT_PRICE", str(INPUT_PRICE))
+        monkeypatch.setenv("GENRET_GENERATION__OUTPUT_PRICE", str(OUTPUT_PRICE))
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "right")
+        yield running
+
+
+@pytest.fixture
+def home(home_copy: Path, folder: Path, service: LanguageService) -> Path:
+    """A home that has two attributes read; a document names the author, and none says what it is about."""
+    (folder / "tides.md").write_text(TIDES)
+    with (home_copy / "genret.toml").open("a") as file:
+        file.write(SETTINGS)
+    return home_copy
+
+
+def values(home: Path) -> dict[tuple[str, str], ExtractedValue]:
+    record = Home(home).store.newest()
+    assert record is not None
+    rows = extracted_of(Home(home).store.read(TABLE, record.tables[TABLE]))
+    return {(value.doc_id, value.attribute): value for value in rows}
+
+
+def test_rules_come_first_and_nothing_is_paid_for_twice(home: Path, folder: Path, service: LanguageService) -> None:
+    runner.ingest(Home(home))
+    read = values(home)
+    assert read["tides.md", "author"].by == "byline" and read["tides.md", "subject"].by == "model"
+    subject = read["tides.md", "subject"]
+    assert TIDES[subject.start : subject.end] == subject.value == "Ann"
+    paid, account = len(service.billed), account_of(home)
+    assert paid == account.answers > 1 and account.spent == pytest.approx(service.dollars)
+    (folder / "tides.md").write_text(TIDES.replace("ferry", "boat"))
+    runner.ingest(Home(home))
+    assert len(service.billed) == paid + 1
+    assert {key: value for key, value in values(home).items() if key[0] != "tides.md"} == {
+        key: value for key, value in read.items() if key[0] != "tides.md"
+    }
+
+
+def test_while_a_build_asks_nothing_is_sent(home: Path, folder: Path, service: LanguageService) -> None:
+    with FileLock(home / f"{LOCK}.lock"):
+        runner.ingest(Home(home))
+        assert not service.billed and ("tides.md", "author") in values(home)
+    (folder / "winds.md").write_text("The sails of the mill turn when the wind comes from the west.")
+    runner.ingest(Home(home))
+    assert {("tides.md", "subject"), ("winds.md", "subject")} <= values(home).keys(), "the next ingest asks for all"
+
+
+def test_without_a_cap_nothing_is_taken_in(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GENRET_GENERATION__CAP", "0")
+    before = Home(home).store.newest()
+    with pytest.raises(GenretError, match=r"nothing may be spent.*generation\.cap"):
+        runner.ingest(Home(home))
+    assert Home(home).store.newest() == before
+
+
+def test_an_erasure_reaches_what_was_read(home: Path) -> None:
+    runner.ingest(Home(home))
+    answers = account_of(home).answers
+    report = erase(Home(home), "tides.md")
+    assert [place for place in report["left"] if "registry" not in place] == []
+    assert report["removed"]["answers of language models"] == 1 and account_of(home).answers == answers - 1
