@@ -17,9 +17,9 @@ import numpy as np
 
 _OF_WORDS = ("passage_whole", "passage_clause", "document_whole", "document_clause", "named", "dated")
 _OF_BODIES = ("body_whole", "body_clause")
-_OF_LOGITS = ("generative_whole", "generative_clause")
-OF_ALL = (*_OF_WORDS, "labelled", *_OF_BODIES, *_OF_LOGITS)
-RANKERS = ("passage_whole", "passage_clause", *_OF_BODIES, *_OF_LOGITS)
+OF_LOGITS = ("generative_whole", "generative_clause")
+OF_ALL = (*_OF_WORDS, "labelled", *_OF_BODIES, *OF_LOGITS)
+RANKERS = ("passage_whole", "passage_clause", *_OF_BODIES, *OF_LOGITS)
 """Those of `OF_ALL` that are the standardised scores of a ranker."""
 SHARED_WORDS = ("proximity", "coverage")
 OF_CANDIDATES = (*SHARED_WORDS, "feedback", "neighbours_above", "neighbours_below")

@@ -19,6 +19,7 @@ from genret_ops.retrieval.features import (
     MODEL,
     OF_ALL,
     OF_CANDIDATES,
+    OF_LOGITS,
     SHARED_WORDS,
     Scores,
     features_of_all,
@@ -55,6 +56,7 @@ class ClauseCandidates:
         by_model: mask of those that the model proposed, shape (n,).
         raised_by: the neighbour that raises each, shape (n,); -1 if none does.
         allowed: the docids that the clause may return.
+        written: whether a language model wrote them, which is what `generated` is then.
     """
 
     docids: np.ndarray
@@ -64,6 +66,7 @@ class ClauseCandidates:
     by_model: np.ndarray
     raised_by: np.ndarray
     allowed: Allowed
+    written: bool = False
 
     def without_model(self) -> "ClauseCandidates":
         """The candidates as they would be without a model: its proposals gone, its features zero."""
@@ -79,6 +82,8 @@ class ClauseCandidates:
         kept = self.by_model & np.isfinite(self.generated)
         matrix = self.matrix[kept]
         matrix[:, [FEATURES.index(name) for name in (*LEXICAL, "labelled", *OF_CANDIDATES)]] = 0
+        if self.written:
+            matrix[:, [FEATURES.index(name) for name in OF_LOGITS]] = np.exp(self.generated[kept])[:, None]
         unraised = np.full(kept.sum(), -1)
         return ClauseCandidates(
             self.docids[kept], matrix, self.generated[kept], self.by_words[kept], kept[kept], unraised, self.allowed
@@ -174,7 +179,9 @@ def candidates(
             extra["neighbours_above"], extra["neighbours_below"] = np.maximum(better, 0), np.minimum(better, 0)
         matrix = np.column_stack([matrix[docids], *(extra[name] for name in OF_CANDIDATES)])
         proposed = proposed_by_words, np.isin(docids, by_model)
-        lists.append(ClauseCandidates(docids, matrix, generated[docids], *proposed, raised_by, of_clause))
+        lists.append(
+            ClauseCandidates(docids, matrix, generated[docids], *proposed, raised_by, of_clause, written is not None)
+        )
     return lists
 
 

@@ -101,6 +101,10 @@ def test_it_answers_by_what_it_writes(home: Home) -> None:
     answer = retriever.search(question(0), mode="generative")
     assert len(answer.hits) == writer.beams and {hit.state for hit in answer.hits} == {"learned"}
     assert sum(hit.score for hit in answer.hits) == pytest.approx(1.0, abs=1e-3)
+    accounts = [hit.found_by["generative_whole"] for hit in answer.hits if hit.score > 1e-3]
+    assert accounts == [
+        (rank, round(hit.score, 4)) for rank, hit in zip(range(len(accounts)), answer.hits, strict=False)
+    ]
     assert np.mean([f"d{number}" in hits(retriever, number) for number in range(FIRST)]) > 0.8
     assert "language model" in (release.folder / "README.md").read_text()
     assert release.manifest().training_tables.keys() == {"queries", "pairs", "identifiers"}
