@@ -80,7 +80,7 @@ class AnthropicModel:
             ) from error
         if not (key := os.environ.get(KEY, "").strip()):
             raise GenretError(
-                f"{ANTHROPIC}:{name} needs a key: set {KEY} in the environment, or leave synthesis.language_model empty"
+                f"{ANTHROPIC}:{name} needs a key: set {KEY} in the environment, or name no language model"
             )
         if not (settings.input_price and settings.output_price):
             raise GenretError(
@@ -400,7 +400,7 @@ class AnthropicModel:
         if status in (401, 403):
             return GenretError(f"the service does not accept the key in {KEY}: {_said(error)}")
         if status == 404:
-            return GenretError(f"the service knows no model {self._model!r}: correct synthesis.language_model")
+            return GenretError(f"the service knows no model {self._model!r}: correct its name in genret.toml")
         where = self._settings.base_url or "the service"
         return GenretError(f"{where} cannot be used ({_said(error)}): what was answered is kept; try again later")
 
