@@ -28,7 +28,7 @@ _NEVER = float("-inf")
 
 @dataclass(frozen=True, slots=True)
 class BeamStep:
-    """A step of `beam_search` as an observer sees it: the beginnings of all prompts, and which of their continuations stay.
+    """A step of `beam_search` as an observer sees it: the beginnings of all prompts, and the continuations that stay.
 
     The beginnings of the first step are empty, one for each prompt; those of every other are what the step before kept.
 
