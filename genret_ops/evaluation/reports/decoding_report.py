@@ -1,4 +1,4 @@
-"""A question being decoded, as one self-contained HTML page: the beams as a tree, every step, and what a filter changes.
+"""A question being decoded, as one self-contained HTML page: beams as a tree, every step, and what a filter changes.
 
 Traces go in (`evaluation/decoding_trace.py`), a page comes out; it runs no script and loads nothing.
 """
