@@ -27,6 +27,7 @@ from genret_ops.evaluation.reports.layout import aligned, interval, percent
 from genret_ops.evaluation.significance import paired_bootstrap
 from genret_ops.ingestion.stdlib import read_stdlib
 from genret_ops.modeling.causal.model import load_tokenizer
+from genret_ops.modeling.encoder import batches
 from genret_ops.progress import Report, progress
 from genret_ops.records import Document, SyntheticQuery, canonical_json, text_hash
 from genret_ops.registry.home import Home
@@ -56,6 +57,8 @@ _EXAMPLES = Path(__file__).parents[1] / "examples" / "stdlib_queries.jsonl"
 _UNSEEN_EPOCH = 1_000_000
 _RANDOM = 5
 """Random negatives of a query, as the paper has them."""
+_TOGETHER = 16
+"""Questions between two reports of progress."""
 Question = tuple[str, str, str]
 """(set, text, document that answers it)."""
 Scores = list[dict[str, float]]
@@ -197,9 +200,13 @@ class Slice:
 
     def answered(self, job: CausalJob, stage: str) -> Scores:
         """The scores of what a causal model writes."""
-        beams, texts = job.settings.causal.beams, [text for _, text, _ in self.questions]
-        answers = job.learned(stage).generate(texts, job.writable, job.live, beams, beams)
-        return self.scores([[docid for docid, _ in answer] for answer in answers])
+        model, beams, runs = job.learned(stage), job.settings.causal.beams, list[list[int]]()
+        with progress(f"answering ({stage})", "questions") as report:
+            for batch in batches(self.questions, _TOGETHER):
+                answers = model.generate([text for _, text, _ in batch], job.writable, job.live, beams, beams)
+                runs.extend([docid for docid, _ in answer] for answer in answers)
+                report(len(runs), len(self.questions))
+        return self.scores(runs)
 
     def sft(self, job: CausalJob) -> dict[str, Any]:
         """Train stage 1, and mine for stage 2."""

@@ -98,7 +98,8 @@ def kept_apart(rows: Rows, head: CorpusView) -> list[Question]:
 
 def keywords_of(rows: Rows, head: CorpusView) -> dict[str, list[str]]:
     """The recorded keywords of each document's first passage, by passage id."""
-    return {head.places[row["_id"]][0]: row["keywords"] for row in rows if row["_id"] in head.places}
+    places = head.places()
+    return {places[row["_id"]][0]: row["keywords"] for row in rows if row["_id"] in places}
 
 
 def report(systems: Mapping[str, Scores], questions: Sequence[Question]) -> Iterator[str]:

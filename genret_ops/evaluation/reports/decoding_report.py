@@ -17,6 +17,7 @@ _NAMED = 6
 """So many tokens that may follow are named at most, besides those that stay."""
 _OPEN = 3
 """So many steps are shown before a reader asks for more."""
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +62,17 @@ def chance(probability: float) -> str:
     """A probability as people read it, with two digits that count.
 
     Example:
-        >>> chance(0.4321), chance(0.00421), chance(2.5e-7), chance(1.0)
-        ('43 %', '0.42 %', '1 in 4,000,000', '100 %')
+        >>> chance(0.4321), chance(0.00421), chance(2.5e-5), chance(2.5e-12)
+        ('43 %', '0.42 %', '1 in 40,000', '2.5 · 10⁻¹²')
     """
     if probability >= 0.0995:
         return f"{100 * probability:.0f} %"
     if probability >= 0.0001:
         return f"{float(f'{100 * probability:.2g}'):g} %"
-    return f"1 in {float(f'{1 / probability:.2g}'):,.0f}" if probability > 0 else "0 %"
+    if probability >= 1e-6:
+        return f"1 in {float(f'{1 / probability:.2g}'):,.0f}"
+    mantissa, _, exponent = f"{probability:.1e}".partition("e")
+    return f"{mantissa} · 10{str(int(exponent)).translate(_RAISED)}" if probability > 0 else "0 %"
 
 
 def _strip(traced: DecodingTrace) -> list[tuple[str, str]]:
