@@ -1,4 +1,4 @@
-"""The questions and keywords that `make paper` learns from: answerable, in words of their own, none learned and judged."""
+"""The questions and keywords that `make paper` learns from: answerable, in their own words, learned or judged by."""
 
 import re
 from pathlib import Path
