@@ -152,6 +152,9 @@ def test_an_observer_sees_every_beginning_and_changes_no_answer(
                     goes_on.append(sequences[identifier][len(beginning)])
             assert [token for token in step.following[number].tolist() if token >= 0] == sorted(set(goes_on))
             assert step.log_probs[number].exp().sum() == pytest.approx(1, abs=1e-4)
+        for prompt in set(step.prompts.tolist()):
+            best = sorted(complete[prompt].values(), reverse=True)
+            assert float(step.bound[prompt]) == (best[beams - 1] if len(best) >= beams else float("-inf"))
         kept = zip(step.kept.tolist(), step.tokens.tolist(), strict=True)
         beginnings = [[*beginnings[number], token] for number, token in kept]
     assert beginnings == []
