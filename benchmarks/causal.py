@@ -27,6 +27,7 @@ from genret_ops.evaluation.reports.layout import aligned, interval, percent
 from genret_ops.evaluation.significance import paired_bootstrap
 from genret_ops.ingestion.stdlib import read_stdlib
 from genret_ops.modeling.causal.model import load_tokenizer
+from genret_ops.modeling.encoder import batches
 from genret_ops.progress import Report, progress
 from genret_ops.records import Document, SyntheticQuery, canonical_json, text_hash
 from genret_ops.registry.home import Home
@@ -41,11 +42,12 @@ from genret_ops.synthesis.extractive import ExtractiveGenerator
 from genret_ops.synthesis.generated import GeneratedQueries
 from genret_ops.synthesis.queries import lexical_neighbours, membership, source_passages, write_queries, written_queries
 from genret_ops.synthesis.recorded import RecordedQueries, read_recorded
+from genret_ops.synthesis.written import WrittenQuery
 from genret_ops.training.causal import hard_negatives, rpo, sft
 from genret_ops.training.causal.dataset import prepare_causal_job
 from genret_ops.training.causal.identifiers import identifiers_of, memorised_texts
 from genret_ops.training.causal.job import CausalJob
-from genret_ops.training.dataset import genesis_rows, prepare_job
+from genret_ops.training.dataset import INPUTS, genesis_rows, prepare_job
 from genret_ops.training.families import stages_of
 from genret_ops.training.hard_negatives import pair_table
 
@@ -55,31 +57,38 @@ _EXAMPLES = Path(__file__).parents[1] / "examples" / "stdlib_queries.jsonl"
 _UNSEEN_EPOCH = 1_000_000
 _RANDOM = 5
 """Random negatives of a query, as the paper has them."""
+_TOGETHER = 16
+"""Questions between two reports of progress."""
 Question = tuple[str, str, str]
 """(set, text, document that answers it)."""
 Scores = list[dict[str, float]]
 """The scores of each question."""
 
 
-def write_slice(path: Path, passages: int) -> None:
-    """Write the documents of the slice as JSON lines: those that people ask for, then others by a hash of their id."""
+def slice_documents(passages: int) -> list[Document]:
+    """The documents of the slice: those that people ask for, then others by a hash of their id."""
     gold = {doc_id for row in jsonl.read(_EXAMPLES) for doc_id in row["gold"]}
     documents = [item for item in read_stdlib() if isinstance(item, Document)]
-    documents.sort(key=lambda document: (document.doc_id not in gold, text_hash(document.doc_id)))
-    rows = [
-        {"_id": document.doc_id, "title": document.title, "text": document.text, "metadata": dict(document.metadata)}
-        for document in documents[:passages]
-    ]
-    jsonl.rewrite(path, rows)
+    return sorted(documents, key=lambda document: (document.doc_id not in gold, text_hash(document.doc_id)))[:passages]
 
 
-def open_slice(path: Path, passages: int) -> tuple[Home, Index]:
-    """The home with the slice ingested, and its index."""
+def open_slice(path: Path, choose: Callable[[], Sequence[Document]], settings: str) -> tuple[Home, Index]:
+    """The home with the slice ingested, and its index.
+
+    Args:
+        path: the home.
+        choose: the documents of the slice, if they are not there yet.
+        settings: what stands in the home's settings file.
+    """
     home = Home(path.absolute())
     if home.store.newest() is None:
         home.path.mkdir(parents=True, exist_ok=True)
-        (home.path / SETTINGS_FILE).write_text("[synthesis]\nmultihop = 0\n")
-        write_slice(home.path / "slice.jsonl", passages)
+        (home.path / SETTINGS_FILE).write_text(settings)
+        rows = (
+            {"_id": item.doc_id, "title": item.title, "text": item.text, "metadata": dict(item.metadata)}
+            for item in choose()
+        )
+        jsonl.rewrite(home.path / "slice.jsonl", rows)
         runner.ingest(home, [str(home.path / "slice.jsonl")])
     record = home.store.newest()
     assert record is not None
@@ -133,19 +142,27 @@ class Slice:
     Args:
         home: the home.
         index: its index.
-        recorded: queries that others wrote.
-        count: questions of each set.
+        near: lexical neighbours of its docids.
+        written: queries that others wrote.
+        questions: what all systems answer.
+        listed: keywords by passage id, from a language model; the others get extractive ones.
     """
 
-    def __init__(self, home: Home, index: Index, recorded: RecordedQueries, count: int) -> None:
-        self.home, self.index, self.head = home, index, index.head
-        self.recorded = written_queries(self.head, index.lexical, home.settings, recorded, GeneratedQueries()).kept
-        self.near = lexical_neighbours(self.head, index.lexical)
-        self.questions = questions(self.head, self.near, home.settings, count)
+    def __init__(
+        self,
+        home: Home,
+        index: Index,
+        near: np.ndarray,
+        written: Sequence[WrittenQuery],
+        questions: Sequence[Question],
+        listed: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self.home, self.index, self.head, self.near = home, index, index.head, near
+        self.written, self.questions, self.listed = written, questions, listed
 
     def queries(self, settings: Settings) -> list[SyntheticQuery]:
         """The synthetic queries of a training from genesis."""
-        return write_queries(self.head, self.near, settings, None, self.recorded)
+        return write_queries(self.head, self.near, settings, None, self.written)
 
     def scores(self, runs: Sequence[Sequence[int]]) -> Scores:
         """The scores of each question.
@@ -175,17 +192,21 @@ class Slice:
     def causal_job(self, settings: Settings, folder: Path) -> CausalJob:
         """The job of the language model: keyword identifiers, and the same synthetic queries."""
         tokenizer, snapshot = load_tokenizer(settings.causal.model), self.home.store.snapshots()[-1]
-        identifiers, texts = identifiers_of(self.head, snapshot, tokenizer), memorised_texts(self.head)
-        queries = self.queries(settings)
+        identifiers = identifiers_of(self.head, snapshot, tokenizer, listed=self.listed)
+        queries, texts = self.queries(settings), memorised_texts(self.head)
         return prepare_causal_job(
             folder, settings, texts, identifiers, queries, self.head.docid_of, membership(self.head)
         )
 
-    def written(self, job: CausalJob, stage: str) -> Scores:
+    def answered(self, job: CausalJob, stage: str) -> Scores:
         """The scores of what a causal model writes."""
-        beams, texts = job.settings.causal.beams, [text for _, text, _ in self.questions]
-        answers = job.learned(stage).generate(texts, job.writable, job.live, beams, beams)
-        return self.scores([[docid for docid, _ in answer] for answer in answers])
+        model, beams, runs = job.learned(stage), job.settings.causal.beams, list[list[int]]()
+        with progress(f"answering ({stage})", "questions") as report:
+            for batch in batches(self.questions, _TOGETHER):
+                answers = model.generate([text for _, text, _ in batch], job.writable, job.live, beams, beams)
+                runs.extend([docid for docid, _ in answer] for answer in answers)
+                report(len(runs), len(self.questions))
+        return self.scores(runs)
 
     def sft(self, job: CausalJob) -> dict[str, Any]:
         """Train stage 1, and mine for stage 2."""
@@ -194,12 +215,15 @@ class Slice:
         with progress("mining hard negatives", "queries") as report:
             hard_negatives.mine(job, lambda done, total, _: report(done, total))
         pairs = job.table("pairs").num_rows
-        return {"systems": {"causal SFT": self.written(job, "sft")}, "pairs": pairs, "losses": job.losses("sft")}
+        return {"systems": {"causal SFT": self.answered(job, "sft")}, "pairs": pairs, "losses": job.losses("sft")}
 
     def rpo(self, job: CausalJob, folder: Path, seed: int, hard: bool) -> dict[str, Any]:
         """Train stage 2 from the same SFT adapter, with hard or with random negatives."""
-        if not folder.exists():
+        inputs = (job.folder / INPUTS).read_text()
+        if not folder.exists() or (folder / INPUTS).read_text() != inputs:
+            shutil.rmtree(folder, ignore_errors=True)
             ignored = shutil.ignore_patterns("checkpoints", "rpo", "loss-rpo.jsonl")
+            shutil.rmtree(folder.with_name(f"{folder.name}.partial"), ignore_errors=True)
             shutil.copytree(job.folder, folder.with_name(f"{folder.name}.partial"), ignore=ignored)
             folder.with_name(f"{folder.name}.partial").rename(folder)
         variant = CausalJob(folder)
@@ -217,7 +241,7 @@ class Slice:
         name = f"causal RPO, {'hard' if hard else 'random'} negatives, seed {seed}"
         with progress(f"learning preferences ({name})", "steps") as report:
             rpo.train(variant, lambda done, total, loss: report(done, total, f"loss {loss:.3f}"))
-        return {"systems": {name: self.written(variant, "rpo")}, "losses": variant.losses("rpo")}
+        return {"systems": {name: self.answered(variant, "rpo")}, "losses": variant.losses("rpo")}
 
 
 def run_stages(folder: Path) -> None:
@@ -265,10 +289,13 @@ def main() -> None:
     parser.add_argument("--recorded", type=Path, help="JSON lines of queries that others wrote")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     given = parser.parse_args()
-    home, index = open_slice(given.home, given.passages)
+    settings = "[synthesis]\nmultihop = 0\n"
+    home, index = open_slice(given.home, lambda: slice_documents(given.passages), settings)
     recorded = read_recorded(given.recorded) if given.recorded else RecordedQueries()
-    corpus = Slice(home, index, recorded, given.questions)
-    kept = [[query.text, *query.positions, *query.splits] for query in corpus.recorded]
+    written = written_queries(index.head, index.lexical, home.settings, recorded, GeneratedQueries()).kept
+    near = lexical_neighbours(index.head, index.lexical)
+    corpus = Slice(home, index, near, written, questions(index.head, near, home.settings, given.questions))
+    kept = [[query.text, *query.positions, *query.splits] for query in written]
     cells = Cells(
         home.path / "cells",
         {"questions": corpus.questions, "docids": len(index.head), "recorded": text_hash(canonical_json(kept))},

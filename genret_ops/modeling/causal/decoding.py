@@ -10,7 +10,8 @@ On a CPU the trie's arrays stay numpy's, whose calls are quicker; for another de
 (`Trie.to`) and make allowed sets of that. This module does not know what an identifier names, or how the model learned.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -25,6 +26,36 @@ _FINISHED = -2
 _NEVER = float("-inf")
 
 
+@dataclass(frozen=True, slots=True)
+class BeamStep:
+    """A step of `beam_search` as an observer sees it: the beginnings of all prompts, and the continuations that stay.
+
+    The beginnings of the first step are empty, one for each prompt; those of every other are what the step before kept.
+
+    Attributes:
+        prompts: the prompt of each beginning, ascending, shape (beginnings,).
+        scores: log probability of each, shape (beginnings,).
+        log_probs: log probability of every token after each, shape (beginnings, vocabulary).
+        following: tokens that may follow each, padded with -1, shape (beginnings, most).
+        ending: the identifier that each completes if the end token follows, or -1, shape (beginnings,).
+        bound: what the log probability of a continuation must exceed to be among the k best, shape (prompts,).
+        kept: the beginnings that are continued, once for each continuation that stays, shape (continuations,).
+        tokens: the tokens with which they are, shape (continuations,).
+    """
+
+    prompts: torch.Tensor
+    scores: torch.Tensor
+    log_probs: torch.Tensor
+    following: torch.Tensor
+    ending: torch.Tensor
+    bound: torch.Tensor
+    kept: torch.Tensor
+    tokens: torch.Tensor
+
+
+Observer = Callable[[BeamStep], None]
+
+
 @torch.inference_mode()
 def beam_search(
     model: Any,
@@ -35,6 +66,7 @@ def beam_search(
     beams: int,
     k: int,
     end_token: int,
+    observe: Observer | None = None,
 ) -> list[list[tuple[int, float]]]:
     """The identifiers to which a model gives the highest probability after each prompt.
 
@@ -50,6 +82,7 @@ def beam_search(
         beams: beginnings to keep, at least k.
         k: identifiers wanted for each prompt.
         end_token: what the model writes after an identifier.
+        observe: called with each step, for whoever shows how an answer comes about; it changes nothing.
 
     Returns:
         For each prompt (identifier, log probability), best first: k of them, or as many as there are.
@@ -80,8 +113,10 @@ def beam_search(
         totals = scores[:, None] + log_probs.gather(1, following.clamp(min=0))
         totals = totals.masked_fill((following < 0) | (totals <= best.bound[prompts, None]), _NEVER)
         rows, columns = _highest(totals, prompts, len(input_ids), beams)
-        prompts, nodes, scores = prompts[rows], children[rows, columns], totals[rows, columns]
         tokens = following[rows, columns, None]
+        if observe is not None:
+            observe(BeamStep(prompts, scores, log_probs, following, ending, best.bound, rows, tokens[:, 0]))
+        prompts, nodes, scores = prompts[rows], children[rows, columns], totals[rows, columns]
         mask = torch.cat([mask[rows], mask.new_ones(len(rows), 1)], dim=1)
         cache.reorder_cache(rows)
     return best.lists()

@@ -15,7 +15,7 @@ import torch
 from genret_ops.errors import GenretError
 from genret_ops.identifiers.trie import AllowedSet, Trie
 from genret_ops.identifiers.written import trie_of
-from genret_ops.modeling.causal.decoding import beam_search
+from genret_ops.modeling.causal.decoding import Observer, beam_search
 from genret_ops.modeling.causal.prompts import QUERY, Prompts
 from genret_ops.modeling.encoder import batches
 from genret_ops.modeling.peft_warnings import without_peft_warning
@@ -148,6 +148,7 @@ class CausalModel:
         allowed: np.ndarray | Sequence[np.ndarray],
         beams: int,
         k: int,
+        observe: Observer | None = None,
     ) -> list[list[tuple[int, float]]]:
         """Write the identifiers of the docids that are most probable for each query.
 
@@ -157,6 +158,7 @@ class CausalModel:
             allowed: docids that may be written; or a sequence of those of each query.
             beams: how many identifiers are written side by side, at least k.
             k: most docids of a query.
+            observe: called with each step of the search; ask a single query to follow it.
 
         Returns:
             For each query (docid, log probability of its identifier), the most probable first.
@@ -170,7 +172,7 @@ class CausalModel:
         for batch in batches(range(len(queries)), _QUERIES_TOGETHER):
             ids, mask = self._padded([prompts[number] for number in batch])
             constraint = shared or [writable.only(allowed[number]) for number in batch]
-            answers = beam_search(self.network, ids, mask, constraint, beams=beams, k=k, end_token=end)
+            answers = beam_search(self.network, ids, mask, constraint, beams=beams, k=k, end_token=end, observe=observe)
             written.extend([(int(writable.docids[name]), score) for name, score in answer] for answer in answers)
         return written
 

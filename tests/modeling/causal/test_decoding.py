@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from genret_ops.errors import GenretError
 from genret_ops.identifiers.trie import Trie
-from genret_ops.modeling.causal.decoding import Constraint, TrieLogitsProcessor, beam_search
+from genret_ops.modeling.causal.decoding import BeamStep, Constraint, TrieLogitsProcessor, beam_search
 
 VOCABULARY, PAD, END, FIRST = 11, 0, 1, 2
 """Tokens from FIRST on are words; END closes an identifier."""
@@ -119,6 +119,47 @@ def test_a_batch_answers_as_its_prompts_would_alone_with_numpy_and_torch(
         (alone,) = search(allowed, [prompt], beams, k=beams)
         assert_same(pairs, alone)
     assert search([allowed.to("cpu") for allowed in sets], rows, beams, k=beams) == together
+
+
+@settings(deadline=None, max_examples=20)
+@given(identifiers, prompts, st.integers(1, 4), st.data())
+def test_an_observer_sees_every_beginning_and_changes_no_answer(
+    sequences: list[list[int]], rows: list[list[int]], beams: int, data: st.DataObject
+) -> None:
+    trie = Trie.build(sequences)
+    sets = [sorted(data.draw(st.sets(st.integers(0, len(sequences) - 1), min_size=1))) for _ in rows]
+    constraints, steps = [trie.allowed(chosen) for chosen in sets], list[BeamStep]()
+    answers = beam_search(
+        language_model(),
+        *left_padded(rows),
+        constraints,
+        beams=beams,
+        k=beams,
+        end_token=END,
+        observe=steps.append,
+    )
+    assert answers == search(constraints, rows, beams, k=beams)
+    complete: list[dict[int, float]] = [{} for _ in rows]
+    beginnings: list[list[int]] = [[] for _ in rows]
+    for step in steps:
+        for number, beginning in enumerate(beginnings):
+            prompt, goes_on = int(step.prompts[number]), list[int]()
+            for identifier in sets[prompt]:
+                if sequences[identifier] == beginning:
+                    assert int(step.ending[number]) == identifier
+                    complete[prompt][identifier] = float(step.scores[number] + step.log_probs[number, END])
+                elif sequences[identifier][: len(beginning)] == beginning:
+                    goes_on.append(sequences[identifier][len(beginning)])
+            assert [token for token in step.following[number].tolist() if token >= 0] == sorted(set(goes_on))
+            assert step.log_probs[number].exp().sum() == pytest.approx(1, abs=1e-4)
+        for prompt in set(step.prompts.tolist()):
+            best = sorted(complete[prompt].values(), reverse=True)
+            assert float(step.bound[prompt]) == (best[beams - 1] if len(best) >= beams else float("-inf"))
+        kept = zip(step.kept.tolist(), step.tokens.tolist(), strict=True)
+        beginnings = [[*beginnings[number], token] for number, token in kept]
+    assert beginnings == []
+    for pairs, scores in zip(answers, complete, strict=True):
+        assert_same(pairs, sorted(scores.items(), key=lambda pair: -pair[1])[:beams])
 
 
 @settings(deadline=None, max_examples=20)
