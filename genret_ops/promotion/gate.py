@@ -20,13 +20,13 @@ from genret_ops.errors import BrokenRelease, ReleaseRetired
 from genret_ops.evaluation.fusion_tuning import withheld_sentences
 from genret_ops.evaluation.model_metrics import Question, questions, reachable, reciprocal_ranks, written
 from genret_ops.evaluation.significance import paired_bootstrap
-from genret_ops.modeling.docid_head import finished_rows, fresh_rows
+from genret_ops.modeling.docid_head import finished_rows
 from genret_ops.promotion.alternatives import alternatives
 from genret_ops.promotion.judgments import heldout_queries, label_questions
 from genret_ops.records import SyntheticQuery
 from genret_ops.registry.ancestry import reference
 from genret_ops.registry.home import Home
-from genret_ops.registry.loading import model_on, release_index
+from genret_ops.registry.loading import model_on, release_index, unlearned_rows
 from genret_ops.registry.store import Registry, Release
 from genret_ops.registry.verdict import REFERENCE, Criterion, Verdict, criterion_name
 from genret_ops.retrieval.artifacts import Model, load_model, read_search
@@ -37,7 +37,6 @@ from genret_ops.retrieval.retriever import Retriever
 from genret_ops.settings import GateSettings
 from genret_ops.synthesis.queries import MIN_GATE_DOCUMENTS
 from genret_ops.text import plural
-from genret_ops.training.dataset import genesis_rows
 
 LABELS_HELP = "labels"
 """Name of the criterion that labels make no answer worse."""
@@ -109,9 +108,8 @@ def _with_sentences_withheld(
     withheld = withheld_sentences(index.head, queries)
     if not withheld:
         return index, model
-    head, docids, manifest = index.head.without(withheld), sorted(withheld), release.manifest()
-    genesis, _ = genesis_rows(home, head, manifest.trained_under(), docids=docids)
-    fresh = fresh_rows(release.folder, genesis, model.scorer.scale)
+    head, docids = index.head.without(withheld), sorted(withheld)
+    fresh, _ = unlearned_rows(home, release, head, docids)
     rows = finished_rows(release.folder).merged(fresh, np.array(docids))
     return Index(head, index.settings, build_lexical(head)), model.with_rows(rows, head.live)
 
