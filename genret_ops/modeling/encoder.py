@@ -23,7 +23,6 @@ from genret_ops.modeling.bert import Bert, is_bert
 from genret_ops.modeling.encoder_files import encoder_hash, encoder_path, encoder_use, loading
 from genret_ops.settings import ModelSettings
 from genret_ops.storage.encoding_cache import ADAPTED
-from genret_ops.storage.files import file_hash
 
 Item = TypeVar("Item")
 
@@ -273,8 +272,11 @@ class Encoder(torch.nn.Module):
         for target, change in changes.items():
             weights[target].data += change
         if any(change.any() for change in changes.values()):
-            learned = f"{self.fingerprint}/{factor}/{file_hash(folder / 'adapter_model.safetensors')}"
-            self.fingerprint = ADAPTED + hashlib.sha256(learned.encode()).hexdigest()
+            digest = hashlib.sha256(f"{self.fingerprint}/{factor}".encode())
+            for name in sorted(tensors):
+                digest.update(name.encode())
+                digest.update(tensors[name].numpy().tobytes())
+            self.fingerprint = ADAPTED + digest.hexdigest()
 
 
 def query_prompt(settings: ModelSettings) -> str:
