@@ -67,6 +67,7 @@ def measure(
         scores = evaluate(benchmark, head, systems, partial(progress, "evaluating"))
     manifest = release.manifest()
     facts = {
+        "family": settings.family,
         "seed": settings.training.seed,
         "steps": settings.training.steps,
         "build_seconds": round(build_seconds, 1),
@@ -98,8 +99,10 @@ def measure_arrived(home: Home, release: Release, benchmark: Benchmark, progress
 
 
 def report_path(home: Path, benchmark: Benchmark, settings: Settings) -> Path:
-    """Where the HTML report of a benchmark lies."""
-    return home / "bench" / f"{benchmark.name}-seed{settings.training.seed}-steps{settings.training.steps}.html"
+    """Where the HTML report of a benchmark lies; each family of models has its own."""
+    family = "" if settings.family == "compact" else f"{settings.family}-"
+    name = f"{benchmark.name}-{family}seed{settings.training.seed}-steps{settings.training.steps}"
+    return home / "bench" / f"{name}.html"
 
 
 def _adapted(home: Path, release: Release, settings: Settings, head: CorpusView, progress: Progress) -> RowScorer:

@@ -49,7 +49,7 @@ UNITS = {"official": "passage", "textbook": "document"}
 """What a system returns under each protocol; documents are passages rolled up."""
 _FIRST = "hybrid_untrained"
 """The system that hybrid is compared with first: the difference is what training is worth."""
-_FACTS = ("dataset", "protocol", "queries", "passages", "seed", "steps", "build_seconds", "peak_memory_mb")
+_FACTS = ("dataset", "protocol", "queries", "passages", "family", "seed", "steps", "build_seconds", "peak_memory_mb")
 
 
 def write_json(result: Result, path: Path) -> None:
