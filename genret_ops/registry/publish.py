@@ -51,6 +51,8 @@ from genret_ops.training.causal.identifiers import identifiers_of
 from genret_ops.training.job import JobFolder
 
 LIBRARIES = ("torch", "transformers", "peft", "lancedb", "bm25s", "numpy", "pyarrow")
+_STAGE_TWO = {"dense": "steps with hard negatives"}
+"""What a card calls the second stage of a family, if not RPO."""
 _LIMITS = (
     "Queries were made from the corpus's own words by the extractive generator, but for those of synthesis.recorded "
     "and synthesis.language_model.",
@@ -337,6 +339,7 @@ def _card_facts(release: Release, manifest: Manifest, head: CorpusView, fusion: 
         "delta": release.delta,
         "parent": release.parent,
         "created_at": manifest.created_at,
+        "family": manifest.trained_under().family,
         "encoder": manifest.trained_under().model.encoder,
         "language_model": manifest.trained_under().causal.model,
         "corpus": {"documents": len(head.documents), "passages": int(np.count_nonzero(head.live))},
@@ -359,7 +362,7 @@ def _training_facts(manifest: Manifest, job: JobFolder, tuning: FusionTuning) ->
             "seed": job.settings.training.seed,
             "loss_first": losses[0][1],
             "loss_last": losses[-1][1],
-            "RPO steps": manifest.steps["rpo"],
+            _STAGE_TWO.get(job.settings.family, "RPO steps"): manifest.steps["rpo"],
             "preference pairs": job.table("pairs").num_rows,
             "worth": manifest.worth,
         },

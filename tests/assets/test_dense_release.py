@@ -93,6 +93,8 @@ def test_its_encoder_wrote_the_rows(home: Home) -> None:
     for mode in ("generative", "dense", "hybrid"):
         assert retriever.search(QUESTION, 1, mode).hits[0].doc_id == "bees.md"
     assert {hit.state for hit in retriever.search(QUESTION, 3, "dense").hits} == {"learned"}
+    card = (release.folder / "README.md").read_text()
+    assert "A dense index" in card and "| family | dense |" in card and "| steps with hard negatives | 2 |" in card
     verdict = home.registry.verdict(release.number)
     assert verdict is not None and "reachable" in {criterion.name for criterion in verdict.criteria}
 
