@@ -29,10 +29,8 @@ from genret_ops.training.trainer import Trainer, TrainingProgress, run_steps
 
 _NEAREST = 1
 """Lexical neighbours of each right passage in a step of stage 1."""
-_KEPT = 64
-"""A step of more passages than this computes activations again instead of keeping them: 0.03 GB a passage."""
-_RUN = 16
-"""Passages whose activations are computed again together."""
+_RUN = 8
+"""Passages that pass through the encoder together in a step: activations of one take 65 MB."""
 _MINING_BATCH = 256
 """Passages that are encoded between two reports of progress."""
 
@@ -55,17 +53,20 @@ class DenseTrainer(Trainer):
 
     def cosines(self, queries: Sequence[str], passages: Sequence[str]) -> torch.Tensor:
         """Scaled cosines of queries and passages, shape (queries, passages), with gradients."""
-        return self.head.scale * self.encoder(queries) @ _with_gradients(self.passages, passages).T
+        return self.head.scale * self.encoder(queries) @ with_gradients(self.passages, passages).T
 
 
-def _with_gradients(encoder: Encoder, texts: Sequence[str]) -> torch.Tensor:
-    """`encoder(texts)`, in the memory of `_KEPT` texts however many there are."""
-    if len(texts) <= _KEPT:
-        return encoder(texts)  # type: ignore[no-any-return]
+def with_gradients(encoder: Encoder, texts: Sequence[str]) -> torch.Tensor:
+    """`encoder(texts)`, whose activations are computed again for the gradients, so that few are in memory at a time."""
     order = sorted(range(len(texts)), key=lambda number: len(texts[number]))
+    trigger = torch.zeros((), requires_grad=True)  # an input without gradients would be given none
+
+    def encode(_: torch.Tensor, run: Sequence[int]) -> torch.Tensor:
+        return encoder([texts[number] for number in run])  # type: ignore[no-any-return]
+
+    # the variant that is not re-entrant holds a third of all activations to the end (torch 2.13)
     parts = [
-        checkpoint(encoder, [texts[number] for number in run], use_reentrant=False, preserve_rng_state=False)
-        for run in batches(order, _RUN)
+        checkpoint(encode, trigger, run, use_reentrant=True, preserve_rng_state=False) for run in batches(order, _RUN)
     ]
     return torch.cat(parts)[torch.tensor(order).argsort()]
 

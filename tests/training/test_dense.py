@@ -13,12 +13,13 @@ from scipy.sparse import csr_array
 from torch.nn.functional import cross_entropy
 
 from genret_ops.modeling.embeddings import Rows
+from genret_ops.modeling.encoder import Encoder
 from genret_ops.records import SyntheticQuery
 from genret_ops.settings import ModelSettings, Settings
 from genret_ops.training import dense, early_stopping, trainer
 from genret_ops.training.calibration import seconds_per_step
 from genret_ops.training.dataset import passage_encoder, prepare_job
-from genret_ops.training.dense import DenseTrainer, ranking_loss
+from genret_ops.training.dense import DenseTrainer, ranking_loss, with_gradients
 from genret_ops.training.job import TrainingJob
 from genret_ops.training.sft import likelihood_loss
 
@@ -32,7 +33,7 @@ PLACES = {
 }
 """Towns: what the users of this corpus call them, and what there is to see."""
 THINGS = {"archive": "Old letters fill its boxes.", "kitchen": "Bread is baked at noon.", "garden": "Roses need water."}
-ASKED = 2
+LEARNED_THINGS = 2
 """Things that queries of the training ask for; the others are for held-out queries."""
 PAIRS = [*product(THINGS.items(), PLACES.items())]
 PASSAGES = [f"The {thing} in {place}. {about} {seen}" for (thing, about), (place, (_, seen)) in PAIRS]
@@ -53,7 +54,7 @@ def job_in(folder: Path, encoder: Path, heldout: str = "tuning", **training: flo
     """A job on all passages; queries of the training ask for two of the three things in every place."""
     chosen = dense_settings(encoder, **training)
     rows = Rows(passage_encoder(chosen).encode(PASSAGES).astype(np.float16), np.arange(len(PASSAGES) + 1))
-    learned = ASKED * len(PLACES)
+    learned = LEARNED_THINGS * len(PLACES)
     queries = [
         SyntheticQuery(text, "recorded", (str(number),), split, "by hand", 0)
         for number, text in enumerate(QUERIES)
@@ -100,26 +101,22 @@ def test_it_is_the_softmax_of_scaled_cosines(tmp_path: Path, small_encoder: Path
     torch.testing.assert_close(loss.detach(), expected, atol=1e-4, rtol=1e-4)
 
 
-def test_gradients_are_the_same_if_activations_are_computed_again(
-    tmp_path: Path, small_encoder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    job = job_in(tmp_path / "job", small_encoder)
+def test_gradients_are_those_of_one_pass(small_encoder: Path) -> None:
+    weight = torch.randn(len(PASSAGES), 384, generator=torch.Generator().manual_seed(0))
     gradients = list[list[torch.Tensor]]()
-    for kept, run in ((1000, 16), (4, 5)):
-        monkeypatch.setattr(dense, "_KEPT", kept)
-        monkeypatch.setattr(dense, "_RUN", run)
-        learner = DenseTrainer(job.settings, None)
-        ranking_loss(job, learner, QUERIES[:8], [[number] for number in range(8)], np.arange(18)).backward()  # type: ignore[no-untyped-call]
+    for encode in (Encoder.__call__, with_gradients):
+        learner = DenseTrainer(dense_settings(small_encoder), None)
+        (weight * encode(learner.passages, PASSAGES)).sum().backward()
         gradients.append([weight.grad for weight in learner.adapter if weight.grad is not None])
     assert len(gradients[0]) == len(gradients[1]) > 0
     assert max(float(each.abs().max()) for each in gradients[0]) > 0
     for whole, again in zip(*gradients, strict=True):
-        torch.testing.assert_close(whole, again, atol=1e-5, rtol=1e-3)
+        torch.testing.assert_close(whole, again, atol=1e-4, rtol=1e-3)
 
 
 def test_what_it_learns_holds_for_passages_that_no_query_asked_for(finished: TrainingJob) -> None:
     before, after = ranks(finished, None), ranks(finished, "rpo")
-    unasked = slice(ASKED * len(PLACES), None)
+    unasked = slice(LEARNED_THINGS * len(PLACES), None)
     assert np.mean(after[: unasked.start]) < 1 < np.mean(before[: unasked.start])
     assert np.mean(after[unasked]) < np.mean(before[unasked]) - 1
 
@@ -142,8 +139,8 @@ def test_stage_two_goes_on_with_the_pairs(tmp_path: Path, small_encoder: Path) -
     assert job.table("pairs").num_rows, "an encoder that does not know the towns is often wrong"
     dense.prefer(job, quiet)
     assert len(job.losses("rpo")) == min(2, -(-job.table("pairs").num_rows // 12))
-    one, two = (load_file(job.adapter(stage) / "adapter_model.safetensors") for stage in ("sft", "rpo"))
-    assert any(not torch.equal(one[name], two[name]) for name in one)
+    first, second = (load_file(job.adapter(stage) / "adapter_model.safetensors") for stage in ("sft", "rpo"))
+    assert any(not torch.equal(first[name], second[name]) for name in first)
 
 
 def test_it_ends_when_held_out_queries_gain_no_more(
@@ -173,8 +170,8 @@ def test_one_that_was_stopped_goes_on_to_the_same_weights(
         dense.train(stopped, stop)
     dense.train(stopped, quiet)
     assert stopped.losses("sft") == whole.losses("sft")
-    one, other = (load_file(job.adapter("sft") / "adapter_model.safetensors") for job in (whole, stopped))
-    assert all(torch.equal(one[name], other[name]) for name in one)
+    first, second = (load_file(job.adapter("sft") / "adapter_model.safetensors") for job in (whole, stopped))
+    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_the_time_of_a_step_grows_with_its_queries(small_encoder: Path) -> None:
