@@ -30,10 +30,6 @@ from genret_ops.retrieval.index import Index
 from genret_ops.retrieval.index_cache import open_or_make_index
 
 SYSTEMS = ("dense", "generative", "hybrid")
-METRICS = {
-    "official": ("HIT@4", "HIT@10", "MAP@10", "MRR@10", "Recall@10", "All@10"),
-    "textbook": ("HIT@1", "MRR@10", "nDCG@10", "Recall@10", "All@10"),
-}
 
 
 def models(home: Home) -> tuple[Index, Mapping[float, Model]]:
@@ -69,16 +65,16 @@ def main() -> None:
     parser.add_argument("--home", type=Path, required=True)
     given = parser.parse_args()
     benchmark = read_benchmark(given.folder)
-    metrics = METRICS[benchmark.protocol]
     index, by_share = models(Home(given.home.absolute()))
     measured = {share: scores(benchmark, index, model) for share, model in by_share.items()}
+    metrics = [*next(iter(measured[0.0]["dense"].values()))]
     lines, added = list[list[str]](), list[list[str]]()
     for share, by_system in measured.items():
         for system, by_query in by_system.items():
             means = mean(by_query)
             lines.append([system, f"{100 * share:.0f} %", *(percent(means[metric]) for metric in metrics)])
             if share:
-                differences = paired_by_metric(by_query, measured[0.0][system], list(metrics), 0)
+                differences = paired_by_metric(by_query, measured[0.0][system], metrics, 0)
                 added.append([system, f"{100 * share:.0f} %", *(interval(differences[metric]) for metric in metrics)])
     live = int(np.count_nonzero(index.head.live))
     print(f"{benchmark.name}: {len(benchmark.queries)} queries, {live} passages, {benchmark.protocol} scores")
