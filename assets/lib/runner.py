@@ -293,7 +293,7 @@ def _encoding(home: Home, reading: Reading, changes: Delta) -> AbstractContextMa
     by_id = {document.doc_id: document for document in reading.documents}
     changed = [by_id[doc_id] for doc_id in (*changes.added, *changes.changed)]
     redescribed = [by_id[doc_id] for doc_id in changes.redescribed]
-    encoder = passage_encoder(settings, champion and adapter_of_rows(champion))
+    encoder = passage_encoder(settings, adapter_of_rows(champion) if champion else None)
     return prefetching(home.path, settings, encoder, changed, redescribed)
 
 

@@ -53,7 +53,8 @@ class DenseTrainer(Trainer):
 
     def cosines(self, queries: Sequence[str], passages: Sequence[str]) -> torch.Tensor:
         """Scaled cosines of queries and passages, shape (queries, passages), with gradients."""
-        return self.head.scale * self.encoder(queries) @ with_gradients(self.passages, passages).T
+        vectors: torch.Tensor = self.encoder(queries)
+        return self.head.scale * vectors @ with_gradients(self.passages, passages).T
 
 
 def with_gradients(encoder: Encoder, texts: Sequence[str]) -> torch.Tensor:
