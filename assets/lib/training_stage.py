@@ -29,7 +29,7 @@ def run_stage(context: dg.AssetExecutionContext, stage: str, folder: Path) -> No
     from genret_ops.training.causal.device import gpus
     from genret_ops.training.job import JobFolder
 
-    if JobFolder(folder).settings.causal.model and gpus() > 1:
+    if JobFolder(folder).settings.family == "causal" and gpus() > 1:
         launch(context, stage, folder, gpus())
     else:
         launcher.run_stage(stage, folder)

@@ -15,7 +15,7 @@ import numpy as np
 from genret_ops.corpus.view import CorpusView
 from genret_ops.evaluation.baselines import Baselines
 from genret_ops.evaluation.datasets import Benchmark, BenchQuery
-from genret_ops.evaluation.metrics import mean, official_multihop, roll_up, textbook
+from genret_ops.evaluation.metrics import mean, multihop_sets, official_multihop, roll_up, textbook
 from genret_ops.evaluation.significance import paired_by_metric
 from genret_ops.progress import Progress, silent
 from genret_ops.retrieval.retriever import Retriever
@@ -55,6 +55,8 @@ def evaluate(
 def scored(benchmark: Benchmark, query: BenchQuery, run: Sequence[int], head: CorpusView) -> dict[str, float]:
     """The headline scores of one query: official ones of passages where they apply, else textbook ones of documents.
 
+    Beside the official ones stand those of the facts as a set.
+
     Args:
         benchmark: the benchmark of the query.
         query: the query.
@@ -62,7 +64,8 @@ def scored(benchmark: Benchmark, query: BenchQuery, run: Sequence[int], head: Co
         head: the corpus head that was searched.
     """
     if benchmark.official:
-        return official_multihop([head.passages[docid].text for docid in run[:11]], query.facts)
+        texts = [head.passages[docid].text for docid in run[: max(11, len(query.facts))]]
+        return official_multihop(texts, query.facts) | multihop_sets(texts, query.facts)
     return _textbook(query, run, head)
 
 

@@ -1,5 +1,8 @@
 """Scores of one ranked list: textbook measures, in the terms of trec_eval, and the official ones of MultiHop-RAG.
 
+Most of them ask for the first answer. Where a question needs several together, `SET_LEVEL` says how much of the set is
+there (docs/method.md, "Questions that need several passages").
+
 Every score is that of one query, a fraction in [0, 1]; `mean` averages over queries. This module does not know where a
 list came from.
 """
@@ -8,7 +11,20 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
-TEXTBOOK = ("HIT@1", "HIT@4", "HIT@10", "MRR@10", "MAP@10", "nDCG@10", "Recall@4", "Recall@10", "Recall@100")
+SET_LEVEL = ("Recall@10", "All@10", "R-Prec")
+TEXTBOOK = (
+    "HIT@1",
+    "HIT@4",
+    "HIT@10",
+    "MRR@10",
+    "MAP@10",
+    "nDCG@10",
+    "Recall@4",
+    "Recall@10",
+    "Recall@100",
+    "All@10",
+    "R-Prec",
+)
 OFFICIAL = ("HIT@4", "HIT@10", "MAP@10", "MRR@10")
 
 _DISPLAY_NAMES = {"heldout MRR@10": "tuning MRR@10", "held out": "gate questions"}
@@ -42,10 +58,10 @@ def roll_up(doc_ids: Iterable[str]) -> list[str]:
 def textbook(run: Sequence[str], relevant: Mapping[str, int] | Collection[str]) -> dict[str, float]:
     """Scores of one query's ranked documents, under the keys of `TEXTBOOK`.
 
-    In the terms of trec_eval, HIT@k is success_k, MRR@10 is recip_rank of the first ten, Recall@k is recall_k,
-    MAP@10 is map_cut_10 and nDCG@10 is ndcg_cut_10. MAP@10 divides by the number of relevant documents, however many
-    there are: a query with more than ten cannot reach 1. In nDCG@10 the gain is the grade itself, discounted by
-    log2(rank + 1), over the ideal order of all judged documents.
+    In the terms of trec_eval, HIT@k is success_k, MRR@10 is recip_rank of the first ten, Recall@k is recall_k, MAP@10
+    is map_cut_10, nDCG@10 is ndcg_cut_10 and R-Prec is Rprec; All@10 is 1 where recall_10 is. MAP@10 divides by the
+    number of relevant documents, however many there are: a query with more than ten cannot reach 1. In nDCG@10 the gain
+    is the grade itself, discounted by log2(rank + 1), over the ideal order of all judged documents.
 
     Args:
         run: document ids, best first, without duplicates (see `roll_up`).
@@ -76,7 +92,43 @@ def textbook(run: Sequence[str], relevant: Mapping[str, int] | Collection[str]) 
     scores["MAP@10"] = sum(nth / rank for nth, rank in enumerate(ranks, start=1) if rank <= 10) / len(grades)
     ideal = sorted(grades.values(), reverse=True)
     scores["nDCG@10"] = _dcg([grades.get(doc_id, 0) for doc_id in run[:10]]) / _dcg(ideal[:10])
-    return scores | {f"Recall@{k}": hits(k) / len(grades) for k in (4, 10, 100)}
+    scores |= {f"Recall@{k}": hits(k) / len(grades) for k in (4, 10, 100)}
+    return scores | set_level([{doc_id} for doc_id in run[: max(10, len(grades))]], grades.keys())
+
+
+def set_level(answers: Sequence[Collection[str]], needed: Collection[str]) -> dict[str, float]:
+    """Scores of one query by how much of what it needs is in the list, under the keys of `SET_LEVEL`.
+
+    Recall@10 is the share of it that the first ten ranks hold together, All@10 is 1 if that is all of it and 0 if not,
+    and R-Prec is the share that as many ranks hold as it has parts.
+
+    Args:
+        answers: what each rank holds, best first; a rank may hold several of the parts, or anything else.
+        needed: the parts, each once.
+
+    Example:
+        >>> set_level([{"a"}, {"x"}, {"b"}], {"a", "b"})
+        {'Recall@10': 1.0, 'All@10': 1.0, 'R-Prec': 0.5}
+    """
+
+    def held(k: int) -> float:
+        return len(set(needed) & set().union(*answers[:k])) / len(needed)
+
+    return {"Recall@10": held(10), "All@10": float(held(10) == 1), "R-Prec": held(len(needed))}
+
+
+def multihop_sets(texts: Sequence[str], facts: Sequence[str]) -> dict[str, float]:
+    """Scores of one query of MultiHop-RAG by how many of its facts are in the list, under the keys of `SET_LEVEL`.
+
+    Whether a text holds a fact is decided as in `official_multihop`. A fact that is listed twice counts once.
+
+    Args:
+        texts: text of each retrieved passage, best first; not more are read than ten, or as many as there are facts.
+        facts: the query's gold facts, at least one.
+    """
+    gold = {_squeeze(fact) for fact in facts}
+    squeezed = [_squeeze(text) for text in texts[: max(10, len(gold))]]
+    return set_level([{fact for fact in gold if fact in text} for text in squeezed], gold)
 
 
 def official_multihop(texts: Sequence[str], facts: Sequence[str]) -> dict[str, float]:

@@ -20,6 +20,8 @@ from genret_ops.retrieval.writing import Writer
 
 DEPTH = 10
 """Ranks that count: that of MRR@10."""
+Runs = Sequence[Sequence[int]]
+"""Ranked docids of each question."""
 _LEVEL = float(np.log(2))
 """Logits closer than this are level: a second row as near as the first adds as much."""
 
@@ -32,11 +34,13 @@ class Question:
         text: the query.
         right: the docids that answer it.
         document: id of the document that it is about; whole documents are resampled.
+        together: whether it needs all of `right`, as a multi-hop query does, and not any of them.
     """
 
     text: str
     right: frozenset[int]
     document: str
+    together: bool = False
 
 
 def questions(head: CorpusView, queries: Sequence[SyntheticQuery], limit: int) -> list[Question]:
@@ -45,22 +49,37 @@ def questions(head: CorpusView, queries: Sequence[SyntheticQuery], limit: int) -
     for query in random.Random(0).sample(list(queries), len(queries)):
         right = {docid_of[p] for p in query.positives if p in docid_of and head.live[docid_of[p]]}
         if len(right) == len(query.positives) and len(drawn) < limit:
-            drawn.append(Question(query.text, frozenset(right), head.first_document(min(right)).doc_id))
+            document = head.first_document(min(right)).doc_id
+            drawn.append(Question(query.text, frozenset(right), document, len(right) > 1))
     return drawn
 
 
 def reciprocal_ranks(index: Index, model: Model, questions: Sequence[Question]) -> dict[str, np.ndarray]:
     """Reciprocal rank of the first right docid among the first ten, by mode, each of shape (questions,)."""
+    return {mode: ranks_of(runs, questions) for mode, runs in ranked(index, model, questions).items()}
+
+
+def ranks_of(runs: Runs, questions: Sequence[Question]) -> np.ndarray:
+    """Reciprocal rank of the first right docid of each run, shape (questions,)."""
+    return np.array([reciprocal_rank(run, question.right) for run, question in zip(runs, questions, strict=True)])
+
+
+def complete(runs: Runs, questions: Sequence[Question]) -> np.ndarray:
+    """1 for each run that holds every right docid of its question, 0 for the others, shape (questions,)."""
+    return np.array([float(question.right <= set(run)) for run, question in zip(runs, questions, strict=True)])
+
+
+def ranked(index: Index, model: Model, questions: Sequence[Question]) -> dict[str, Runs]:
+    """The first ten docids for each question, by mode."""
     retriever = Retriever(index, model)
     plans = [index.planner.plan(question.text) for question in questions]
     vectors = model.encoder.encode([text for plan in plans for text in plan.texts])
     lists = candidates_of_plans(index, model, plans, vectors, index.pool)
-    ranks: dict[str, np.ndarray] = {mode: np.zeros(len(questions)) for mode in CLAUSE_MODES}
-    for number, (question, clauses) in enumerate(zip(questions, lists, strict=True)):
+    runs: dict[str, list[list[int]]] = {mode: [] for mode in CLAUSE_MODES}
+    for clauses in lists:
         for mode in CLAUSE_MODES:
-            run = [item.docid for item in retriever.ranked(clauses, mode, DEPTH)]
-            ranks[mode][number] = reciprocal_rank(run, question.right)
-    return ranks
+            runs[mode].append([item.docid for item in retriever.ranked(clauses, mode, DEPTH)])
+    return dict(runs)
 
 
 def reachable(index: Index, model: Model, sample: int, docids: Sequence[int] | None = None) -> float:

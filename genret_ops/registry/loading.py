@@ -1,6 +1,7 @@
 """Open a release for search: verified, on its corpus head, as a retriever."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from genret_ops.corpus.visibility import VisibilityReader
 from genret_ops.errors import BrokenRelease, NothingToSearch
 from genret_ops.modeling.causal.model import WritableDocids
 from genret_ops.modeling.docid_head import RowScorer, finished_rows, fresh_rows
+from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import query_encoder
 from genret_ops.registry.home import Home
 from genret_ops.registry.store import Release
-from genret_ops.retrieval.artifacts import Model, load_model, read_identifiers, read_search
+from genret_ops.retrieval.artifacts import ADAPTER, Model, load_model, read_identifiers, read_search
 from genret_ops.retrieval.index import Index
 from genret_ops.retrieval.index_cache import open_or_make_index
 from genret_ops.retrieval.retriever import Retriever
@@ -78,16 +80,38 @@ def untrained_model(home: Path, head: CorpusView, settings: Settings) -> Model:
     return Model.untuned(query_encoder(settings.model), rows, settings.model.scale, head.live)
 
 
+def unlearned_rows(home: Path, release: Release, head: CorpusView, docids: Sequence[int]) -> tuple[Rows, int]:
+    """Finished rows of docids that the model of a release has not learned, as it makes them.
+
+    Args:
+        home: the home folder, whose cache holds what was encoded before.
+        release: the release.
+        head: the corpus head.
+        docids: the docids, ascending.
+
+    Returns:
+        The rows, and how many texts had to be encoded for them.
+    """
+    search = read_search(release.folder)
+    adapter = adapter_of_rows(release)
+    rows, encoded = genesis_rows(home, head, release.manifest().trained_under(), docids=docids, adapter=adapter)
+    return fresh_rows(release.folder, rows, search.scale), encoded
+
+
+def adapter_of_rows(release: Release) -> Path | None:
+    """The adapter with which the encoder of a release reads passages; None outside the dense family."""
+    return release.folder / ADAPTER if read_search(release.folder).adapted_rows else None
+
+
 def model_on(home: Path, release: Release, head: CorpusView) -> Model:
     """The model of a release on another head of its generation, whether that head has more docids or fewer.
 
-    A docid that the model learned keeps its row; every other docid that is live on `head` gets one from its map.
+    A docid that the model learned keeps its row; every other docid that is live on `head` gets the row of a new one.
     """
     model, search = load_model(release.folder), read_search(release.folder)
     rows = finished_rows(release.folder)
     if others := [docid for docid in np.flatnonzero(head.live).tolist() if docid not in search.known]:
-        genesis, _ = genesis_rows(home, head, release.manifest().trained_under(), docids=others)
-        rows = rows.merged(fresh_rows(release.folder, genesis, search.scale), np.array(others))
+        rows = rows.merged(unlearned_rows(home, release, head, others)[0], np.array(others))
     rows = rows.padded(len(head)).first(len(head))
     neighbours, writer = model.neighbours.updated(rows.bodies(), head.live), model.writer
     if writer is not None:

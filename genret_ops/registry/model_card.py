@@ -19,8 +19,8 @@ def write_card(folder: Path, facts: Mapping[str, Any]) -> Path:
     Args:
         folder: the release's folder.
         facts: what the card shows, all of it required:
-            name, content_hash, generation, delta, parent (number or None), created_at, encoder; language_model, "" in
-            the compact family;
+            name, content_hash, generation, delta, parent (number or None), created_at, family, encoder; language_model,
+            "" in all families but the causal;
             corpus: {label: count or text};
             training: {steps, seed, loss_first, loss_last, worth, and any further label: value}; None if there was none;
             evaluation: {queries: what they were, systems: {system: {metric: score from 0 to 1}}}, without systems if

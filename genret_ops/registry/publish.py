@@ -16,7 +16,6 @@ from genret_ops.errors import BrokenRelease, GenretError
 from genret_ops.evaluation.fusion_tuning import FusionTuning
 from genret_ops.identifiers.docids import same_docids
 from genret_ops.modeling.causal.model import load_tokenizer
-from genret_ops.modeling.docid_head import fresh_rows
 from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import query_encoder, query_prompt
 from genret_ops.modeling.encoder_files import encoder_hash
@@ -52,10 +51,13 @@ from genret_ops.training.causal.identifiers import identifiers_of
 from genret_ops.training.job import JobFolder
 
 LIBRARIES = ("torch", "transformers", "peft", "lancedb", "bm25s", "numpy", "pyarrow")
+_STAGE_TWO = {"dense": "steps with hard negatives"}
+"""What a card calls the second stage of a family, if not RPO."""
 _LIMITS = (
     "Queries were made from the corpus's own words by the extractive generator, but for those of synthesis.recorded "
     "and synthesis.language_model.",
-    "Passages that came after the training are found by words and by the shared map alone, and are marked fresh.",
+    "Passages that came after the training are found by words and by what the model makes of them unlearned; they are "
+    "marked fresh.",
 )
 
 
@@ -180,14 +182,14 @@ def publish_patch(
     head: CorpusView,
     parent: Release,
     docids: Sequence[int],
-    genesis: Rows,
+    fresh: Rows,
     run_id: str,
     actor: str,
     with_labels: bool = True,
 ) -> Release:
     """Seal and register a release's model on another committed head, which has the same docids and perhaps more.
 
-    What the model learned stays the same, byte for byte; new docids get the rows that its map gives them.
+    What the model learned stays the same, byte for byte; new docids get the rows that it makes for them.
 
     Args:
         home: the home.
@@ -195,7 +197,7 @@ def publish_patch(
         head: its corpus view.
         parent: the release that is patched.
         docids: every live docid that the parent did not learn, ascending.
-        genesis: their genesis rows.
+        fresh: their finished rows.
         run_id: the Dagster run.
         actor: who updates, for the trail.
         with_labels: whether it remembers the questions that users answered.
@@ -210,7 +212,6 @@ def publish_patch(
     if not same_docids(known[: search.learned], ids[: search.learned]):
         raise GenretError(f"{parent.name} has other docids than {record.snapshot}: run `genret build`")
     staging = _empty_staging(home.path, f"{record.snapshot}-patch")
-    fresh = fresh_rows(parent.folder, genesis, search.scale)
     identifiers = None
     if search.writer:
         tokenizer = load_tokenizer(search.writer.model)
@@ -338,6 +339,7 @@ def _card_facts(release: Release, manifest: Manifest, head: CorpusView, fusion: 
         "delta": release.delta,
         "parent": release.parent,
         "created_at": manifest.created_at,
+        "family": manifest.trained_under().family,
         "encoder": manifest.trained_under().model.encoder,
         "language_model": manifest.trained_under().causal.model,
         "corpus": {"documents": len(head.documents), "passages": int(np.count_nonzero(head.live))},
@@ -360,7 +362,7 @@ def _training_facts(manifest: Manifest, job: JobFolder, tuning: FusionTuning) ->
             "seed": job.settings.training.seed,
             "loss_first": losses[0][1],
             "loss_last": losses[-1][1],
-            "RPO steps": manifest.steps["rpo"],
+            _STAGE_TWO.get(job.settings.family, "RPO steps"): manifest.steps["rpo"],
             "preference pairs": job.table("pairs").num_rows,
             "worth": manifest.worth,
         },

@@ -1,8 +1,9 @@
-"""What a finished training gives to tuning and to a release, in either family of models.
+"""What a finished training gives to tuning and to a release, in each family of models.
 
 Tuning asks for the model with no part of the training, with some of it, and with more; a release is laid out with the
-part that tuning chose. In the compact family a part is a point between the weights before and after. In the causal
-family the encoder stays as it comes, and a part is how much what the language model writes counts in `hybrid`.
+part that tuning chose. In the compact and the dense family a part is a point between the weights before and after; in
+the dense family all passages are encoded again at each. In the causal family the encoder stays as it comes, and a part
+is how much what the language model writes counts in `hybrid`.
 """
 
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from genret_ops.evaluation.training_worth import SHARES
 from genret_ops.modeling.causal.prompts import VERSION
 from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import Encoder, query_encoder
+from genret_ops.progress import progress
 from genret_ops.retrieval.artifacts import (
     Model,
     SearchSettings,
@@ -26,6 +28,7 @@ from genret_ops.retrieval.artifacts import (
 from genret_ops.retrieval.writing import Writer
 from genret_ops.storage.language_model_files import language_model_hash
 from genret_ops.training.causal.job import CausalJob
+from genret_ops.training.dataset import genesis_rows
 from genret_ops.training.job import JobFolder, TrainingJob
 from genret_ops.training.mixing import mixed
 
@@ -66,10 +69,17 @@ class Trained(Protocol):
         """
 
 
-def trained(folder: Path) -> Trained:
-    """The finished training in a job folder."""
-    causal = JobFolder(folder).settings.causal.model
-    return CausalTrained(CausalJob(folder)) if causal else CompactTrained(TrainingJob(folder))
+def trained(home: Path, folder: Path) -> Trained:
+    """The finished training in a job folder.
+
+    Args:
+        home: the home folder, whose cache holds what was encoded before.
+        folder: the job folder.
+    """
+    family = JobFolder(folder).settings.family
+    if family == "causal":
+        return CausalTrained(CausalJob(folder))
+    return DenseTrained(home, TrainingJob(folder)) if family == "dense" else CompactTrained(TrainingJob(folder))
 
 
 class CompactTrained:
@@ -80,22 +90,43 @@ class CompactTrained:
 
     def models(self, head: CorpusView, genesis: Rows) -> Mapping[float, Model]:
         """See `Trained`."""
-        learned = {share: self.job.learned(mixed(self.job, share)) for share in SHARES}
+        stages = {share: mixed(self.job, share) for share in SHARES}
         scale = self.job.settings.model.scale
         return {
-            share: Model.untuned(encoder, docid_head.finish(genesis), scale, head.live)
-            for share, (encoder, docid_head) in learned.items()
+            share: Model.untuned(self.job.encoder(stage), self._rows(stage, head, genesis), scale, head.live)
+            for share, stage in stages.items()
         }
 
     def encoder(self, share: float) -> Encoder:
         """See `Trained`."""
-        return self.job.learned(mixed(self.job, share))[0]
+        return self.job.encoder(mixed(self.job, share))
 
     def lay_out(self, folder: Path, head: CorpusView, genesis: Rows, share: float, search: SearchSettings) -> None:
         """See `Trained`."""
         stage = mixed(self.job, share)
-        rows = self.job.learned(stage)[1].finish(genesis)
+        rows = self._rows(stage, head, genesis)
         write_model(self.job.folder / stage, folder, rows, _passage_ids(head), head.live, search)
+
+    def _rows(self, stage: str, head: CorpusView, genesis: Rows) -> Rows:
+        """The finished rows of all docids of a head, as what a stage learned makes them of genesis rows."""
+        return self.job.learned(stage)[1].finish(genesis)
+
+
+class DenseTrained(CompactTrained):
+    """A training of the dense family: an encoder's adapter, which encodes passages, too."""
+
+    def __init__(self, home: Path, job: TrainingJob) -> None:
+        super().__init__(job)
+        self._home = home
+
+    def lay_out(self, folder: Path, head: CorpusView, genesis: Rows, share: float, search: SearchSettings) -> None:
+        """See `Trained`."""
+        super().lay_out(folder, head, genesis, share, replace(search, adapted_rows=True))
+
+    def _rows(self, stage: str, head: CorpusView, genesis: Rows) -> Rows:
+        with progress("encoding with what was learned") as report:
+            adapter = self.job.adapter(stage)
+            return genesis_rows(self._home, head, self.job.settings, report, adapter=adapter)[0]
 
 
 class CausalTrained:

@@ -3,7 +3,8 @@
 `adapter/` holds LoRA, `head.safetensors` the map A and the residuals, `rows.npy` and `starts.npy` the finished rows,
 `docids.json` the passage id of each docid, and `search.json` what the release fixes for every search
 (`SearchSettings`). Docids that came after the training have their rows in `fresh-rows.npy` and `fresh-starts.npy`,
-their numbers in `fresh-docids.npy`; so have all docids of a release that was never trained, which has no adapter. A
+their numbers in `fresh-docids.npy`; so have all docids of a release that was never trained, which has no adapter. In
+the dense family the encoder wrote all rows with the adapter in it, and map and residuals are those of no training. A
 release of the causal family has the rows of the untrained encoder, what its language model learned in
 `writer/adapter/`, and what this writes for each docid in `identifiers.arrow` (identifiers/written.py).
 `neighbours-docids.npy` and `neighbours-similarities.npy` are the graph of passages (neighbours.py), `labelled.json` and
@@ -44,6 +45,8 @@ SEARCH_FILE = "search.json"
 DEFAULT_MODE: Mode = "hybrid"
 """The mode for searches that name none, unless held-out queries know better."""
 HEAD = "head.safetensors"
+ADAPTER = "adapter"
+"""Folder of what the encoder of a release learned."""
 IDENTIFIERS = "identifiers.arrow"
 """What the language model of a release writes for each docid of its head."""
 WRITER = "writer"
@@ -132,6 +135,7 @@ class SearchSettings:
         encoder_hash: hash of its weights.
         query_tokens: how many tokens of a query it reads.
         query_prompt: the text before every query; releases of before had none.
+        adapted_rows: whether the encoder wrote the rows with its adapter: the dense family.
         writer: the language model that writes docids; None in the compact family.
         scale: scale of the logits.
         fusion: weights of every feature.
@@ -155,6 +159,7 @@ class SearchSettings:
     absent: Sequence[int]
     retrieval: Mapping[str, Any]
     query_prompt: str = ""
+    adapted_rows: bool = False
     writer: WriterSettings | None = None
 
     @property
@@ -171,7 +176,7 @@ class SearchSettings:
 def write_model(
     trained: Path, folder: Path, rows: Rows, passage_ids: Sequence[str], live: np.ndarray, search: SearchSettings
 ) -> None:
-    """Lay out a trained model of the compact family as the files of a release.
+    """Lay out a trained model of the compact or the dense family as the files of a release.
 
     Args:
         trained: folder of the training's output, with adapter and head.
@@ -183,7 +188,7 @@ def write_model(
     """
     folder.mkdir(parents=True)
     shutil.copyfile(trained / HEAD, folder / HEAD)
-    _copy_adapter(trained / "adapter", folder / "adapter")
+    _copy_adapter(trained / ADAPTER, folder / ADAPTER)
     _write_rows(folder, rows, passage_ids, live, search)
 
 
@@ -258,7 +263,7 @@ def extend_model(
         identifiers: what its language model writes for each docid, if it has one.
     """
     folder.mkdir(parents=True)
-    for name in ("adapter", WRITER, *_LEARNED):
+    for name in (ADAPTER, WRITER, *_LEARNED):
         if (parent / name).exists():
             link(parent / name, folder / name)
     if len(fresh):
@@ -383,7 +388,7 @@ def load_model(folder: Path, encoder: str | None = None, language_model: str | N
     fitted = Fusion(search.fusion), Fusion(search.lexical_fusion)
     same_features = search.fusion.keys() == set(FEATURES) and search.lexical_fusion.keys() == set(LEXICAL)
     fusion, lexical_fusion = fitted if same_features else prior()  # fitted before there were these features
-    adapter = _Adapter.of(folder / "adapter") if search.trained_on and search.writer is None else None
+    adapter = _Adapter.of(folder / ADAPTER) if search.trained_on and search.writer is None else None
     writer = None
     if search.writer:
         writer = _read_writer(folder, search.writer, language_model or search.writer.model)

@@ -1,4 +1,8 @@
-"""Frozen encodings, cached by the hash of their text and of the encoder: each text is encoded once ever."""
+"""Encodings, cached by the hash of their text and of the encoder: a frozen encoder encodes each text once ever.
+
+What an encoder makes that a training has changed is kept likewise, under the fingerprint of that encoder, until the
+home is cleaned up: it goes with the training.
+"""
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
@@ -12,26 +16,29 @@ from genret_ops.storage.tables import clean_up, moment
 
 ENCODINGS = Path("cache", "encodings")
 """Where a home keeps its encodings."""
+ADAPTED = "adapted-"
+"""Prefix of the fingerprint of an encoder that a training has changed."""
 
 
 class EncodingCache:
-    """Frozen genesis encodings by (text hash, encoder hash): each text is encoded once ever.
+    """Encodings by (text hash, fingerprint of the encoder).
 
     Vectors are float16, `dimension` wide. One LanceDB table an encoder.
     """
 
-    def __init__(self, home: Path, encoder_hash: str, dimension: int) -> None:
+    def __init__(self, home: Path, fingerprint: str, dimension: int) -> None:
         import lancedb
 
         self._db = lancedb.connect(str(home / ENCODINGS), read_consistency_interval=timedelta(0))
-        self._name = f"encoder-{encoder_hash[:16]}"
+        adapted = fingerprint.startswith(ADAPTED)
+        self._name = fingerprint[: len(ADAPTED) + 16] if adapted else f"encoder-{fingerprint[:16]}"
         self._dimension = dimension
         vector = pa.list_(pa.float16(), dimension)
         self._schema = pa.schema([pa.field("text_hash", pa.string(), False), pa.field("vector", vector, False)])
 
     @classmethod
     def keep(cls, home: Path, hashes: Collection[str]) -> int:
-        """Remove all vectors but those of these texts, under every encoder; returns how many there were."""
+        """Remove all vectors but those that frozen encoders made of these texts; returns how many there were."""
         import lancedb
         import pyarrow.compute as pc
 
@@ -41,6 +48,10 @@ class EncodingCache:
         db = lancedb.connect(str(folder), read_consistency_interval=timedelta(0))
         for name in db.list_tables(limit=1000).tables:
             table, begun = db.open_table(name), moment()
+            if name.startswith(ADAPTED):
+                removed += table.count_rows()
+                db.drop_table(name)
+                continue
             rows = table.to_arrow()
             kept = rows.filter(pc.is_in(rows["text_hash"], pa.array(sorted(hashes), pa.string())))
             removed += rows.num_rows - kept.num_rows

@@ -25,13 +25,17 @@ LABELS = {
     "rpo": ("learning preferences (RPO)", "steps"),
 }
 """Each stage as people see it, and what its progress counts."""
+DENSE_LABELS = {"sft": ("learning on both sides", "steps"), "rpo": ("learning from hard negatives", "steps")}
+"""Those that are another in the dense family."""
 
 
 def run(stage: str, folder: Path) -> None:
     """Run a stage of the job in `folder` and show its progress."""
     from genret_ops.training.families import stages_of  # seconds of imports: a signal may come before
 
-    with progress(*LABELS[stage]) as report:
+    family = json.loads((folder / "job.json").read_text())["model"].get("family")
+    labels = LABELS | (DENSE_LABELS if family == "dense" else {})
+    with progress(*labels[stage]) as report:
 
         def report_loss(done: int, total: int, loss: float) -> None:
             report(done, total, "" if math.isnan(loss) else f"loss {loss:.3f}")

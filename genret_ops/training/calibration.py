@@ -14,11 +14,14 @@ from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import query_encoder, query_prompt
 from genret_ops.settings import Settings
 from genret_ops.storage.files import write_atomically
-from genret_ops.training.sft import candidates, target
+from genret_ops.training.dense import DenseTrainer
+from genret_ops.training.sft import candidates, likelihood_loss
 from genret_ops.training.trainer import Trainer
 
 _STEPS = 4
 _ROWS_PER_DOCID = 8
+_QUERIES = 4
+"""Queries of a timed step of the dense family, which takes as long as it has queries."""
 
 
 def steps_for(minutes: float, settings: Settings, sentences: Sequence[str], record: Path) -> int:
@@ -48,6 +51,8 @@ def _recorded_seconds(settings: Settings, sentences: Sequence[str], record: Path
         "query_tokens": settings.model.query_tokens,
         "query_prompt": query_prompt(settings.model),
     }
+    if settings.family == "dense":
+        measured_with["family"] = "dense"
     measurement = json.loads(record.read_text()) if record.exists() else {}
     if measurement.get("of") != measured_with:
         measurement = {"of": measured_with, "seconds_per_step": round(seconds_per_step(settings, sentences), 4)}
@@ -56,7 +61,9 @@ def _recorded_seconds(settings: Settings, sentences: Sequence[str], record: Path
 
 
 def seconds_per_step(settings: Settings, sentences: Sequence[str]) -> float:
-    """Median seconds of an SFT step with rows and queries of the usual size."""
+    """Median seconds of an SFT step with rows and queries, or passages and queries, of the usual size."""
+    if settings.family == "dense":
+        return _seconds_per_dense_step(settings, sentences)
     training, rng = settings.training, np.random.default_rng(0)
     docid_count = 2 * training.negatives
     row_count = _ROWS_PER_DOCID * docid_count
@@ -76,6 +83,21 @@ def seconds_per_step(settings: Settings, sentences: Sequence[str]) -> float:
         positives = [[int(docid)] for docid in rng.integers(0, docid_count, training.batch)]
         docids = candidates(positives, no_neighbours, training.negatives, np.arange(docid_count), rng)
         logits = trainer.head(trainer.encoder(texts), docids)
-        trainer.step(-(target(positives, docids) * logits.log_softmax(-1)).sum(-1).mean())
+        trainer.step(likelihood_loss(logits, positives, docids))
         seconds.append(time.perf_counter() - started)
     return float(np.median(seconds[1:]))
+
+
+def _seconds_per_dense_step(settings: Settings, sentences: Sequence[str]) -> float:
+    """Seconds of a dense step, from steps of a few queries: each has a passage and a neighbour of several sentences."""
+    trainer = DenseTrainer(settings, None)
+    trainer.set_up_optimisers(_STEPS)
+    texts = [sentences[index % len(sentences)] for index in range(2 * _QUERIES * _ROWS_PER_DOCID)]
+    passages = [" ".join(texts[index :: 2 * _QUERIES]) for index in range(2 * _QUERIES)]
+    docids, seconds = np.arange(len(passages)), list[float]()
+    for _ in range(_STEPS):
+        started = time.perf_counter()
+        cosines = trainer.cosines(texts[:_QUERIES], passages)
+        trainer.step(likelihood_loss(cosines, [[docid] for docid in range(_QUERIES)], docids))
+        seconds.append(time.perf_counter() - started)
+    return float(np.median(seconds[1:])) * settings.training.batch / _QUERIES

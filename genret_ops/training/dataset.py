@@ -30,15 +30,22 @@ _SPARE_TOKENS = 32
 """Tokens of the encoder's window beyond the longest sentence, for special tokens."""
 
 
-def passage_encoder(settings: Settings) -> Encoder:
-    """The genesis encoder as it reads passages, with a window for the longest sentence and the longest passage.
+def passage_encoder(settings: Settings, adapter: Path | None = None) -> Encoder:
+    """The encoder as it reads passages, with a window for the longest sentence and the longest passage.
 
     The last words of a passage that is as long as the window give way to its heading.
+
+    Args:
+        settings: which encoder, and how passages are cut.
+        adapter: folder of the LoRA adapter that a training of the dense family learned; None: the genesis encoder.
     """
     longest_sentence = settings.corpus.max_sentence_tokens + _SPARE_TOKENS
     model = settings.model
     prompt = model.passage_prompt or encoder_use(model.encoder).passage_prompt
-    return Encoder.load(model.encoder, max(longest_sentence, settings.corpus.max_tokens), prompt)
+    encoder = Encoder.load(model.encoder, max(longest_sentence, settings.corpus.max_tokens), prompt)
+    if adapter is not None:
+        encoder.add_adapter(adapter)
+    return encoder
 
 
 def passage_inputs(head: CorpusView, docids: Sequence[int] | None = None) -> list[PassageInput]:
@@ -63,8 +70,9 @@ def genesis_rows(
     settings: Settings,
     progress: Progress = silent,
     docids: Sequence[int] | None = None,
+    adapter: Path | None = None,
 ) -> tuple[Rows, int]:
-    """Make the genesis rows of a snapshot, through the home's cache of encodings.
+    """Make the genesis rows of a snapshot, through the home's cache of encodings; or rows of an encoder that learned.
 
     Args:
         home: the home folder.
@@ -72,11 +80,12 @@ def genesis_rows(
         settings: the encoder and the row budget.
         progress: called with (texts encoded, texts to encode).
         docids: the docids to make rows of, all if None.
+        adapter: folder of the adapter that the encoder has in the dense family; None: the genesis encoder.
 
     Returns:
         The rows, and how many texts had to be encoded for them.
     """
-    encoder = passage_encoder(settings)
+    encoder = passage_encoder(settings, adapter)
     cache = EncodingCache(home, encoder.fingerprint, encoder.dimension)
     inputs = passage_inputs(head, docids)
     return encode_rows(encoder, cache, inputs, settings.model.rows_per_passage, progress)
@@ -91,6 +100,7 @@ def prepare_job(
     neighbours: np.ndarray,
     documents: csr_array,
     parent: Path | None = None,
+    passages: Sequence[str] = (),
 ) -> TrainingJob:
     """Fill a job folder.
 
@@ -106,11 +116,14 @@ def prepare_job(
         neighbours: lexical neighbours, shape (docids, n).
         documents: which documents hold the passage of each docid, shape (docids, documents).
         parent: folder of the release that an update grows from; None for a training from genesis.
+        passages: what the encoder reads of the passage of each docid, in the dense family.
     """
     job = TrainingJob(folder)
     tables = {split: query_table(queries, split, docid_of) for split in ("train", "hard")}
     heldout = least_extractive([query for query in queries if query.split == "tuning"])
     tables["heldout"] = query_table(heldout[:QUERIES], "tuning", docid_of)
+    if passages:
+        tables["passages"] = pa.table({"text": pa.array(passages, pa.string())})
     settings_json = settings.model_dump_json()
     parent_hashes = {name: file_hash(parent / name) for name in PARENT_FILES} if parent else {}
     arrays = [rows.vectors, rows.starts, neighbours, documents.indptr, documents.indices]
@@ -128,8 +141,8 @@ def prepare_job(
         for name in PARENT_FILES:
             (folder / "parent" / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(parent / name, folder / "parent" / name)
-    for name, table in (("queries", "train"), ("hard", "hard"), ("heldout", "heldout")):
-        job.write_table(name, tables[table])
+    for name, table in tables.items():
+        job.write_table("queries" if name == "train" else name, table)
     write_atomically(folder / "job.json", settings_json.encode())
     write_atomically(folder / INPUTS, inputs.encode())
     return job

@@ -4,14 +4,12 @@ A training ends early if two looks in a row bring nothing more. What it learned 
 is decided later, by queries whose sentence is withheld (evaluation/training_worth.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from genret_ops.modeling.docid_head import RowScorer
 from genret_ops.storage import jsonl
 from genret_ops.training.job import TrainingJob
-from genret_ops.training.trainer import Trainer
 
 EVERY = 20
 """Steps between two looks."""
@@ -27,13 +25,13 @@ class EarlyStopping:
 
     Args:
         job: the training job, with held-out queries.
-        trainer: the model in training.
+        logits: the logits of every docid for some queries, shape (queries, docids), by the weights of now.
         total: number of steps at most.
         first: number of the first step to come; looks of later steps are made again.
     """
 
-    def __init__(self, job: TrainingJob, trainer: Trainer, total: int, first: int) -> None:
-        self._trainer, self._path, self._live = trainer, job.folder / "heldout.jsonl", job.live
+    def __init__(self, job: TrainingJob, logits: Callable[[Sequence[str]], np.ndarray], total: int, first: int) -> None:
+        self._logits, self._path, self._live = logits, job.folder / "heldout.jsonl", job.live
         queries = job.table("heldout").to_pydict()
         self._texts: Sequence[str] = queries["text"]
         self._right: Sequence[Sequence[int]] = queries["docids"]
@@ -59,8 +57,7 @@ class EarlyStopping:
         self._looks.append(look)
 
     def _mean_reciprocal_rank(self) -> float:
-        scorer = RowScorer(self._trainer.head.finished(), self._trainer.head.scale)
-        logits = scorer.logits(self._trainer.encoder.encode(self._texts))
+        logits = self._logits(self._texts)
         best = np.array([row[right].max() for row, right in zip(logits, map(list, self._right), strict=True)])
         above = (logits[:, self._live] > best[:, None]).sum(axis=1)
         return float((1 / (above + 1)).mean())

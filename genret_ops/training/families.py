@@ -1,6 +1,6 @@
-"""The two families of models, and the stages of a training job of each.
+"""The three families of models, and the stages of a training job of each.
 
-A job folder's own settings say which family it is of: `causal.model` names a language model, or is empty.
+A job folder's own settings say which family it is of (`Settings.family`).
 """
 
 from collections.abc import Callable, Mapping
@@ -16,10 +16,18 @@ Stage = Callable[[TrainingProgress], None]
 
 def stages_of(folder: Path) -> Mapping[str, Stage]:
     """The stages `sft`, `negatives` and `rpo` of the job in a folder; each goes on where it was stopped."""
-    if not JobFolder(folder).settings.causal.model:
+    family, job = JobFolder(folder).settings.family, TrainingJob(folder)
+    if family == "dense":
+        from genret_ops.training import dense
+
+        return {
+            "sft": partial(dense.train, job),
+            "negatives": partial(dense.mine, job),
+            "rpo": partial(dense.prefer, job),
+        }
+    if family == "compact":
         from genret_ops.training import hard_negatives, rpo, sft
 
-        job = TrainingJob(folder)
         return {
             "sft": partial(sft.train, job),
             "negatives": partial(hard_negatives.mine, job),
@@ -40,7 +48,7 @@ def stages_of(folder: Path) -> Mapping[str, Stage]:
 
 def similarity_of(folder: Path) -> Similarity:
     """How alike passages are to the family of the job in a folder, when it looks for near-duplicates."""
-    if not JobFolder(folder).settings.causal.model:
+    if JobFolder(folder).settings.family != "causal":
         rows = TrainingJob(folder).rows
         return row_similarity(rows.bodies())
     from genret_ops.training.causal.hard_negatives import word_similarity

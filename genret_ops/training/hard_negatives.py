@@ -11,7 +11,8 @@ import pyarrow as pa
 from scipy.sparse import csr_array
 
 from genret_ops.modeling.docid_head import RowScorer
-from genret_ops.modeling.encoder import batches
+from genret_ops.modeling.embeddings import Rows
+from genret_ops.modeling.encoder import Encoder, batches
 from genret_ops.training.job import TrainingJob
 from genret_ops.training.trainer import TrainingProgress
 
@@ -99,9 +100,13 @@ def mine(job: TrainingJob, progress: TrainingProgress) -> None:
     """
     if (job.folder / "pairs.arrow").exists():
         return
-    settings = job.settings
     encoder, head = job.learned("sft")
-    scorer = RowScorer(head.finished(), settings.model.scale)
+    mine_with(job, encoder, head.finished(), progress)
+
+
+def mine_with(job: TrainingJob, encoder: Encoder, rows: Rows, progress: TrainingProgress) -> None:
+    """Mine with the query encoder of an SFT model, and with the finished rows of every docid."""
+    settings, scorer = job.settings, RowScorer(rows, job.settings.model.scale)
     bodies = np.asarray(job.rows.vectors[job.rows.starts[:-1]], dtype=np.float32)
     withdrawn = np.setdiff1d(np.arange(len(job.rows)), job.live)
     queries = job.table("hard").to_pylist()

@@ -2,7 +2,7 @@
 
 In: `job.json` (settings), `parent/` (adapter and head of the release that an update grows from), `rows.npy` and
 `starts.npy` (genesis rows), `queries.arrow`, `hard.arrow` and `heldout.arrow` (queries with their docids),
-`neighbours.npy` (docids, n), `documents.npz` (docids, documents).
+`neighbours.npy` (docids, n), `documents.npz` (docids, documents); in the dense family `passages.arrow`, too.
 Out: `sft/` and `rpo/` with adapter and head, `share-*/` with what a part of the training makes of them, `pairs.arrow`,
 `loss-*.jsonl`, `heldout.jsonl`, `checkpoints/`.
 """
@@ -72,7 +72,7 @@ class JobFolder:
 
 
 class TrainingJob(JobFolder):
-    """The training job of the compact family in a folder.
+    """The training job of the compact or the dense family in a folder.
 
     Example:
         >>> job = TrainingJob(home.work("delta-00000") / "job")
@@ -99,15 +99,28 @@ class TrainingJob(JobFolder):
         """Docids whose passage is in the corpus, ascending, shape (live docids,)."""
         return np.flatnonzero(self.documents.count_nonzero(axis=1))
 
+    @cached_property
+    def passages(self) -> list[str]:
+        """What the encoder reads of the passage of each docid, which the dense family encodes as it learns."""
+        return list(self.table("passages")["text"].to_pylist())
+
+    def adapter(self, stage: str) -> Path:
+        """Folder of the LoRA adapter that a stage (`sft`, `rpo`, `share-*`) learned."""
+        return self.folder / stage / "adapter"
+
+    def encoder(self, stage: str) -> Encoder:
+        """The query encoder with the adapter that a stage learned."""
+        encoder = query_encoder(self.settings.model)
+        encoder.add_adapter(self.adapter(stage))
+        return encoder
+
     def learned(self, stage: str) -> tuple[Encoder, DocidHead]:
-        """What a stage (`sft`, `rpo`, `share-*`) learned, as search uses it: the encoder with its adapter, the head."""
+        """What a stage of the compact family learned, as search uses it: the encoder with its adapter, the head."""
         from safetensors.torch import load_file
 
-        encoder = query_encoder(self.settings.model)
-        encoder.add_adapter(self.folder / stage / "adapter")
         head = DocidHead(self.rows, self.settings.model.scale)
         head.load_learned(load_file(self.folder / stage / "head.safetensors"))
-        return encoder, head
+        return self.encoder(stage), head
 
     def checkpoint(self, stage: str) -> Path:
         """Where a stage keeps its last checkpoint; the file is absent before the first."""

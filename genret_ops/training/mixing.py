@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from genret_ops.modeling.docid_head import DocidHead
+from genret_ops.modeling.embeddings import Rows
 from genret_ops.training.job import TrainingJob
 
 _ADAPTER, _HEAD = Path("adapter") / "adapter_model.safetensors", Path("head.safetensors")
@@ -38,7 +39,8 @@ def mixed(job: TrainingJob, share: float) -> str:
     shutil.copytree(trained, partial)
     adapter, head = load_file(trained / _ADAPTER), load_file(trained / _HEAD)
     before = load_file(job.parent / _ADAPTER) if job.parent else _unlearned(adapter)
-    head_before = load_file(job.parent / _HEAD) if job.parent else DocidHead(job.rows, 1.0).state_dict()
+    unmoved = DocidHead(Rows.stack([], job.rows.vectors.shape[1]), 1.0).state_dict()
+    head_before = load_file(job.parent / _HEAD) if job.parent else unmoved
     save_file({name: _between(before[name], end, share) for name, end in adapter.items()}, partial / _ADAPTER)
     save_file({name: _between(head_before[name], end, share) for name, end in head.items()}, partial / _HEAD)
     partial.rename(output)

@@ -68,7 +68,7 @@ def prefetching(
     Args:
         home: the home folder.
         settings: how documents are cut.
-        encoder: the genesis encoder.
+        encoder: the encoder as the champion reads passages.
         changed: new and changed documents, all of whose texts are encoded.
         redescribed: documents whose metadata changed, whose passages are encoded under their new headings.
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch.nn.functional import logsigmoid
 
+from genret_ops.settings import Settings
 from genret_ops.training.job import TrainingJob
 from genret_ops.training.sft import candidates
 from genret_ops.training.trainer import Trainer, TrainingProgress, run_steps
@@ -45,6 +46,18 @@ def rpo_loss(
     return (-logsigmoid(beta * (margin - reference_margin)) - alpha * likelihood).mean()
 
 
+def random_numbers(settings: Settings, step: int) -> np.random.Generator:
+    """The random numbers of a step of stage 2; a resumed training takes the same steps."""
+    return np.random.default_rng((settings.training.seed, 1, step))
+
+
+def drawn_pairs(
+    pairs: Sequence[Mapping[str, Any]], settings: Settings, rng: np.random.Generator
+) -> list[Mapping[str, Any]]:
+    """The pairs that a step of stage 2 learns from: a batch, without repeats."""
+    return [pairs[index] for index in rng.choice(len(pairs), min(settings.training.batch, len(pairs)), replace=False)]
+
+
 def steps(
     job: TrainingJob,
     trainer: Trainer,
@@ -65,8 +78,8 @@ def steps(
     """
     training = job.settings.training
     for step in range(first, total):
-        rng = np.random.default_rng((training.seed, 1, step))
-        batch = [pairs[index] for index in rng.choice(len(pairs), min(training.batch, len(pairs)), replace=False)]
+        rng = random_numbers(job.settings, step)
+        batch = drawn_pairs(pairs, job.settings, rng)
         pair_docids = [[row["chosen"], row["rejected"]] for row in batch]
         docids = candidates(pair_docids, job.neighbours, training.negatives, job.live, rng)
         columns = torch.from_numpy(np.searchsorted(docids, np.array(pair_docids)))

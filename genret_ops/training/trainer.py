@@ -1,4 +1,4 @@
-"""What both training stages share: the model in training, its optimisers, checkpoints, and the loss curve.
+"""What the stages of the compact and the dense family share: the model, its optimisers, checkpoints, the loss curve.
 
 The trainer takes a loss and makes a step. It knows neither objective nor data: those are in `sft` and `rpo`.
 """
@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from genret_ops.modeling.docid_head import DocidHead
+from genret_ops.modeling.docid_head import DocidHead, RowScorer
 from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import LORA_TARGETS, query_encoder
 from genret_ops.modeling.peft_warnings import without_peft_warning
@@ -35,7 +36,7 @@ class Trainer:
 
     Args:
         settings: settings of the training.
-        rows: genesis rows, in docid order.
+        rows: genesis rows, in docid order; none in the dense family, whose head learns nothing.
         start: folder of an adapter and a head to start from: a stage's output, or a model release that knows all
             docids or the first of them. None starts from genesis.
 
@@ -110,6 +111,10 @@ class Trainer:
             optimiser.step()
         for schedule in self._schedules:
             schedule.step()
+
+    def logits(self, queries: Sequence[str]) -> np.ndarray:
+        """Logits of every docid as the weights are now, shape (queries, docids), float32."""
+        return RowScorer(self.head.finished(), self.head.scale).logits(self.encoder.encode(queries))
 
     def weights(self) -> list[torch.Tensor]:
         """A copy of all trainable weights: the adapter, the map, the residuals."""

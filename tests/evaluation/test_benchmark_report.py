@@ -108,6 +108,15 @@ def page_of(result: dict[str, Any], folder: Path) -> tuple[str, Page]:
     return text, Page(text)
 
 
+def test_what_a_question_needs_together_stands_beside_the_official_metrics(result: dict[str, Any]) -> None:
+    for number, scores in enumerate(result["systems"].values()):
+        scores |= {"Recall@10": 0.71 - number / 10, "All@10": 0.43, "R-Prec": 0.2}
+    result["paired"]["hybrid-bm25"]["All@10"] = [0.05, 0.01, 0.09]
+    table = text_table(result)
+    assert table.splitlines()[0].split() == ["system", "unit", *METRICS, "Recall@10", "All@10"]
+    assert "+5.0 [1.0, 9.0]" in table and max(map(len, table.splitlines())) <= 90
+
+
 def test_the_page_stands_alone_and_is_well_formed(result: dict[str, Any], tmp_path: Path) -> None:
     text, page = page_of(result, tmp_path)
     assert text.startswith("<!doctype html>")

@@ -10,12 +10,15 @@ from hypothesis import strategies as st
 
 from genret_ops.evaluation.metrics import (
     OFFICIAL,
+    SET_LEVEL,
     TEXTBOOK,
     display_name,
     mean,
+    multihop_sets,
     official_multihop,
     reciprocal_rank,
     roll_up,
+    set_level,
     textbook,
 )
 
@@ -29,8 +32,9 @@ TERMS = {
     "Recall@4": "recall_4",
     "Recall@10": "recall_10",
     "Recall@100": "recall_100",
+    "R-Prec": "Rprec",
 }
-MEASURES = {"success.1,4,10", "map_cut.10", "ndcg_cut.10", "recall.4,10,100"}
+MEASURES = {"success.1,4,10", "map_cut.10", "ndcg_cut.10", "recall.4,10,100", "Rprec"}
 
 runs = st.integers(0, len(DOCUMENTS)).flatmap(lambda n: st.permutations(DOCUMENTS).map(lambda order: order[:n]))
 grades = st.dictionaries(st.sampled_from(DOCUMENTS), st.integers(0, 3), min_size=1, max_size=40).filter(
@@ -69,6 +73,8 @@ def test_textbook_by_hand() -> None:
             "Recall@4": 1 / 3,
             "Recall@10": 2 / 3,
             "Recall@100": 2 / 3,
+            "All@10": 0,
+            "R-Prec": 1 / 3,
         }
     )
 
@@ -121,6 +127,49 @@ def test_each_measure_has_one_name_for_people(stored: str, shown: str) -> None:
 
 def test_roll_up_keeps_the_best_rank_of_each_document() -> None:
     assert roll_up(["b", "a", "b", "c", "a"]) == ["b", "a", "c"]
+
+
+parts = st.sets(st.sampled_from("abcde"), min_size=1)
+ranks_of_parts = st.lists(st.frozensets(st.sampled_from("abcdefgh"), max_size=3), max_size=14)
+
+
+@given(answers=ranks_of_parts, needed=parts)
+def test_set_level_scores_agree_with_one_another(answers: list[frozenset[str]], needed: set[str]) -> None:
+    scores = set_level(answers, needed)
+    assert tuple(scores) == SET_LEVEL
+    assert (
+        scores["All@10"]
+        == (scores["Recall@10"] == 1)
+        == all(any(part in answer for answer in answers[:10]) for part in needed)
+    )
+    assert 0 <= scores["R-Prec"] <= scores["Recall@10"] <= 1
+    assert scores["Recall@10"] * len(needed) == pytest.approx(len(needed & frozenset().union(*answers[:10])))
+
+
+@given(answers=ranks_of_parts, needed=parts, extra=st.frozensets(st.sampled_from("abcdefgh")), rank=st.integers(0, 9))
+def test_what_is_added_to_a_rank_lowers_no_set_level_score(
+    answers: list[frozenset[str]], needed: set[str], extra: frozenset[str], rank: int
+) -> None:
+    more = [answer | extra if number == rank else answer for number, answer in enumerate(answers)]
+    before, after = set_level(answers, needed), set_level(more, needed)
+    assert all(after[name] >= before[name] for name in SET_LEVEL)
+
+
+@given(run=runs, relevant=st.sets(st.sampled_from(DOCUMENTS), min_size=1, max_size=10))
+def test_a_set_is_whole_if_its_last_document_is_among_the_first_ten(run: list[str], relevant: set[str]) -> None:
+    scores = textbook(run, relevant)
+    assert scores["All@10"] == (relevant <= set(run[:10]))
+    assert scores["All@10"] <= scores["Recall@10"] <= scores["HIT@10"]
+    if len(relevant) == 1:
+        assert (scores["All@10"], scores["R-Prec"]) == (scores["HIT@10"], scores["HIT@1"])
+
+
+def test_the_facts_of_a_question_are_a_set() -> None:
+    texts = ["nothing", "First fact, then\nsecond  fact.", "first fact again", *filler(6), "a third\nfact"]
+    facts = ["First fact", "second fact", "third fact"]
+    assert multihop_sets(texts, [*facts, "third  fact"]) == {"Recall@10": 1, "All@10": 1, "R-Prec": 2 / 3}
+    assert multihop_sets(["x", *texts], facts) == {"Recall@10": 2 / 3, "All@10": 0, "R-Prec": 2 / 3}
+    assert multihop_sets(texts[:1], facts) == {"Recall@10": 0, "All@10": 0, "R-Prec": 0}
 
 
 def filler(count: int) -> list[str]:

@@ -1,6 +1,7 @@
 """The encoder: vectors, its hash, batches, and a LoRA adapter that is the same function as PEFT's own or refused."""
 
 import json
+import shutil
 import sys
 import warnings
 from pathlib import Path
@@ -55,6 +56,24 @@ def test_vectors_are_those_of_peft_and_of_its_merged_weights(learned: Encoder, a
     np.testing.assert_allclose(vectors, expected, atol=1e-4)
     merged = Encoder(learned.base.merge_and_unload(), plain.tokenizer, 128)  # type: ignore[operator, arg-type]
     np.testing.assert_allclose(vectors, merged.encode(TEXTS), atol=1e-4)
+
+
+def test_an_adapter_names_other_vectors_unless_it_changes_none(adapter: Path, tmp_path: Path) -> None:
+    genesis, learned, again = (Encoder.load(NAME, 128) for _ in range(3))
+    learned.add_adapter(adapter)
+    shutil.copytree(adapter, tmp_path / "again")
+    again.add_adapter(tmp_path / "again")
+    assert learned.fingerprint == again.fingerprint != genesis.fingerprint
+    tensors = load_file(adapter / "adapter_model.safetensors")
+    for name, factor in (("unlearned", 0.0), ("half", 0.5)):
+        shutil.copytree(adapter, tmp_path / name)
+        scaled = {key: factor * tensor if "lora_B" in key else tensor for key, tensor in tensors.items()}
+        save_file(scaled, tmp_path / name / "adapter_model.safetensors")
+    unchanged, half = (Encoder.load(NAME, 128) for _ in range(2))
+    unchanged.add_adapter(tmp_path / "unlearned")
+    half.add_adapter(tmp_path / "half")
+    assert unchanged.fingerprint == genesis.fingerprint
+    assert half.fingerprint not in (genesis.fingerprint, learned.fingerprint)
 
 
 def test_a_window_of_more_tokens_than_it_has_positions_is_refused() -> None:

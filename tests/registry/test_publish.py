@@ -22,7 +22,7 @@ def test_its_steps_are_those_that_were_taken(home_copy: Path) -> None:
     model = retriever.model
     worth = TrainingWorth(1.0, 1.0, 0.1, (0.05, 0.2), 20)
     tuning = FusionTuning(model.fusion, model.lexical_fusion, "lexical", {"hybrid": 0.5}, 20, worth)  # another content
-    training = trained(job.folder)
+    training = trained(home.path, job.folder)
     made = publish(home, release.head, retriever.index.head, training, job.rows, tuning, {}, "a run", "ann")
     assert made.number != release.number and made.manifest().steps == {"sft": 8, "rpo": 1}
     assert "| RPO steps | 1 |" in (made.folder / "README.md").read_text()

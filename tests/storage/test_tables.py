@@ -13,7 +13,7 @@ from genret_ops.lineage.history import known_records
 from genret_ops.records import Document, SnapshotRecord, SyntheticQuery, canonical_json, table_hash, text_hash, to_arrow
 from genret_ops.registry.home import Home
 from genret_ops.storage.commits import newest_snapshot
-from genret_ops.storage.encoding_cache import EncodingCache
+from genret_ops.storage.encoding_cache import ADAPTED, EncodingCache
 from genret_ops.storage.files import write_atomically
 from genret_ops.storage.tables import FOLDER, TableStore, every_version
 
@@ -195,4 +195,9 @@ def test_a_forgotten_vector_is_gone_from_the_disk_and_the_others_are_as_they_wer
         assert list(loaded) == ["kept-0", "kept-3"]
         np.testing.assert_array_equal(np.stack(list(loaded.values())), vectors[[0, 3]])
     assert holding(tmp_path, "gone-1") == holding(tmp_path, "gone-2") == []
+    adapted = EncodingCache(tmp_path, f"{ADAPTED}{'a' * 64}", 3)
+    adapted.add(["kept-0"], vectors[:1])
+    assert list(adapted.load()) == ["kept-0"] and list(caches[0].load()) == ["kept-0", "kept-3"]
+    assert EncodingCache.keep(tmp_path, {"kept-0", "kept-3"}) == 1, "what a training made of the encoder goes"
+    assert list(EncodingCache(tmp_path, f"{ADAPTED}{'a' * 64}", 3).load()) == []
     assert EncodingCache.keep(tmp_path / "nowhere", {"kept-0"}) == 0

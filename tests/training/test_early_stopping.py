@@ -99,7 +99,7 @@ def test_a_look_counts_the_docids_above_the_right_one(tmp_path: Path) -> None:
     swapped = Rows(job.rows.vectors[[1, 0, 2, 3]], job.rows.starts)
     object.__setattr__(job, "rows", swapped)
     trainer = sft.Trainer(job.settings, swapped, None)
-    stopping = EarlyStopping(job, trainer, 12, 0)
+    stopping = EarlyStopping(job, trainer.logits, 12, 0)
     assert not stopping.should_stop(0) and not stopping.should_stop(1)
     (look,) = jsonl.read(job.folder / "heldout.jsonl")
     assert 0.5 < look["MRR"] < 0.9, "two of four are found at once"
