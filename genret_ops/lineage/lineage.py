@@ -114,6 +114,7 @@ def _training(carrier: Release) -> dict[str, Any]:
     """The facts of a training, read from a release that carries its model."""
     manifest, search = carrier.manifest(), read_search(carrier.folder)
     versions, hashes = manifest.training_tables, manifest.training_hashes
+    writer = search.writer
     losses = {stage: [curve[0][1], curve[-1][1]] if curve else [] for stage, curve in manifest.loss.items()}
     return {
         "read_from": carrier.name,
@@ -123,8 +124,7 @@ def _training(carrier: Release) -> dict[str, Any]:
         "files": {name: digest for name, digest in manifest.files.items() if name.startswith(_LEARNED)},
         "encoder": search.encoder,
         "encoder_hash": search.encoder_hash,
-        "language_model": search.writer.model if search.writer else "",
-        "language_model_hash": search.writer.weights if search.writer else "",
+        **({"language_model": writer.model, "language_model_hash": writer.weights} if writer else {}),
     }
 
 

@@ -272,11 +272,13 @@ def _trainings(lineage: Mapping[str, Any]) -> Iterator[Node]:
         )
     present = [training for training in chain if not training["gone"]]
     weights = {
-        training[name]: training[f"{name}_hash"] for name in ("encoder", "language_model") for training in present
+        training[name]: training[f"{name}_hash"]
+        for name in ("encoder", "language_model")
+        for training in present
+        if name in training
     }
     for model, digest in weights.items():
-        if model:
-            yield Node("model", "Genesis", model, [("weights", _shorten_hash(digest))])
+        yield Node("model", "Genesis", model, [("weights", _shorten_hash(digest))])
 
 
 def _tables(tables: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:

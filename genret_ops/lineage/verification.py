@@ -162,7 +162,7 @@ class _Checker:
         for file, digest in training["files"].items():
             yield _compare(f"{file} of {name}", digest, self._file, carrier, file)
         yield _compare(f"genesis encoder of {name}", training["encoder_hash"], encoder_hash, training["encoder"])
-        if language_model := training["language_model"]:
+        if language_model := training.get("language_model"):
             weights = training["language_model_hash"]
             yield _compare(f"language model of {name}", weights, language_model_hash, language_model)
         for table, kept in training["tables"].items():
