@@ -21,7 +21,7 @@ from genret_ops.training.trainer import Trainer
 _STEPS = 4
 _ROWS_PER_DOCID = 8
 _QUERIES = 4
-"""Queries of a timed step of the dense family, which takes as long as it has queries."""
+"""Queries of a timed step of the dense and the causal family, which takes as long as it has queries."""
 
 
 def steps_for(minutes: float, settings: Settings, sentences: Sequence[str], record: Path) -> int:
@@ -51,8 +51,10 @@ def _recorded_seconds(settings: Settings, sentences: Sequence[str], record: Path
         "query_tokens": settings.model.query_tokens,
         "query_prompt": query_prompt(settings.model),
     }
-    if settings.family == "dense":
-        measured_with["family"] = "dense"
+    if settings.family != "compact":
+        measured_with["family"] = settings.family
+    if settings.family == "causal":
+        measured_with |= {"model": settings.causal.model, "prompt_tokens": settings.causal.prompt_tokens}
     measurement = json.loads(record.read_text()) if record.exists() else {}
     if measurement.get("of") != measured_with:
         measurement = {"of": measured_with, "seconds_per_step": round(seconds_per_step(settings, sentences), 4)}
@@ -64,6 +66,8 @@ def seconds_per_step(settings: Settings, sentences: Sequence[str]) -> float:
     """Median seconds of an SFT step with rows and queries, or passages and queries, of the usual size."""
     if settings.family == "dense":
         return _seconds_per_dense_step(settings, sentences)
+    if settings.family == "causal":
+        return _seconds_per_causal_step(settings, sentences)
     training, rng = settings.training, np.random.default_rng(0)
     docid_count = 2 * training.negatives
     row_count = _ROWS_PER_DOCID * docid_count
@@ -99,5 +103,32 @@ def _seconds_per_dense_step(settings: Settings, sentences: Sequence[str]) -> flo
         started = time.perf_counter()
         cosines = trainer.cosines(texts[:_QUERIES], passages)
         trainer.step(likelihood_loss(cosines, [[docid] for docid in range(_QUERIES)], docids))
+        seconds.append(time.perf_counter() - started)
+    return float(np.median(seconds[1:])) * settings.training.batch / _QUERIES
+
+
+def _seconds_per_causal_step(settings: Settings, sentences: Sequence[str]) -> float:
+    """Seconds of a step of a language model, from steps of a few rows: each is a passage of several sentences."""
+    import torch
+
+    from genret_ops.modeling.causal.model import device_and_dtype, load_tokenizer
+    from genret_ops.training.causal.trainer import network_with_lora
+
+    tokenizer, device = load_tokenizer(settings.causal.model), device_and_dtype()[0]
+    network = network_with_lora(settings, None).to(device)
+    texts = [sentences[index % len(sentences)] for index in range(_QUERIES * _ROWS_PER_DOCID)]
+    rows = tokenizer(
+        [" ".join(texts[index::_QUERIES]) for index in range(_QUERIES)],
+        return_tensors="pt",
+        padding=True,
+        truncation=True,
+        max_length=settings.causal.prompt_tokens,
+    ).to(device)
+    seconds = list[float]()
+    for _ in range(_STEPS):
+        started = time.perf_counter()
+        network(**rows, labels=rows["input_ids"]).loss.backward()
+        if device.type != "cpu":
+            torch.cuda.synchronize()
         seconds.append(time.perf_counter() - started)
     return float(np.median(seconds[1:])) * settings.training.batch / _QUERIES
