@@ -150,8 +150,8 @@ def main() -> None:
     given = parser.parse_args()
     rows = jsonl.read(RECORDED)
     print(
-        "The paper's pipeline: about 15 minutes on two cores the first time, most of it SFT. Stop it at any time; the "
-        "same command goes on.",
+        "The paper's pipeline: about half an hour on two shared cores the first time, most of it SFT. Stop it at any "
+        "time; the same command goes on.",
         flush=True,
     )
     home, index = open_slice(given.home, lambda: documents(rows), SETTINGS)
