@@ -6,7 +6,7 @@ that speaks most for it.
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,7 @@ class ClosedList:
         counts = Counter(examples.values())
         taught = {text: value for text, value in examples.items() if counts[value] >= _EXAMPLES_A_VALUE}
         values = set(taught.values())
-        if len(taught) < _EXAMPLES or not 2 <= len(values) <= _VALUES:
+        if len(taught) < _EXAMPLES or not 2 <= len(values) <= _VALUES or not _share_a_word(taught):
             return None
         return cls(list(taught), list(taught.values()))
 
@@ -69,6 +69,23 @@ class ClosedList:
         return str(self._words[vector.indices[int(np.argmax(vector.data * signed[vector.indices]))]])
 
 
+def _words(text: str) -> set[str]:
+    """The words of a text that count for learning: those that are no stop words."""
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+    return {word for word in map(str.lower, re.findall(_WORD, text)) if word not in ENGLISH_STOP_WORDS}
+
+
+def _share_a_word(texts: Iterable[str]) -> bool:
+    """Whether a word stands in two texts, so that there is something to learn from."""
+    seen = set[str]()
+    for text in texts:
+        if not seen.isdisjoint(words := _words(text)):
+            return True
+        seen |= words
+    return False
+
+
 class Keyphrases:
     """Finds the word or the pair of words with the highest tf-idf of a text, among the texts of a corpus."""
 
@@ -78,7 +95,7 @@ class Keyphrases:
         self._vectorizer = TfidfVectorizer(
             token_pattern=_WORD, sublinear_tf=True, ngram_range=(1, 2), stop_words="english", norm=None
         )
-        self._known = any(re.search(_WORD, text) for text in texts)
+        self._known = any(_words(text) for text in texts)
         if self._known:
             self._vectorizer.fit(texts)
 

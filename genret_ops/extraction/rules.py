@@ -196,12 +196,18 @@ def _days(text: str) -> Iterator[Proposal]:
 def _persons(text: str, attribute: ExtractedAttribute) -> Iterator[Proposal]:
     """Bylines at the top or at the end, and the line of a writer and an agency at the top."""
     for begin in (0, max(0, len(text) - _EDGE)):
-        match = _BY.search(text, begin, begin + _EDGE)
+        match = _BY.search(text, begin, _line_end(text, begin + _EDGE))
         if match and (proposal := _proposal(text, match.span("names"), attribute, _BYLINE, "byline")):
             yield proposal
-    match = _SIGNATURE.search(text, 0, _EDGE // 2)
+    match = _SIGNATURE.search(text, 0, _line_end(text, _EDGE // 2))
     if match and (proposal := _proposal(text, match.span("names"), attribute, _SIGNED, "signature")):
         yield proposal
+
+
+def _line_end(text: str, place: int) -> int:
+    """The end of the line in which a place lies: a search that ends elsewhere takes a part of a name for the whole."""
+    end = text.find("\n", place)
+    return len(text) if end < 0 else end
 
 
 def _places(text: str, attribute: ExtractedAttribute) -> Iterator[Proposal]:

@@ -257,10 +257,11 @@ class AnthropicModel:
 
     def _affordable(self, waiting: Sequence[Request]) -> dict[str, float]:
         """The most that each of the first requests can cost, as many as the cap lets in one batch."""
-        left, chosen = self._settings.cap - self._ledger.account().committed, dict[str, float]()
+        committed, total, chosen = self._ledger.account().committed, 0.0, dict[str, float]()
         for request in islice(waiting, _MOST_IN_A_BATCH):
             most = self._most(request, _BATCH_SHARE)
-            if (left := left - most) < 0:
+            total += most
+            if committed + total > self._settings.cap:  # summed as the ledger sums it, to the last digit
                 break
             chosen[request.key] = most
         return chosen

@@ -62,4 +62,8 @@ def _task(name: str, request: AttributeRequest) -> Task:
     key = text_hash(canonical_json([name, request.instructions, request.text]))
     most = _TOKENS_EACH * (1 + request.count)
     subject = Subject(key, f"{name}:attributes", (), (request.document,))
-    return Task(subject, lambda longer: Request(key, request.instructions, request.text, Statements, most << longer))
+
+    def sent(longer: int) -> Request:
+        return Request(key, request.instructions, request.text, Statements, most << longer)
+
+    return Task(subject, Statements, sent)

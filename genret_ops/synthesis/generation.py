@@ -11,6 +11,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
 from genret_ops.corpus.labels import Label
 from genret_ops.corpus.view import CorpusView
 from genret_ops.lexical.bm25 import tokenize
@@ -21,7 +23,7 @@ from genret_ops.synthesis import language_model
 from genret_ops.synthesis.extractive import SourcePassage
 from genret_ops.synthesis.generation_store import MOST_TRIES, GenerationStore, Subject
 from genret_ops.synthesis.kinds import KINDS
-from genret_ops.synthesis.language_model import TRUNCATED, Completion, Estimate, LanguageModel, Request
+from genret_ops.synthesis.language_model import INVALID, TRUNCATED, Completion, Estimate, LanguageModel, Request
 from genret_ops.synthesis.prompts import LINES, Example, Prompt, read_prompt
 
 WAITING = "not sent, since it could exceed the cap"
@@ -51,10 +53,12 @@ class Task:
 
     Attributes:
         subject: what the store remembers of it.
+        form: the form of an answer.
         request: makes the request, with the space for the answer doubled so often.
     """
 
     subject: Subject
+    form: type[BaseModel]
     request: Callable[[int], Request]
 
 
@@ -148,7 +152,7 @@ class Generation:
 
     def task(self, topic: Topic, examples: Sequence[Example]) -> Task:
         """What is asked about a topic, with queries of users as examples."""
-        return Task(self.subject(topic), lambda longer: self.request(topic, examples, longer))
+        return Task(self.subject(topic), topic.prompt.form, lambda longer: self.request(topic, examples, longer))
 
     def request(self, topic: Topic, examples: Sequence[Example] = (), longer: int = 0) -> Request:
         """The request about a topic.
@@ -235,7 +239,7 @@ def generate(
     """
     by_key = {task.subject.key: task for task in tasks}
     store.give_up_lost()
-    before, tries = store.answers(by_key), store.tries(by_key)
+    before, tries = _valid_answers(by_key, store), store.tries(by_key)
     pending = [key for key in by_key if key not in before and tries.get(key, 0) < MOST_TRIES]
     new, cost = 0, 0.0
     if pending or store.batches():
@@ -265,6 +269,22 @@ def generate(
     answered = store.answers(by_key)
     failures = dict.fromkeys((key for key in by_key if key not in answered), WAITING) | store.failures(by_key)
     return Generated(len(by_key), len(answered), new, failures)
+
+
+def _valid_answers(by_key: Mapping[str, Task], store: GenerationStore) -> dict[str, str]:
+    """The answers to tasks; what is not in its form is taken back, and asked for again.
+
+    What was collected for another task than those of the run, out of a batch that a kill left behind, was not checked.
+    """
+    valid = dict[str, str]()
+    for key, answer in store.answers(by_key).items():
+        try:
+            by_key[key].form.model_validate_json(answer)
+        except ValidationError:
+            store.take_back(key, INVALID)
+        else:
+            valid[key] = answer
+    return valid
 
 
 def _estimate(tasks: Sequence[Task], store: GenerationStore, model: LanguageModel) -> Estimate:

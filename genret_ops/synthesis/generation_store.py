@@ -206,6 +206,13 @@ class GenerationStore:
             if completion.text and known:
                 connection.execute("insert or ignore into answers values (?, ?)", (completion.key, completion.text))
 
+    def take_back(self, key: str, reason: str) -> None:
+        """Remove an answer that is none, and note why; what it cost stays in the account."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        with self._transaction() as connection:
+            connection.execute("delete from answers where key = ?", (key,))
+            connection.execute("insert into attempts values (?, ?, 1, '', 0, 0, 0, 0, ?)", (key, reason, now))
+
     def release(self, keys: Iterable[str] = (), batch: str = "") -> None:
         """Give back what was set aside for requests, or for a batch, that certainly never arrived."""
         with self._transaction() as connection:

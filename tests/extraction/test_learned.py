@@ -62,3 +62,11 @@ def test_a_topic_is_the_phrase_that_stands_out() -> None:
     (value,) = extractor.values(Document("new", "", text))
     assert value.value in ("varroa mite", "varroa", "mite")
     assert text[value.start : value.end].casefold() == value.value
+
+
+def test_texts_without_a_word_in_common_teach_nothing_and_stop_nothing() -> None:
+    apart = {f"word{number}" + "x" * number: ("bees", "ships")[number % 2] for number in range(40)}
+    assert ClosedList.of(apart) is None
+    topic = ExtractionSettings(attributes=(ExtractedAttribute(name="about", type="topic"),))
+    documents = [Document(str(number), "", "it was what it is") for number in range(5)]
+    assert Extractor(topic, documents).values(documents[0]) == []

@@ -105,3 +105,10 @@ def test_evidence_always_says_the_value(pieces: str | Sequence[str]) -> None:
                 assert normalised(text[value.start : value.end], attribute) == value.value
                 assert normalised(value.value, attribute) == value.value
                 assert 0 <= value.confidence <= 100
+
+
+def test_a_name_is_not_cut_where_the_search_ends() -> None:
+    author = ExtractedAttribute(name="author", type="person")
+    text = f"{'x' * 386}\nBy Ann Leeson\n{'y' * 900}"
+    extractor = Extractor(ExtractionSettings(attributes=(author,)), [])
+    assert [value.value for value in extractor.values(Document("a", "", text))] in ([], ["Ann Leeson"])

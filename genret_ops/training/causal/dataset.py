@@ -4,6 +4,7 @@ Context2ID and Query2ID alternate: a passage, a question, a passage, a question.
 come round again before the questions do (docs/method.md, "Context2ID and Query2ID").
 """
 
+import itertools
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -22,8 +23,6 @@ from genret_ops.training.dataset import INPUTS, inputs_hash, query_table
 
 PARENT_FILES = ("adapter/adapter_config.json", "adapter/adapter_model.safetensors")
 """The files of a causal model that an update grows from."""
-_EPOCHS = 10_000
-"""More often than any training sees a row."""
 
 
 def prepare_causal_job(
@@ -133,5 +132,5 @@ def question_order(questions: int, count: int, seed: int) -> np.ndarray:
 
 def _rounds(members: np.ndarray, seed: int) -> Iterator[int]:
     """The members in a random order, then in another, and so on."""
-    for epoch in range(_EPOCHS):
+    for epoch in itertools.count():
         yield from np.random.default_rng((seed, epoch)).permutation(members).tolist()

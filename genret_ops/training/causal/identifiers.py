@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from genret_ops.corpus.view import CorpusView
 from genret_ops.identifiers.docids import FORGOTTEN
@@ -33,13 +34,14 @@ def identifiers_of(
         head: the corpus head.
         snapshot: its name, which stands beside new identifiers.
         tokenizer: the tokenizer of the language model.
-        existing: the identifiers so far, under `written.SCHEMA`.
+        existing: the identifiers so far, under `written.SCHEMA`; those of a newer head may be among them.
         listed: keywords by passage id, from a language model; the others get extractive ones.
 
     Returns:
-        The rows of all docids, under `written.SCHEMA`.
+        The rows of all docids of the head, under `written.SCHEMA`.
     """
     rows, listed = SCHEMA.empty_table() if existing is None else existing, listed or {}
+    rows = rows.filter(pc.less(rows["docid"], len(head)))
     known = set(rows["docid"].to_pylist())
     erased = [docid for docid in known if head.passages[docid].passage_id.startswith(FORGOTTEN)]
     docids = [docid for docid in np.flatnonzero(head.live).tolist() if docid not in known]

@@ -39,6 +39,12 @@ def test_what_is_there_stays(tokenizer: object) -> None:
     assert identifiers_of(head, "delta-00002", tokenizer, before).equals(before)
 
 
+def test_an_earlier_head_has_its_own_alone(tokenizer: object) -> None:
+    later = identifiers_of(head_of(MORE), "delta-00001", tokenizer)
+    earlier = identifiers_of(head_of(TEXTS), "delta-00000", tokenizer, later)
+    assert earlier.equals(later.slice(0, 2))
+
+
 def test_the_identifier_of_an_erased_passage_is_blanked(tokenizer: object) -> None:
     head = head_of(TEXTS)
     before = identifiers_of(head, "delta-00000", tokenizer)
