@@ -47,5 +47,6 @@ class Prompts:
         return [[*before, *self._tokens(text)[: self._limit], *after] for text in texts]
 
     def _tokens(self, text: str) -> list[int]:
-        tokens: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        """The tokens of a text, in which the name of a special token is text like any other."""
+        tokens: list[int] = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
         return tokens

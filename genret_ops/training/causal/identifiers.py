@@ -55,8 +55,8 @@ def identifiers_of(
     kept = forget(rows, erased) if erased else rows
 
     def tokenize(text: str) -> list[int]:
-        tokens: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
-        return tokens
+        tokens = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        return [token for token in tokens if token != tokenizer.eos_token_id]  # it ends an identifier
 
     return pa.concat_tables([kept, assign(kept, named, snapshot, tokenize)]).combine_chunks()
 

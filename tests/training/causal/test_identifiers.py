@@ -1,6 +1,7 @@
 """The identifiers of a head: listed keywords before extractive ones, none that moves, none of what was erased."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,13 @@ def test_listed_keywords_come_before_extractive_ones(tokenizer: object) -> None:
     assert first["identifier"] == "lantern, harbour" and first["delta"] == "delta-00000"
     assert set(second["identifier"].split(", ")) >= {"sailor", "bridge", "meadow", "summer"}
     assert len(first["tokens"]) == 2
+
+
+def test_a_keyword_that_names_the_end_of_a_text_ends_no_identifier(tokenizer: Any) -> None:
+    head = head_of(TEXTS)
+    listed = {head.passages[0].passage_id: ["lantern <end>", "harbour"]}
+    first = identifiers_of(head, "delta-00000", tokenizer, None, listed).to_pylist()[0]
+    assert tokenizer.eos_token_id not in first["tokens"] and len(first["tokens"]) == 2
 
 
 def test_what_is_there_stays(tokenizer: object) -> None:
