@@ -56,6 +56,7 @@ def generated_queries(context: dg.AssetExecutionContext, home: StageResource) ->
     Answers stay in the home (`generated.db`), whatever becomes of the build. Without a language model in the settings
     nothing is written.
     """
+    from genret_ops.corpus.erased import Erasure
     from genret_ops.retrieval.index_cache import open_or_make_index
     from genret_ops.synthesis.generation_stage import write_with_language_model
     from genret_ops.synthesis.queries import lexical_neighbours
@@ -63,6 +64,9 @@ def generated_queries(context: dg.AssetExecutionContext, home: StageResource) ->
     settings = home.settings.model_copy(update={"generation": home.home.settings.generation})
     if not settings.synthesis.language_model:
         skipped = "No language model is named in synthesis.language_model, so queries come from the text alone."
+        return dg.MaterializeResult(metadata={"skipped": skipped}, data_version=dg.DataVersion("none"))
+    if Erasure.under_way(home.home.path):
+        skipped = "A document is being erased, so nothing is asked or paid for: the next build asks what is missing."
         return dg.MaterializeResult(metadata={"skipped": skipped}, data_version=dg.DataVersion("none"))
     index = open_or_make_index(home.home, home.home.store.committed(context.partition_key), settings.retrieval)
     with progress("finding lexical neighbours") as report:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from genret_ops.corpus.erased import Erasure
 from genret_ops.errors import HomeBusy
 from genret_ops.extraction.by_language_model import AttributeRequest, Statements
 from genret_ops.progress import Report, announce
@@ -38,7 +39,8 @@ class AttributeReader:
     def __call__(self, requests: Sequence[AttributeRequest]) -> Iterator[tuple[str, Statements]]:
         """The answers to requests, as (document id, answer).
 
-        While a build is asking, nothing is sent, and what was answered before is given: the next ingest asks again.
+        While a build is asking, or a document is being erased, nothing is sent, and what was answered before is given:
+        the next ingest asks again.
 
         Raises:
             GenretError: the model cannot be used, or nothing may be spent on it.
@@ -47,8 +49,9 @@ class AttributeReader:
         tasks = [_task(name, request) for request in requests]
         with closing(GenerationStore(self._home / FILE)) as store:
             try:
-                with HomeFolder(self._home).lock(LOCK):
-                    self.generated = ask(name, tasks, self._settings, store, self._report)
+                if not Erasure.under_way(self._home):
+                    with HomeFolder(self._home).lock(LOCK):
+                        self.generated = ask(name, tasks, self._settings, store, self._report)
             except HomeBusy:
                 announce(f"A build is asking a language model, so {name} reads new texts at the next ingest.")
             answers = store.answers([task.subject.key for task in tasks])

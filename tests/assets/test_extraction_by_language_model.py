@@ -90,9 +90,13 @@ def test_without_a_cap_nothing_is_taken_in(home: Path, monkeypatch: pytest.Monke
     assert Home(home).store.newest() == before
 
 
-def test_an_erasure_reaches_what_was_read(home: Path) -> None:
+def test_an_erasure_reaches_what_was_read_and_asks_nothing(
+    home: Path, service: LanguageService, monkeypatch: pytest.MonkeyPatch
+) -> None:
     runner.ingest(Home(home))
-    answers = account_of(home).answers
+    answers, paid = account_of(home).answers, len(service.billed)
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
     report = erase(Home(home), "tides.md")
     assert [place for place in report["left"] if "registry" not in place] == []
     assert report["removed"]["answers of language models"] == 1 and account_of(home).answers == answers - 1
+    assert len(service.billed) == paid and ("parking.md", "subject") in values(home)
