@@ -160,8 +160,8 @@ def identifiers(context: dg.AssetExecutionContext, home: StageResource) -> dg.Ma
     """
     import numpy as np
 
-    from genret_ops.modeling.causal.model import load_tokenizer
     from genret_ops.retrieval.artifacts import read_identifiers
+    from genret_ops.storage.language_models import load_tokenizer
     from genret_ops.synthesis.generated import read_keywords
     from genret_ops.synthesis.queries import source_passages
     from genret_ops.training.causal.identifiers import identifiers_of

@@ -26,7 +26,6 @@ from genret_ops.evaluation.metrics import roll_up, textbook
 from genret_ops.evaluation.reports.layout import aligned, interval, percent
 from genret_ops.evaluation.significance import paired_bootstrap
 from genret_ops.ingestion.stdlib import read_stdlib
-from genret_ops.modeling.causal.model import load_tokenizer
 from genret_ops.modeling.encoder import batches
 from genret_ops.progress import Report, progress
 from genret_ops.records import Document, SyntheticQuery, canonical_json, text_hash
@@ -38,6 +37,7 @@ from genret_ops.retrieval.index_cache import open_or_make_index
 from genret_ops.settings import SETTINGS_FILE, Settings
 from genret_ops.storage import jsonl
 from genret_ops.storage.files import write_atomically
+from genret_ops.storage.language_models import load_tokenizer
 from genret_ops.synthesis.extractive import ExtractiveGenerator
 from genret_ops.synthesis.generated import GeneratedQueries
 from genret_ops.synthesis.queries import lexical_neighbours, membership, source_passages, write_queries, written_queries

@@ -15,7 +15,6 @@ from genret_ops.corpus.view import CorpusView
 from genret_ops.errors import BrokenRelease, GenretError
 from genret_ops.evaluation.fusion_tuning import FusionTuning
 from genret_ops.identifiers.docids import same_docids
-from genret_ops.modeling.causal.model import load_tokenizer
 from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import query_encoder, query_prompt
 from genret_ops.modeling.encoder_files import encoder_hash
@@ -47,6 +46,7 @@ from genret_ops.retrieval.fusion import prior
 from genret_ops.retrieval.index import planner_of
 from genret_ops.retrieval.labelled import LabelledQuestions, remembers_labels
 from genret_ops.settings import RetrievalSettings, Settings
+from genret_ops.storage.language_models import load_tokenizer
 from genret_ops.training.causal.identifiers import identifiers_of
 from genret_ops.training.job import JobFolder
 

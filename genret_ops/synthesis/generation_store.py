@@ -19,21 +19,24 @@ from genret_ops.synthesis.language_model import LOST, Completion
 
 FILE, LOCK = "generated.db", "generation"
 MOST_TRIES = 3
-"""So often a request is sent at most, if each try was paid for or may have been; others count for one run alone."""
+"""So often a request is answered in vain at most; if nothing came of it, and it cost nothing, it may be sent again."""
 _SCHEMA = """
 create table if not exists requests (
     key text primary key, generator text not null, passages text not null, documents text not null
 );
 create table if not exists answers (key text primary key, text text not null);
 create table if not exists attempts (
-    key text not null, reason text not null, retry integer not null, message text not null,
+    key text not null, reason text not null, message text not null,
     input_tokens integer not null, output_tokens integer not null, cost real not null, uncertain real not null,
     at text not null
 );
 create index if not exists attempts_by_key on attempts (key);
 create index if not exists attempts_by_message on attempts (message);
 create table if not exists under_way (key text primary key, batch text not null, most real not null);
-create table if not exists batches (name text primary key, id text not null, at text not null, ended integer not null);
+create table if not exists batches (
+    name text primary key, id text not null, at text not null, input_price real not null, output_price real not null,
+    ended integer not null
+);
 """
 
 
@@ -63,12 +66,14 @@ class Batch:
         id: the service's; "" if we never learned whether it was taken.
         at: when it was sent, UTC in ISO 8601.
         keys: the requests in it whose outcome is not known yet.
+        prices: dollars for a million tokens when it was sent, of those that are read and of those that are written.
     """
 
     name: str
     id: str
     at: str
     keys: tuple[str, ...]
+    prices: tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +159,16 @@ class GenerationStore:
         with self._transaction() as connection:
             connection.executemany("insert or ignore into requests values (?, ?, ?, ?)", rows)
 
-    def reserve(self, costs: Mapping[str, float], cap: float, batch: str = "") -> bool:
+    def reserve(
+        self, costs: Mapping[str, float], cap: float, batch: str = "", prices: tuple[float, float] = (0.0, 0.0)
+    ) -> bool:
         """Set aside what requests can cost at most, before they are sent.
 
         Args:
             costs: dollars by key.
             cap: dollars that may be committed in all.
             batch: name of the batch in which they will be sent; empty: each by itself.
+            prices: those of the batch, dollars for a million tokens that are read, and that are written.
 
         Returns:
             Whether that fits under the cap; if not, nothing is set aside.
@@ -170,7 +178,7 @@ class GenerationStore:
                 return False
             if batch:
                 now = datetime.now(UTC).isoformat(timespec="seconds")
-                connection.execute("insert into batches values (?, '', ?, 0)", (batch, now))
+                connection.execute("insert into batches values (?, '', ?, ?, ?, 0)", (batch, now, *prices))
             rows = [(key, batch, most) for key, most in costs.items()]
             connection.executemany("insert into under_way values (?, ?, ?)", rows)
         return True
@@ -178,7 +186,9 @@ class GenerationStore:
     def keep(self, completion: Completion) -> None:
         """Keep what came of a request, and give back what was set aside for it.
 
-        An answer whose request was erased meanwhile is not kept, but it is paid for. What was kept is not kept twice.
+        Args:
+            completion: what came. If its request was erased meanwhile, its cost alone is kept; what was kept before is
+                not kept twice.
         """
         usage, now = completion.usage, datetime.now(UTC).isoformat(timespec="seconds")
         with self._transaction() as connection:
@@ -190,11 +200,10 @@ class GenerationStore:
             known = connection.execute("select 1 from requests where key = ?", (completion.key,)).fetchone()
             connection.execute("delete from under_way where key = ?", (completion.key,))
             connection.execute(
-                "insert into attempts values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "insert into attempts values (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     completion.key if known else "",
                     completion.reason,
-                    completion.retry,
                     completion.message,
                     usage.input_tokens,
                     usage.output_tokens,
@@ -211,10 +220,15 @@ class GenerationStore:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with self._transaction() as connection:
             connection.execute("delete from answers where key = ?", (key,))
-            connection.execute("insert into attempts values (?, ?, 1, '', 0, 0, 0, 0, ?)", (key, reason, now))
+            connection.execute("insert into attempts values (?, ?, '', 0, 0, 0, 0, ?)", (key, reason, now))
 
     def release(self, keys: Iterable[str] = (), batch: str = "") -> None:
-        """Give back what was set aside for requests, or for a batch, that certainly never arrived."""
+        """Give back what was set aside for requests, or for a batch, that certainly never arrived.
+
+        Args:
+            keys: the requests.
+            batch: our name of the batch.
+        """
         with self._transaction() as connection:
             connection.executemany("delete from under_way where key = ?", [(key,) for key in keys])
             if batch:
@@ -222,7 +236,12 @@ class GenerationStore:
                 connection.execute("delete from batches where name = ?", (batch,))
 
     def taken(self, batch: str, number: str) -> None:
-        """Note the service's id of a batch."""
+        """Note that the service took a batch.
+
+        Args:
+            batch: our name of it.
+            number: the service's id of it.
+        """
         with self._transaction() as connection:
             connection.execute("update batches set id = ? where name = ?", (number, batch))
 
@@ -237,8 +256,11 @@ class GenerationStore:
 
     def batches(self) -> list[Batch]:
         """The batches under way, oldest first."""
-        rows = self._connection.execute("select name, id, at from batches where not ended order by rowid").fetchall()
-        return [Batch(name, number, at, self._keys_of(name)) for name, number, at in rows]
+        query = "select name, id, at, input_price, output_price from batches where not ended order by rowid"
+        rows = self._connection.execute(query).fetchall()
+        return [
+            Batch(name, number, at, self._keys_of(name), (read, written)) for name, number, at, read, written in rows
+        ]
 
     def _keys_of(self, batch: str) -> tuple[str, ...]:
         rows = self._connection.execute("select key from under_way where batch = ? order by rowid", (batch,))
@@ -257,7 +279,7 @@ class GenerationStore:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         with self._transaction() as connection:
             connection.executemany(
-                "insert into attempts values (?, ?, 0, '', 0, 0, 0, ?, ?)",
+                "insert into attempts values (?, ?, '', 0, 0, 0, ?, ?)",
                 [(key, LOST, most, now) for key, most in rows],
             )
             connection.execute("delete from under_way where batch = ''")
@@ -270,7 +292,14 @@ class GenerationStore:
         return {key: text for key, text in rows if key in wanted}
 
     def groups(self, generator: str) -> dict[str, tuple[str, ...]]:
-        """The passages of every request of a generator, by the first of them."""
+        """The passages that requests of a generator join.
+
+        Args:
+            generator: model and prompt, as a `Subject` has them.
+
+        Returns:
+            Ids of the passages of each request, by the first of them.
+        """
         rows = self._connection.execute(
             "select passages from requests where generator = ? order by rowid", (generator,)
         )
@@ -278,11 +307,23 @@ class GenerationStore:
         return {group[0]: group for group in groups}
 
     def tries(self, keys: Collection[str]) -> dict[str, int]:
-        """How often each request was sent and paid for, perhaps; `MOST_TRIES` if it may not be sent again."""
-        query = "select key, sum(cost + uncertain > 0), max(not retry) from attempts where reason != '' group by key"
+        """How often each request was answered in vain.
+
+        Args:
+            keys: the requests.
+
+        Returns:
+            Counts by key; `MOST_TRIES` for one that may have been paid for without an answer: it is not sent again.
+        """
+        query = (
+            "select key, sum(cost + input_tokens + output_tokens > 0), max(uncertain > 0) "
+            "from attempts where reason != '' group by key"
+        )
         wanted = frozenset(keys)
         return {
-            key: MOST_TRIES if final else paid for key, paid, final in self._connection.execute(query) if key in wanted
+            key: MOST_TRIES if lost else answered
+            for key, answered, lost in self._connection.execute(query)
+            if key in wanted
         }
 
     def failures(self, keys: Collection[str]) -> dict[str, str]:

@@ -18,8 +18,12 @@ ANTHROPIC, TRANSFORMERS = "anthropic", "transformers"
 REFUSED = "refused by the model"
 TRUNCATED = "cut off before its end"
 INVALID = "not in the form that was asked for"
-TIMED_OUT = "no answer in time"
-LOST = "under way when a run was killed; it may have been paid for, so it is not sent again"
+_PERHAPS_PAID = "; it may have been paid for, so it is not sent again"
+TIMED_OUT = "no answer in time" + _PERHAPS_PAID
+BROKEN = "the connection broke before the answer came" + _PERHAPS_PAID
+LOST = "under way when a run was killed" + _PERHAPS_PAID
+CHARACTERS_A_TOKEN = 4
+"""For estimates: about so many characters make a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,6 @@ class Completion:
         key: the request's.
         text: the answer as JSON, valid under the request's `output`; "" if there is none.
         reason: why there is no answer.
-        retry: whether to ask again may help.
         usage: what it took.
         message: the service's id of the answer, if it gave one.
     """
@@ -67,9 +70,13 @@ class Completion:
     key: str
     text: str = ""
     reason: str = ""
-    retry: bool = False
     usage: Usage = Usage()
     message: str = ""
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing came at all: no answer, and none that was bad."""
+        return not self.text and not (self.usage.cost or self.usage.output_tokens)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from genret_ops.errors import GenretError
 from genret_ops.extraction.by_language_model import Statements
 from genret_ops.records import text_hash
-from genret_ops.storage.language_model_files import language_model_path
+from genret_ops.storage.language_models import device_and_dtype, load_network, load_tokenizer
 from genret_ops.synthesis.language_model import (
+    CHARACTERS_A_TOKEN,
     INVALID,
     TRANSFORMERS,
     Completion,
@@ -25,7 +25,6 @@ from genret_ops.synthesis.language_model import (
 )
 from genret_ops.synthesis.prompts import LINES, HardQuestions, Keywords, Queries, SentenceQueries
 
-_CHARACTERS_A_TOKEN = 4
 _TOGETHER = {"cpu": 8, "cuda": 64}
 """How many requests go through the model at once."""
 _LONGEST_PROMPT = 4096
@@ -50,26 +49,11 @@ class TransformersModel:
     """
 
     def __init__(self, name: str, temperature: float, seed: int) -> None:
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-        from transformers.utils import logging
-
-        logging.disable_progress_bar()
         self.name = f"{TRANSFORMERS}:{name}"
-        folder = language_model_path(name)
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        kind = torch.bfloat16 if self._device == "cuda" else torch.float32
-        try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, padding_side="left", truncation_side="left")
-            model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=kind)
-        except (OSError, ValueError) as error:
-            raise GenretError(
-                f"{self.name} cannot be opened: name a folder or a model that is on this machine. "
-                f"{str(error).partition(chr(10))[0]}"
-            ) from error
-        self._model = model.to(self._device).eval()
-        if self._tokenizer.pad_token is None:
-            self._tokenizer.pad_token = self._tokenizer.eos_token
+        self._device, dtype = device_and_dtype()
+        self._tokenizer = load_tokenizer(name, padding_side="left", truncation_side="left")
+        self._model = load_network(name, dtype).to(self._device).eval()
+        self._window = getattr(self._model.config, "max_position_embeddings", None) or _LONGEST_PROMPT
         self._temperature, self._seed = temperature, seed
 
     def close(self) -> None:
@@ -78,14 +62,14 @@ class TransformersModel:
 
     def estimate(self, requests: Sequence[Request], tokens_per_answer: float) -> Estimate:
         """What these requests will take; it costs nothing."""
-        read = sum(len(each.system) + len(each.prompt) for each in requests) // _CHARACTERS_A_TOKEN
+        read = sum(len(each.system) + len(each.prompt) for each in requests) // CHARACTERS_A_TOKEN
         return Estimate(len(requests), read, round(tokens_per_answer * len(requests)))
 
     def complete(self, requests: Sequence[Request], keep: Keep) -> None:
         """Ask each request once, those of like length together, the longest first."""
         texts = {request.key: self._text(request) for request in requests}
         order = sorted(requests, key=lambda request: (-len(texts[request.key]), request.key))
-        together = _TOGETHER[self._device]
+        together = _TOGETHER[self._device.type]
         for start in range(0, len(order), together):
             batch = order[start : start + together]
             for request, (answer, read, written) in zip(
@@ -93,46 +77,57 @@ class TransformersModel:
             ):
                 usage, valid = Usage(read, written), parsed(answer, request.output)
                 if valid is None:
-                    keep(Completion(request.key, "", INVALID, True, usage))
+                    keep(Completion(request.key, reason=INVALID, usage=usage))
                 else:
                     keep(Completion(request.key, valid.model_dump_json(), usage=usage))
 
     def _text(self, request: Request) -> str:
-        """A request as the model was taught to read one; an uninstructed model gets the beginning of a list."""
+        """A request as the model was taught to read one; an uninstructed model gets the beginning of a list.
+
+        Some templates know no system, so that its text stands before the user's.
+        """
+        from jinja2 import TemplateError
+
         prompt = f"{request.prompt}\n\n{LINES[request.output]}"
         if self._tokenizer.chat_template is None:
             return f"{request.system}\n\n{prompt}\n\n1."
+        whole = [{"role": "user", "content": f"{request.system}\n\n{prompt}"}]
         messages = [{"role": "system", "content": request.system}, {"role": "user", "content": prompt}]
-        return str(self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        try:
+            return str(self._tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+        except TemplateError:
+            return str(self._tokenizer.apply_chat_template(whole, tokenize=False, add_generation_prompt=True))
 
     def _generated(self, texts: Sequence[str], batch: Sequence[Request]) -> Iterator[tuple[str, int, int]]:
         """The answer to each text, and the numbers of tokens that were read and written."""
         import torch
 
-        chat = self._tokenizer.chat_template is not None
+        chat, answer = self._tokenizer.chat_template is not None, max(request.max_tokens for request in batch)
+        answer = min(answer, self._window // 2)
+        room = min(_LONGEST_PROMPT, self._window - answer)
         encoded = self._tokenizer(
             list(texts),
             return_tensors="pt",
             padding=True,
             truncation=True,
-            max_length=_LONGEST_PROMPT,
+            max_length=room,
             add_special_tokens=not chat,
         ).to(self._device)
         drawn = {"do_sample": True, "temperature": self._temperature} if self._temperature else {"do_sample": False}
-        devices = [torch.device("cuda", torch.cuda.current_device())] if self._device == "cuda" else []
+        devices = [torch.device("cuda", torch.cuda.current_device())] if self._device.type == "cuda" else []
         with torch.random.fork_rng(devices), torch.inference_mode():
             torch.manual_seed(int(text_hash(f"{self._seed}/{batch[0].key}")[:12], 16))
             written = self._model.generate(
                 **encoded,
-                max_new_tokens=max(request.max_tokens for request in batch),
+                max_new_tokens=answer,
                 pad_token_id=self._tokenizer.pad_token_id,
                 **drawn,
             )
         start = encoded["input_ids"].shape[1]
         for row, mask in zip(written, encoded["attention_mask"], strict=True):
             tokens = row[start:]
-            answer = self._tokenizer.decode(tokens, skip_special_tokens=True)
-            yield answer, int(mask.sum()), int((tokens != self._tokenizer.pad_token_id).sum())
+            text = self._tokenizer.decode(tokens, skip_special_tokens=True)
+            yield text, int(mask.sum()), int((tokens != self._tokenizer.pad_token_id).sum())
 
 
 def parsed(answer: str, form: type[BaseModel]) -> BaseModel | None:
@@ -152,7 +147,8 @@ def parsed(answer: str, form: type[BaseModel]) -> BaseModel | None:
         read = form.model_validate(_OF_LINES[form](lines))
     except ValidationError:
         return None
-    return read if any(len(value) for value in dict(read).values()) else None
+    says_something = any(len(value) for value in dict(read).values())
+    return read if says_something or form is Statements else None  # that a text states nothing is an answer
 
 
 def _bare(line: str) -> str:

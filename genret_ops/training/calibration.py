@@ -111,7 +111,7 @@ def _seconds_per_causal_step(settings: Settings, sentences: Sequence[str]) -> fl
     """Seconds of a step of a language model, from steps of a few rows: each is a passage of several sentences."""
     import torch
 
-    from genret_ops.modeling.causal.model import device_and_dtype, load_tokenizer
+    from genret_ops.storage.language_models import device_and_dtype, load_tokenizer
     from genret_ops.training.causal.trainer import network_with_lora
 
     tokenizer, device = load_tokenizer(settings.causal.model), device_and_dtype()[0]

@@ -35,22 +35,28 @@ class Faults:
     Attributes:
         busy: 429, 529 or 500 instead of an answer, and of a batch that is sent.
         lost: a batch is taken, but nobody learns it: the connection ends, or a 500 comes.
+        broken: a message is billed, but the connection ends, or a proxy says 502.
         truncated: an answer ends in its middle.
         refused: the model refuses.
         invalid: an answer is JSON of another form.
         slow: an answer takes `slow_seconds`.
         expired: an entry of a batch expires.
         errored: an entry of a batch fails.
+        unpaid: every entry of a batch fails, since the account has no credit.
+        pause: seconds that a busy service asks for, as a header has them.
     """
 
     busy: float = 0.0
     lost: float = 0.0
+    broken: float = 0.0
     truncated: float = 0.0
     refused: float = 0.0
     invalid: float = 0.0
     slow: float = 0.0
     expired: float = 0.0
     errored: float = 0.0
+    unpaid: bool = False
+    pause: str = "0.05"
     slow_seconds: float = 1.0
 
 
@@ -169,8 +175,11 @@ class LanguageService:
         for request in requests:
             roll = self._roll(identity_of(request["params"]))
             kind = roll.random()
-            if kind < faults.expired:
-                result: dict[str, Any] = {"type": "expired"}
+            if faults.unpaid:
+                unpaid = {"type": "billing_error", "message": "the credit is used up"}
+                result: dict[str, Any] = {"type": "errored", "error": {"type": "error", "error": unpaid}}
+            elif kind < faults.expired:
+                result = {"type": "expired"}
             elif kind < faults.expired + faults.errored:
                 error = {"type": "error", "error": {"type": "api_error", "message": "it broke"}, "request_id": "r"}
                 result = {"type": "errored", "error": error}
@@ -256,7 +265,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _fail(self, kind: str) -> None:
         error = {"type": "error", "error": {"type": kind, "message": kind}}
-        self._send(BUSY[kind], error, {"retry-after": "0.05"} if BUSY[kind] == 429 else {})
+        self._send(BUSY[kind], error, {"retry-after": self.service.faults.pause} if BUSY[kind] == 429 else {})
+
+    def _cut(self) -> None:
+        """End the connection without a word."""
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
 
     def _admitted(self) -> bool:
         if "right" in (self.headers["x-api-key"], (self.headers["authorization"] or "").removeprefix("Bearer ")):
@@ -306,7 +320,12 @@ class _Handler(BaseHTTPRequestHandler):
             return
         with service._lock:
             service.billed.append(bill)
-        self._send(200, message)
+        if roll.random() >= service.faults.broken:
+            self._send(200, message)
+        elif roll.random() < 0.5:
+            self._send(502, b"<html>Bad Gateway</html>", {"content-type": "text/html"})
+        else:
+            self._cut()
 
     def _take(self, requests: list[dict[str, Any]]) -> None:
         service = self.service
@@ -321,8 +340,7 @@ class _Handler(BaseHTTPRequestHandler):
             if dice.random() < 0.5:
                 self._fail("api_error")
             else:
-                self.close_connection = True
-                self.connection.shutdown(socket.SHUT_RDWR)
+                self._cut()
             return
         self._send(200, service.shown(batch))
 

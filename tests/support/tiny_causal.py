@@ -12,9 +12,9 @@ import torch
 from scipy.sparse import csr_array
 
 from genret_ops.identifiers.keywords import assign
-from genret_ops.modeling.causal.model import load_tokenizer
 from genret_ops.records import SyntheticQuery
 from genret_ops.settings import CausalSettings, ModelSettings, Settings
+from genret_ops.storage.language_models import load_tokenizer
 from genret_ops.training.causal.dataset import prepare_causal_job
 from genret_ops.training.causal.job import CausalJob
 

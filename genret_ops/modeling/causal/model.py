@@ -20,53 +20,10 @@ from genret_ops.modeling.causal.prompts import QUERY, Prompts
 from genret_ops.modeling.encoder import batches
 from genret_ops.modeling.peft_warnings import without_peft_warning
 from genret_ops.settings import CausalSettings
-from genret_ops.storage.language_model_files import language_model_path
+from genret_ops.storage.language_models import device_and_dtype, load_network, load_tokenizer
 
 _QUERIES_TOGETHER = 8
 """Queries whose beams share a forward pass."""
-
-
-def load_tokenizer(name: str) -> Any:
-    """The tokenizer of a causal language model.
-
-    Args:
-        name: a package, the full path of a folder, or a hub name.
-
-    Raises:
-        GenretError: it cannot be loaded, or has no token that ends a text.
-    """
-    from transformers import AutoTokenizer
-
-    tokenizer = _loaded(AutoTokenizer, name)
-    if tokenizer.eos_token_id is None:
-        raise GenretError(f"the tokenizer of {name} has no token that ends a text: choose another causal.model")
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer
-
-
-def load_network(name: str, dtype: torch.dtype) -> Any:
-    """The weights of a causal language model, as transformers loads them, on the CPU.
-
-    Args:
-        name: a package, the full path of a folder, or a hub name.
-        dtype: the type of its weights in memory.
-
-    Raises:
-        GenretError: it cannot be loaded.
-    """
-    from transformers import AutoModelForCausalLM
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    return _loaded(AutoModelForCausalLM, name, dtype=dtype)
-
-
-def device_and_dtype() -> tuple[torch.device, torch.dtype]:
-    """Where a model runs and in which type: bfloat16 on a GPU that has it, float32 elsewhere."""
-    if torch.cuda.is_available():
-        return torch.device("cuda"), torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    return torch.device("cpu"), torch.float32
 
 
 @dataclass(frozen=True)
@@ -185,14 +142,3 @@ class CausalModel:
             ids[index, width - len(row) :] = torch.tensor(row)
             mask[index, width - len(row) :] = 1
         return ids.to(self.network.device), mask.to(self.network.device)
-
-
-def _loaded(kind: Any, name: str, **options: Any) -> Any:
-    try:
-        return kind.from_pretrained(language_model_path(name), **options)
-    except (OSError, ValueError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise GenretError(
-            f"cannot load the language model {name!r}: {reason}. causal.model names a package, the full path of a "
-            "folder, or a hub name"
-        ) from error

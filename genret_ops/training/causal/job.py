@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array, load_npz
 
-from genret_ops.modeling.causal.model import CausalModel, WritableDocids, load_tokenizer
+from genret_ops.modeling.causal.model import CausalModel, WritableDocids
+from genret_ops.storage.language_models import load_tokenizer
 from genret_ops.training.job import JobFolder
 
 

@@ -16,10 +16,10 @@ from typing import Any
 import torch
 
 from genret_ops.errors import GenretError
-from genret_ops.modeling.causal.model import device_and_dtype, load_network
 from genret_ops.modeling.peft_warnings import without_peft_warning
 from genret_ops.settings import Settings
 from genret_ops.storage.language_model_files import EXTRA
+from genret_ops.storage.language_models import device_and_dtype, load_network
 from genret_ops.training.causal.device import DevicePlan, gpus, plan
 from genret_ops.training.causal.job import CausalJob, checkpoint_step
 from genret_ops.training.trainer import CHECKPOINT_SECONDS, LossCurve, TrainingProgress, rate_factor

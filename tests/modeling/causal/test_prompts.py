@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from genret_ops.errors import GenretError
-from genret_ops.modeling.causal.model import load_network, load_tokenizer
 from genret_ops.modeling.causal.prompts import CONTEXT, QUERY, Prompts
+from genret_ops.storage.language_models import load_network, load_tokenizer
 from tests.support.tiny_causal import write_tiny_model
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from genret_ops.corpus.view import CorpusView
 from genret_ops.identifiers.docids import FORGOTTEN
-from genret_ops.modeling.causal.model import load_tokenizer
+from genret_ops.storage.language_models import load_tokenizer
 from genret_ops.training.causal.identifiers import identifiers_of, memorised_texts
 from tests.support.small_head import head_of
 

@@ -1,0 +1,71 @@
+"""Loads causal language models: their weights and tokenizers, from wherever their files are."""
+
+from typing import TYPE_CHECKING, Any
+
+from genret_ops.errors import GenretError
+from genret_ops.storage.language_model_files import language_model_path
+
+if TYPE_CHECKING:
+    import torch
+
+
+def load_tokenizer(name: str, **options: Any) -> Any:
+    """The tokenizer of a causal language model; it pads with the token that ends a text if it has none for that.
+
+    Args:
+        name: a package, the full path of a folder, or a hub name.
+        options: further options of `AutoTokenizer.from_pretrained`.
+
+    Raises:
+        GenretError: it cannot be loaded, or has no token that ends a text.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer = _loaded(AutoTokenizer, name, **options)
+    if tokenizer.eos_token_id is None:
+        raise GenretError(f"the tokenizer of {name} has no token that ends a text: choose another language model")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_network(name: str, dtype: "torch.dtype") -> Any:
+    """The weights of a causal language model, as transformers loads them, on the CPU.
+
+    Args:
+        name: a package, the full path of a folder, or a hub name.
+        dtype: the type of its weights in memory.
+
+    Raises:
+        GenretError: it cannot be loaded.
+    """
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    return _loaded(AutoModelForCausalLM, name, dtype=dtype)
+
+
+def device_and_dtype() -> "tuple[torch.device, torch.dtype]":
+    """Where a model runs and in which type: bfloat16 on a GPU that has it, float32 elsewhere."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.device("cuda"), torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    return torch.device("cpu"), torch.float32
+
+
+def _loaded(kind: Any, name: str, **options: Any) -> Any:
+    """What transformers loads, or one sentence that says why it does not.
+
+    Raises:
+        GenretError: there is no such model here, its kind is not known, a package is missing, or memory is.
+    """
+    try:
+        return kind.from_pretrained(language_model_path(name), **options)
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise GenretError(
+            f"cannot load the language model {name!r}: {reason}. Name a package, the full path of a folder, or a hub "
+            "name"
+        ) from error
