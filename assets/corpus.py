@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 20
 _SOUND = "Whether each docid means one passage for ever, and can be generated; checked before anything is committed."
-_MADE_FROM = "version of documents"
+_MADE_FROM, _UNREAD = "version of documents", "texts are left because"
 _GROWN = 0.2
 """Share of newer docids from which a snapshot has word statistics of its own."""
 
@@ -121,6 +121,7 @@ def metadata(context: dg.AssetExecutionContext, home: StageResource) -> dg.Mater
             "profile": table(header, rows_shown[:_SHOWN]),
             **_extraction_shown(extracted.values, extracted.read, len(documents)),
             **(_requests_shown(reader.generated) if reader and reader.generated else {}),
+            _UNREAD: reader.unread if reader else "",
         },
         data_version=dg.DataVersion(text_hash(canonical_json(identity))),
     )
@@ -275,6 +276,7 @@ def _commit(
         sources=stage_metadata(context, "snapshot")["sources"],
         cut=cut_settings(home.settings),
         extraction=extraction_key(home.home.settings.extraction),
+        unread=stage_metadata(context, "metadata")[_UNREAD],
         checked=checked,
         erased=erased,
         posted=postings(head.documents.values()),

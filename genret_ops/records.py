@@ -190,6 +190,7 @@ class SnapshotRecord:
         sources: where its documents were read from.
         cut: the settings on which the cuts of its passages depend.
         extraction: hash of what its extracted attributes depend on besides the documents; "" if none are extracted.
+        unread: why texts were left that a language model is still to read; "" if there are none.
         checked: warnings of each stage's data check, by stage.
         erased: keys of the documents that had been erased by then (corpus/erased.py).
         posted: ticket of each document that was posted, by the document's key.
@@ -208,6 +209,7 @@ class SnapshotRecord:
     sources: Sequence[str] = ()
     cut: Mapping[str, Any] = field(default_factory=dict)
     extraction: str = ""
+    unread: str = ""
     checked: Mapping[str, Sequence[str]] = field(default_factory=dict)
     erased: Sequence[str] = ()
     posted: Mapping[str, str] = field(default_factory=dict)

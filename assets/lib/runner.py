@@ -33,6 +33,8 @@ from genret_ops.retrieval.artifacts import read_search
 from genret_ops.retrieval.labelled import remembers_labels
 from genret_ops.settings import Settings
 from genret_ops.storage.home import actor
+from genret_ops.synthesis.attribute_requests import over_cap
+from genret_ops.synthesis.generation_store import LOCK
 from genret_ops.text import plural
 from genret_ops.training.calibration import minutes_of
 from genret_ops.training.dataset import passage_encoder
@@ -133,7 +135,8 @@ def ingest(
         reading = read_sources(home, sources, settle, restless)
         last = home.store.newest()
         changes = diff(read_documents(home.store, last.tables["documents"]) if last else (), reading.documents)
-        if last is not None and changes.empty and _same_inputs(home, last, sources, reading):
+        same = last is not None and changes.empty and _same_inputs(home, last, sources, reading)
+        if last is not None and same and not _can_read_on(home, last):
             champion = home.registry.champion()
             relabelled = champion is not None and not remembers_labels(home.path, champion.folder)
             release = _serve(home, last, f"{reason}: labels have changed" if relabelled else reason, waiver)
@@ -284,6 +287,11 @@ def _same_inputs(home: Home, last: SnapshotRecord, sources: Sequence[str], readi
         and list(last.erased) == Erased.of(home.path).keys
         and last.posted == postings(reading.documents)
     )
+
+
+def _can_read_on(home: Home, last: SnapshotRecord) -> bool:
+    """Whether texts of a snapshot are left for a language model, and what kept it from them is over."""
+    return last.unread not in ("", over_cap(home.settings)) and not home.is_locked(LOCK)
 
 
 def _encoding(home: Home, reading: Reading, changes: Delta) -> AbstractContextManager[BackgroundEncoding]:

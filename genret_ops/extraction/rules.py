@@ -34,7 +34,7 @@ _LEFT_OUT = 2
 """A text with headers that leaves an attribute out says something: what its prose says is worth this part."""
 _ENTITIES_KEPT = 5
 
-_HEADER = re.compile(r"[>*_+•-]*[ \t]*[*_:]*(?P<name>[^\W\d_][\w /-]{0,40}?)[*_]*(?P<colon>:[*_]*)(?:[ \t].*)?$")
+_HEADER = re.compile(r"[>*_+•: \t-]*(?P<name>[^\W\d_][\w /-]{0,40}?)[*_]*(?P<colon>:[*_]*)(?:[ \t].*)?$")
 _NAME = (
     r"[^\W\d_a-z][\w.'’-]+(?:[ \t]+(?:d[aeiu]|del|della|van|von|der|den|la|le|al|bin|ibn|[^\W\d_a-z][\w.'’-]*)){1,4}"
 )

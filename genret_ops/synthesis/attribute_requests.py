@@ -11,11 +11,12 @@ from genret_ops.progress import Report, announce
 from genret_ops.records import canonical_json, text_hash
 from genret_ops.settings import Settings
 from genret_ops.storage.home import HomeFolder
-from genret_ops.synthesis.generation import Generated, Task
+from genret_ops.synthesis.generation import WAITING, Generated, Task
 from genret_ops.synthesis.generation_stage import ask
 from genret_ops.synthesis.generation_store import FILE, LOCK, GenerationStore, Subject
 from genret_ops.synthesis.language_model import Request
 
+BUSY = "another process was asking, or a document was being erased"
 _TOKENS_EACH = 80
 """Most tokens of an attribute in an answer: its name, value and evidence."""
 
@@ -30,17 +31,19 @@ class AttributeReader:
 
     Attributes:
         generated: what came of the requests; None before there were any, and if another process was asking.
+        unread: why texts are left that a later ingest can have read; "" if there are none.
     """
 
     def __init__(self, home: Path, settings: Settings, report: Report) -> None:
         self._home, self._settings, self._report = home, settings, report
         self.generated: Generated | None = None
+        self.unread = ""
 
     def __call__(self, requests: Sequence[AttributeRequest]) -> Iterator[tuple[str, Statements]]:
         """The answers to requests, as (document id, answer).
 
         While a build is asking, or a document is being erased, nothing is sent, and what was answered before is given:
-        the next ingest asks again.
+        a later ingest asks, even if no document has changed.
 
         Raises:
             GenretError: the model cannot be used, or nothing may be spent on it.
@@ -48,16 +51,25 @@ class AttributeReader:
         name = self._settings.extraction.language_model
         tasks = [_task(name, request) for request in requests]
         with closing(GenerationStore(self._home / FILE)) as store:
+            self.unread = BUSY
             try:
                 if not Erasure.under_way(self._home):
                     with HomeFolder(self._home).lock(LOCK):
                         self.generated = ask(name, tasks, self._settings, store, self._report)
+                    self.unread = over_cap(self._settings) if WAITING in self.generated.reasons else ""
             except HomeBusy:
                 announce(f"A build is asking a language model, so {name} reads new texts at the next ingest.")
             answers = store.answers([task.subject.key for task in tasks])
+            if len(answers) == len(tasks):
+                self.unread = ""
         for task, request in zip(tasks, requests, strict=True):
             if answer := answers.get(task.subject.key):
                 yield request.document, Statements.model_validate_json(answer)
+
+
+def over_cap(settings: Settings) -> str:
+    """Why texts are left if no more may be spent; a higher cap is another reason, so that they are asked about then."""
+    return f"more would exceed generation.cap = {settings.generation.cap:g}"
 
 
 def _task(name: str, request: AttributeRequest) -> Task:

@@ -73,13 +73,28 @@ def test_rules_come_first_and_nothing_is_paid_for_twice(home: Path, folder: Path
     }
 
 
-def test_while_a_build_asks_nothing_is_sent(home: Path, folder: Path, service: LanguageService) -> None:
+def test_while_a_build_asks_nothing_is_sent(home: Path, service: LanguageService) -> None:
     with FileLock(home / f"{LOCK}.lock"):
         runner.ingest(Home(home))
         assert not service.billed and ("tides.md", "author") in values(home)
-    (folder / "winds.md").write_text("The sails of the mill turn when the wind comes from the west.")
+        assert runner.ingest(Home(home)).delta is None, "nothing can be asked yet"
+    assert runner.ingest(Home(home)).delta is not None and ("tides.md", "subject") in values(home)
+    assert runner.ingest(Home(home)).delta is None
+
+
+def test_texts_over_the_cap_are_read_once_it_is_higher(
+    home: Path, service: LanguageService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GENRET_GENERATION__CAP", "0.02")
     runner.ingest(Home(home))
-    assert {("tides.md", "subject"), ("winds.md", "subject")} <= values(home).keys(), "the next ingest asks for all"
+    billed = len(service.billed)
+    documents = {document for document, attribute in values(home) if attribute == "subject"}
+    assert 0 < billed == len(documents) and service.dollars <= 0.02
+    assert runner.ingest(Home(home)).delta is None
+    monkeypatch.setenv("GENRET_GENERATION__CAP", "5")
+    assert runner.ingest(Home(home)).delta is not None
+    assert len(service.billed) > billed and runner.ingest(Home(home)).delta is None
+    assert set(service.good_answers().values()) == {1}
 
 
 def test_without_a_cap_nothing_is_taken_in(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
