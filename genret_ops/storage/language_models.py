@@ -1,5 +1,7 @@
 """Loads causal language models: their weights and tokenizers, from wherever their files are."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from genret_ops.errors import GenretError
@@ -21,7 +23,8 @@ def load_tokenizer(name: str, **options: Any) -> Any:
     """
     from transformers import AutoTokenizer
 
-    tokenizer = _loaded(AutoTokenizer, name, **options)
+    with _loading(name):
+        tokenizer: Any = AutoTokenizer.from_pretrained(language_model_path(name), **options)
     if tokenizer.eos_token_id is None:
         raise GenretError(f"the tokenizer of {name} has no token that ends a text: choose another language model")
     if tokenizer.pad_token_id is None:
@@ -29,12 +32,13 @@ def load_tokenizer(name: str, **options: Any) -> Any:
     return tokenizer
 
 
-def load_network(name: str, dtype: "torch.dtype") -> Any:
-    """The weights of a causal language model, as transformers loads them, on the CPU.
+def load_network(name: str, dtype: "torch.dtype", device: "torch.device | str" = "cpu") -> Any:
+    """The weights of a causal language model, as transformers loads them.
 
     Args:
         name: a package, the full path of a folder, or a hub name.
         dtype: the type of its weights in memory.
+        device: where they are to lie.
 
     Raises:
         GenretError: it cannot be loaded.
@@ -43,7 +47,8 @@ def load_network(name: str, dtype: "torch.dtype") -> Any:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    return _loaded(AutoModelForCausalLM, name, dtype=dtype)
+    with _loading(name):
+        return AutoModelForCausalLM.from_pretrained(language_model_path(name), dtype=dtype).to(device)
 
 
 def device_and_dtype() -> "tuple[torch.device, torch.dtype]":
@@ -55,16 +60,17 @@ def device_and_dtype() -> "tuple[torch.device, torch.dtype]":
     return torch.device("cpu"), torch.float32
 
 
-def _loaded(kind: Any, name: str, **options: Any) -> Any:
-    """What transformers loads, or one sentence that says why it does not.
+@contextmanager
+def _loading(name: str) -> Iterator[None]:
+    """Say in a sentence why a language model cannot be loaded.
 
     Raises:
         GenretError: there is no such model here, its kind is not known, a package is missing, or memory is.
     """
     try:
-        return kind.from_pretrained(language_model_path(name), **options)
+        yield
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(" .:")
         raise GenretError(
             f"cannot load the language model {name!r}: {reason}. Name a package, the full path of a folder, or a hub "
             "name"

@@ -52,7 +52,7 @@ class TransformersModel:
         self.name = f"{TRANSFORMERS}:{name}"
         self._device, dtype = device_and_dtype()
         self._tokenizer = load_tokenizer(name, padding_side="left", truncation_side="left")
-        self._model = load_network(name, dtype).to(self._device).eval()
+        self._model = load_network(name, dtype, self._device).eval()
         self._window = getattr(self._model.config, "max_position_embeddings", None) or _LONGEST_PROMPT
         self._temperature, self._seed = temperature, seed
 

@@ -16,11 +16,11 @@ from genret_ops.errors import GenretError
 from genret_ops.identifiers.trie import AllowedSet, Trie
 from genret_ops.identifiers.written import trie_of
 from genret_ops.modeling.causal.decoding import Observer, beam_search
+from genret_ops.modeling.causal.network import Network, open_network
 from genret_ops.modeling.causal.prompts import QUERY, Prompts
 from genret_ops.modeling.encoder import batches
-from genret_ops.modeling.peft_warnings import without_peft_warning
 from genret_ops.settings import CausalSettings
-from genret_ops.storage.language_models import device_and_dtype, load_network, load_tokenizer
+from genret_ops.storage.language_models import load_tokenizer
 
 _QUERIES_TOGETHER = 8
 """Queries whose beams share a forward pass."""
@@ -59,7 +59,6 @@ class CausalModel:
     """A language model that writes identifiers.
 
     Attributes:
-        network: the model of transformers, in evaluation.
         tokenizer: its tokenizer.
         prompts: what it reads.
 
@@ -69,8 +68,8 @@ class CausalModel:
         [(3, -1.2), (7, -2.9)]
     """
 
-    def __init__(self, network: Any, tokenizer: Any, prompt_tokens: int) -> None:
-        self.network = network.eval()
+    def __init__(self, network: Network, tokenizer: Any, prompt_tokens: int) -> None:
+        self._network = network
         self.tokenizer = tokenizer
         self.prompts = Prompts(tokenizer, prompt_tokens)
 
@@ -80,23 +79,12 @@ class CausalModel:
 
         Args:
             settings: which model, and how much of a text it reads.
-            adapter: folder of the adapter. It is added into the weights if these are float32; bfloat16 would round it
-                away, so that there it stays beside them.
+            adapter: folder of the adapter.
 
         Raises:
             GenretError: the model cannot be loaded.
         """
-        device, dtype = device_and_dtype()
-        network = load_network(settings.model, dtype)
-        if adapter is not None:
-            from peft import PeftModel
-
-            with without_peft_warning():
-                network = PeftModel.from_pretrained(network, str(adapter))
-            if dtype == torch.float32:
-                network = network.merge_and_unload()
-        network.requires_grad_(False)
-        return cls(network.to(device), load_tokenizer(settings.model), settings.prompt_tokens)
+        return cls(open_network(settings.model, adapter), load_tokenizer(settings.model), settings.prompt_tokens)
 
     def generate(
         self,
@@ -129,7 +117,9 @@ class CausalModel:
         for batch in batches(range(len(queries)), _QUERIES_TOGETHER):
             ids, mask = self._padded([prompts[number] for number in batch])
             constraint = shared or [writable.only(allowed[number]) for number in batch]
-            answers = beam_search(self.network, ids, mask, constraint, beams=beams, k=k, end_token=end, observe=observe)
+            with self._network.in_use() as network:
+                ids, mask = ids.to(network.device), mask.to(network.device)
+                answers = beam_search(network, ids, mask, constraint, beams=beams, k=k, end_token=end, observe=observe)
             written.extend([(int(writable.docids[name]), score) for name, score in answer] for answer in answers)
         return written
 
@@ -141,4 +131,4 @@ class CausalModel:
         for index, row in enumerate(rows):
             ids[index, width - len(row) :] = torch.tensor(row)
             mask[index, width - len(row) :] = 1
-        return ids.to(self.network.device), mask.to(self.network.device)
+        return ids, mask

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from genret_ops.errors import GenretError
 from genret_ops.modeling.causal.prompts import CONTEXT, QUERY, Prompts
-from genret_ops.storage.language_models import load_network, load_tokenizer
+from genret_ops.storage.language_models import load_tokenizer
 from tests.support.tiny_causal import write_tiny_model
 
 
@@ -29,9 +28,3 @@ def test_a_prompt_ends_where_the_identifier_begins(folder: Path) -> None:
     assert [row[0] for row in passages] == [tokenizer.convert_tokens_to_ids("Passage:")] * 2
     assert [row[1:] for row in passages] == [row[1:] for row in questions]
     assert prompts.of(QUERY, [""]) == [questions[0][:1] + questions[0][-1:]]
-
-
-def test_what_cannot_be_loaded_is_said_in_a_sentence(tmp_path: Path, folder: Path) -> None:
-    for load in (load_tokenizer, lambda name: load_network(name, None)):
-        with pytest.raises(GenretError, match=r"cannot load the language model .* causal.model names a package"):
-            load(str(tmp_path))

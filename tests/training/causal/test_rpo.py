@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch.nn.functional import logsigmoid
 
+from genret_ops.modeling.causal.network import open_network
 from genret_ops.modeling.causal.prompts import QUERY, Prompts
 from genret_ops.training.causal import hard_negatives, rpo, trainer
 from genret_ops.training.causal.job import CausalJob
@@ -99,8 +100,7 @@ def test_the_stage_lowers_what_was_wrongly_preferred_and_writes_one_adapter(job:
     margins = dict[str, float]()
     prompts = Prompts(job.tokenizer, job.settings.causal.prompt_tokens).of(QUERY, [pair["query"] for pair in pairs])
     for stage in ("sft", "rpo"):
-        network = job.learned(stage).network
-        with torch.no_grad():
+        with open_network(job.settings.causal.model, job.adapter(stage)).in_use() as network, torch.no_grad():
             margins[stage] = sum(
                 float(completion_log_probs(network, prompt, job.endings[pair["chosen"]]).sum())
                 - float(completion_log_probs(network, prompt, job.endings[pair["rejected"]]).sum())
