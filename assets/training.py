@@ -236,7 +236,7 @@ def _prepared(home: StageResource, delta: str, tables: Mapping[str, int]) -> "Jo
     return prepare_causal_job(
         folder,
         settings,
-        memorised_texts(head),
+        memorised_texts(head, queries),
         names,
         queries,
         head.docid_of,

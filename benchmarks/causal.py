@@ -193,9 +193,15 @@ class Slice:
         """The job of the language model: keyword identifiers, and the same synthetic queries."""
         tokenizer, snapshot = load_tokenizer(settings.causal.model), self.home.store.snapshots()[-1]
         identifiers = identifiers_of(self.head, snapshot, tokenizer, listed=self.listed)
-        queries, texts = self.queries(settings), memorised_texts(self.head)
+        queries = self.queries(settings)
         return prepare_causal_job(
-            folder, settings, texts, identifiers, queries, self.head.docid_of, membership(self.head)
+            folder,
+            settings,
+            memorised_texts(self.head, queries),
+            identifiers,
+            queries,
+            self.head.docid_of,
+            membership(self.head),
         )
 
     def answered(self, job: CausalJob, stage: str) -> Scores:

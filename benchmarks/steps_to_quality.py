@@ -19,7 +19,6 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from genret_ops.evaluation.fusion_tuning import withheld_sentences
 from genret_ops.evaluation.model_metrics import Question, questions, reciprocal_ranks
 from genret_ops.modeling.docid_head import DocidHead, RowScorer
 from genret_ops.modeling.embeddings import Rows
@@ -31,7 +30,7 @@ from genret_ops.registry.store import Release
 from genret_ops.retrieval.artifacts import Model
 from genret_ops.retrieval.index import Index, build_lexical
 from genret_ops.storage.files import write_atomically
-from genret_ops.synthesis.queries import read_queries
+from genret_ops.synthesis.queries import read_queries, withheld_sentences
 from genret_ops.training.dataset import genesis_rows
 from genret_ops.training.job import TrainingJob
 from genret_ops.training.sft import objective, steps

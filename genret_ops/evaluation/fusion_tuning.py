@@ -24,7 +24,7 @@ from genret_ops.retrieval.index import Index, build_lexical
 from genret_ops.retrieval.ranking import ClauseCandidates, candidates_of_plans
 from genret_ops.retrieval.retriever import CLAUSE_MODES, Retriever
 from genret_ops.settings import RetrievalSettings
-from genret_ops.synthesis.queries import MIN_GATE_DOCUMENTS, is_extractive, least_extractive
+from genret_ops.synthesis.queries import MIN_GATE_DOCUMENTS, is_extractive, least_extractive, withheld_sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +46,6 @@ class FusionTuning:
     mrr: Mapping[str, float]
     queries: int
     worth: TrainingWorth
-
-
-def withheld_sentences(head: CorpusView, queries: Sequence[SyntheticQuery]) -> dict[int, frozenset[str]]:
-    """Sentences to withhold by docid: those of every second query, as long as the passage has others left."""
-    withheld = dict[int, set[str]]()
-    for query in queries[::2]:
-        for positive in query.positives:
-            docid = head.docid_of[positive]
-            sentences = set(head.passages[docid].sentences)
-            taken = withheld.get(docid, set()) | (sentences & set(query.withheld))
-            if taken and len(taken) < len(sentences):
-                withheld[docid] = taken
-    return {docid: frozenset(taken) for docid, taken in withheld.items()}
 
 
 def tune(

@@ -17,7 +17,6 @@ import numpy as np
 
 from genret_ops.corpus.labels import read_labels
 from genret_ops.errors import BrokenRelease, ReleaseRetired
-from genret_ops.evaluation.fusion_tuning import withheld_sentences
 from genret_ops.evaluation.model_metrics import (
     Question,
     complete,
@@ -44,7 +43,7 @@ from genret_ops.retrieval.index_cache import open_or_make_index
 from genret_ops.retrieval.labelled import LabelledQuestions
 from genret_ops.retrieval.retriever import Retriever
 from genret_ops.settings import GateSettings
-from genret_ops.synthesis.queries import MIN_GATE_DOCUMENTS
+from genret_ops.synthesis.queries import MIN_GATE_DOCUMENTS, withheld_sentences
 from genret_ops.text import plural
 
 LABELS_HELP = "labels"

@@ -298,3 +298,16 @@ def read_queries(store: TableStore, delta: str, version: int, splits: Sequence[s
         )
         for row in rows.to_pylist()
     ]
+
+
+def withheld_sentences(head: CorpusView, queries: Sequence[SyntheticQuery]) -> dict[int, frozenset[str]]:
+    """Sentences to withhold by docid: those of every second query, as long as the passage has others left."""
+    withheld = dict[int, set[str]]()
+    for query in queries[::2]:
+        for positive in query.positives:
+            docid = head.docid_of[positive]
+            sentences = set(head.passages[docid].sentences)
+            taken = withheld.get(docid, set()) | (sentences & set(query.withheld))
+            if taken and len(taken) < len(sentences):
+                withheld[docid] = taken
+    return {docid: frozenset(taken) for docid, taken in withheld.items()}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genret_ops.corpus.view import CorpusView
-from genret_ops.evaluation.fusion_tuning import FusionTuning, default_mode, tune, withheld_sentences
+from genret_ops.evaluation.fusion_tuning import FusionTuning, default_mode, tune
 from genret_ops.lexical.bm25 import tokenize
 from genret_ops.modeling.embeddings import Rows, encode_rows
 from genret_ops.records import SyntheticQuery
@@ -19,6 +19,7 @@ from genret_ops.retrieval.fusion import prior
 from genret_ops.retrieval.index import build_lexical
 from genret_ops.settings import RetrievalSettings
 from genret_ops.storage.encoding_cache import EncodingCache
+from genret_ops.synthesis.queries import withheld_sentences
 from genret_ops.training.dataset import passage_inputs
 from tests.support.small_head import Written, head_of, minilm
 

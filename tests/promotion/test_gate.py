@@ -10,7 +10,6 @@ import pytest
 
 from assets.lib import runner
 from genret_ops.errors import GateRefused
-from genret_ops.evaluation.fusion_tuning import withheld_sentences
 from genret_ops.evaluation.model_metrics import Question, questions, reachable, reciprocal_ranks
 from genret_ops.lexical.bm25 import tokenize
 from genret_ops.modeling.docid_head import RowScorer
@@ -27,6 +26,7 @@ from genret_ops.retrieval.artifacts import Model
 from genret_ops.retrieval.index import Index
 from genret_ops.retrieval.retriever import Answer, Retriever
 from genret_ops.settings import GateSettings
+from genret_ops.synthesis.queries import withheld_sentences
 from tests.support.releases import another
 
 Judge = Callable[[Model], Verdict]

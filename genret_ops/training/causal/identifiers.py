@@ -16,6 +16,8 @@ from genret_ops.identifiers.docids import FORGOTTEN
 from genret_ops.identifiers.keywords import assign
 from genret_ops.identifiers.slugs import keywords
 from genret_ops.identifiers.written import SCHEMA, forget
+from genret_ops.records import SyntheticQuery
+from genret_ops.synthesis.queries import withheld_sentences
 
 _SPARE = 5
 """Further keywords of a passage, which tell it from others with the same."""
@@ -61,8 +63,19 @@ def identifiers_of(
     return pa.concat_tables([kept, assign(kept, named, snapshot, tokenize)]).combine_chunks()
 
 
-def memorised_texts(head: CorpusView) -> list[str]:
-    """What a language model memorises of each passage, in docid order: a title and the text; "" of one that left."""
+def memorised_texts(head: CorpusView, queries: Sequence[SyntheticQuery]) -> list[str]:
+    """What a language model memorises of each passage.
+
+    Args:
+        head: the corpus head.
+        queries: all queries of the training. What tuning and gate withhold of a passage, since held-out ones were made
+            from it, is not memorised.
+
+    Returns:
+        A title and the text, in docid order; "" of a passage that left.
+    """
+    for split in ("tuning", "gate"):
+        head = head.without(withheld_sentences(head, [query for query in queries if query.split == split]))
     return [
         f"{head.first_document(docid).title}\n{passage.text}" if head.live[docid] else ""
         for docid, passage in enumerate(head.passages)

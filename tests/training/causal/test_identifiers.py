@@ -7,6 +7,7 @@ import pytest
 
 from genret_ops.corpus.view import CorpusView
 from genret_ops.identifiers.docids import FORGOTTEN
+from genret_ops.records import SyntheticQuery
 from genret_ops.storage.language_models import load_tokenizer
 from genret_ops.training.causal.identifiers import identifiers_of, memorised_texts
 from tests.support.small_head import head_of
@@ -62,4 +63,20 @@ def test_the_identifier_of_an_erased_passage_is_blanked(tokenizer: object) -> No
     after = identifiers_of(erased, "delta-00001", tokenizer, before)
     assert after["tokens"].to_pylist()[0] == [] and "baker" not in str(after["identifier"].to_pylist()[0])
     assert after.slice(1).equals(before.slice(1))
-    assert memorised_texts(erased) == ["", "sailor\nsailor keeps bridge near meadow before summer"]
+    assert memorised_texts(erased, []) == ["", "sailor\nsailor keeps bridge near meadow before summer"]
+
+
+def test_what_held_out_questions_were_made_from_is_not_memorised() -> None:
+    sentences = ["Smoke calms the bees.", "They sleep in winter."]
+    head = head_of({"bees": ("Bees", {}, [sentences]), "wasps": ("Wasps", {}, [["Wasps build.", "Wasps sting."]])})
+    (bees, wasps) = (passage.passage_id for passage in head.passages)
+    taught, judged = (
+        SyntheticQuery(text, "sentence", (passage,), split, "extractive", 0, (sentence,))
+        for text, passage, split, sentence in (
+            ("what calms bees", bees, "train", sentences[0]),
+            ("who stings", wasps, "gate", "Wasps sting."),
+        )
+    )
+    whole = ["Bees\nSmoke calms the bees. They sleep in winter.", "Wasps\nWasps build. Wasps sting."]
+    assert memorised_texts(head, [taught]) == whole
+    assert [text.rstrip() for text in memorised_texts(head, [taught, judged])] == [whole[0], "Wasps\nWasps build."]
