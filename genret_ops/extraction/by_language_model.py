@@ -102,7 +102,11 @@ def read_by_model(
 
 
 def instructions(attributes: Sequence[ExtractedAttribute]) -> str:
-    """What a model is told to read."""
+    """What a model is told to read.
+
+    Args:
+        attributes: those that a document lacks.
+    """
     lines = (
         f"- {each.name} ({each.type}{': one of ' + ', '.join(each.values) if each.values else ''})"
         for each in attributes

@@ -152,7 +152,16 @@ def _documents(store: TableStore, record: SnapshotRecord) -> list[Document]:
 
 
 def fault_of(value: ExtractedValue, text: str, attribute: ExtractedAttribute) -> str:
-    """What is wrong with an extracted value: its form, or evidence that says something else; "" if nothing is."""
+    """What is wrong with an extracted value: its form, or where its evidence is.
+
+    Args:
+        value: the value.
+        text: the text of its document.
+        attribute: what it is a value of.
+
+    Returns:
+        The fault in a few words; "" if there is none.
+    """
     if normalised(value.value, attribute) != value.value:
         return f"not a {attribute.type}: {value.value!r}"
     if not 0 <= value.start <= value.end <= len(text):

@@ -1,4 +1,4 @@
-"""A warning that PEFT brings about in transformers, kept from people; both families wrap their models with PEFT."""
+"""A warning that PEFT brings about in transformers, kept from people; every family wraps its model with PEFT."""
 
 import warnings
 from collections.abc import Iterator

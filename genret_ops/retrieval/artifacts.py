@@ -68,7 +68,7 @@ class Model:
         lexical_fusion: weights of the features of words alone.
         default_mode: the mode for searches that name none.
         known: the docids that the training knew; all others are fresh.
-        writer: the language model that writes docids; None in the compact family.
+        writer: the language model that writes docids; None outside the causal family.
     """
 
     encoder: Encoder
@@ -136,7 +136,7 @@ class SearchSettings:
         query_tokens: how many tokens of a query it reads.
         query_prompt: the text before every query; releases of before had none.
         adapted_rows: whether the encoder wrote the rows with its adapter: the dense family.
-        writer: the language model that writes docids; None in the compact family.
+        writer: the language model that writes docids; None outside the causal family.
         scale: scale of the logits.
         fusion: weights of every feature.
         lexical_fusion: weights of the features of words alone.

@@ -96,7 +96,9 @@ class Index:
         self._visible = lru_cache(maxsize=2)(self._visible_docids)
         self.redescribed = lru_cache(maxsize=2)(self._redescribed)
         self._carrying = lru_cache(maxsize=_MASKS)(self._docids_carrying)
+        self._given = lru_cache(maxsize=_MASKS)(self._docids_given)
         self._not_excluded = lru_cache(maxsize=_MASKS)(self._docids_not_excluded)
+        self._sure = lru_cache(maxsize=_MASKS)(self._docids_sure)
 
     def scores(self, texts: Sequence[str], rows: RowScores | None, words: bool = True) -> list[Scores]:
         """Scores of every docid for each text; a text that recurs is scored once.
@@ -133,7 +135,9 @@ class Index:
             mask &= self._shared | ~np.isin(self.documents, [self._numbers[doc_id] for doc_id in left_out])
         allowed = Allowed(mask, live, access=tuple((access or {}).items()), left_out=left_out)
         for name, value in filters.items():
-            allowed = self._narrowed(allowed, self._carrying(name, value), values=((name, value),))
+            by_word_of_source = name in self.extracted and name in (access or {})
+            carrying = self._given(name, value) if by_word_of_source else self._carrying(name, value)
+            allowed = self._narrowed(allowed, carrying, values=((name, value),))
         return allowed
 
     def _narrowed(self, allowed: Allowed, mask: np.ndarray, **wanted: tuple[tuple[str, str], ...]) -> Allowed:
@@ -146,9 +150,7 @@ class Index:
         """
         more: dict[str, Any] = {name: (*getattr(allowed, name), *pairs) for name, pairs in wanted.items()}
         narrower = replace(allowed, mask=allowed.mask & mask, **more)
-        by_word_of_source = any(name in self.extracted for name, _ in allowed.access)
-        doubtful = narrower.mask if by_word_of_source else narrower.mask & self._shared
-        for docid in np.flatnonzero(doubtful).tolist():
+        for docid in np.flatnonzero(narrower.mask & self._shared).tolist():
             narrower.mask[docid] = any(self._documents(docid, narrower))
         return narrower
 
@@ -188,14 +190,28 @@ class Index:
             carrying[docid] = any(document.metadata.get(name) == value for document in others)
         return carrying
 
+    def _docids_given(self, name: str, value: str) -> np.ndarray:
+        """Those of `_docids_carrying` of which a document has the value by the word of its source."""
+        given = self._carrying(name, value).copy()
+        for docid in np.flatnonzero(given).tolist():
+            documents = map(self.head.document, self.head.documents_of(docid))
+            given[docid] = any(document.given.get(name) == value for document in documents)
+        return given
+
     def _docids_not_excluded(self, name: str, value: str) -> np.ndarray:
         """The docids that a constraint leaves: all but those of documents that surely have another value."""
-        return np.array(
-            [
-                any(_may_have(self.head.document(doc_id), name, value) for doc_id in self.head.documents_of(docid))
-                for docid in range(len(self.head))
-            ]
-        )
+        left = np.asarray(self._carrying(name, value) | ~self._sure(name), dtype=bool)
+        for docid in np.flatnonzero(self._shared & ~left).tolist():
+            others = map(self.head.document, self.head.documents_of(docid))
+            left[docid] = any(_may_have(document, name, value) for document in others)
+        return left
+
+    def _docids_sure(self, name: str) -> np.ndarray:
+        """The docids whose first document surely has a value of an attribute, as a mask of shape (docids,)."""
+        sure = np.zeros(len(self.head), dtype=bool)
+        for docid in np.flatnonzero(self.head.live).tolist():
+            sure[docid] = _is_sure(self.head.first_document(docid), name)
+        return sure
 
     def allowed(self, clause: Clause, filtered: Allowed) -> Allowed:
         """The docids that a clause may return: of its constraints those hold that leave any.
@@ -242,8 +258,12 @@ class Index:
 
 def _may_have(document: Document, name: str, value: str) -> bool:
     """Whether a document has a value of an attribute, or does not surely have another."""
-    is_sure = name in document.metadata and document.extracted.get(name, 100) >= SURE
-    return document.metadata.get(name) == value or not is_sure
+    return document.metadata.get(name) == value or not _is_sure(document, name)
+
+
+def _is_sure(document: Document, name: str) -> bool:
+    """Whether a document surely has its value of an attribute, if it has any."""
+    return name in document.metadata and document.extracted.get(name, 100) >= SURE
 
 
 def _days(column: np.ndarray) -> np.ndarray:

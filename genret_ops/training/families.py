@@ -60,7 +60,7 @@ def similarity_of(folder: Path) -> Similarity:
 def resumed_step(folder: Path, stage: str) -> int:
     """Number of the step that a stopped stage goes on with, 0 if it has no checkpoint."""
     from genret_ops.training.causal.job import CausalJob
-    from genret_ops.training.causal.job import checkpoint_step as causal_step
 
-    checkpoint = CausalJob(folder).checkpoint(stage)
-    return causal_step(checkpoint) if checkpoint else checkpoint_step(TrainingJob(folder).checkpoint(stage))
+    if JobFolder(folder).settings.family == "causal":
+        return CausalJob(folder).resumed_step(stage)
+    return checkpoint_step(TrainingJob(folder).checkpoint(stage))

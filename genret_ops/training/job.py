@@ -25,7 +25,7 @@ from genret_ops.storage.files import write_atomically
 
 @dataclass(frozen=True)
 class JobFolder:
-    """What training jobs of both families have in `folder`: settings, a parent, tables, loss curves."""
+    """What training jobs of every family have in `folder`: settings, a parent, tables, loss curves."""
 
     folder: Path
 

@@ -75,14 +75,14 @@ class CausalJob(JobFolder):
     def checkpoint(self, stage: str) -> Path | None:
         """The newest checkpoint of a stage that is whole; None if there is none."""
         whole = self.checkpoints(stage).glob("checkpoint-*/trainer_state.json")  # the file that is written last
-        return max((file.parent for file in whole), key=checkpoint_step, default=None)
+        return max((file.parent for file in whole), key=_step, default=None)
+
+    def resumed_step(self, stage: str) -> int:
+        """Number of the step that a stopped stage goes on with, 0 if it has no checkpoint."""
+        checkpoint = self.checkpoint(stage)
+        return _step(checkpoint) if checkpoint else 0
 
 
-def checkpoint_step(folder: Path) -> int:
-    """Number of the step that a checkpoint goes on with.
-
-    Example:
-        >>> checkpoint_step(Path("checkpoints/sft/checkpoint-120"))
-        120
-    """
-    return int(folder.name.rpartition("-")[2])
+def _step(checkpoint: Path) -> int:
+    """The number in a name such as `checkpoint-120`."""
+    return int(checkpoint.name.rpartition("-")[2])

@@ -24,7 +24,14 @@ from genret_ops.training.trainer import TrainingProgress
 
 
 def rows(job: CausalJob) -> Any:
-    """The rows of all steps, in the order in which they are learned: a `datasets.Dataset` with `input_ids`."""
+    """The rows of all steps.
+
+    Args:
+        job: the job.
+
+    Returns:
+        A `datasets.Dataset` with `input_ids`, in the order in which they are learned.
+    """
     from datasets import Dataset
 
     training = job.settings.training
@@ -54,6 +61,10 @@ def shortest_first(dataset: Any, batch: int) -> Any:
     """The rows with those of each step sorted by length, so that rows that pass through the model together are alike.
 
     The loss of a step is one mean over all of its tokens, so their order inside it changes nothing but the padding.
+
+    Args:
+        dataset: the rows of `rows`.
+        batch: how many make a step.
     """
     lengths = np.array([len(row) for row in dataset["input_ids"]])
     return dataset.select(np.lexsort((lengths, np.arange(len(lengths)) // batch)))

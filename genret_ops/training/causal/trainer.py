@@ -21,7 +21,7 @@ from genret_ops.settings import Settings
 from genret_ops.storage.language_model_files import EXTRA
 from genret_ops.storage.language_models import device_and_dtype, load_network
 from genret_ops.training.causal.device import DevicePlan, gpus, plan
-from genret_ops.training.causal.job import CausalJob, checkpoint_step
+from genret_ops.training.causal.job import CausalJob
 from genret_ops.training.trainer import CHECKPOINT_SECONDS, LossCurve, TrainingProgress, rate_factor
 
 
@@ -142,8 +142,8 @@ def run(job: CausalJob, stage: str, make: Callable[[], Any], progress: TrainingP
         trainer = make()
         trainer.remove_callback(PrinterCallback)
         if is_main_process():
-            first = checkpoint_step(checkpoint) if checkpoint else 0
-            trainer.add_callback(_watch(LossCurve(job.loss_file(stage), first), progress))
+            curve = LossCurve(job.loss_file(stage), job.resumed_step(stage))
+            trainer.add_callback(_watch(curve, progress))
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     return trainer.accelerator.unwrap_model(trainer.model)
 
