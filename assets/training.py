@@ -3,6 +3,7 @@
 Training itself runs in a process of its own; a stage that was killed goes on from its last checkpoint.
 """
 
+import shutil
 from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,9 @@ from assets.partitions import deltas
 from genret_ops.progress import progress
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from genret_ops.identifiers.codes import Codebooks
     from genret_ops.training.job import JobFolder
 
 _SHOWN, _FAILURES = 10, 200
@@ -151,20 +155,23 @@ def synthetic_queries(context: dg.AssetExecutionContext, home: StageResource) ->
     )
 
 
-@dg.asset(partitions_def=deltas, group_name="training", code_version="1", deps=[docids, generated_queries])
+@dg.asset(
+    partitions_def=deltas, group_name="training", code_version="1", deps=[docids, genesis_rows, generated_queries]
+)
 def identifiers(context: dg.AssetExecutionContext, home: StageResource) -> dg.MaterializeResult[None]:
-    """What a causal language model is to write for each passage: its keywords, made unique, as tokens.
+    """What a causal language model is to write for each passage: its keywords or codes, made unique, as tokens.
 
     An update keeps the identifiers of the release that it grows from, and adds some for new passages. Other
     families, whose docids are numbers, have none.
     """
     import numpy as np
 
+    from genret_ops.modeling.embeddings import Rows
     from genret_ops.retrieval.artifacts import read_identifiers
     from genret_ops.storage.language_models import load_tokenizer
     from genret_ops.synthesis.generated import read_keywords
     from genret_ops.synthesis.queries import source_passages
-    from genret_ops.training.causal.identifiers import identifiers_of
+    from genret_ops.training.causal.identifiers import code_identifiers, identifiers_of, keyword_identifiers
 
     delta, settings = context.partition_key, home.settings
     if settings.family != "causal":
@@ -175,7 +182,12 @@ def identifiers(context: dg.AssetExecutionContext, home: StageResource) -> dg.Ma
     passages = source_passages(head, without_neighbours, settings.retrieval)
     listed = read_keywords(home.home.path, passages, settings.synthesis)
     existing = read_identifiers(home.parent_folder) if home.parent_folder else None
-    rows = identifiers_of(head, delta, load_tokenizer(settings.causal.model), existing, listed)
+    if settings.causal.identifiers == "codes":
+        vectors = Rows.load(home.home.work(delta) / "genesis").bodies()
+        make = code_identifiers(_codebooks(home, delta, vectors[head.live]), lambda docids: vectors[docids])
+    else:
+        make = keyword_identifiers(load_tokenizer(settings.causal.model), listed)
+    rows = identifiers_of(head, delta, make, existing)
     tables = {"identifiers": home.home.store.replace("identifiers", rows)}
     samples = [(row["docid"], row["identifier"], len(row["tokens"])) for row in rows.slice(0, _SHOWN).to_pylist()]
     return dg.MaterializeResult(
@@ -185,11 +197,36 @@ def identifiers(context: dg.AssetExecutionContext, home: StageResource) -> dg.Ma
             "language model": settings.causal.model,
             "identifiers": rows.num_rows,
             "new": rows["delta"].to_pylist().count(delta),
+            "made of": settings.causal.identifiers,
             "by a language model": len(listed),
             "samples": table(("docid", "identifier", "tokens"), samples),
         },
         data_version=table_version(tables),
     )
+
+
+def _codebooks(home: StageResource, delta: str, vectors: "np.ndarray") -> "Codebooks":
+    """The codebooks of the release that a training grows from, or new ones, in the work folder of the delta.
+
+    Args:
+        home: the home, and what the run was started with.
+        delta: the delta.
+        vectors: the encodings that new codebooks are fitted on, shape (passages, dimension).
+    """
+    from genret_ops.identifiers.codes import CODEBOOKS, Codebooks
+    from genret_ops.retrieval.artifacts import WRITER
+    from genret_ops.storage.language_models import vocabulary_of
+
+    path, causal = home.home.work(delta) / CODEBOOKS, home.settings.causal
+    if home.parent_folder:
+        shutil.copyfile(home.parent_folder / WRITER / CODEBOOKS, path)
+    else:
+        first, seed = vocabulary_of(causal.model), home.settings.training.seed
+        fitted = Codebooks.fit(
+            vectors, levels=causal.code_levels, clusters=causal.code_clusters, first_token=first, seed=seed
+        )
+        fitted.save(path)
+    return Codebooks.load(path)
 
 
 @dg.asset(
@@ -218,6 +255,7 @@ def _prepared(home: StageResource, delta: str, tables: Mapping[str, int]) -> "Jo
     """
     import numpy as np
 
+    from genret_ops.identifiers.codes import CODEBOOKS
     from genret_ops.modeling.embeddings import Rows
     from genret_ops.retrieval.artifacts import WRITER
     from genret_ops.synthesis.queries import membership, read_queries
@@ -243,6 +281,7 @@ def _prepared(home: StageResource, delta: str, tables: Mapping[str, int]) -> "Jo
         membership(head),
         parent / WRITER if parent else None,
         home.known or (),
+        work / CODEBOOKS if settings.causal.identifiers == "codes" else None,
     )
 
 

@@ -45,7 +45,7 @@ from genret_ops.synthesis.recorded import RecordedQueries, read_recorded
 from genret_ops.synthesis.written import WrittenQuery
 from genret_ops.training.causal import hard_negatives, rpo, sft
 from genret_ops.training.causal.dataset import prepare_causal_job
-from genret_ops.training.causal.identifiers import identifiers_of, memorised_texts
+from genret_ops.training.causal.identifiers import identifiers_of, keyword_identifiers, memorised_texts
 from genret_ops.training.causal.job import CausalJob
 from genret_ops.training.dataset import INPUTS, genesis_rows, prepare_job
 from genret_ops.training.families import stages_of
@@ -192,7 +192,7 @@ class Slice:
     def causal_job(self, settings: Settings, folder: Path) -> CausalJob:
         """The job of the language model: keyword identifiers, and the same synthetic queries."""
         tokenizer, snapshot = load_tokenizer(settings.causal.model), self.home.store.snapshots()[-1]
-        identifiers = identifiers_of(self.head, snapshot, tokenizer, listed=self.listed)
+        identifiers = identifiers_of(self.head, snapshot, keyword_identifiers(tokenizer, self.listed))
         queries = self.queries(settings)
         return prepare_causal_job(
             folder,

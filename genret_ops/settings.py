@@ -146,6 +146,13 @@ class CausalSettings(_Group):
     )
     prompt_tokens: int = Field(256, ge=16, description="longest question or passage that it reads, in its tokens")
     beams: int = Field(10, ge=1, description="identifiers that are written side by side (the paper: 10)")
+    identifiers: Literal["keywords", "codes"] = Field(
+        "keywords", description="what is written for a passage: its keywords, or codes that say which others it is like"
+    )
+    code_levels: int = Field(
+        2, ge=1, le=8, description="codes of an identifier, before its number; 1: a cluster, a member"
+    )
+    code_clusters: int = Field(64, ge=2, description="how many codes a level has, each a token of its own")
 
 
 class TrainingSettings(_Group):

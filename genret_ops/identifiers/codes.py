@@ -23,6 +23,8 @@ from genret_ops.identifiers.trie import Ints
 from genret_ops.identifiers.written import checked, spelt, table
 
 Vectors = NDArray[np.float32]
+CODEBOOKS = "codebooks.npz"
+"""What the codebooks of a job or a release are called."""
 
 _CHUNK = 8192
 """Vectors whose distances are computed at once."""
@@ -50,7 +52,7 @@ class Codebooks:
             vectors: shape (passages, dimension).
             levels: codes of an identifier before its number.
             clusters: centroids of a level, at least 2.
-            first_token: the first of `Codebooks.tokens` reserved tokens.
+            first_token: the first of the reserved tokens.
             seed: of the initial centroids.
 
         Raises:
@@ -82,9 +84,9 @@ class Codebooks:
         return len(self.centroids)
 
     @property
-    def tokens(self) -> int:
-        """How many tokens are reserved, from `first_token` on."""
-        return (self.levels + 1) * self.clusters
+    def reserved(self) -> range:
+        """The tokens of which identifiers are made."""
+        return range(self.first_token, self.first_token + (self.levels + 1) * self.clusters)
 
     def codes(self, vectors: Vectors) -> Ints:
         """The nearest centroid of each level to what the levels before it left of each vector.

@@ -1,28 +1,31 @@
 """Open a release for search: verified, on its corpus head, as a retriever."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from genret_ops.corpus.view import CorpusView
 from genret_ops.corpus.visibility import VisibilityReader
 from genret_ops.errors import BrokenRelease, NothingToSearch
+from genret_ops.identifiers.codes import CODEBOOKS, Codebooks
 from genret_ops.modeling.causal.model import WritableDocids
 from genret_ops.modeling.docid_head import RowScorer, finished_rows, fresh_rows
 from genret_ops.modeling.embeddings import Rows
 from genret_ops.modeling.encoder import query_encoder
 from genret_ops.registry.home import Home
 from genret_ops.registry.store import Release
-from genret_ops.retrieval.artifacts import ADAPTER, Model, load_model, read_identifiers, read_search
+from genret_ops.retrieval.artifacts import ADAPTER, WRITER, Model, load_model, read_identifiers, read_search
 from genret_ops.retrieval.index import Index
 from genret_ops.retrieval.index_cache import open_or_make_index
 from genret_ops.retrieval.retriever import Retriever
 from genret_ops.settings import Settings
 from genret_ops.storage.home import PACKED
-from genret_ops.training.causal.identifiers import identifiers_of
+from genret_ops.storage.language_models import load_tokenizer
+from genret_ops.training.causal.identifiers import code_identifiers, identifiers_of, keyword_identifiers
 from genret_ops.training.dataset import genesis_rows
 
 
@@ -103,6 +106,28 @@ def adapter_of_rows(release: Release) -> Path | None:
     return release.folder / ADAPTER if read_search(release.folder).adapted_rows else None
 
 
+def identifiers_on(
+    release: Release, head: CorpusView, snapshot: str, vectors: Callable[[Sequence[int]], np.ndarray]
+) -> pa.Table:
+    """What the language model of a causal release writes on another head: new docids get identifiers like the others.
+
+    Args:
+        release: the release.
+        head: the other head.
+        snapshot: name of the head, which stands beside new identifiers.
+        vectors: gives the encodings of docids, shape (docids, dimension).
+
+    Returns:
+        The rows of all docids of the head, under `identifiers.written.SCHEMA`.
+    """
+    causal, codebooks = release.manifest().trained_under().causal, release.folder / WRITER / CODEBOOKS
+    if causal.identifiers == "codes":
+        make = code_identifiers(Codebooks.load(codebooks), vectors)
+    else:
+        make = keyword_identifiers(load_tokenizer(causal.model))
+    return identifiers_of(head, snapshot, make, read_identifiers(release.folder))
+
+
 def model_on(home: Path, release: Release, head: CorpusView) -> Model:
     """The model of a release on another head of its generation, whether that head has more docids or fewer.
 
@@ -115,6 +140,6 @@ def model_on(home: Path, release: Release, head: CorpusView) -> Model:
     rows = rows.padded(len(head)).first(len(head))
     neighbours, writer = model.neighbours.updated(rows.bodies(), head.live), model.writer
     if writer is not None:
-        names = identifiers_of(head, release.delta, writer.model.tokenizer, read_identifiers(release.folder))
+        names = identifiers_on(release, head, release.delta, lambda docids: rows.bodies()[docids])
         writer = replace(writer, writable=WritableDocids.of(names))
     return replace(model, scorer=RowScorer(rows, search.scale), neighbours=neighbours, writer=writer)

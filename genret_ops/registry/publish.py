@@ -30,6 +30,7 @@ from genret_ops.registry.artifacts import (
     seal,
 )
 from genret_ops.registry.home import Home
+from genret_ops.registry.loading import identifiers_on
 from genret_ops.registry.model_card import write_card
 from genret_ops.registry.store import UNTRAINED, Registry, Release
 from genret_ops.registry.trained import Trained
@@ -38,7 +39,6 @@ from genret_ops.retrieval.artifacts import (
     SearchSettings,
     extend_model,
     load_model,
-    read_identifiers,
     read_search,
     write_untrained,
 )
@@ -46,8 +46,6 @@ from genret_ops.retrieval.fusion import prior
 from genret_ops.retrieval.index import planner_of
 from genret_ops.retrieval.labelled import LabelledQuestions, remembers_labels
 from genret_ops.settings import RetrievalSettings, Settings
-from genret_ops.storage.language_models import load_tokenizer
-from genret_ops.training.causal.identifiers import identifiers_of
 from genret_ops.training.job import JobFolder
 
 LIBRARIES = ("torch", "transformers", "peft", "lancedb", "bm25s", "numpy", "pyarrow")
@@ -214,8 +212,8 @@ def publish_patch(
     staging = _empty_staging(home.path, f"{record.snapshot}-patch")
     identifiers = None
     if search.writer:
-        tokenizer = load_tokenizer(search.writer.model)
-        identifiers = identifiers_of(head, record.snapshot, tokenizer, read_identifiers(parent.folder))
+        vectors = fresh.bodies()
+        identifiers = identifiers_on(parent, head, record.snapshot, lambda new: vectors[np.searchsorted(docids, new)])
     extend_model(parent.folder, staging, fresh, docids, ids, head.live, identifiers)
     model, labels = load_model(parent.folder), read_labels(home.path)
     questions = LabelledQuestions.none(hash_of(labels))

@@ -153,7 +153,7 @@ class CausalTrained:
             causal.model, language_model_hash(causal.model), VERSION, causal.prompt_tokens, causal.beams, share
         )
         write_untrained(folder, genesis, _passage_ids(head), head.live, replace(search, writer=writer))
-        write_writer(self.job.adapter("rpo"), folder, self.job.table("identifiers"))
+        write_writer(self.job.adapter("rpo"), folder, self.job.table("identifiers"), self.job.codebooks)
 
 
 def _passage_ids(head: CorpusView) -> list[str]:

@@ -6,7 +6,8 @@
 their numbers in `fresh-docids.npy`; so have all docids of a release that was never trained, which has no adapter. In
 the dense family the encoder wrote all rows with the adapter in it, and map and residuals are those of no training. A
 release of the causal family has the rows of the untrained encoder, what its language model learned in
-`writer/adapter/`, and what this writes for each docid in `identifiers.arrow` (identifiers/written.py).
+`writer/adapter/`, and what this writes for each docid in `identifiers.arrow` (identifiers/written.py); if these
+are codes, `writer/codebooks.npz` makes more of them.
 `neighbours-docids.npy` and `neighbours-similarities.npy` are the graph of passages (neighbours.py), `labelled.json` and
 `labelled.npy` the questions that users answered (labelled.py). This module does not know the registry, which seals such
 a folder.
@@ -25,6 +26,7 @@ import pyarrow as pa
 from pyarrow import feather
 
 from genret_ops.errors import BrokenRelease
+from genret_ops.identifiers.codes import CODEBOOKS
 from genret_ops.modeling.causal.model import CausalModel, WritableDocids
 from genret_ops.modeling.causal.prompts import VERSION
 from genret_ops.modeling.docid_head import FRESH, DocidHead, RowScorer
@@ -212,15 +214,18 @@ def write_untrained(
     _write_rows(folder, rows, passage_ids, live, search)
 
 
-def write_writer(adapter: Path, folder: Path, identifiers: pa.Table) -> None:
+def write_writer(adapter: Path, folder: Path, identifiers: pa.Table, codebooks: Path | None) -> None:
     """Add a language model to the files of a release.
 
     Args:
         adapter: folder of its LoRA adapter.
         folder: the folder of the release.
         identifiers: what it writes for each docid, under `identifiers.written.SCHEMA`.
+        codebooks: file of the codebooks that made these; None if they are keywords.
     """
     _copy_adapter(adapter, folder / WRITER / "adapter")
+    if codebooks:
+        shutil.copyfile(codebooks, folder / WRITER / CODEBOOKS)
     _write_identifiers(folder, identifiers)
 
 

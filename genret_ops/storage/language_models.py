@@ -32,13 +32,29 @@ def load_tokenizer(name: str, **options: Any) -> Any:
     return tokenizer
 
 
-def load_network(name: str, dtype: "torch.dtype", device: "torch.device | str" = "cpu") -> Any:
+def vocabulary_of(name: str) -> int:
+    """How many tokens a causal language model reads and writes; its tokenizer may use fewer.
+
+    Args:
+        name: a package, the full path of a folder, or a hub name.
+
+    Raises:
+        GenretError: its configuration cannot be read.
+    """
+    from transformers import AutoConfig
+
+    with _loading(name):
+        return int(AutoConfig.from_pretrained(language_model_path(name)).get_text_config().vocab_size)
+
+
+def load_network(name: str, dtype: "torch.dtype", device: "torch.device | str" = "cpu", vocabulary: int = 0) -> Any:
     """The weights of a causal language model, as transformers loads them.
 
     Args:
         name: a package, the full path of a folder, or a hub name.
         dtype: the type of its weights in memory.
         device: where they are to lie.
+        vocabulary: how many tokens it is to have at least; those that it does not know begin anywhere.
 
     Raises:
         GenretError: it cannot be loaded.
@@ -48,7 +64,10 @@ def load_network(name: str, dtype: "torch.dtype", device: "torch.device | str" =
 
     logging.disable_progress_bar()
     with _loading(name):
-        return AutoModelForCausalLM.from_pretrained(language_model_path(name), dtype=dtype).to(device)
+        network = AutoModelForCausalLM.from_pretrained(language_model_path(name), dtype=dtype)
+        if vocabulary > network.get_input_embeddings().num_embeddings:
+            network.resize_token_embeddings(vocabulary, mean_resizing=False)
+        return network.to(device)
 
 
 def device_and_dtype() -> "tuple[torch.device, torch.dtype]":

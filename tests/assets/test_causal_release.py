@@ -1,5 +1,6 @@
 """A causal release goes the way of every other: built, judged, served, updated, patched, audited, packed, erased."""
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from assets.lib import runner
 from assets.lib.erasure import erase
 from genret_ops.corpus.visibility import withdraw
+from genret_ops.identifiers.codes import CODEBOOKS
 from genret_ops.lineage.answer import answer_lineage
 from genret_ops.lineage.verification import SAME, check
 from genret_ops.registry.home import Home
@@ -28,6 +30,8 @@ SETTINGS = """
 [causal]
 model = "{model}"
 prompt_tokens = 32
+identifiers = "{identifiers}"
+code_clusters = 8
 
 [model]
 encoder = "{encoder}"
@@ -58,20 +62,21 @@ def source(folder: Path, documents: range) -> str:
     return str(folder / "corpus.jsonl")
 
 
+def build(path: Path, model: Path, encoder: Path, identifiers: str) -> None:
+    """Make a home whose champion is a causal release."""
+    path.mkdir()
+    settings = SETTINGS.format(model=model, encoder=encoder, identifiers=identifiers)
+    (path / "genret.toml").write_text(settings)
+    home = Home(path)
+    runner.ingest(home, [source(path, range(FIRST))])
+    runner.build(home, home.settings, waiver="a test")
+
+
 @pytest.fixture(scope="module")
 def built(made_once: Once, small_encoder: Path) -> Path:
     """A home whose champion is a causal release. Read only."""
     model = made_once("tiny-causal", write_tiny_model)
-
-    def make(path: Path) -> None:
-        path.mkdir()
-        sections = SETTINGS.format(model=model, encoder=small_encoder)
-        (path / "genret.toml").write_text(sections)
-        home = Home(path)
-        runner.ingest(home, [source(path, range(FIRST))])
-        runner.build(home, home.settings, waiver="a test")
-
-    return made_once("causal-home", make)
+    return made_once("causal-home", lambda path: build(path, model, small_encoder, "keywords"))
 
 
 @pytest.fixture
@@ -133,6 +138,32 @@ def test_an_update_adds_identifiers_and_moves_none(home: Home, tmp_path: Path) -
     _, retriever = open_release(home)
     assert np.mean([f"d{number}" in hits(retriever, number) for number in range(2, FIRST)]) > 0.8
     assert {hit.state for hit in retriever.search(question(LATER - 1), mode="generative").hits} == {"learned"}
+
+
+def test_codes_go_the_same_way(made_once: Once, small_encoder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "home"
+    build(path, made_once("tiny-causal", write_tiny_model), small_encoder, "codes")
+    home = Home(path)
+    first, retriever = open_release(home)
+    before = read_identifiers(first.folder)
+    assert all(re.fullmatch(r"[0-7]-[0-7]-\d+", identifier) for identifier in before["identifier"].to_pylist())
+    assert np.mean([f"d{number}" in hits(retriever, number) for number in range(FIRST)]) > 0.8
+    runner.ingest(home, [source(tmp_path, range(2, LATER))], only=True)
+    patch, retriever = open_release(home)
+    patched = read_identifiers(patch.folder)
+    assert patched.num_rows == LATER and patched.slice(0, FIRST).equals(before)
+    assert "d0" not in hits(retriever, 0)
+    learned = runner.build(home, home.settings, waiver="a test").release
+    assert learned.generation == first.generation and read_identifiers(learned.folder).equals(patched)
+    codebooks = [release.folder / "writer" / CODEBOOKS for release in (first, patch, learned)]
+    assert len({file.read_bytes() for file in codebooks}) == 1
+    release, retriever = open_release(home)
+    checks = check(home, answer_lineage(home, release, retriever, retriever.search(question(5)), 1))
+    assert {entry["state"] for entry in checks} <= {SAME, "changed since"}
+    other = home.settings.model_copy(
+        update={"causal": home.settings.causal.model_copy(update={"identifiers": "keywords"})}
+    )
+    assert "other settings" in runner.plan_build(home, other).genesis
 
 
 def test_its_lineage_names_the_language_model_and_is_verified(home: Home) -> None:

@@ -55,7 +55,7 @@ def test_identifiers_are_unique_and_no_delta_moves_any(deltas: list[list[int]], 
     docids, sequences = tables[-1]["docid"].to_pylist(), list(spelt(tables[-1]))
     assert docids == list(dict.fromkeys(docid for delta in deltas for docid in delta))
     assert len(set(sequences)) == len(sequences)
-    assert all(FIRST <= token < FIRST + books.tokens for sequence in sequences for token in sequence)
+    assert all(token in books.reserved for sequence in sequences for token in sequence)
     expected = books.codes(points[docids].reshape(-1, 6)).tolist()
     numbers: dict[tuple[int, ...], int] = {}
     for sequence, codes in zip(sequences, map(tuple, expected), strict=True):
@@ -94,13 +94,13 @@ def test_the_same_vectors_give_the_same_codebooks_also_from_a_file(tmp_path: Pat
     books.save(tmp_path / "codebooks.npz")
     loaded = Codebooks.load(tmp_path / "codebooks.npz")
     np.testing.assert_array_equal(loaded.codes(vectors(50, 3)), books.codes(vectors(50, 3)))
-    assert (loaded.clusters, loaded.first_token, loaded.tokens) == (4, FIRST, 12)
+    assert (loaded.clusters, loaded.reserved) == (4, range(FIRST, FIRST + 12))
 
 
 def test_a_corpus_smaller_than_its_codebooks_and_equal_passages_are_no_fault() -> None:
     books = Codebooks.fit(np.ones((3, 2)), levels=2, clusters=256, first_token=0, seed=0)
     rows = assign(None, range(3), np.ones((3, 2)), "delta-00000", books)
-    assert len(set(spelt(rows))) == 3 and books.tokens == 768
+    assert len(set(spelt(rows))) == 3 and len(books.reserved) == 768
 
 
 def test_what_does_not_fit_is_refused() -> None:

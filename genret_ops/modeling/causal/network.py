@@ -1,9 +1,11 @@
 """The network of a causal language model with the adapter that a release learned.
 
 An adapter is added into float32 weights. bfloat16 would round it away, so that there it stays beside the weights, and
-all models that differ in the adapter alone share them: a gate compares three, and a GPU holds one.
+all models that differ in the adapter alone share them: a gate compares three, and a GPU holds one. An adapter may have
+learned tokens that the model does not know (identifiers/codes.py), and then says which.
 """
 
+import json
 import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -38,15 +40,23 @@ def open_network(name: str, adapter: Path | None = None) -> Network:
         GenretError: the model cannot be loaded.
     """
     device, dtype = device_and_dtype()
+    vocabulary = reserved_tokens(adapter).stop if adapter else 0
     if adapter is not None and dtype != torch.float32:
-        return _Adapted(_shared(name, language_model_hash(name)), adapter)
-    network = load_network(name, dtype, device)
+        return _Adapted(_shared(name, language_model_hash(name), vocabulary), adapter)
+    network = load_network(name, dtype, device, vocabulary)
     if adapter is not None:
         from peft import PeftModel
 
         with without_peft_warning():
             network = PeftModel.from_pretrained(network, str(adapter)).merge_and_unload()
     return _Whole(network.requires_grad_(False).eval())
+
+
+def reserved_tokens(adapter: Path) -> range:
+    """The tokens that an adapter has learned beside those that the model knows."""
+    by_layer = json.loads((adapter / "adapter_config.json").read_text()).get("trainable_token_indices") or {}
+    tokens = [token for of_layer in by_layer.values() for token in of_layer]
+    return range(min(tokens), max(tokens) + 1) if tokens else range(0)
 
 
 class _Whole:
@@ -63,9 +73,9 @@ class _Whole:
 class _Shared:
     """The weights of a language model, beside which the adapters of several models take turns."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, vocabulary: int) -> None:
         device, dtype = device_and_dtype()
-        self._base = load_network(name, dtype, device)
+        self._base = load_network(name, dtype, device, vocabulary)
         self._network: Any = None
         self._numbers, self._lock = count(), RLock()
 
@@ -96,9 +106,9 @@ class _Shared:
 
 
 @lru_cache(maxsize=1)
-def _shared(name: str, weights: str) -> _Shared:
+def _shared(name: str, weights: str, vocabulary: int) -> _Shared:
     """The shared weights of a language model; `weights` is their hash."""
-    return _Shared(name)
+    return _Shared(name, vocabulary)
 
 
 class _Adapted:
@@ -108,6 +118,8 @@ class _Adapted:
         self._shared, self._name = shared, shared.add(adapter)
         weakref.finalize(self, shared.remove, self._name)
 
-    def in_use(self) -> AbstractContextManager[Any]:
+    @contextmanager
+    def in_use(self) -> Iterator[Any]:
         """See `Network`."""
-        return self._shared.in_use(self._name)
+        with self._shared.in_use(self._name) as network:
+            yield network

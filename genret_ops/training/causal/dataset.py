@@ -14,6 +14,7 @@ import pyarrow as pa
 from scipy.sparse import csr_array, save_npz
 
 from genret_ops.errors import GenretError
+from genret_ops.identifiers.codes import CODEBOOKS
 from genret_ops.records import SyntheticQuery, canonical_json
 from genret_ops.settings import Settings
 from genret_ops.storage.files import file_hash, write_atomically
@@ -35,6 +36,7 @@ def prepare_causal_job(
     documents: csr_array,
     parent: Path | None = None,
     known: Collection[int] = (),
+    codebooks: Path | None = None,
 ) -> CausalJob:
     """Fill a job folder.
 
@@ -52,6 +54,7 @@ def prepare_causal_job(
             is not live is empty.
         parent: folder of the model that an update grows from, with its `adapter/`; None for a training from genesis.
         known: docids that the parent has learned.
+        codebooks: file of the codebooks that made the identifiers; None: these are keywords.
 
     Raises:
         GenretError: no question is there to train on, or a live docid has no identifier.
@@ -76,6 +79,8 @@ def prepare_causal_job(
         raise GenretError("no question is there to train on: ingest documents with longer sentences")
     settings_json = settings.model_dump_json()
     parent_hashes = {name: file_hash(parent / name) for name in PARENT_FILES} if parent else {}
+    if codebooks:
+        parent_hashes[CODEBOOKS] = file_hash(codebooks)
     arrays = [documents.indptr, documents.indices]
     inputs = inputs_hash(settings_json + canonical_json(parent_hashes), tables, arrays)
     if (folder / INPUTS).exists() and (folder / INPUTS).read_text() == inputs:
@@ -85,6 +90,8 @@ def prepare_causal_job(
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
     save_npz(folder / "documents.npz", documents)
+    if codebooks:
+        shutil.copyfile(codebooks, folder / CODEBOOKS)
     if parent:
         for name in PARENT_FILES:
             (folder / "parent" / name).parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 In: `job.json` (settings), `parent/adapter/` (what an update grows from), `identifiers.arrow` (under
 `identifiers.written.SCHEMA`), `passages.arrow` (docid, text, known), `queries.arrow` and `hard.arrow` (queries with
-their docids), `documents.npz` (docids, documents).
+their docids), `documents.npz` (docids, documents), `codebooks.npz` if identifiers are codes.
 Out: `sft/adapter/` and `rpo/adapter/`, `pairs.arrow`, `loss-*.jsonl`, `checkpoints/`.
 """
 
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array, load_npz
 
+from genret_ops.identifiers.codes import CODEBOOKS, Codebooks
 from genret_ops.modeling.causal.model import CausalModel, WritableDocids
 from genret_ops.storage.language_models import load_tokenizer
 from genret_ops.training.job import JobFolder
@@ -30,6 +31,17 @@ class CausalJob(JobFolder):
     def tokenizer(self) -> Any:
         """The tokenizer of the model."""
         return load_tokenizer(self.settings.causal.model)
+
+    @property
+    def codebooks(self) -> Path | None:
+        """File of the codebooks that made the identifiers; None if these are keywords."""
+        path = self.folder / CODEBOOKS
+        return path if path.exists() else None
+
+    @property
+    def reserved(self) -> range:
+        """The tokens that identifiers are written with and the model does not know."""
+        return Codebooks.load(self.codebooks).reserved if self.codebooks else range(0)
 
     @cached_property
     def writable(self) -> WritableDocids:

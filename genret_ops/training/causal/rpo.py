@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from genret_ops.modeling.causal.prompts import QUERY, Prompts
 from genret_ops.training.causal.job import CausalJob
@@ -66,7 +67,12 @@ def trainer(job: CausalJob, steps: int) -> Any:
         beta=training.rpo_beta,
         max_length=None,
     )
-    return TokenisedDPOTrainer(network, args=config, train_dataset=dataset, processing_class=job.tokenizer)
+    trainer = TokenisedDPOTrainer(network, args=config, train_dataset=dataset, processing_class=job.tokenizer)
+    with torch.no_grad():
+        for name, weight in network.named_parameters():
+            if name.endswith(".default"):  # rows of reserved tokens, which TRL leaves out of its copy
+                network.get_parameter(name.removesuffix("default") + "ref").copy_(weight)
+    return trainer
 
 
 def train(job: CausalJob, progress: TrainingProgress) -> None:

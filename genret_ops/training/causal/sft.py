@@ -76,7 +76,7 @@ def trainer(job: CausalJob) -> Any:
 
     training = job.settings.training
     dataset = shortest_first(rows(job), training.batch)
-    network = network_with_lora(job.settings, job.parent / "adapter" if job.parent else None)
+    network = network_with_lora(job.settings, job.parent / "adapter" if job.parent else None, job.reserved)
     how = device_plan(network, training.batch, max(map(len, dataset["input_ids"])))
     config = SFTConfig(
         **arguments(job, "sft", job.sft_steps, training.lr_adapter, how),

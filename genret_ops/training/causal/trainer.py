@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from genret_ops.errors import GenretError
+from genret_ops.modeling.causal.network import reserved_tokens
 from genret_ops.modeling.peft_warnings import without_peft_warning
 from genret_ops.settings import Settings
 from genret_ops.storage.language_model_files import EXTRA
@@ -35,27 +36,56 @@ def is_main_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
-def network_with_lora(settings: Settings, start: Path | None) -> Any:
+def network_with_lora(settings: Settings, start: Path | None, reserved: range = range(0)) -> Any:
     """The language model with a LoRA adapter that can learn, on the CPU: the trainer moves it.
 
     Args:
         settings: which model, and the rank of a new adapter.
         start: folder of the adapter to go on from; None begins one that changes nothing yet.
+        reserved: tokens that the model does not know and a new adapter learns; one that is there says its own.
     """
     from peft import LoraConfig, PeftModel, get_peft_model
 
     torch.manual_seed(settings.training.seed)
-    network = load_network(settings.causal.model, device_and_dtype()[1])
+    reserved = reserved if start is None else reserved_tokens(start)
+    network = load_network(settings.causal.model, device_and_dtype()[1], vocabulary=reserved.stop)
+    if reserved and start is None:
+        _begin_as_known_tokens(network, reserved)
     with without_peft_warning():
         if start is not None:
-            return PeftModel.from_pretrained(network, str(start), is_trainable=True)
+            return _as_expected(PeftModel.from_pretrained(network, str(start), is_trainable=True), reserved)
         config = LoraConfig(
             r=settings.model.rank,
             lora_alpha=settings.model.alpha,
             target_modules="all-linear",
             task_type="CAUSAL_LM",
+            trainable_token_indices={layer: list(reserved) for layer in _token_layers(network)} if reserved else None,
         )
-        return get_peft_model(network, config)
+        return _as_expected(get_peft_model(network, config), reserved)
+
+
+def _begin_as_known_tokens(network: Any, reserved: range) -> None:
+    """Give each reserved token the rows of another, drawn at random: rows of the scale that the model is used to."""
+    with torch.no_grad():
+        drawn = torch.randint(reserved.start, (len(reserved),))
+        for layer in (network.get_input_embeddings(), network.get_output_embeddings()):
+            layer.weight[reserved.start : reserved.stop] = layer.weight[drawn]
+
+
+def _as_expected(network: Any, reserved: range) -> Any:
+    """A network with reserved tokens as others expect it: TRL asks for a bias, and checkpoints need no other rows."""
+    if reserved:
+        writes = network.get_base_model().get_output_embeddings()
+        writes.bias = writes.original_module.bias
+        network.save_pretrained = partial(network.save_pretrained, save_embedding_layers=False)
+    return network
+
+
+def _token_layers(network: Any) -> list[str]:
+    """Names of the layers that have a row for each token: what reads them, and what writes them if that is another."""
+    layers = {id(layer): name.rpartition(".")[2] for name, layer in network.named_modules()}
+    reads, writes = network.get_input_embeddings(), network.get_output_embeddings()
+    return [layers[id(layer)] for layer in ([reads] if reads.weight is writes.weight else [reads, writes])]
 
 
 def device_plan(network: Any, batch: int, tokens: int) -> DevicePlan:

@@ -9,7 +9,7 @@ from genret_ops.corpus.view import CorpusView
 from genret_ops.identifiers.docids import FORGOTTEN
 from genret_ops.records import SyntheticQuery
 from genret_ops.storage.language_models import load_tokenizer
-from genret_ops.training.causal.identifiers import identifiers_of, memorised_texts
+from genret_ops.training.causal.identifiers import identifiers_of, keyword_identifiers, memorised_texts
 from tests.support.small_head import head_of
 
 TEXTS = {
@@ -27,7 +27,7 @@ def tokenizer(tiny_model: Path) -> object:
 def test_listed_keywords_come_before_extractive_ones(tokenizer: object) -> None:
     head = head_of(TEXTS)
     listed = {head.passages[0].passage_id: ["lantern", "harbour"]}
-    first, second = identifiers_of(head, "delta-00000", tokenizer, None, listed).to_pylist()
+    first, second = identifiers_of(head, "delta-00000", keyword_identifiers(tokenizer, listed)).to_pylist()
     assert first["identifier"] == "lantern, harbour" and first["delta"] == "delta-00000"
     assert set(second["identifier"].split(", ")) >= {"sailor", "bridge", "meadow", "summer"}
     assert len(first["tokens"]) == 2
@@ -36,31 +36,31 @@ def test_listed_keywords_come_before_extractive_ones(tokenizer: object) -> None:
 def test_a_keyword_that_names_the_end_of_a_text_ends_no_identifier(tokenizer: Any) -> None:
     head = head_of(TEXTS)
     listed = {head.passages[0].passage_id: ["lantern <end>", "harbour"]}
-    first = identifiers_of(head, "delta-00000", tokenizer, None, listed).to_pylist()[0]
+    first = identifiers_of(head, "delta-00000", keyword_identifiers(tokenizer, listed)).to_pylist()[0]
     assert tokenizer.eos_token_id not in first["tokens"] and len(first["tokens"]) == 2
 
 
 def test_what_is_there_stays(tokenizer: object) -> None:
     head = head_of(TEXTS)
-    before = identifiers_of(head, "delta-00000", tokenizer)
-    after = identifiers_of(head_of(MORE), "delta-00001", tokenizer, before)
+    before = identifiers_of(head, "delta-00000", keyword_identifiers(tokenizer))
+    after = identifiers_of(head_of(MORE), "delta-00001", keyword_identifiers(tokenizer), before)
     assert after.slice(0, 2).equals(before) and after["delta"].to_pylist()[2] == "delta-00001"
-    assert identifiers_of(head, "delta-00002", tokenizer, before).equals(before)
+    assert identifiers_of(head, "delta-00002", keyword_identifiers(tokenizer), before).equals(before)
 
 
 def test_an_earlier_head_has_its_own_alone(tokenizer: object) -> None:
-    later = identifiers_of(head_of(MORE), "delta-00001", tokenizer)
-    earlier = identifiers_of(head_of(TEXTS), "delta-00000", tokenizer, later)
+    later = identifiers_of(head_of(MORE), "delta-00001", keyword_identifiers(tokenizer))
+    earlier = identifiers_of(head_of(TEXTS), "delta-00000", keyword_identifiers(tokenizer), later)
     assert earlier.equals(later.slice(0, 2))
 
 
 def test_the_identifier_of_an_erased_passage_is_blanked(tokenizer: object) -> None:
     head = head_of(TEXTS)
-    before = identifiers_of(head, "delta-00000", tokenizer)
+    before = identifiers_of(head, "delta-00000", keyword_identifiers(tokenizer))
     passages = [type(passage)(passage.passage_id, passage.text, passage.sentences) for passage in head.passages]
     passages[0] = type(passages[0])(f"{FORGOTTEN}0", "", ())
     erased = CorpusView(passages, ["", head.labels[1]], [(), head.occurrences[1]], head.documents)
-    after = identifiers_of(erased, "delta-00001", tokenizer, before)
+    after = identifiers_of(erased, "delta-00001", keyword_identifiers(tokenizer), before)
     assert after["tokens"].to_pylist()[0] == [] and "baker" not in str(after["identifier"].to_pylist()[0])
     assert after.slice(1).equals(before.slice(1))
     assert memorised_texts(erased, []) == ["", "sailor\nsailor keeps bridge near meadow before summer"]
