@@ -1,6 +1,6 @@
 """A language model that writes identifiers, beside the compact family and BM25, on a slice of the standard library.
 
-    python benchmarks/causal.py --home .bench/causal [--passages 300] [--steps 240] [--seeds 0 1 2] [--recorded FILE]
+    python benchmarks/causal.py [--home .bench/causal] [--passages 300] [--steps 240] [--codes] [--recorded FILE]
 
 The slice holds the documents that examples/stdlib_queries.jsonl asks for, and others up to the number of passages. Both
 families train on the same synthetic queries; `--recorded` adds those that others wrote (docs/guide/queries.md). All
@@ -25,6 +25,7 @@ from genret_ops.evaluation.baselines import Baselines
 from genret_ops.evaluation.metrics import roll_up, textbook
 from genret_ops.evaluation.reports.layout import aligned, interval, percent
 from genret_ops.evaluation.significance import paired_bootstrap
+from genret_ops.identifiers.codes import CODEBOOKS, Codebooks
 from genret_ops.ingestion.stdlib import read_stdlib
 from genret_ops.modeling.encoder import batches
 from genret_ops.progress import Report, progress
@@ -37,7 +38,7 @@ from genret_ops.retrieval.index_cache import open_or_make_index
 from genret_ops.settings import SETTINGS_FILE, Settings
 from genret_ops.storage import jsonl
 from genret_ops.storage.files import write_atomically
-from genret_ops.storage.language_models import load_tokenizer
+from genret_ops.storage.language_models import load_tokenizer, vocabulary_of
 from genret_ops.synthesis.extractive import ExtractiveGenerator
 from genret_ops.synthesis.generated import GeneratedQueries
 from genret_ops.synthesis.queries import lexical_neighbours, membership, source_passages, write_queries, written_queries
@@ -45,7 +46,12 @@ from genret_ops.synthesis.recorded import RecordedQueries, read_recorded
 from genret_ops.synthesis.written import WrittenQuery
 from genret_ops.training.causal import hard_negatives, rpo, sft
 from genret_ops.training.causal.dataset import prepare_causal_job
-from genret_ops.training.causal.identifiers import identifiers_of, keyword_identifiers, memorised_texts
+from genret_ops.training.causal.identifiers import (
+    code_identifiers,
+    identifiers_of,
+    keyword_identifiers,
+    memorised_texts,
+)
 from genret_ops.training.causal.job import CausalJob
 from genret_ops.training.dataset import INPUTS, genesis_rows, prepare_job
 from genret_ops.training.families import stages_of
@@ -190,18 +196,25 @@ class Slice:
         return {"systems": {name: self.scores([run[name] for run in runs]) for name in runs[0]}}
 
     def causal_job(self, settings: Settings, folder: Path) -> CausalJob:
-        """The job of the language model: keyword identifiers, and the same synthetic queries."""
-        tokenizer, snapshot = load_tokenizer(settings.causal.model), self.home.store.snapshots()[-1]
-        identifiers = identifiers_of(self.head, snapshot, keyword_identifiers(tokenizer, self.listed))
-        queries = self.queries(settings)
+        """The job of the language model: identifiers as its settings say, and the same synthetic queries."""
+        causal, queries, codebooks = settings.causal, self.queries(settings), None
+        make = keyword_identifiers(load_tokenizer(causal.model), self.listed)
+        if causal.identifiers == "codes":
+            rows = genesis_rows(self.home.path, self.head, settings)[0].bodies()
+            levels, clusters, first = causal.code_levels, causal.code_clusters, vocabulary_of(causal.model)
+            books = Codebooks.fit(rows[self.head.live], levels=levels, clusters=clusters, first_token=first, seed=0)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            books.save(codebooks := folder.with_name(f"{folder.name}-{CODEBOOKS}"))
+            make = code_identifiers(books, lambda docids: rows[docids])
         return prepare_causal_job(
             folder,
             settings,
             memorised_texts(self.head, queries),
-            identifiers,
+            identifiers_of(self.head, self.home.store.snapshots()[-1], make),
             queries,
             self.head.docid_of,
             membership(self.head),
+            codebooks=codebooks,
         )
 
     def answered(self, job: CausalJob, stage: str) -> Scores:
@@ -220,8 +233,9 @@ class Slice:
             sft.train(job, lambda done, total, loss: report(done, total, f"loss {loss:.3f}"))
         with progress("mining hard negatives", "queries") as report:
             hard_negatives.mine(job, lambda done, total, _: report(done, total))
-        pairs = job.table("pairs").num_rows
-        return {"systems": {"causal SFT": self.answered(job, "sft")}, "pairs": pairs, "losses": job.losses("sft")}
+        pairs, name = job.table("pairs").num_rows, "causal SFT"
+        name += ", codes" if job.codebooks else ""
+        return {"systems": {name: self.answered(job, "sft")}, "pairs": pairs, "losses": job.losses("sft")}
 
     def rpo(self, job: CausalJob, folder: Path, seed: int, hard: bool) -> dict[str, Any]:
         """Train stage 2 from the same SFT adapter, with hard or with random negatives."""
@@ -293,6 +307,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16, help="rows of a step of the language model")
     parser.add_argument("--questions", type=int, default=150, help="questions of each set")
     parser.add_argument("--recorded", type=Path, help="JSON lines of queries that others wrote")
+    parser.add_argument("--codes", action="store_true", help="also train a model that writes codes")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     given = parser.parse_args()
     settings = "[synthesis]\nmultihop = 0\n"
@@ -316,6 +331,12 @@ def main() -> None:
     measured = cells.of("compact", lambda: corpus.compact(compact, folder / "compact"), settings=compact.hash())
     job = corpus.causal_job(causal, folder / "causal")
     results = [measured, cells.of("causal-sft", lambda: corpus.sft(job), settings=causal.hash())]
+    if given.codes:
+        coded = causal.model_copy(update={"causal": language.model_copy(update={"identifiers": "codes"})})
+        measured = cells.of(
+            "causal-codes-sft", lambda: corpus.sft(corpus.causal_job(coded, folder / "codes")), settings=coded.hash()
+        )
+        results.append(measured)
     variants: dict[bool, list[Scores]] = {True: [], False: []}
     for seed in given.seeds:
         for hard in (True, False):
@@ -329,7 +350,9 @@ def main() -> None:
     systems: dict[str, Scores] = {name: scores for result in results for name, scores in result["systems"].items()}
     for part in SETS:
         print("\n" + aligned(list(table(part, corpus.questions, systems))))
-        for ours, theirs in (("causal SFT", "bm25"), ("causal SFT", "generative"), ("generative", "bm25")):
+        pairs = [("causal SFT", "bm25"), ("causal SFT", "generative"), ("generative", "bm25")]
+        pairs += [("causal SFT, codes", "causal SFT")] if given.codes else []
+        for ours, theirs in pairs:
             print(f"{ours} minus {theirs}: {difference(part, corpus.questions, [systems[ours]], [systems[theirs]])}")
         for name, runs in (("hard", variants[True]), ("random", variants[False])):
             against = difference(part, corpus.questions, runs, [systems["causal SFT"]])
