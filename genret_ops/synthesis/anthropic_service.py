@@ -31,6 +31,8 @@ KEY = "ANTHROPIC_API_KEY"
 BATCH_SHARE = 0.5
 """What a token costs in a batch, as a share of its price."""
 TRANSPORT_TRIES = 6
+_LOOKS = 16
+"""Tries of a call that changes nothing: ten minutes, with their pauses."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
 ALIKE = 5
 """So many requests that nothing came of, all for the same reason, end a run."""
@@ -149,12 +151,13 @@ class AnthropicService:
             return Completion(key, reason=INVALID, usage=usage, message=message.id)
         return Completion(key, valid, usage=usage, message=message.id)
 
-    def patiently(self, call: Callable[[], _T], again: Callable[[Exception], bool]) -> _T:
+    def patiently(self, call: Callable[[], _T], again: Callable[[Exception], bool], tries: int = TRANSPORT_TRIES) -> _T:
         """Make a call again, after pauses that the service asks for or that grow, as long as an error lets it be.
 
         Args:
             call: the call.
             again: whether it may be made again after an error.
+            tries: how often it is made at most.
 
         Raises:
             GenretError: the service asks for a pause that is too long to wait here.
@@ -164,20 +167,25 @@ class AnthropicService:
                 return call()
             except self.errors.APIError as error:
                 response = getattr(error, "response", None)
-                if number == TRANSPORT_TRIES - 1 or not again(error):
+                if number == tries - 1 or not again(error):
                     raise
                 if self.pause(number, response.headers if response is not None else {}):
                     raise
         raise AssertionError("unreachable: the last try returns or raises")
 
     def reachable(self, call: Callable[[], _T]) -> _T:
-        """Make a call that changes nothing at the service, or say that it cannot be reached."""
+        """Make a call that changes nothing at the service, for some minutes if need be.
+
+        Raises:
+            GenretError: the service cannot be reached, or lets nobody in.
+        """
         try:
             return self.patiently(
                 call,
                 lambda error: (
                     isinstance(error, self.errors.APIConnectionError) or getattr(error, "status_code", 0) in _BUSY
                 ),
+                _LOOKS,
             )
         except self.errors.APIError as error:
             raise self.unusable(error) from error
@@ -213,12 +221,11 @@ class AnthropicService:
 
     def unusable(self, error: Exception) -> GenretError:
         """What to do about an answer that no further try will change."""
-        status = getattr(error, "status_code", 0)
+        status, where = getattr(error, "status_code", 0), self._settings.base_url or "the service"
         if status in (401, 403):
             return GenretError(f"the service does not accept the key in {KEY}: {said(error)}")
         if status == 404:
-            return GenretError(f"the service knows no model {self._model!r}: correct its name in genret.toml")
-        where = self._settings.base_url or "the service"
+            return GenretError(f"{where} knows no model {self._model!r}: correct its name in genret.toml")
         return GenretError(f"{where} cannot be used ({said(error)}): what was answered is kept; try again later")
 
 

@@ -242,10 +242,11 @@ def generate(
     before, tries = _valid_answers(by_key, store), store.tries(by_key)
     pending = [key for key in by_key if key not in before and tries.get(key, 0) < MOST_TRIES]
     new, cost = 0, 0.0
-    if pending or store.batches():
+    if pending:
         with closing(open_model()) as model:
-            if pending:
-                announce(_estimate([by_key[key] for key in pending], store, model))
+            under_way = {key for batch in store.batches() for key in batch.most}
+            if unsent := [by_key[key] for key in pending if key not in under_way]:
+                announce(_estimate(unsent, store, model))
             store.note(by_key[key].subject for key in pending)
             total, failed = len(pending), set[str]()
 

@@ -116,7 +116,7 @@ def _announce(name: str, estimate: Estimate, settings: Settings, account: Accoun
     if not estimate.most:
         announce(f"{plan}.")
         return
-    plan += f", about ${estimate.cost:,.2f} and at most ${estimate.most:,.2f}"
+    plan += f", about ${estimate.cost:,.2f}, and at most ${estimate.most:,.2f} if each is asked once"
     if not settings.generation.cap:
         raise GenretError(
             f"nothing may be spent on {plan}: set generation.cap in genret.toml to the most dollars that this home may "

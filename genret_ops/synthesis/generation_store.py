@@ -64,15 +64,15 @@ class Batch:
     Attributes:
         name: our name of it.
         id: the service's; "" if we never learned whether it was taken.
-        at: when it was sent, UTC in ISO 8601.
-        keys: the requests in it whose outcome is not known yet.
+        at: when it was last sent, UTC in ISO 8601.
+        most: the most dollars that each request in it can cost whose outcome is not known yet, by key.
         prices: dollars for a million tokens when it was sent, of those that are read and of those that are written.
     """
 
     name: str
     id: str
     at: str
-    keys: tuple[str, ...]
+    most: Mapping[str, float]
     prices: tuple[float, float]
 
 
@@ -177,8 +177,7 @@ class GenerationStore:
             if self.account().committed + sum(costs.values()) > cap:
                 return False
             if batch:
-                now = datetime.now(UTC).isoformat(timespec="seconds")
-                connection.execute("insert into batches values (?, '', ?, ?, ?, 0)", (batch, now, *prices))
+                connection.execute("insert into batches values (?, '', ?, ?, ?, 0)", (batch, _now(), *prices))
             rows = [(key, batch, most) for key, most in costs.items()]
             connection.executemany("insert into under_way values (?, ?, ?)", rows)
         return True
@@ -190,7 +189,7 @@ class GenerationStore:
             completion: what came. If its request was erased meanwhile, its cost alone is kept; what was kept before is
                 not kept twice.
         """
-        usage, now = completion.usage, datetime.now(UTC).isoformat(timespec="seconds")
+        usage = completion.usage
         with self._transaction() as connection:
             if (
                 completion.message
@@ -209,7 +208,7 @@ class GenerationStore:
                     usage.output_tokens,
                     usage.cost,
                     usage.uncertain,
-                    now,
+                    _now(),
                 ),
             )
             if completion.text and known:
@@ -217,10 +216,9 @@ class GenerationStore:
 
     def take_back(self, key: str, reason: str) -> None:
         """Remove an answer that is none, and note why; what it cost stays in the account."""
-        now = datetime.now(UTC).isoformat(timespec="seconds")
         with self._transaction() as connection:
             connection.execute("delete from answers where key = ?", (key,))
-            connection.execute("insert into attempts values (?, ?, '', 0, 0, 0, 0, ?)", (key, reason, now))
+            connection.execute("insert into attempts values (?, ?, '', 0, 0, 0, 0, ?)", (key, reason, _now()))
 
     def release(self, keys: Iterable[str] = (), batch: str = "") -> None:
         """Give back what was set aside for requests, or for a batch, that certainly never arrived.
@@ -234,6 +232,11 @@ class GenerationStore:
             if batch:
                 connection.execute("delete from under_way where batch = ?", (batch,))
                 connection.execute("delete from batches where name = ?", (batch,))
+
+    def sending(self, batch: str) -> None:
+        """Note that a batch is sent now, perhaps not for the first time."""
+        with self._transaction() as connection:
+            connection.execute("update batches set at = ? where name = ?", (_now(), batch))
 
     def taken(self, batch: str, number: str) -> None:
         """Note that the service took a batch.
@@ -258,29 +261,27 @@ class GenerationStore:
         """The batches under way, oldest first."""
         query = "select name, id, at, input_price, output_price from batches where not ended order by rowid"
         rows = self._connection.execute(query).fetchall()
-        return [
-            Batch(name, number, at, self._keys_of(name), (read, written)) for name, number, at, read, written in rows
-        ]
+        return [Batch(name, number, at, self._most(name), (read, written)) for name, number, at, read, written in rows]
 
-    def _keys_of(self, batch: str) -> tuple[str, ...]:
-        rows = self._connection.execute("select key from under_way where batch = ? order by rowid", (batch,))
-        return tuple(key for (key,) in rows)
+    def _most(self, batch: str) -> dict[str, float]:
+        return dict(
+            self._connection.execute("select key, most from under_way where batch = ? order by rowid", (batch,))
+        )
 
     def sent_alone(self) -> list[str]:
         """The requests under way that are in no batch."""
-        return list(self._keys_of(""))
+        return list(self._most(""))
 
     def give_up_lost(self) -> int:
         """Take what a killed run had sent by itself as spent, perhaps; returns how many requests that are.
 
         Nobody can say whether they were paid for, so they are not sent again.
         """
-        rows = self._connection.execute("select key, most from under_way where batch = ''").fetchall()
-        now = datetime.now(UTC).isoformat(timespec="seconds")
+        rows = self._most("").items()
         with self._transaction() as connection:
             connection.executemany(
                 "insert into attempts values (?, ?, '', 0, 0, 0, ?, ?)",
-                [(key, LOST, most, now) for key, most in rows],
+                [(key, LOST, most, _now()) for key, most in rows],
             )
             connection.execute("delete from under_way where batch = ''")
         return len(rows)
@@ -375,3 +376,7 @@ class GenerationStore:
             connection.executemany("update attempts set key = '' where key = ?", erased)
         self._connection.execute("vacuum")
         return len(erased)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

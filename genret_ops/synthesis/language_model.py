@@ -22,6 +22,7 @@ _PERHAPS_PAID = "; it may have been paid for, so it is not sent again"
 TIMED_OUT = "no answer in time" + _PERHAPS_PAID
 BROKEN = "the connection broke before the answer came" + _PERHAPS_PAID
 LOST = "under way when a run was killed" + _PERHAPS_PAID
+GONE = "its answer is gone at the service" + _PERHAPS_PAID
 CHARACTERS_A_TOKEN = 4
 """For estimates: about so many characters make a token."""
 

@@ -35,6 +35,7 @@ class Faults:
     Attributes:
         busy: 429, 529 or 500 instead of an answer, and of a batch that is sent.
         lost: a batch is taken, but nobody learns it: the connection ends, or a 500 comes.
+        late: a batch is taken, but not before the connection has ended; `late_seconds` after that.
         broken: a message is billed, but the connection ends, or a proxy says 502.
         truncated: an answer ends in its middle.
         refused: the model refuses.
@@ -48,6 +49,7 @@ class Faults:
 
     busy: float = 0.0
     lost: float = 0.0
+    late: float = 0.0
     broken: float = 0.0
     truncated: float = 0.0
     refused: float = 0.0
@@ -57,6 +59,7 @@ class Faults:
     errored: float = 0.0
     unpaid: bool = False
     pause: str = "0.05"
+    late_seconds: float = 0.3
     slow_seconds: float = 1.0
 
 
@@ -80,6 +83,7 @@ class TakenBatch:
     created: str
     ends: float
     results: list[dict[str, Any]]
+    dropped: bool = False
 
 
 @dataclass
@@ -198,6 +202,13 @@ class LanguageService:
             self.batches.append(batch)
         return batch
 
+    def forget(self, results_only: bool) -> None:
+        """Drop the results of all batches, or the batches with them."""
+        for batch in self.batches:
+            batch.dropped = True
+        if not results_only:
+            self.batches.clear()
+
     def shown(self, batch: TakenBatch) -> dict[str, Any]:
         """A batch as the service describes it."""
         ended = time.monotonic() >= batch.ends
@@ -212,7 +223,9 @@ class LanguageService:
             "created_at": batch.created,
             "expires_at": batch.created,
             "ended_at": batch.created if ended else None,
-            "results_url": f"{self.url}/v1/messages/batches/{batch.id}/results" if ended else None,
+            "results_url": f"{self.url}/v1/messages/batches/{batch.id}/results"
+            if ended and not batch.dropped
+            else None,
         }
 
 
@@ -334,6 +347,10 @@ class _Handler(BaseHTTPRequestHandler):
             dice = random.Random(f"{service.seed}/take/{service.calls['batch']}")
         if dice.random() < service.faults.busy:
             self._fail(dice.choice(["rate_limit_error", "overloaded_error"]))
+            return
+        if dice.random() < service.faults.late:
+            threading.Timer(service.faults.late_seconds, service.take, [requests]).start()
+            self._cut()
             return
         batch = service.take(requests)
         if dice.random() < service.faults.lost:

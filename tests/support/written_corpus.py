@@ -13,6 +13,7 @@ import numpy as np
 
 from genret_ops.corpus.view import CorpusView
 from genret_ops.settings import Settings
+from genret_ops.synthesis import anthropic_batches
 from genret_ops.synthesis.generation_stage import Writing, write_with_language_model
 from tests.support.small_head import head_of
 
@@ -57,6 +58,7 @@ def write(home: Path, count: int, settings: Settings) -> Writing:
 
 
 if __name__ == "__main__":
+    anthropic_batches.SETTLING = 1.0
     folder, passages, groups = sys.argv[1:]
     writing = write(Path(folder), int(passages), Settings.model_validate_json(groups))
     failures = [list(failure) for failure in writing.failures]

@@ -14,12 +14,12 @@ import pytest
 from genret_ops.corpus.labels import add_labels
 from genret_ops.errors import GenretError
 from genret_ops.settings import Settings, SynthesisSettings
-from genret_ops.synthesis import anthropic_service
+from genret_ops.synthesis import anthropic_batches, anthropic_service
 from genret_ops.synthesis.anthropic_batches import AnthropicBatches
 from genret_ops.synthesis.generated import GeneratedQueries, read_generated
 from genret_ops.synthesis.generation import WAITING
 from genret_ops.synthesis.generation_store import GenerationStore, account_of
-from genret_ops.synthesis.language_model import BROKEN, INVALID, REFUSED, TIMED_OUT, TRUNCATED
+from genret_ops.synthesis.language_model import BROKEN, GONE, INVALID, REFUSED, TIMED_OUT, TRUNCATED
 from genret_ops.synthesis.queries import source_passages
 from tests.support.language_service import Faults, LanguageService, serving
 from tests.support.written_corpus import corpus, neighbours, settings_of, write
@@ -32,6 +32,7 @@ pytest.importorskip("anthropic")
 def key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "right")
     monkeypatch.setattr(anthropic_service, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(anthropic_batches, "SETTLING", 1.0)
 
 
 @pytest.fixture
@@ -137,6 +138,63 @@ def test_a_batch_that_was_taken_without_our_knowing_is_adopted(tmp_path: Path, s
         writing = write(tmp_path, 12, settings_of(service.url, **IN_BATCHES))
         assert writing.generated.answered == 12 and set(service.good_answers().values()) == {1}
         assert account_of(tmp_path).spent == pytest.approx(service.dollars)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_batch_that_is_taken_after_the_connection_broke_is_not_sent_again(tmp_path: Path, seed: int) -> None:
+    with serving(LanguageService(Faults(late=0.7), seed)) as service:
+        assert write(tmp_path, 12, settings_of(service.url, **IN_BATCHES)).generated.answered == 12
+        assert set(service.good_answers().values()) == {1}
+        assert account_of(tmp_path).spent == pytest.approx(service.dollars)
+
+
+@pytest.mark.parametrize("results_too", [True, False], ids=["its results", "the batch"])
+def test_a_batch_that_is_gone_may_have_been_paid_for(
+    service: LanguageService, tmp_path: Path, results_too: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*arguments: object) -> None:
+        raise Killed
+
+    settings = settings_of(service.url, **IN_BATCHES)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(AnthropicBatches, "_finish", killed)
+        write(tmp_path, 12, settings)
+    service.forget(results_too)
+    generated, account = write(tmp_path, 14, settings).generated, account_of(tmp_path)
+    assert generated.answered == 2 and set(generated.failures.values()) == {GONE}
+    assert account.spent + account.uncertain >= service.dollars and account.set_aside == 0
+    assert set(service.good_answers().values()) == {1}
+
+
+def test_what_is_under_way_is_collected_without_a_cap_and_not_announced_again(
+    service: LanguageService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def killed(*arguments: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(AnthropicBatches, "_finish", killed)
+        write(tmp_path, 12, settings_of(service.url, **IN_BATCHES))
+    assert "12 requests" in capsys.readouterr().err
+    assert write(tmp_path, 12, settings_of(service.url, cap=0.0, **IN_BATCHES)).generated.answered == 12
+    assert "12 requests to" not in capsys.readouterr().err
+
+
+def test_the_batch_of_another_run_is_waited_for_by_that_one(
+    service: LanguageService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*arguments: object) -> None:
+        raise Killed
+
+    service.batch_seconds = 3600.0
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(AnthropicBatches, "_finish", killed)
+        write(tmp_path, 12, settings_of(service.url, ("hard",), **IN_BATCHES))
+    assert write(tmp_path, 4, settings_of(service.url, ("chunk",), **ONE_BY_ONE)).generated.answered == 4
+    for batch in service.batches:
+        batch.ends = 0.0
+    assert write(tmp_path, 5, settings_of(service.url, ("chunk",), **ONE_BY_ONE)).generated.answered == 5
+    assert account_of(tmp_path).set_aside == 0 and account_of(tmp_path).spent == pytest.approx(service.dollars)
 
 
 class Killed(BaseException):

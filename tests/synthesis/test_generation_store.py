@@ -68,7 +68,7 @@ def test_what_a_killed_run_had_sent_by_itself_is_not_sent_again(store: Generatio
     assert store.failures("ab") == {"a": LOST} and store.tries("a") == {"a": MOST_TRIES}
     assert store.account().uncertain == 0.5 and store.account().set_aside == 0.25
     (batch,) = store.batches()
-    assert (batch.name, batch.id, batch.keys, batch.prices) == ("x", "", ("b",), (3.0, 15.0))
+    assert (batch.name, batch.id, dict(batch.most), batch.prices) == ("x", "", {"b": 0.25}, (3.0, 15.0))
 
 
 def test_a_batch_is_known_until_it_is_collected_and_its_id_for_ever(store: GenerationStore) -> None:
@@ -76,7 +76,7 @@ def test_a_batch_is_known_until_it_is_collected_and_its_id_for_ever(store: Gener
     assert store.reserve({"a": 1.0, "b": 1.0}, 3.0, batch="x") and not store.reserve({"c": 1.5}, 3.0)
     store.taken("x", "id-1")
     store.keep(Completion("a", "{}", usage=PAID))
-    assert [(batch.id, batch.keys) for batch in store.batches()] == [("id-1", ("b",))]
+    assert [(batch.id, dict(batch.most)) for batch in store.batches()] == [("id-1", {"b": 1.0})]
     store.keep(Completion("b", "{}", usage=PAID))
     store.end("x")
     assert store.batches() == [] and store.batch_ids() == {"id-1"} and store.account().committed == 0.5
