@@ -32,8 +32,9 @@ from serving.state import State
 
 _BENTO = "bentofile.yaml"
 _LIBRARIES = (
-    *("bentoml", "bm25s", "charset-normalizer", "fastapi", "numpy", "prometheus-client", "pyarrow", "pydantic"),
-    *("pydantic-settings", "PyStemmer", "pyyaml", "safetensors", "sqlalchemy", "starlette", "tokenizers", "torch"),
+    *("bentoml", "bm25s", "charset-normalizer", "fastapi", "jinja2", "numpy", "prometheus-client", "pyarrow"),
+    *("pydantic", "pydantic-settings", "PyStemmer", "pyyaml", "safetensors", "sqlalchemy", "starlette", "tokenizers"),
+    "torch",
 )
 """The libraries that a packed service imports."""
 _OF_LANGUAGE_MODELS = ("transformers", "peft")

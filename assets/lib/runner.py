@@ -13,7 +13,7 @@ from typing import Any
 from assets.lib.execution import materialise, without_garbage_collection
 from assets.lib.resources import Prefetch, SourceReader
 from genret_ops.corpus.delta import Delta, diff, next_delta_name
-from genret_ops.corpus.erased import Erased
+from genret_ops.corpus.erased import Erased, Erasure
 from genret_ops.corpus.snapshot import read_documents
 from genret_ops.corpus.view import CorpusView
 from genret_ops.errors import BrokenRelease, GenretError
@@ -291,7 +291,8 @@ def _same_inputs(home: Home, last: SnapshotRecord, sources: Sequence[str], readi
 
 def _can_read_on(home: Home, last: SnapshotRecord) -> bool:
     """Whether texts of a snapshot are left for a language model, and what kept it from them is over."""
-    return last.unread not in ("", over_cap(home.settings)) and not home.is_locked(LOCK)
+    over = last.unread not in ("", over_cap(home.settings))
+    return over and not home.is_locked(LOCK) and Erasure.under_way(home.path) is None
 
 
 def _encoding(home: Home, reading: Reading, changes: Delta) -> AbstractContextManager[BackgroundEncoding]:

@@ -15,8 +15,6 @@ from genret_ops.modeling.causal.model import CausalModel, WritableDocids
 
 KEPT, CROWDED_OUT, HOPELESS = "kept", "crowded out", "hopeless"
 """What becomes of a continuation: it stays among the beams; others are more probable; or k complete identifiers are."""
-END = ""
-"""The text of the token that ends an identifier."""
 _SHOWN = 3
 """So many tokens of those that may not follow are named."""
 
@@ -26,14 +24,16 @@ class NextToken:
     """A token after a beginning.
 
     Attributes:
-        text: what it adds to the text of the beginning; `END` if it ends the identifier.
+        text: what it adds to the text of the beginning; its number in brackets if that is nothing that can be read.
         probability: what the model gives it after the beginning.
         fate: what becomes of it: `KEPT`, `CROWDED_OUT` or `HOPELESS`; "" if it may not follow.
+        ends: whether it ends the identifier.
     """
 
     text: str
     probability: float
     fate: str = ""
+    ends: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class _Reader:
 
     def __init__(self, step: BeamStep, tokenizer: Any, writable: WritableDocids) -> None:
         self._step, self._tokenizer, self._writable = step, tokenizer, writable
-        self._end = int(tokenizer.eos_token_id)
+        self._end, self._known = int(tokenizer.eos_token_id), len(tokenizer)
         self._kept = set(zip(step.kept.tolist(), step.tokens.tolist(), strict=True))
 
     def beginning(self, row: int, written: Sequence[int], parent: int) -> Beginning:
@@ -147,7 +147,7 @@ class _Reader:
             return HOPELESS if score + float(step.log_probs[row, token]) <= bound else CROWDED_OUT
 
         following = [
-            NextToken(self._added(written, token), float(probabilities[token]), fate(token))
+            self._next(written, token, float(probabilities[token]), fate(token))
             for token in sorted(open_tokens, key=lambda token: -probabilities[token])
         ]
         may = [*open_tokens, *([self._end] if ending >= 0 else [])]
@@ -165,14 +165,20 @@ class _Reader:
 
     def _refused(self, written: Sequence[int], tokens: np.ndarray, probabilities: np.ndarray) -> Refused:
         likeliest = tokens[np.argsort(-probabilities[tokens], kind="stable")[:_SHOWN]].tolist()
-        named = tuple(NextToken(self._added(written, token), float(probabilities[token])) for token in likeliest)
+        named = tuple(self._next(written, token, float(probabilities[token])) for token in likeliest)
         return Refused(float(probabilities[tokens].sum()), named)
 
-    def _added(self, written: Sequence[int], token: int) -> str:
-        return END if token == self._end else self._text([*written, token]).removeprefix(self._text(written))
+    def _next(self, written: Sequence[int], token: int, probability: float, fate: str = "") -> NextToken:
+        if token == self._end:
+            return NextToken("", probability, fate, ends=True)
+        text = self._text([*written, token]).removeprefix(self._text(written))
+        return NextToken(text or f"[{token}]", probability, fate)
 
     def _text(self, tokens: Sequence[int]) -> str:
-        return str(self._tokenizer.decode(tokens, clean_up_tokenization_spaces=False))
+        """Tokens as people read them; a reserved token (identifiers/codes.py) as its number."""
+        if all(token < self._known for token in tokens):
+            return str(self._tokenizer.decode(tokens, clean_up_tokenization_spaces=False))
+        return "".join(self._text([token]) if token < self._known else f"[{token}]" for token in tokens)
 
 
 def _continuing(trie: Trie, written: Sequence[int], end: int) -> list[int]:

@@ -109,12 +109,19 @@ def _rows(
                     "positive_ids": list(query.positives),
                     "positive_texts": [head.passages[docid].text for docid in docids],
                     "document_ids": list(dict.fromkeys(doc_id for documents in shown for doc_id in documents)),
-                    "generator": query.generator,
+                    "generator": _without_path(query.generator),
                     "constraints": canonical_json(dict(query.constraints)),
                     "withheld": list(query.withheld),
                     "seed": query.seed,
                 },
             )
+
+
+def _without_path(generator: str) -> str:
+    """A generator whose language model is the last part of its path, if it is named by one."""
+    provider, colon, rest = generator.partition(":")
+    model, *prompt = rest.rsplit(":", 3)  # name and version of the prompt, its hash, the style
+    return f"{provider}{colon}{':'.join([Path(model).name, *prompt])}" if Path(model).is_absolute() else generator
 
 
 def _card(release: Release, head: CorpusView, facts: dict[str, Any], generators: Counter[str]) -> str:

@@ -86,8 +86,15 @@ def _loading(name: str) -> Iterator[None]:
     Raises:
         GenretError: there is no such model here, its kind is not known, a package is missing, or memory is.
     """
+    import torch
+
     try:
         yield
+    except torch.OutOfMemoryError as error:
+        reason = str(error).splitlines()[0].rstrip(" .:")
+        raise GenretError(
+            f"cannot load the language model {name!r}: {reason}. Name a smaller model, or free memory of the device"
+        ) from error
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(" .:")
         raise GenretError(

@@ -11,7 +11,7 @@ from genret_ops.progress import Report, announce
 from genret_ops.records import canonical_json, text_hash
 from genret_ops.settings import Settings
 from genret_ops.storage.home import HomeFolder
-from genret_ops.synthesis.generation import WAITING, Generated, Task
+from genret_ops.synthesis.generation import WAITING, Generated, Task, fits
 from genret_ops.synthesis.generation_stage import ask
 from genret_ops.synthesis.generation_store import FILE, LOCK, GenerationStore, Subject
 from genret_ops.synthesis.language_model import Request
@@ -63,7 +63,7 @@ class AttributeReader:
             if len(answers) == len(tasks):
                 self.unread = ""
         for task, request in zip(tasks, requests, strict=True):
-            if answer := answers.get(task.subject.key):
+            if fits(answer := answers.get(task.subject.key, ""), Statements):
                 yield request.document, Statements.model_validate_json(answer)
 
 

@@ -78,6 +78,8 @@ def read_rows(folder: Path) -> Iterator[SyntheticQuery]:
         if missing := [name for name in SCHEMA.names if name not in rows.column_names]:
             raise GenretError(f"the split {split!r} of {folder} has no column {missing[0]!r}: export it again")
         for row in rows.select_columns(SCHEMA.names).to_list():
+            if empty := [name for name, value in row.items() if value is None]:
+                raise GenretError(f"the split {split!r} of {folder} has an empty {empty[0]!r}: fill it or drop the row")
             if row["kind"] not in KINDS:
                 raise GenretError(f"{folder} holds a query of kind {row['kind']!r}: kinds are {', '.join(KINDS)}")
             yield _query(folder, split, row)

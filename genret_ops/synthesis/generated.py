@@ -17,7 +17,7 @@ from genret_ops.lexical.bm25 import tokenize
 from genret_ops.settings import SynthesisSettings
 from genret_ops.synthesis.extractive import WORD, SourcePassage
 from genret_ops.synthesis.filters import Refusal
-from genret_ops.synthesis.generation import Generation, Topic, generator_of, instructions_of
+from genret_ops.synthesis.generation import Generation, Topic, fits, generator_of, instructions_of
 from genret_ops.synthesis.generation_store import FILE, GenerationStore
 from genret_ops.synthesis.kinds import HELDOUT, KINDS
 from genret_ops.synthesis.prompts import HardQuestions, Keywords, Queries, SentenceQueries
@@ -98,7 +98,7 @@ def _answers(home: Path, passages: Sequence[SourcePassage], settings: SynthesisS
     with closing(GenerationStore(home / FILE)) as store:
         topics = Generation(passages, settings, store).topics([range(len(passages))])
         answers = store.answers([topic.key for topic in topics])
-    return [(topic, answers[topic.key]) for topic in topics if topic.key in answers]
+    return [(topic, answers[topic.key]) for topic in topics if fits(answers.get(topic.key, ""), topic.prompt.form)]
 
 
 def _queries(

@@ -277,15 +277,20 @@ def _valid_answers(by_key: Mapping[str, Task], store: GenerationStore) -> dict[s
 
     What was collected for another task than those of the run, out of a batch that a kill left behind, was not checked.
     """
-    valid = dict[str, str]()
-    for key, answer in store.answers(by_key).items():
-        try:
-            by_key[key].form.model_validate_json(answer)
-        except ValidationError:
-            store.take_back(key, INVALID)
-        else:
-            valid[key] = answer
-    return valid
+    answers = store.answers(by_key)
+    for key in [key for key, answer in answers.items() if not fits(answer, by_key[key].form)]:
+        store.take_back(key, INVALID)
+        del answers[key]
+    return answers
+
+
+def fits(answer: str, form: type[BaseModel]) -> bool:
+    """Whether an answer has the form that was asked for."""
+    try:
+        form.model_validate_json(answer)
+    except ValidationError:
+        return False
+    return True
 
 
 def _estimate(tasks: Sequence[Task], store: GenerationStore, model: LanguageModel) -> Estimate:

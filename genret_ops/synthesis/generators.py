@@ -1,10 +1,14 @@
 """Several generators of training queries as one."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from genret_ops.errors import GenretError
 from genret_ops.records import SyntheticQuery
+
+_EMPTY_EPOCHS = 50
+"""A query stands in an epoch by its weight, at least every second: so many in a row say that there is none."""
 
 
 class Generator(Protocol):
@@ -46,13 +50,14 @@ class Generators:
         Raises:
             GenretError: no passage yields a query.
         """
-        made = 0
-        for number in range(count):
+        made = empty = 0
+        for number in itertools.count():
+            if made >= count:
+                return
             rows = self.epoch(number, members, "train")
-            if not rows:
+            empty = 0 if rows else empty + 1
+            if empty == _EMPTY_EPOCHS:
                 raise GenretError("no text is long enough for queries: ingest documents with longer sentences")
             for row in rows[: count - made]:
                 made += 1
                 yield row
-            if made >= count:
-                return

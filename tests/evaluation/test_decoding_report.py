@@ -10,7 +10,6 @@ import pytest
 
 from genret_ops.evaluation.decoding_trace import (
     CROWDED_OUT,
-    END,
     HOPELESS,
     KEPT,
     Beginning,
@@ -32,7 +31,7 @@ def beginning(
     text: str, parent: int, probability: float, *following: NextToken, completes: int | None = None
 ) -> Beginning:
     """A beginning to whose dead branches the model gives 0.25, 0.2 of it to the end."""
-    dead = Refused(0.25, (NextToken(END, 0.2), NextToken(" the<", 0.03)))
+    dead = Refused(0.25, (NextToken("", 0.2, ends=True), NextToken(" the<", 0.03)))
     return Beginning(
         text, parent, probability, following, completes, 0.5, dead, Refused(0.125, (NextToken("moth", 0.12),))
     )

@@ -133,7 +133,7 @@ def test_json_and_instructions_that_the_passage_says_are_no_leak() -> None:
     assert [refusal.reason for refusal in kept.refused] == [filters.LEAKS]
 
 
-def test_duplicates_are_refused_within_a_split() -> None:
+def test_duplicates_are_refused_within_a_stage_and_between_training_and_judging() -> None:
     text = "who calms the bees before the hive is opened at noon"
     near = text.replace(" at", "")
     assert reasons(query(text), query(text.upper() + "?", 1), query(near)) == {
@@ -141,6 +141,9 @@ def test_duplicates_are_refused_within_a_split() -> None:
         filters.NEAR_DUPLICATES: 1,
     }
     assert not reasons(query(text, splits=("train",)), query(text, splits=("hard",)))
+    for judged in ("tuning", "gate"):
+        for taught in ("train", "hard"):
+            assert reasons(query(text, splits=(judged,)), query(near, splits=(taught,))) == {filters.NEAR_DUPLICATES: 1}
     for either, other in ((SPLITS, ("gate",)), (("train", "gate"), SPLITS), (("train", "gate"), ("gate", "tuning"))):
         both = filtered(query(text, splits=either), query(near, generator="quill", splits=other))
         assert [(each.generator, each.reason) for each in both.refused] == [("quill", filters.NEAR_DUPLICATES)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from genret_ops.evaluation.decoding_trace import END, KEPT, Beginning, DecodingTrace, NextToken, Refused
+from genret_ops.evaluation.decoding_trace import KEPT, Beginning, DecodingTrace, NextToken, Refused
 from genret_ops.evaluation.reports.layout import render
 from genret_ops.text import plural
 
@@ -194,7 +194,7 @@ def _token(token: NextToken) -> dict[str, str]:
     text = _visible(token.text)
     return {
         "text": text,
-        "end": "end" if token.text == END else "",
+        "end": "end" if token.ends else "",
         "chance": chance(token.probability),
         "fate": token.fate.replace(" ", "-"),
     }
