@@ -8,6 +8,7 @@ from filelock import FileLock
 
 from assets.lib import runner
 from assets.lib.erasure import erase
+from genret_ops.corpus.erased import ERASING, Erasure
 from genret_ops.corpus.extracted import TABLE, extracted_of
 from genret_ops.errors import GenretError
 from genret_ops.records import ExtractedValue
@@ -115,3 +116,11 @@ def test_an_erasure_reaches_what_was_read_and_asks_nothing(
     assert [place for place in report["left"] if "registry" not in place] == []
     assert report["removed"]["answers of language models"] == 1 and account_of(home).answers == answers - 1
     assert len(service.billed) == paid and ("parking.md", "subject") in values(home)
+
+
+def test_texts_wait_for_the_end_of_an_erasure_and_make_no_delta_meanwhile(home: Path, service: LanguageService) -> None:
+    Erasure("gone.md", "2026-01-01T00:00:00+00:00", (), (), (), ()).begin(home)
+    assert runner.ingest(Home(home)).delta is not None and not service.billed
+    assert runner.ingest(Home(home)).delta is None
+    (home / ERASING).unlink()
+    assert runner.ingest(Home(home)).delta is not None and service.billed

@@ -9,7 +9,7 @@ import pytest
 from genret_ops.corpus.view import CorpusView
 from genret_ops.corpus.visibility import withdraw
 from genret_ops.errors import GenretError
-from genret_ops.registry.dataset_export import LISTING, export_dataset
+from genret_ops.registry.dataset_export import LISTING, _without_path, export_dataset
 from genret_ops.registry.home import Home
 from genret_ops.retrieval.index import build_lexical
 from genret_ops.synthesis.generated import GeneratedQueries
@@ -63,6 +63,13 @@ def test_held_out_queries_that_come_back_are_never_trained_on(small_home: Path, 
     for query in written_queries(head, lexical, other, recorded, GeneratedQueries()).kept:
         heldout = {bool((tuning | gate)[position]) for position in query.positions}
         assert heldout == {query.splits in (("tuning",), ("gate",))}
+
+
+def test_a_path_of_the_machine_stays_at_home() -> None:
+    local = "transformers:/srv/models/x:chunk@1:abcd1234:claim"
+    assert _without_path(local) == "transformers:x:chunk@1:abcd1234:claim"
+    for generator in ("extractive", "anthropic:name:chunk@1:abcd1234:claim", "transformers:org/x:chunk@1:ab:claim"):
+        assert _without_path(generator) == generator
 
 
 def test_the_card_says_what_it_is(small_home: Path, exported: Path) -> None:

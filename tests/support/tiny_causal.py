@@ -73,8 +73,13 @@ class TinyCorpus:
         return " ".join(words)
 
 
-def write_tiny_model(folder: Path) -> None:
-    """A Llama of two layers with random weights, and a tokenizer of the corpus's words."""
+def write_tiny_model(folder: Path, tied: bool = False) -> None:
+    """A Llama of two layers with random weights, and a tokenizer of the corpus's words.
+
+    Args:
+        folder: where it is written.
+        tied: whether the same rows read and write tokens, as in SmolLM2.
+    """
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -105,12 +110,13 @@ def write_tiny_model(folder: Path) -> None:
         eos_token_id=0,
         pad_token_id=0,
         bos_token_id=None,
-        tie_word_embeddings=False,
+        tie_word_embeddings=tied,
     )
     network = LlamaForCausalLM(config)
     with torch.no_grad():  # LoRA leaves both as they are: rows as small as these could never prefer a word
-        network.model.embed_tokens.weight.mul_(50)
-        network.lm_head.weight.mul_(20)
+        network.model.embed_tokens.weight.mul_(10 if tied else 50)
+        if not tied:
+            network.lm_head.weight.mul_(20)
     network.save_pretrained(folder)
 
 

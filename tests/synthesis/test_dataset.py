@@ -50,6 +50,7 @@ def test_the_library_reads_the_folder(tmp_path: Path) -> None:
     ("rows", "message"),
     [
         ({"validation": [ROW]}, "a split 'validation': name splits train, hard, tuning, gate"),
+        ({"train": [ROW, {**ROW, "positive_ids": None}]}, "the split 'train' of .* has an empty 'positive_ids'"),
         ({"train": [{**ROW, "kind": "poem"}]}, "a query of kind 'poem': kinds are chunk, "),
         ({"train": [{**ROW, "constraints": "{"}]}, "constraints '{', which are no JSON object"),
         ({"train": [{**ROW, "constraints": "[]"}]}, r"constraints '\[\]', which are no JSON object"),

@@ -27,6 +27,7 @@ from genret_ops.synthesis.queries import (
     source_passages,
     write_queries,
 )
+from genret_ops.synthesis.written import WrittenGenerator, WrittenQuery
 from tests.support.small_head import Written, head_of
 from validations.suites import queries as suites
 
@@ -228,6 +229,14 @@ def test_a_corpus_without_words_says_so() -> None:
     )
     with pytest.raises(GenretError, match="long enough"):
         list(Generators([rows]).stream([0, 1, 2], 10))
+
+
+def test_a_stream_of_few_queries_that_seldom_stand_is_no_error() -> None:
+    head = head_of({"a": ("", {}, [["The lamp burns."]])})
+    passages = source_passages(head, np.zeros((1, 0), dtype=np.int64), RetrievalSettings())
+    rare = WrittenQuery("what does the lamp do", "chunk", (0,), "pen", weight=0.5)
+    rows = list(Generators([WrittenGenerator(passages, [rare], 0)]).stream([0], 200))
+    assert [row.text for row in rows] == [rare.text] * 200
 
 
 def test_a_date_attribute_may_hold_what_is_no_date() -> None:
