@@ -4,7 +4,8 @@
 
 The slice holds the documents that examples/stdlib_queries.jsonl asks for, and others up to the number of passages. Both
 families train on the same synthetic queries; `--recorded` adds those that others wrote (docs/guide/queries.md). All
-systems answer two sets: the questions of people in examples/, and extractive queries that no training has seen. The
+systems answer two sets: the questions of people in examples/, and extractive queries that no training has seen, about
+sentences that a causal model has memorised and all others read: that set favours it. The
 causal model is trained once by SFT; RPO starts from it with hard and with random negatives, once for each seed. Each
 result is a cell, a JSON file in the home, and is not measured again: the command can be stopped and repeated.
 """

@@ -100,7 +100,7 @@ def write(home: Home) -> None:
     total = sum(kept.values()) + sum(refused.values())
     weights = [query.weight for query in filtered.kept]
     print(f"{total} queries, {len(weights)} kept, mean weight {np.mean(weights) if weights else 0:.3f}")
-    if made.new:
+    if made.new == made.answered:
         print(f"{total / minutes:.1f} queries a minute, {len(weights) / minutes:.1f} that are kept")
 
 
@@ -133,6 +133,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     given = parser.parse_args()
+    given.home /= f"{given.model.rpartition(':')[2].rpartition('/')[2]}-{given.documents}-{given.steps}"
     folder = given.home / "slice"
     write_slice(given.collection, folder, given.documents)
     homes = {

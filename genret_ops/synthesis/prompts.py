@@ -159,7 +159,7 @@ class Prompt:
 
         Example:
             >>> read_prompt("chunk").label
-            'chunk@1:0f3b9a2c'
+            'chunk@1:c8d497a1'
         """
         return f"{self.name}@{self.version}:{self.hash}"
 

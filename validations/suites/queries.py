@@ -201,7 +201,7 @@ def suite() -> "ExpectationSuite":
             ),
             expect_no_fault("copy_fault", "no query is a copy of its passage"),
             expect_no_fault("positive_fault", "every positive is a live passage"),
-            expect_no_fault("hops_fault", "every multi-hop query asks for two documents, every other for one passage"),
+            expect_no_fault("hops_fault", "multi-hop queries ask for several documents, all others for one passage"),
             expect_no_fault("leak_fault", "training queries ask for no held-out passage, all others only for those"),
             expect_no_fault("withheld_fault", "every withheld sentence is from a positive"),
             expect_no_fault("constraint_fault", "every constraint is true of a document with a positive"),

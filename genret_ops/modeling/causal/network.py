@@ -2,7 +2,7 @@
 
 An adapter is added into float32 weights. bfloat16 would round it away, so that there it stays beside the weights, and
 all models that differ in the adapter alone share them: a gate compares three, and a GPU holds one. An adapter may have
-learned tokens that the model does not know (identifiers/codes.py), and then says which.
+learned tokens that the model does not know (identifiers/codes.py); models with as many of them share weights.
 """
 
 import json

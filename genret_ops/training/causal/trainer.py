@@ -42,7 +42,7 @@ def network_with_lora(settings: Settings, start: Path | None, reserved: range = 
     Args:
         settings: which model, and the rank of a new adapter.
         start: folder of the adapter to go on from; None begins one that changes nothing yet.
-        reserved: tokens that the model does not know and a new adapter learns; one that is there says its own.
+        reserved: tokens that the model does not know and a new adapter learns; an earlier adapter knows which it has.
     """
     from peft import LoraConfig, PeftModel, get_peft_model
 
@@ -73,7 +73,10 @@ def _begin_as_known_tokens(network: Any, reserved: range) -> None:
 
 
 def _as_expected(network: Any, reserved: range) -> Any:
-    """A network with reserved tokens as others expect it: TRL asks for a bias, and checkpoints need no other rows."""
+    """A network with reserved tokens, made fit for TRL and PEFT.
+
+    TRL reads the bias of the layer that writes, which PEFT's wrapper hides; PEFT would save the rows of all tokens.
+    """
     if reserved:
         writes = network.get_base_model().get_output_embeddings()
         writes.bias = writes.original_module.bias
