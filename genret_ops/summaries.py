@@ -66,6 +66,7 @@ def status(home: "Home") -> dict[str, Any]:
         "documents": newest.documents if newest else 0,
         "passages": passages,
         "extracted": _extracted(home.store, newest),
+        "unread": newest.unread if newest else "",
         "learned": learned,
         "fresh": passages - learned,
         "unlearned": _unlearned(home) if newest else None,

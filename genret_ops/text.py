@@ -3,6 +3,16 @@
 from collections.abc import Sequence
 
 
+def dollars(amount: float) -> str:
+    """An amount of money, small ones to a hundredth of a cent.
+
+    Example:
+        >>> dollars(1234.5), dollars(0.0421), dollars(0)
+        ('$1,234.50', '$0.0421', '$0.00')
+    """
+    return f"${amount:,.4f}" if 0 < amount < 0.1 else f"${amount:,.2f}"
+
+
 def plural(count: int, noun: str, plural_noun: str | None = None) -> str:
     """A count with its noun, in the number that it takes.
 

@@ -33,7 +33,7 @@ from genret_ops.retrieval.artifacts import read_search
 from genret_ops.retrieval.labelled import remembers_labels
 from genret_ops.settings import Settings
 from genret_ops.storage.home import actor
-from genret_ops.synthesis.attribute_requests import over_cap
+from genret_ops.synthesis.attribute_requests import has_failed, over_cap
 from genret_ops.synthesis.generation_store import LOCK
 from genret_ops.text import plural
 from genret_ops.training.calibration import minutes_of
@@ -115,6 +115,7 @@ def ingest(
     restless: Sequence[str] = (),
     reason: str = "genret ingest",
     waiver: str = "",
+    retry: bool = False,
 ) -> Ingested:
     """Read the sources and, if a document differs from the last snapshot, commit the next delta and serve it.
 
@@ -126,6 +127,7 @@ def ingest(
         restless: sources for which `settle` does not count.
         reason: why, for the audit trail; what has changed is added to it.
         waiver: why the snapshot is served even if the light gate refuses that.
+        retry: whether a language model that could not be used is asked again although no document has changed.
 
     Raises:
         GenretError: no source is known, one that was never read cannot be, or no document is left.
@@ -136,7 +138,7 @@ def ingest(
         last = home.store.newest()
         changes = diff(read_documents(home.store, last.tables["documents"]) if last else (), reading.documents)
         same = last is not None and changes.empty and _same_inputs(home, last, sources, reading)
-        if last is not None and same and not _can_read_on(home, last):
+        if last is not None and same and not _can_read_on(home, last, retry):
             champion = home.registry.champion()
             relabelled = champion is not None and not remembers_labels(home.path, champion.folder)
             release = _serve(home, last, f"{reason}: labels have changed" if relabelled else reason, waiver)
@@ -289,9 +291,9 @@ def _same_inputs(home: Home, last: SnapshotRecord, sources: Sequence[str], readi
     )
 
 
-def _can_read_on(home: Home, last: SnapshotRecord) -> bool:
-    """Whether texts of a snapshot are left for a language model, and what kept it from them is over."""
-    over = last.unread not in ("", over_cap(home.settings))
+def _can_read_on(home: Home, last: SnapshotRecord, retry: bool) -> bool:
+    """Whether texts of a snapshot are left for a language model, and what kept it from them is over, or may be."""
+    over = last.unread not in ("", over_cap(home.settings)) and (retry or not has_failed(last.unread))
     return over and not home.is_locked(LOCK) and Erasure.under_way(home.path) is None
 
 

@@ -84,7 +84,7 @@ def ingest(
     with when_stopped(what_is_left):
         with working("reading the sources"):
             from assets.lib import runner
-        ingested = runner.ingest(opened, sources or (), only)
+        ingested = runner.ingest(opened, sources or (), only, retry=True)
     print_result(summaries.ingested(ingested), as_json, render.ingest)
 
 
@@ -109,7 +109,7 @@ def build(
     from genret_ops.cli.render import index as render
     from genret_ops.cli.render.terminal import say, working
     from genret_ops.synthesis.generation_store import account_of
-    from genret_ops.text import duration
+    from genret_ops.text import dollars, duration
 
     opened = open_home(home)
     if steps is not None and steps != opened.settings.training.steps:
@@ -119,7 +119,7 @@ def build(
 
     def what_is_left() -> str:
         spent = account_of(opened.path).spent - before
-        paid = f"${spent:,.2f} were spent on a language model, whose answers are kept. " if spent else ""
+        paid = f"{dollars(spent)} were spent on a language model, whose answers are kept. " if spent else ""
         return f"{paid}The same command goes on with it."
 
     with when_stopped(what_is_left):

@@ -1,6 +1,7 @@
 """What the commands share: the app, the options, the home that they open, how they print and how they are stopped."""
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -137,12 +138,17 @@ def open_home(home: Path) -> "Home":
     try:
         opened.settings.hash()
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        if twice := re.match(r"Cannot declare \('(\w+)',\) twice \(at line (\d+)", str(error)):
+            raise GenretError(
+                f"{file} has the group [{twice[1]}] twice, in line {twice[2]} for the second time: put its settings "
+                "below the first"
+            ) from error
         raise GenretError(f"{file} cannot be read, correct it: {error}") from error
     except SettingsError as error:
         raise GenretError(f"a setting in the environment is not JSON, correct it: {error}") from error
     except ValidationError as error:
         faults = [(".".join(map(str, fault["loc"])), fault["msg"]) for fault in error.errors()]
-        wrong = "; ".join(f"{name}: {_fault(message)}" for name, message in faults)
+        wrong = "; ".join(": ".join(filter(None, (name, _fault(message)))) for name, message in faults)
         raise GenretError(f"a setting in {file} or in the environment is wrong, correct it: {wrong}") from error
     return opened
 

@@ -232,7 +232,8 @@ def _deltas(lineage: Mapping[str, Any]) -> Node:
     facts = [
         (
             delta["snapshot"],
-            ", ".join(f"{count:,} {kind}" for kind, count in delta["changes"].items() if count) or "no change",
+            ", ".join(f"{count:,} {kind}" for kind, count in delta["changes"].items() if count)
+            or "no document changed",
         )
         for delta in lineage["deltas"]
     ]

@@ -31,9 +31,12 @@ def language_model_path(name: str) -> str:
         The folder of the converted model, or `name` itself.
 
     Raises:
-        GenretError: the package, or what reads its file, is not installed.
+        GenretError: the package, or what reads its file, is not installed, or the folder holds no model.
     """
     if name not in PACKAGED:
+        if Path(name).is_absolute() and not (Path(name) / "config.json").exists():
+            missing = "holds no language model: it has no config.json" if Path(name).is_dir() else "does not exist"
+            raise GenretError(f"the folder {name}, which is named as a language model, {missing}")
         return name
     module, file = PACKAGED[name]
     spec = importlib.util.find_spec(module)

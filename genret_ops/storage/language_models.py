@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from genret_ops.errors import GenretError
-from genret_ops.storage.language_model_files import language_model_path
+from genret_ops.storage.language_model_files import PACKAGED, language_model_path
 
 if TYPE_CHECKING:
     import torch
@@ -98,6 +98,6 @@ def _loading(name: str) -> Iterator[None]:
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(" .:")
         raise GenretError(
-            f"cannot load the language model {name!r}: {reason}. Name a package, the full path of a folder, or a hub "
-            "name"
+            f"cannot load the language model {name!r}: {reason}. Name the package "
+            f"{' or '.join(PACKAGED)}, the full path of a folder, or a hub name"
         ) from error

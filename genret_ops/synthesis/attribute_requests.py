@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 from genret_ops.corpus.erased import Erasure
-from genret_ops.errors import HomeBusy
+from genret_ops.errors import GenretError, HomeBusy
 from genret_ops.extraction.by_language_model import AttributeRequest, Statements
 from genret_ops.progress import Report, announce
 from genret_ops.records import canonical_json, text_hash
@@ -17,6 +17,7 @@ from genret_ops.synthesis.generation_store import FILE, LOCK, GenerationStore, S
 from genret_ops.synthesis.language_model import Request
 
 BUSY = "another process was asking, or a document was being erased"
+_OVER_CAP = "more would exceed generation.cap"
 _TOKENS_EACH = 80
 """Most tokens of an attribute in an answer: its name, value and evidence."""
 
@@ -43,10 +44,7 @@ class AttributeReader:
         """The answers to requests, as (document id, answer).
 
         While a build is asking, or a document is being erased, nothing is sent, and what was answered before is given:
-        a later ingest asks, even if no document has changed.
-
-        Raises:
-            GenretError: the model cannot be used, or nothing may be spent on it.
+        a later ingest asks, even if no document has changed. A model that cannot be used keeps no document out either.
         """
         name = self._settings.extraction.language_model
         tasks = [_task(name, request) for request in requests]
@@ -59,6 +57,9 @@ class AttributeReader:
                     self.unread = over_cap(self._settings) if WAITING in self.generated.reasons else ""
             except HomeBusy:
                 announce(f"A build is asking a language model, so {name} reads new texts at the next ingest.")
+            except GenretError as error:
+                self.unread = str(error)
+                announce(f"{name} reads no new texts, and documents are taken in without what it would read: {error}.")
             answers = store.answers([task.subject.key for task in tasks])
             if len(answers) == len(tasks):
                 self.unread = ""
@@ -69,7 +70,12 @@ class AttributeReader:
 
 def over_cap(settings: Settings) -> str:
     """Why texts are left if no more may be spent; a higher cap is another reason, so that they are asked about then."""
-    return f"more would exceed generation.cap = {settings.generation.cap:g}"
+    return f"{_OVER_CAP} = {settings.generation.cap:g}"
+
+
+def has_failed(unread: str) -> bool:
+    """Whether texts are left because a model could not be used, so that nobody knows when it can be."""
+    return unread not in ("", BUSY) and not unread.startswith(_OVER_CAP)
 
 
 def _task(name: str, request: AttributeRequest) -> Task:

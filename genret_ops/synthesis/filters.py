@@ -22,7 +22,7 @@ from genret_ops.lexical.bm25 import STOP_WORDS_OF, tokenize
 from genret_ops.lexical.index import LexicalIndex
 from genret_ops.progress import Progress, silent
 from genret_ops.synthesis.extractive import WORD, SourcePassage
-from genret_ops.synthesis.kinds import HELDOUT, KINDS, TRAINED
+from genret_ops.synthesis.kinds import HELDOUT, KINDS, SPLITS, TRAINED
 from genret_ops.synthesis.written import WrittenQuery
 
 SHORT_PASSAGE = 30
@@ -95,7 +95,8 @@ def filter_queries(
     Context2ID rows ask with the text of the passage on purpose; of them only duplicates are refused.
 
     Args:
-        queries: the queries of all generators; of near-duplicates the first stays, and one for each stage of training.
+        queries: the queries of all generators; of near-duplicates that may stand in one split, or of which one may
+            only teach and the other only judge, the first stays.
         passages: every passage, in docid order.
         lexical: the lexical index of these passages, which is the baseline.
         live: mask of the passages that it may find, shape (passages,).
@@ -107,11 +108,12 @@ def filter_queries(
     """
     runs = frozenset[tuple[str, ...]]().union(*map(instruction_runs, instructions))
     faults = [fault_of(query, passages, runs) for query in queries]
-    of_split = (
-        tuple(n for n, query in enumerate(queries) if not {split, *HELDOUT}.isdisjoint(query.splits))
+    of_split = [tuple(n for n, query in enumerate(queries) if split in query.splits) for split in SPLITS]
+    of_sides = [  # what judges alone must not be trained on in other words
+        tuple(n for n, query in enumerate(queries) if {*query.splits} <= {*HELDOUT} or query.splits == (split,))
         for split in TRAINED
-    )  # what is held out must not be trained on in other words
-    for together in dict.fromkeys(of_split):
+    ]
+    for together in dict.fromkeys([*of_split, *of_sides]):
         for reason, compare in ((DUPLICATES, duplicates), (NEAR_DUPLICATES, near_duplicates)):
             numbers = [n for n in together if not faults[n]]
             if compare is near_duplicates:

@@ -25,6 +25,7 @@ from genret_ops.synthesis.generation_store import MOST_TRIES, GenerationStore, S
 from genret_ops.synthesis.kinds import KINDS
 from genret_ops.synthesis.language_model import INVALID, TRUNCATED, Completion, Estimate, LanguageModel, Request
 from genret_ops.synthesis.prompts import LINES, Example, Prompt, read_prompt
+from genret_ops.text import dollars
 
 WAITING = "not sent, since it could exceed the cap"
 _EXAMPLES, _EXAMPLE_WORDS = 3, 60
@@ -257,7 +258,7 @@ def generate(
                 if completion.key in by_key:
                     new += bool(completion.text)
                     (failed.discard if completion.text else failed.add)(completion.key)
-                report(min(new, total), total, f"${cost:,.2f} so far" if cost else "")
+                report(min(new, total), total, f"{dollars(cost)} so far" if cost else "")
 
             for _ in range(MOST_TRIES):
                 failed.clear()

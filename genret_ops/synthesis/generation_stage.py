@@ -21,7 +21,7 @@ from genret_ops.synthesis.generation import Generated, Generation, Task, example
 from genret_ops.synthesis.generation_store import FILE, LOCK, Account, GenerationStore
 from genret_ops.synthesis.language_model import Estimate, open_language_model
 from genret_ops.synthesis.queries import heldout_docids, source_passages
-from genret_ops.text import plural
+from genret_ops.text import dollars, plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +116,14 @@ def _announce(name: str, estimate: Estimate, settings: Settings, account: Accoun
     if not estimate.most:
         announce(f"{plan}.")
         return
-    plan += f", about ${estimate.cost:,.2f}, and at most ${estimate.most:,.2f} if each is asked once"
+    plan += f", about {dollars(estimate.cost)}, and at most {dollars(estimate.most)} if each is asked once"
     if not settings.generation.cap:
         raise GenretError(
             f"nothing may be spent on {plan}: set generation.cap in genret.toml to the most dollars that this home may "
             "ever spend on it"
         )
     gone = account.spent + account.uncertain
-    announce(f"{plan}. ${gone:,.2f} of the ${settings.generation.cap:,.2f} that may be spent are gone.")
+    announce(f"{plan}. {dollars(gone)} of the {dollars(settings.generation.cap)} that may be spent are gone.")
 
 
 def _thousands(tokens: int) -> str:

@@ -8,9 +8,9 @@ from filelock import FileLock
 
 from assets.lib import runner
 from assets.lib.erasure import erase
+from genret_ops import summaries
 from genret_ops.corpus.erased import ERASING, Erasure
 from genret_ops.corpus.extracted import TABLE, extracted_of
-from genret_ops.errors import GenretError
 from genret_ops.records import ExtractedValue
 from genret_ops.registry.home import Home
 from genret_ops.synthesis.generation_store import LOCK, account_of
@@ -98,12 +98,19 @@ def test_texts_over_the_cap_are_read_once_it_is_higher(
     assert set(service.good_answers().values()) == {1}
 
 
-def test_without_a_cap_nothing_is_taken_in(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_cannot_be_used_keeps_no_document_out(
+    home: Path, service: LanguageService, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("GENRET_GENERATION__CAP", "0")
-    before = Home(home).store.newest()
-    with pytest.raises(GenretError, match=r"nothing may be spent.*generation\.cap"):
-        runner.ingest(Home(home))
-    assert Home(home).store.newest() == before
+    assert runner.ingest(Home(home)).delta is not None
+    assert ("tides.md", "author") in values(home) and not service.calls
+    assert "taken in without what it would read: nothing may be spent" in capsys.readouterr().err
+    assert "set generation.cap" in summaries.status(Home(home))["unread"]
+    assert runner.ingest(Home(home)).delta is None, "a watcher does not ask at every look"
+    monkeypatch.setenv("GENRET_GENERATION__CAP", "5")
+    assert runner.ingest(Home(home), retry=True).delta is not None and service.calls
+    assert summaries.status(Home(home))["unread"] == ""
+    assert runner.ingest(Home(home), retry=True).delta is None
 
 
 def test_an_erasure_reaches_what_was_read_and_asks_nothing(

@@ -21,6 +21,7 @@ from genret_ops.registry.home import Home
 from genret_ops.summaries import status
 from genret_ops.synthesis.generation_store import FILE, account_of
 from genret_ops.synthesis.queries import SPLITS, is_extractive, read_queries
+from genret_ops.text import dollars
 from tests.support.commands import call
 from tests.support.erasure import holding
 from tests.support.language_service import INPUT_PRICE, OUTPUT_PRICE, Faults, LanguageService, serving
@@ -104,7 +105,7 @@ def test_a_build_that_is_stopped_says_what_was_spent(home: Home, service: Langua
     spent = account_of(home.path).spent
     assert spent == pytest.approx(service.dollars) and account_of(home.path).set_aside == 0
     assert "requests to anthropic:loopback-1: about" in errors and "$0.00 of the $500.00" in errors
-    said = f"Stopped. ${spent:,.2f} were spent on a language model, whose answers are kept. The same command goes on"
+    said = f"Stopped. {dollars(spent)} were spent on a language model, whose answers are kept. The same command goes on"
     assert process.returncode == 130 and said in errors
 
 

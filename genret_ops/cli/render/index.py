@@ -5,7 +5,7 @@ from typing import Any
 
 from genret_ops.cli.render.releases import measures
 from genret_ops.cli.render.terminal import Piece, changes, console, fields, moment, say, unreached
-from genret_ops.text import duration, listed, plural
+from genret_ops.text import dollars, duration, listed, plural
 
 _RANKERS = {
     "labelled": "labels",
@@ -71,7 +71,11 @@ def answer(result: Mapping[str, Any]) -> None:
     for hit in result["hits"]:
         say("")
         say((f"{hit['rank']}. {hit['title']}", "bold"), (f"  {hit['doc_id']}", "dim"))
-        short = (f"{name}: {value}" for name, value in hit["metadata"].items() if len(value) < _SHORT)
+        short = (
+            f"{name}: {value}{' (read from the text)' if name in hit['extracted'] else ''}"
+            for name, value in hit["metadata"].items()
+            if len(value) < _SHORT
+        )
         if about := " · ".join(part for part in (hit["section"], *short) if part and part != hit["title"]):
             say((about, "dim"), indent=3)
         say(*_snippet(hit["text"], hit["evidence"]), indent=3)
@@ -135,6 +139,8 @@ def status(home: Mapping[str, Any]) -> None:
     if home["extracted"]:
         counts = (f"{name} of {plural(count, 'document')}" for name, count in home["extracted"].items())
         rows.append(("from texts", ", ".join(counts)))
+    if home["unread"]:
+        rows.append(("not read yet", f"some texts, by a language model: {home['unread']}"))
     if (unlearned := home["unlearned"]) and unlearned["passages"]:
         waited = duration(unlearned["hours"] * 3600)
         rows.append(("oldest fresh", f"has waited for {waited}, since {moment(unlearned['since'])}"))
@@ -150,9 +156,9 @@ def status(home: Mapping[str, Any]) -> None:
             ("labels", f"{labels['count']:,}{', changed since the last genret ingest' if labels['waiting'] else ''}")
         )
     if (generated := home["generated"])["answers"]:
-        unsure = f", perhaps ${generated['uncertain']:,.2f} more" if generated["uncertain"] else ""
+        unsure = f", perhaps {dollars(generated['uncertain'])} more" if generated["uncertain"] else ""
         answers = plural(generated["answers"], "answer")
-        rows.append(("language model", f"{answers} for ${generated['spent']:,.2f}{unsure}"))
+        rows.append(("language model", f"{answers} for {dollars(generated['spent'])}{unsure}"))
     if home["withdrawn"]:
         rows.append(("withdrawn", f"{listed(home['withdrawn'])}: in no answer"))
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in refused["reasons"].items())

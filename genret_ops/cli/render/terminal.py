@@ -118,7 +118,7 @@ def changes(counts: Mapping[str, int]) -> str:
         >>> changes({"added": 3, "changed": 0, "removed": 1})
         '3 added, 1 removed'
     """
-    return ", ".join(f"{count:,} {kind}" for kind, count in counts.items() if count) or "no change"
+    return ", ".join(f"{count:,} {kind}" for kind, count in counts.items() if count) or "no document changed"
 
 
 def unreached(places: Mapping[str, str]) -> str:
