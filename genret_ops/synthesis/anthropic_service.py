@@ -221,7 +221,8 @@ class AnthropicService:
 
     def unusable(self, error: Exception) -> GenretError:
         """What to do about an answer that no further try will change."""
-        status, where = getattr(error, "status_code", 0), self._settings.base_url or "the service"
+        status, url = getattr(error, "status_code", 0), self._settings.base_url
+        where = f"{url} (generation.base_url)" if url else "the service"
         if status in (401, 403):
             return GenretError(f"the service does not accept the key in {KEY}: {said(error)}")
         if status == 404:
