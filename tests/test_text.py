@@ -7,7 +7,7 @@ from genret_ops import text
 
 def test_the_examples_hold() -> None:
     results = doctest.testmod(text)
-    assert results.attempted == 5 and not results.failed
+    assert results.attempted == 6 and not results.failed
 
 
 def test_a_list_that_fits_is_whole() -> None:

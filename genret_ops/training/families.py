@@ -61,6 +61,4 @@ def resumed_step(folder: Path, stage: str) -> int:
     """Number of the step that a stopped stage goes on with, 0 if it has no checkpoint."""
     from genret_ops.training.causal.job import CausalJob
 
-    if JobFolder(folder).settings.family == "causal":
-        return CausalJob(folder).resumed_step(stage)
-    return checkpoint_step(TrainingJob(folder).checkpoint(stage))
+    return CausalJob(folder).resumed_step(stage) or checkpoint_step(TrainingJob(folder).checkpoint(stage))

@@ -23,7 +23,7 @@ CHAIN = {
     "genesis_rows": {"docids"},
     "generated_queries": {"docids"},
     "synthetic_queries": {"docids", "generated_queries"},
-    "identifiers": {"docids", "generated_queries"},
+    "identifiers": {"docids", "genesis_rows", "generated_queries"},
     "sft_adapter": {"genesis_rows", "synthetic_queries", "identifiers"},
     "preference_pairs": {"sft_adapter"},
     "rpo_adapter": {"preference_pairs"},

@@ -81,7 +81,7 @@ def test_it_writes_about_passages_without_a_cap_or_a_key(tmp_path: Path, capsys:
 
 def test_a_model_that_cannot_do_it_is_not_asked_for_ever(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tiny_model(tmp_path / "model", chat=True)
-    synthesis = {"language_model": f"transformers:{folder}", "written": ("hard",)}
+    synthesis = {"language_model": f"transformers:{folder}", "written": ("hard",), "temperature": 0.0}
     settings = Settings.model_validate({"synthesis": synthesis})
     assert set(write(tmp_path, 2, settings).generated.failures.values()) == {INVALID}
     capsys.readouterr()

@@ -103,7 +103,7 @@ def test_empty_tables_fail_where_something_must_be() -> None:
 
 MANY_CUPS = [replace(CUPS, text=f"handle of cup {number}") for number in range(20)]
 LEAK = "training queries ask for no held-out passage, all others only for those"
-HOPS = "every multi-hop query asks for two documents, every other for one passage"
+HOPS = "multi-hop queries ask for several documents, all others for one passage"
 LENGTH = "at most 10 % of the queries are too short or too long for their kind"
 LETTERS = "at most 10 % of the queries are written in letters that are not Latin"
 OF_QUERIES: list[tuple[str, list[SyntheticQuery]]] = [
