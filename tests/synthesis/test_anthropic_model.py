@@ -6,6 +6,7 @@ The service is on loopback (tests/support/language_service.py), and counts what 
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -39,6 +40,22 @@ def key(monkeypatch: pytest.MonkeyPatch) -> None:
 def service() -> Iterator[LanguageService]:
     with serving(LanguageService()) as running:
         yield running
+
+
+class Killed(BaseException):
+    """As if the process had ended here."""
+
+
+@contextmanager
+def killed_at(owner: type, step: str) -> Iterator[None]:
+    """End the block as a kill before a step would."""
+
+    def killed(*arguments: object, **more: object) -> None:
+        raise Killed
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(owner, step, killed)
+        yield
 
 
 @pytest.mark.parametrize("way", [ONE_BY_ONE, IN_BATCHES], ids=["one by one", "in batches"])
@@ -150,14 +167,10 @@ def test_a_batch_that_is_taken_after_the_connection_broke_is_not_sent_again(tmp_
 
 @pytest.mark.parametrize("results_too", [True, False], ids=["its results", "the batch"])
 def test_a_batch_that_is_gone_may_have_been_paid_for(
-    service: LanguageService, tmp_path: Path, results_too: bool, monkeypatch: pytest.MonkeyPatch
+    service: LanguageService, tmp_path: Path, results_too: bool
 ) -> None:
-    def killed(*arguments: object) -> None:
-        raise Killed
-
     settings = settings_of(service.url, **IN_BATCHES)
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(AnthropicBatches, "_finish", killed)
+    with killed_at(AnthropicBatches, "_finish"):
         write(tmp_path, 12, settings)
     service.forget(results_too)
     generated, account = write(tmp_path, 14, settings).generated, account_of(tmp_path)
@@ -167,28 +180,18 @@ def test_a_batch_that_is_gone_may_have_been_paid_for(
 
 
 def test_what_is_under_way_is_collected_without_a_cap_and_not_announced_again(
-    service: LanguageService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    service: LanguageService, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def killed(*arguments: object) -> None:
-        raise Killed
-
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(AnthropicBatches, "_finish", killed)
+    with killed_at(AnthropicBatches, "_finish"):
         write(tmp_path, 12, settings_of(service.url, **IN_BATCHES))
     assert "12 requests" in capsys.readouterr().err
     assert write(tmp_path, 12, settings_of(service.url, cap=0.0, **IN_BATCHES)).generated.answered == 12
     assert "12 requests to" not in capsys.readouterr().err
 
 
-def test_the_batch_of_another_run_is_waited_for_by_that_one(
-    service: LanguageService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def killed(*arguments: object) -> None:
-        raise Killed
-
+def test_the_batch_of_another_run_is_waited_for_by_that_one(service: LanguageService, tmp_path: Path) -> None:
     service.batch_seconds = 3600.0
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(AnthropicBatches, "_finish", killed)
+    with killed_at(AnthropicBatches, "_finish"):
         write(tmp_path, 12, settings_of(service.url, ("hard",), **IN_BATCHES))
     assert write(tmp_path, 4, settings_of(service.url, ("chunk",), **ONE_BY_ONE)).generated.answered == 4
     for batch in service.batches:
@@ -197,24 +200,16 @@ def test_the_batch_of_another_run_is_waited_for_by_that_one(
     assert account_of(tmp_path).set_aside == 0 and account_of(tmp_path).spent == pytest.approx(service.dollars)
 
 
-class Killed(BaseException):
-    """As if the process had ended here."""
-
-
 @pytest.mark.parametrize(
     ("owner", "step", "batches"),
     [(AnthropicBatches, "_send", 0), (GenerationStore, "taken", 1), (GenerationStore, "end", 1)],
     ids=["before it is sent", "before its id is noted", "before its end is noted"],
 )
 def test_a_batch_outlives_a_kill(
-    service: LanguageService, tmp_path: Path, owner: type, step: str, batches: int, monkeypatch: pytest.MonkeyPatch
+    service: LanguageService, tmp_path: Path, owner: type, step: str, batches: int
 ) -> None:
-    def killed(*arguments: object, **more: object) -> None:
-        raise Killed
-
     settings = settings_of(service.url, **IN_BATCHES)
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(owner, step, killed)
+    with killed_at(owner, step):
         write(tmp_path, 12, settings)
     assert len(service.batches) == batches
     assert write(tmp_path, 12, settings).generated.answered == 12
@@ -223,15 +218,12 @@ def test_a_batch_outlives_a_kill(
     assert account.spent == pytest.approx(service.dollars) and account.set_aside == 0
 
 
-def test_the_batch_of_another_home_is_not_adopted(
-    service: LanguageService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_batch_of_another_home_is_not_adopted(service: LanguageService, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "home").mkdir()
     settings, other = settings_of(service.url, **IN_BATCHES), settings_of(service.url, ("hard",), **IN_BATCHES)
     write(tmp_path / "other", 12, other)
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(AnthropicBatches, "_send", lambda *arguments: (_ for _ in ()).throw(Killed()))
+    with killed_at(AnthropicBatches, "_send"):
         write(tmp_path / "home", 12, settings)
     assert write(tmp_path / "home", 12, settings).generated.answered == 12 and len(service.batches) == 2
 
@@ -284,14 +276,8 @@ def test_a_pause_that_is_too_long_ends_the_run_and_says_how_long(
     assert write(tmp_path, 40, settings).generated.answered == 40
 
 
-def test_a_batch_costs_what_it_cost_when_it_was_sent(
-    service: LanguageService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def killed(*arguments: object) -> None:
-        raise Killed
-
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(AnthropicBatches, "_finish", killed)
+def test_a_batch_costs_what_it_cost_when_it_was_sent(service: LanguageService, tmp_path: Path) -> None:
+    with killed_at(AnthropicBatches, "_finish"):
         write(tmp_path, 12, settings_of(service.url, **IN_BATCHES))
     cheap = settings_of(service.url, input_price=0.1, output_price=0.1, **IN_BATCHES)
     assert write(tmp_path, 12, cheap).generated.answered == 12
